@@ -1,0 +1,78 @@
+/**
+ * What a data plane looks like to the agent. Two implementations (wasm, vpp), one behaviour suite.
+ * A backend knows no Kubernetes object: only rulesets.
+ */
+import type { Change, Item, Key, PodRef } from '../ruleset/types.js';
+
+/** The outcome of one change. `error` null = it is in force. */
+export interface ChangeResult {
+  readonly key: Key;
+  readonly error: { readonly name: string; readonly message: string; readonly retryable: boolean } | null;
+}
+
+export interface InterfaceCounters {
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+  readonly txPackets: number;
+  readonly txBytes: number;
+  readonly drops: number;
+}
+
+export interface Counters {
+  /** Key of an interface item -> its counters. */
+  readonly interfaces: Readonly<Record<Key, InterfaceCounters>>;
+  /** Outcome name (`forward-local`, `drop-policy-ingress`, ...) -> packets. Every packet is in exactly one. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Key of a service item -> connections and packets. */
+  readonly services: Readonly<Record<Key, { readonly connections: number; readonly packets: number }>>;
+  /** Rule text (`NetworkPolicy shop/allow-web spec.ingress[0]`, or a default) -> new connections it decided. */
+  readonly rules: Readonly<Record<string, number>>;
+  readonly sessions: { readonly active: number; readonly created: number; readonly evicted: number; readonly expired: number };
+}
+
+/** Which packets to trace; an absent field matches all. Both directions of a connection match. */
+export interface TraceFilter {
+  readonly source?: string;
+  readonly destination?: string;
+  /** IP protocol number. */
+  readonly protocol?: number;
+  /** Either end's port. */
+  readonly port?: number;
+  /** Stop after this many packets (default 64). */
+  readonly limit?: number;
+}
+
+/** One stage one packet passed. */
+export interface TraceStep {
+  /** Packets are numbered from 1 in order of arrival. */
+  readonly packet: number;
+  /** Monotonic milliseconds. */
+  readonly time: number;
+  readonly stage: string;
+  /** A person's line: `policy ingress: allowed by NetworkPolicy shop/allow-web spec.ingress[0]`. */
+  readonly text: string;
+  readonly interface: Key | null;
+  readonly pod: PodRef | null;
+}
+
+export interface Trace {
+  /** Steps recorded since start; stops recording. */
+  stop(): Promise<readonly TraceStep[]>;
+}
+
+export interface Backend {
+  readonly name: string;
+  /**
+   * Applies all changes as one transaction: packets see either all of them or none. A change that fails is reported in
+   * its result; if any fails nothing is in force.
+   */
+  apply(changes: readonly Change[]): Promise<readonly ChangeResult[]>;
+  /** What is really there, read back from the data plane. An item damaged or missing is absent. */
+  dump(): Promise<ReadonlyMap<Key, Item>>;
+  counters(): Promise<Counters>;
+  /** Starts recording packets that match. One trace at a time. */
+  trace(filter: TraceFilter): Promise<Trace>;
+  /** Resolves (with the reason) when the data plane is lost; a lost backend must be opened anew and refilled. */
+  readonly lost: Promise<Error>;
+  close(): Promise<void>;
+}

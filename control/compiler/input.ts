@@ -1,0 +1,54 @@
+/** What the compiler is told beside the model: the cluster's configuration and what is wired on this node. */
+import type { Cidr, Ip, Mac, PodRef } from '../ruleset/types.js';
+
+/** Cluster-wide configuration (rows IPAM-01, CFG-*). One value for all nodes. */
+export interface ClusterConfig {
+  readonly podSubnetCIDR: Cidr; // 10.1.0.0/16
+  readonly podSubnetOneNodePrefixLen: number; // 24
+  readonly hostSubnetCIDR: Cidr; // 172.30.0.0/16: interconnect of data plane and host stack
+  readonly hostSubnetOneNodePrefixLen: number; // 24
+  readonly vxlanCIDR: Cidr; // 192.168.30.0/24: BVIs
+  readonly nodeInterconnectCIDR: Cidr | null; // 192.168.16.0/24: underlay, null = addresses come from elsewhere
+  readonly defaultGateway: Ip | null; // underlay gateway
+  readonly serviceCIDR: Cidr; // 10.96.0.0/12
+  readonly vni: number; // 10
+  /** Largest IP packet on the underlay, bytes; pods get it minus 50. */
+  readonly underlayMtu: number; // 1500
+  readonly natExternalTraffic: boolean; // true
+  /** NodePorts are served on node addresses inside these; [] = all node addresses. */
+  readonly nodePortAddresses: readonly Cidr[];
+}
+
+export const DEFAULT_CONFIG: ClusterConfig = {
+  podSubnetCIDR: '10.1.0.0/16',
+  podSubnetOneNodePrefixLen: 24,
+  hostSubnetCIDR: '172.30.0.0/16',
+  hostSubnetOneNodePrefixLen: 24,
+  vxlanCIDR: '192.168.30.0/24',
+  nodeInterconnectCIDR: '192.168.16.0/24',
+  defaultGateway: '192.168.16.254',
+  serviceCIDR: '10.96.0.0/12',
+  vni: 10,
+  underlayMtu: 1500,
+  natExternalTraffic: true,
+  nodePortAddresses: [],
+};
+
+/** A pod wired on this node (the agent's journal): outcome of a CNI ADD. */
+export interface Attachment {
+  readonly pod: PodRef;
+  /** Link on the node's side. */
+  readonly link: string;
+  readonly mac: Mac;
+  readonly peerMac: Mac;
+  readonly addresses: readonly Ip[];
+}
+
+/** The node the ruleset is for, and its own links. */
+export interface NodeLocal {
+  readonly node: string;
+  readonly uplink: { readonly link: string; readonly mac: Mac };
+  /** Interconnect with the host's own stack; null = none (feed memory without a host endpoint). */
+  readonly host: { readonly link: string; readonly mac: Mac; readonly peerMac: Mac } | null;
+  readonly attachments: readonly Attachment[];
+}

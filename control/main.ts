@@ -1,0 +1,38 @@
+/** `pteropus VERB`: one program for everything; each verb is a folder with a `main.ts`. */
+import { errorText, PteropusError } from './common/errors.js';
+
+type Program = { readonly run: (argv: readonly string[]) => Promise<number> };
+
+const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Program> }>> = {
+  sim: { summary: 'run a whole cluster on this machine', load: () => import('./sim/main.js') },
+  explain: { summary: 'say what a policy set does to one connection, and why', load: () => import('./explain/main.js') },
+  agent: { summary: 'the node agent', load: () => import('./agent/main.js') },
+  dataplane: { summary: 'the WebAssembly data plane of one node', load: () => import('./dataplane/main.js') },
+  cni: { summary: 'the CNI executable (called by the container runtime)', load: () => import('./cni/main.js') },
+};
+
+function usage(): string {
+  const lines = Object.entries(VERBS).map(([verb, { summary }]) => `  ${verb.padEnd(12)}${summary}`);
+  return ['usage: pteropus VERB [options]', '', ...lines, '', 'pteropus VERB --help tells more.'].join('\n');
+}
+
+/** Exit codes: 0 fine, 1 the answer is no (a check failed), 2 wrong usage or input, 3 something broke. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const [verb, ...rest] = argv;
+  if (verb === undefined || verb === '--help' || verb === '-h' || verb === 'help') {
+    process.stdout.write(`${usage()}\n`);
+    return verb === undefined ? 2 : 0;
+  }
+  const entry = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
+  if (entry === undefined) {
+    process.stderr.write(`pteropus: unknown verb ${JSON.stringify(verb)}\n${usage()}\n`);
+    return 2;
+  }
+  try {
+    return await (await entry.load()).run(rest);
+  } catch (error) {
+    const known = error instanceof PteropusError;
+    process.stderr.write(`pteropus ${verb}: ${known ? errorText(error) : error instanceof Error ? error.stack : String(error)}\n`);
+    return known ? 2 : 3;
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * The ruleset: what one node's data plane must do, backend-neutral.
+ *
+ * A ruleset is a map of keyed items. Items are plain data: printable, comparable, canonical (lists sorted, addresses in
+ * canonical text), so that equal rulesets are equal byte for byte. Items refer to each other by key only. Every rule
+ * carries the object and field it came from, so that a verdict can be explained.
+ */
+
+/** An address in canonical text. */
+export type Ip = string;
+/** A prefix in canonical text, host bits cleared. */
+export type Cidr = string;
+/** `kind/rest`, unique in a ruleset, and the sort order of its canonical form. */
+export type Key = string;
+/** Lower-case, colon separated. */
+export type Mac = string;
+
+export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+
+/** Where a rule came from. `field` is a path inside the object (`spec.ingress[0]`). */
+export interface Origin {
+  readonly kind: string;
+  readonly namespace: string | null;
+  readonly name: string;
+  readonly field: string | null;
+}
+
+export interface PodRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** This node's own identity. Key `node`. */
+export interface NodeItem {
+  readonly kind: 'node';
+  readonly key: Key;
+  readonly name: string;
+  /** Node id, >= 1; addresses and MACs are arithmetic on it (rows IPAM-02..04, NET-09). */
+  readonly id: number;
+  /** Addresses of this node on the underlay; shared by the data plane and the host's own stack. */
+  readonly addresses: readonly Ip[];
+  /** Pod subnets of this node (one for each family). */
+  readonly podSubnets: readonly Cidr[];
+  /** All pods of the cluster. */
+  readonly podCidrs: readonly Cidr[];
+}
+
+/** A place where packets enter and leave. Keys `interface/pod/NS/NAME`, `interface/uplink`, `interface/host`. */
+export interface InterfaceItem {
+  readonly kind: 'interface';
+  readonly key: Key;
+  readonly role: 'pod' | 'uplink' | 'host';
+  readonly pod: PodRef | null;
+  /** Linux link on the node's side (feed `afxdp`), or the name of the in-memory port (feed `memory`). */
+  readonly link: string;
+  /** MAC of the data plane on this interface. */
+  readonly mac: Mac;
+  /** MAC of the one station behind it (pod, host); null on an uplink, where neighbors are learned by ARP/ND. */
+  readonly peerMac: Mac | null;
+  /** Addresses of the station behind it (source addresses it may use, for a pod). Empty on an uplink. */
+  readonly peerAddresses: readonly Ip[];
+  /** Addresses the data plane itself owns here: answers ARP/ND and echo for. On an uplink: the node's addresses. */
+  readonly ownAddresses: readonly Ip[];
+  /** Largest IP packet, bytes. */
+  readonly mtu: number;
+}
+
+/**
+ * Two routing tables, as in the reference (POD-07): `pod` for packets from pods and tunnels, `main` for packets from the
+ * host's stack and the uplink. The compiler puts every route in each table that needs it; there is no leaking.
+ */
+export type Vrf = 'main' | 'pod';
+
+export type RouteTarget =
+  /** Out of an interface; nextHop null = the destination itself is on the link. */
+  | { readonly type: 'interface'; readonly interface: Key; readonly nextHop: Ip | null }
+  | { readonly type: 'tunnel'; readonly tunnel: Key }
+  /** Silent drop (loop guard), or an ICMP port-unreachable (service range without such a service). */
+  | { readonly type: 'drop' }
+  | { readonly type: 'reject' };
+
+/** Key `route/VRF/PREFIX`. */
+export interface RouteItem {
+  readonly kind: 'route';
+  readonly key: Key;
+  readonly vrf: Vrf;
+  readonly prefix: Cidr;
+  readonly target: RouteTarget;
+}
+
+/** A VXLAN tunnel to one peer (rows NET-01..03). Key `tunnel/PEERID`. */
+export interface TunnelItem {
+  readonly kind: 'tunnel';
+  readonly key: Key;
+  readonly peer: string;
+  readonly vni: number;
+  /** Outer addresses. */
+  readonly local: Ip;
+  readonly remote: Ip;
+  /** Inner Ethernet addresses (the BVIs of both nodes) and the BVIs' IP addresses. */
+  readonly localMac: Mac;
+  readonly remoteMac: Mac;
+  readonly localBvi: Ip;
+  readonly remoteBvi: Ip;
+  /** Largest inner IP packet, bytes. */
+  readonly mtu: number;
+}
+
+/** Cidr minus its excepts (ipBlock). An except is a subtraction, never a deny. */
+export interface AddressBlock {
+  readonly cidr: Cidr;
+  readonly except: readonly Cidr[];
+}
+
+/** Key `addressset/HASH`: equal contents share one set. Empty means: contains nothing. */
+export interface AddressSetItem {
+  readonly kind: 'addressset';
+  readonly key: Key;
+  readonly addresses: readonly Ip[];
+  readonly blocks: readonly AddressBlock[];
+}
+
+/** Ports of one protocol, ends included. `protocol: null` = any protocol (then 0-65535), ICMP and others included. */
+export interface PortRange {
+  readonly protocol: Protocol | null;
+  readonly from: number;
+  readonly to: number;
+}
+
+export type Tier = 'admin' | 'network' | 'baseline';
+
+/** One rule. Several peers, several ports: any of them. `null` = every peer, every protocol and port. `[]` = none. */
+export interface PolicyRule {
+  readonly tier: Tier;
+  /** `pass` leaves the admin tier for the network tier. */
+  readonly action: 'allow' | 'deny' | 'pass';
+  readonly peers: readonly Key[] | null;
+  readonly ports: readonly PortRange[] | null;
+  readonly origin: Origin;
+}
+
+/**
+ * What is judged for one direction of a pod. Evaluation: rules in order, first match wins, tier by tier (admin, network,
+ * baseline); if `isolatedBy` is not empty the network tier ends with deny and baseline is not asked; the very end allows.
+ * Key `policy/HASH`: equal contents share one item.
+ */
+export interface PolicyItem {
+  readonly kind: 'policy';
+  readonly key: Key;
+  readonly direction: 'ingress' | 'egress';
+  readonly rules: readonly PolicyRule[];
+  /** The NetworkPolicies that select the pod in this direction; sorted. */
+  readonly isolatedBy: readonly Origin[];
+}
+
+/** Which policy judges a local pod; null = the direction is open. Key `endpoint/NS/NAME`. */
+export interface EndpointItem {
+  readonly kind: 'endpoint';
+  readonly key: Key;
+  readonly pod: PodRef;
+  readonly interface: Key;
+  readonly ingress: Key | null;
+  readonly egress: Key | null;
+}
+
+export interface Frontend {
+  readonly address: Ip;
+  readonly port: number;
+  readonly type: 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer';
+}
+
+export interface ServiceBackend {
+  readonly address: Ip;
+  readonly port: number;
+  /** Relative share, >= 1. */
+  readonly weight: number;
+  /** The pod behind it, where it is one. */
+  readonly pod: PodRef | null;
+  readonly node: string | null;
+}
+
+/**
+ * One port of one Service in one scope. `internal` = ClusterIP (internalTrafficPolicy), `external` = NodePort, external
+ * and LoadBalancer addresses (externalTrafficPolicy). No backends: reject with ICMP port unreachable.
+ * Key `service/NS/NAME/PROTOCOL/PORT/SCOPE`.
+ */
+export interface ServiceItem {
+  readonly kind: 'service';
+  readonly key: Key;
+  readonly namespace: string;
+  readonly name: string;
+  readonly portName: string | null;
+  readonly protocol: Protocol;
+  readonly scope: 'internal' | 'external';
+  readonly frontends: readonly Frontend[];
+  readonly backends: readonly ServiceBackend[];
+  /** ClientIP affinity in seconds, or null. */
+  readonly affinitySeconds: number | null;
+  readonly algorithm: 'random' | 'maglev';
+  /** loadBalancerSourceRanges; null = everyone, [] = no one. */
+  readonly sourceRanges: readonly Cidr[] | null;
+}
+
+/**
+ * Source NAT for what leaves the cluster through the uplink: source becomes `addresses` (of the family at hand) unless the
+ * destination is in `exclude`. Key `snat`.
+ */
+export interface SnatItem {
+  readonly kind: 'snat';
+  readonly key: Key;
+  readonly addresses: readonly Ip[];
+  readonly sources: readonly Cidr[];
+  readonly exclude: readonly Cidr[];
+  /** Source a pod's connection to itself through a Service gets (row SVC-08); one for each family. */
+  readonly hairpin: readonly Ip[];
+}
+
+export type Item =
+  | NodeItem
+  | InterfaceItem
+  | RouteItem
+  | TunnelItem
+  | AddressSetItem
+  | PolicyItem
+  | EndpointItem
+  | ServiceItem
+  | SnatItem;
+
+export type ItemKind = Item['kind'];
+
+/** Key -> item. Iteration order has no meaning; the canonical form sorts by key. */
+export type Ruleset = ReadonlyMap<Key, Item>;
+
+/** One step from an old ruleset to a new one. */
+export type Change =
+  | { readonly type: 'add'; readonly key: Key; readonly item: Item }
+  | { readonly type: 'update'; readonly key: Key; readonly item: Item; readonly old: Item }
+  | { readonly type: 'remove'; readonly key: Key; readonly old: Item };

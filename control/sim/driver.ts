@@ -1,0 +1,71 @@
+/**
+ * What carries a simulated cluster: the same cluster over network namespaces and AF_XDP (`afxdp`) or inside the process
+ * (`memory`). The cluster logic above it (scheduling, endpoints, matrix) does not know which one it has.
+ */
+import type { TraceFilter, TraceStep } from '../backends/backend.js';
+import type { ClusterConfig } from '../compiler/input.js';
+import type { Pod } from '../objects/types.js';
+import type { PodRef } from '../ruleset/types.js';
+import type { Store } from '../store/store.js';
+
+export type Feed = 'afxdp' | 'memory';
+
+export interface DriverSpec {
+  /** Names everything it makes (`pteropus-NAME-…`), so that leftovers can be found. */
+  readonly cluster: string;
+  /** Node names, in order of their ids (1, 2, ...). */
+  readonly nodes: readonly string[];
+  readonly config: ClusterConfig;
+  /** Addresses of the outside world's host; the first one is the underlay's default gateway. */
+  readonly outside: readonly string[];
+  /** Where sockets, journals and logs live. */
+  readonly runDir: string;
+  /** Progress lines for a person. */
+  readonly progress: (line: string) => void;
+}
+
+export type Party =
+  | { readonly type: 'pod'; readonly pod: PodRef }
+  | { readonly type: 'node'; readonly node: string }
+  | { readonly type: 'outside' };
+
+export type ProbeProtocol = 'tcp' | 'udp' | 'icmp';
+
+export interface Probe {
+  readonly from: Party;
+  readonly address: string;
+  /** 0 for icmp. */
+  readonly port: number;
+  readonly protocol: ProbeProtocol;
+  readonly timeoutMs: number;
+}
+
+/**
+ * connected: an answer came (TCP: handshake and echo; UDP: echo; ICMP: echo reply). refused: the destination's own stack said
+ * no (TCP RST, ICMP port unreachable from the destination itself). rejected: an ICMP error from the data plane. timeout: silence.
+ */
+export interface ProbeResult {
+  readonly outcome: 'connected' | 'refused' | 'rejected' | 'timeout' | 'error';
+  /** Name of the pod that answered (`NS/NAME`), or the error's text. */
+  readonly answer: string | null;
+  readonly millis: number;
+}
+
+export interface Driver {
+  readonly feed: Feed;
+  readonly store: Store;
+  /** Underlay, outside host, and every node's data plane and agent; resolves when all agents are ready. */
+  start(): Promise<void>;
+  /** Makes the sandbox with its process and wires it through the CNI service of its node. Resolves with the pod's addresses. */
+  addPod(pod: Pod): Promise<readonly string[]>;
+  removePod(pod: PodRef): Promise<void>;
+  /** Runs all probes side by side; results in the same order. */
+  probe(probes: readonly Probe[]): Promise<readonly ProbeResult[]>;
+  /** Traces on all nodes while `run` runs; steps in order of time, each with its node's name. */
+  trace(filter: TraceFilter, run: () => Promise<void>): Promise<readonly (TraceStep & { readonly node: string })[]>;
+  /** Resolves when every agent has applied everything up to this store revision. */
+  settled(revision: number): Promise<void>;
+  /** Command line that runs argv inside the pod (afxdp), or null where there are no processes (memory). */
+  execCommand(pod: PodRef, argv: readonly string[]): { readonly command: string; readonly args: readonly string[] } | null;
+  close(): Promise<void>;
+}

@@ -1,0 +1,60 @@
+/**
+ * The key-value store all components share. One interface, several implementations (embedded, etcd), one behaviour suite.
+ * Keys and values are text; revisions rise by one with every change of the store, as etcd's do.
+ */
+export interface Entry {
+  readonly key: string;
+  readonly value: string;
+  /** Store revision of the latest change of this key. */
+  readonly revision: number;
+  /** Store revision at which this key was created. */
+  readonly created: number;
+}
+
+export type StoreEvent =
+  | { readonly type: 'put'; readonly entry: Entry }
+  | { readonly type: 'delete'; readonly key: string; readonly revision: number };
+
+/** `revision` 0 = the key must not exist. */
+export interface Condition {
+  readonly key: string;
+  readonly revision: number;
+}
+
+export type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: string; readonly lease?: LeaseId }
+  | { readonly type: 'delete'; readonly key: string };
+
+export type LeaseId = string;
+
+export interface Snapshot {
+  readonly entries: readonly Entry[];
+  readonly revision: number;
+}
+
+export interface Watch {
+  /** Stops it; no callback comes after. */
+  close(): void;
+}
+
+export interface WatchHandler {
+  /** All events of one revision together, revisions in order, none left out. */
+  events(events: readonly StoreEvent[], revision: number): void;
+  /** The watch cannot go on without a gap (history compacted, store replaced): list again and watch anew. */
+  lost(reason: Error): void;
+}
+
+export interface Store {
+  get(key: string): Promise<Entry | null>;
+  /** All keys that start with `prefix`, sorted by key. */
+  list(prefix: string): Promise<Snapshot>;
+  /** Applies all operations at once if every condition holds; else nothing, and `ok` is false. */
+  transact(conditions: readonly Condition[], operations: readonly Operation[]): Promise<{ readonly ok: boolean; readonly revision: number }>;
+  put(key: string, value: string): Promise<number>;
+  delete(key: string): Promise<boolean>;
+  /** Events after `fromRevision` (exclusive) of keys that start with `prefix`. */
+  watch(prefix: string, fromRevision: number, handler: WatchHandler): Watch;
+  /** Keys put with a lease vanish `ttlSeconds` after the last keep-alive. The implementation keeps it alive until revoked. */
+  lease(ttlSeconds: number): Promise<{ readonly id: LeaseId; revoke(): Promise<void>; readonly lost: Promise<void> }>;
+  close(): Promise<void>;
+}

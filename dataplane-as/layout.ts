@@ -1,0 +1,449 @@
+/**
+ * The one description of the shared memory: compiled by asc into the pipeline and by tsc into the control plane.
+ *
+ * Only `export const NAME = <integer expression>` lives here, so that both compilers agree. Integers in tables are
+ * little-endian unless a comment says "network": those hold packet bytes as they lie in the packet, so that the pipeline
+ * compares and copies them without swapping. test/golden/layout holds every value; a change there is a change of format.
+ *
+ * Who writes what: images by the control thread only (left-right: the spare image is written, published by one atomic store
+ * of CTL_ACTIVE_IMAGE, acknowledged by the worker in CTL_ACK_IMAGE, then the same operations are applied to the other one);
+ * everything else by the worker only, except words marked "control".
+ */
+
+export const LAYOUT_MAGIC = 0x50545250; // "PRTP"
+export const LAYOUT_VERSION = 1;
+
+// ---------------------------------------------------------------------------------------------- memory map
+// [0, 64 KiB): AssemblyScript's static data. Fixed regions follow; images, sessions and frames have run-time bases.
+export const STATIC_BASE = 0x400;
+export const CONTROL_BASE = 0x10000;
+export const VECTOR_BASE = 0x20000;
+export const OUTCOMES_BASE = 0x30000; // OUTCOME_COUNT x u64
+export const SESSION_STATS_BASE = 0x31000; // SS_* u64 words
+export const PORT_COUNTERS_BASE = 0x40000; // MAX_PORTS x PORT_COUNTER_SIZE
+export const TRACE_BASE = 0x60000; // TRACE_CAPACITY x TRACE_SIZE ring
+export const NEIGHBORS_BASE = 0x80000; // NEIGHBOR_CAPACITY x NEIGHBOR_SIZE
+export const FRAGMENTS_BASE = 0xa0000; // FRAGMENT_CAPACITY x FRAGMENT_SIZE
+export const AFFINITY_BASE = 0x100000; // AFFINITY_CAPACITY x AFFINITY_SIZE
+export const RULE_COUNTERS_BASE = 0x200000; // MAX_RULES x u64: new connections the rule decided
+export const SERVICE_COUNTERS_BASE = 0x280000; // MAX_SERVICES x 2 x u64: connections, packets
+export const IMAGES_BASE = 0x400000; // two images of CTL_IMAGE_SIZE bytes each
+
+export const MAX_PORTS = 1024;
+export const MAX_RULES = 65536;
+export const MAX_SERVICES = 65536;
+
+// ---------------------------------------------------------------------------------------------- control block
+// Offsets from CONTROL_BASE, u32 each.
+export const CTL_MAGIC = 0;
+export const CTL_VERSION = 4;
+/** control, atomic: address of the image in force. */
+export const CTL_ACTIVE_IMAGE = 8;
+/** worker, atomic: address of the image the worker used for its latest batch. */
+export const CTL_ACK_IMAGE = 12;
+export const CTL_IMAGE_SIZE = 16;
+export const CTL_SESSIONS_BASE = 20;
+/** log2 of the number of IPv4 session lines. */
+export const CTL_SESSIONS_LOG2 = 24;
+/** IPv6 sessions: a parallel table of SESSION6_SIZE lines (laid out now, used when IPv6 forwards). */
+export const CTL_SESSIONS6_BASE = 28;
+export const CTL_SESSIONS6_LOG2 = 32;
+export const CTL_FRAMES_BASE = 36;
+export const CTL_FRAME_SIZE = 40;
+export const CTL_FRAME_COUNT = 44;
+/** Random seed for session, port and backend choice. */
+export const CTL_SEED = 48;
+/** End of the whole memory, bytes. */
+export const CTL_MEMORY_END = 52;
+
+// Timeouts in milliseconds (control).
+export const CTL_TIMEOUT_TCP_SYN = 64;
+export const CTL_TIMEOUT_TCP_ESTABLISHED = 68;
+export const CTL_TIMEOUT_TCP_CLOSING = 72;
+export const CTL_TIMEOUT_UDP = 76; // one direction seen
+export const CTL_TIMEOUT_UDP_STREAM = 80; // both directions seen
+export const CTL_TIMEOUT_ICMP = 84;
+export const CTL_TIMEOUT_SCTP = 88;
+export const CTL_TIMEOUT_OTHER = 92;
+export const CTL_TIMEOUT_FRAGMENT = 96;
+
+// Trace (control writes the filter first, then CTL_TRACE_LEFT; 0 fields match everything).
+export const CTL_TRACE_LEFT = 128; // packets still to trace; 0 = off. worker counts down
+export const CTL_TRACE_SRC = 132; // network, 0 = any
+export const CTL_TRACE_DST = 136; // network, 0 = any
+export const CTL_TRACE_PROTOCOL = 140;
+export const CTL_TRACE_PORT = 144; // host order
+export const CTL_TRACE_HEAD = 148; // worker: records written so far (ring index = head mod TRACE_CAPACITY)
+export const CTL_TRACE_PACKETS = 152; // worker: packets traced so far
+
+// ---------------------------------------------------------------------------------------------- packet vector
+// One 64-byte line a packet; the feed fills the first half, the pipeline answers in TX_PORT and moves ADDRESS/LENGTH.
+export const VECTOR_CAPACITY = 256;
+export const VECTOR_SIZE = 64;
+export const VECTOR_SHIFT = 6;
+/** Address of the first packet byte in linear memory. At least HEADROOM bytes before it are free. */
+export const V_ADDRESS = 0;
+/** Bytes in this buffer; V_TOTAL counts the following segments of a multi-buffer packet too. */
+export const V_LENGTH = 4;
+export const V_TOTAL = 8;
+export const V_RX_PORT = 12;
+/** Pipeline's answer: port index to transmit on, or PORT_NONE. */
+export const V_TX_PORT = 16;
+/** The feed's own: frame or chain; the pipeline never touches it. */
+export const V_HANDLE = 20;
+export const V_FLAGS = 24;
+/** Outcome code of this packet, always set. */
+export const V_OUTCOME = 28;
+// Second half: the pipeline's metadata between stages.
+export const V_L3 = 32; // address of the IP header
+export const V_L4 = 36; // address of the L4 header
+export const V_SRC = 40; // network
+export const V_DST = 44; // network
+export const V_PORTS = 48; // network: source port in the low half as loaded, destination in the high half
+export const V_PROTOCOL = 52;
+export const V_HASH = 56;
+export const V_SESSION = 60; // address of the session line, 0 = none
+
+export const PORT_NONE = 0xffffffff;
+export const HEADROOM = 128;
+
+export const VF_TRACE = 1; // being traced
+export const VF_FIRST_FRAGMENT = 2;
+export const VF_LATER_FRAGMENT = 4;
+export const VF_ICMP_ERROR = 8;
+export const VF_FROM_TUNNEL = 16; // decapsulated; V_TUNNEL_OF below
+/** Adjacency index of the tunnel it came from, in the upper half of V_FLAGS. */
+export const VF_TUNNEL_SHIFT = 16;
+
+// ---------------------------------------------------------------------------------------------- image
+// An image starts with a header of u32 words; sections lie behind it, each found by its offset from the image's start.
+export const IMG_GENERATION = 0; // rises with every publication; a session judged under another one is judged again
+export const IMG_PORTS = 4; // section offset; PORT_SIZE x MAX_PORTS
+export const IMG_ADJACENCIES = 8; // ADJ_SIZE each
+export const IMG_ADJACENCIES_COUNT = 12;
+export const IMG_LPM4 = 16; // hash of LPM4_SIZE slots
+export const IMG_LPM4_LOG2 = 20;
+export const IMG_LPM6 = 24;
+export const IMG_LPM6_LOG2 = 28;
+export const IMG_PAIRS = 32; // hash of PAIR_SIZE slots: (policy, identity) -> port set
+export const IMG_PAIRS_LOG2 = 36;
+export const IMG_POLICIES = 40; // POLICY_SIZE each, index 0 unused
+export const IMG_POLICIES_COUNT = 44;
+export const IMG_PORTSETS = 48; // PORTSET_SIZE each
+export const IMG_PORTSETS_COUNT = 52;
+export const IMG_INTERVALS = 56; // INTERVAL_SIZE each
+export const IMG_INTERVALS_COUNT = 60;
+export const IMG_FRONTENDS4 = 64; // hash of FRONTEND_SIZE slots
+export const IMG_FRONTENDS4_LOG2 = 68;
+export const IMG_SERVICES = 72; // SERVICE_SIZE each, index 0 unused
+export const IMG_SERVICES_COUNT = 76;
+export const IMG_BACKENDS = 80; // BACKEND_SIZE each
+export const IMG_BACKENDS_COUNT = 84;
+export const IMG_SLOTS = 88; // u16 each: index of a backend inside its service
+export const IMG_SLOTS_COUNT = 92;
+/** SNAT address (network), 0 = no SNAT; source ports are taken from [FIRST, LAST]. */
+export const IMG_SNAT4 = 96;
+export const IMG_SNAT_FIRST_PORT = 100;
+export const IMG_SNAT_LAST_PORT = 104;
+export const IMG_HAIRPIN4 = 108; // network
+/** Port that packets for the node's own stack go to, or PORT_NONE. */
+export const IMG_HOST_PORT = 112;
+export const IMG_UPLINK_PORT = 116;
+/** The node's first IPv4 address (network), 0 = none. */
+export const IMG_NODE4 = 120;
+/** Prefix lengths present: SPACE_COUNT entries of 8 bytes for IPv4 (bit n of the u64 = /n), then 24 bytes each for IPv6. */
+export const IMG_LENGTHS4 = 128;
+export const IMG_LENGTHS6 = 192;
+export const IMG_HEADER_SIZE = 512;
+
+// LPM spaces: one hash serves them all.
+export const SPACE_MAIN = 0; // routes: value = adjacency index
+export const SPACE_POD = 1; // routes
+export const SPACE_IDENTITY = 2; // value = identity
+export const SPACE_SNAT_EXCLUDE = 3; // value 1: keep the source
+export const SPACE_SNAT_SOURCE = 4; // value 1: may be translated
+export const SPACE_COUNT = 5;
+
+// LPM hash slot, IPv4: linear probing from hash(address, meta); meta 0 = empty.
+export const LPM4_SIZE = 16;
+export const LPM4_SHIFT = 4;
+export const LPM4_ADDRESS = 0; // network, host bits zero
+export const LPM4_META = 4; // LPM_USED | space << 8 | prefix length
+export const LPM4_VALUE = 8;
+export const LPM6_SIZE = 32;
+export const LPM6_ADDRESS = 0; // 16 bytes network
+export const LPM6_META = 16;
+export const LPM6_VALUE = 20;
+export const LPM_USED = 0x80000000;
+
+/**
+ * Hash of two words used by every table of an image (LPM4: address, meta; pairs: policy, identity; frontends: address,
+ * port | protocol << 16). All arithmetic modulo 2^32:
+ *   h = (a * HASH_A) ^ ((b + HASH_B) * HASH_C); h ^= h >>> 15; h *= HASH_D; h ^= h >>> 13; slot = h & mask
+ */
+export const HASH_A = 0x9e3779b1;
+export const HASH_B = 0x7f4a7c15;
+export const HASH_C = 0x85ebca6b;
+export const HASH_D = 0xc2b2ae35;
+
+// Port: an interface. Indexes are stable while the interface exists.
+export const PORT_SIZE = 64;
+export const PORT_SHIFT = 6;
+export const PORT_ROLE = 0; // u8 ROLE_*
+export const PORT_FLAGS = 1; // u8
+export const PORT_VRF = 2; // u8: SPACE_MAIN or SPACE_POD
+export const PORT_MTU = 4; // u32: largest IP packet
+export const PORT_MAC = 8; // 6 bytes: ours
+export const PORT_PEER_MAC = 16; // 6 bytes; all zero = learned
+export const PORT_IP4 = 24; // network: the station's address (pod: the only source allowed); uplink: the node's
+export const PORT_GATEWAY4 = 28; // network: answered by ARP and echo
+export const PORT_INGRESS_POLICY = 32; // 0 = open
+export const PORT_EGRESS_POLICY = 36; // 0 = open
+export const PORT_IP4_LENGTH = 40; // u8: on-link prefix length of PORT_IP4 on an uplink
+export const PORT_IP6 = 48; // 16 bytes
+export const ROLE_NONE = 0;
+export const ROLE_POD = 1;
+export const ROLE_UPLINK = 2;
+export const ROLE_HOST = 3;
+
+// Adjacency: where a route leads. Index 0 = no route. Indexes are stable while the target exists.
+export const ADJ_SIZE = 128;
+export const ADJ_SHIFT = 7;
+export const ADJ_TYPE = 0; // u8
+export const ADJ_PORT = 4; // u32: port to leave by
+export const ADJ_MTU = 8; // u32: largest IP packet
+export const ADJ_NEXT_HOP4 = 12; // network; 0 = the packet's own destination. Tunnels: next hop of the outer packet
+export const ADJ_NEXT_HOP6 = 16; // 16 bytes
+/** Tunnels: outer Ethernet (MACs: ours as source, destination filled from the neighbor), IPv4, UDP, VXLAN, inner Ethernet;
+ * lengths, identification, checksum and source port are filled for each packet. */
+export const ADJ_TEMPLATE = 32; // ENCAP_SIZE + 14 = 64 bytes
+export const ADJ_REMOTE4 = 96; // network: outer destination
+export const ADJ_LOCAL4 = 100; // network: outer source
+export const ADJ_VNI = 104; // host order
+export const ADJ_LOCAL_BVI4 = 108; // network: our BVI, answered by ARP and echo inside the tunnel
+export const ADJ_REMOTE_BVI4 = 112; // network
+export const ADJ_LOCAL_MAC = 116; // 6 bytes: our BVI's
+export const ADJ_TYPE_NONE = 0;
+export const ADJ_TYPE_PORT = 1;
+export const ADJ_TYPE_TUNNEL = 2;
+export const ADJ_TYPE_DROP = 3;
+export const ADJ_TYPE_REJECT = 4;
+export const ENCAP_SIZE = 50;
+export const VXLAN_PORT = 4789;
+
+// (policy, identity) -> port set. Linear probing; policy 0 = empty.
+export const PAIR_SIZE = 16;
+export const PAIR_SHIFT = 4;
+export const PAIR_POLICY = 0;
+export const PAIR_IDENTITY = 4;
+export const PAIR_PORTSET = 8;
+
+// Policy: what holds for an identity without a pair of its own.
+export const POLICY_SIZE = 8;
+export const POLICY_DEFAULT_PORTSET = 0;
+
+// Port set: sorted, disjoint intervals over key = protocol << 16 | destination port (port 0 for protocols without ports).
+// What no interval covers gets the port set's default.
+export const PORTSET_SIZE = 16;
+export const PORTSET_FIRST = 0; // index of the first interval
+export const PORTSET_COUNT = 4;
+export const PORTSET_DEFAULT_ACTION = 8; // ACTION_*
+export const PORTSET_DEFAULT_RULE = 12;
+export const INTERVAL_SIZE = 16;
+export const INTERVAL_FROM = 0;
+export const INTERVAL_TO = 4; // included
+export const INTERVAL_ACTION = 8;
+export const INTERVAL_RULE = 12; // rule id: the control plane knows its name
+export const ACTION_DENY = 0;
+export const ACTION_ALLOW = 1;
+
+// Frontend: (address, port | protocol << 16; port in network order as loaded) -> service. Linear probing; service 0 = empty.
+export const FRONTEND_SIZE = 16;
+export const FRONTEND_SHIFT = 4;
+export const FRONTEND_ADDRESS = 0; // network
+export const FRONTEND_KEY = 4; // u16 port as loaded from the packet | protocol << 16
+export const FRONTEND_SERVICE = 8;
+
+export const SERVICE_SIZE = 32;
+export const SERVICE_SHIFT = 5;
+export const SERVICE_FLAGS = 0; // SVF_*
+export const SERVICE_AFFINITY = 4; // seconds, 0 = none
+export const SERVICE_SLOTS = 8; // first slot
+export const SERVICE_SLOT_COUNT = 12; // 0 = reject
+export const SERVICE_BACKENDS = 16; // first backend
+export const SERVICE_BACKEND_COUNT = 20;
+/** First of SERVICE_RANGE_COUNT (address, mask) pairs of 8 bytes in the section IMG_RANGES; only with SVF_RANGES. */
+export const SERVICE_RANGES = 24;
+export const SERVICE_RANGE_COUNT = 28;
+export const SVF_RANGES = 1;
+export const IMG_RANGES = 320; // section offset; 8 bytes each: network address, network mask
+export const IMG_RANGES_COUNT = 324;
+
+export const BACKEND_SIZE = 32;
+export const BACKEND_SHIFT = 5;
+export const BACKEND_IP6 = 0; // 16 bytes; IPv4 in the first four
+export const BACKEND_IP4 = 0; // network
+export const BACKEND_PORT = 16; // u16 network
+export const BACKEND_FLAGS = 20;
+/** Stable id of (service, address, port): a session remembers it to notice that its backend is gone. */
+export const BACKEND_ID = 24;
+
+// ---------------------------------------------------------------------------------------------- sessions
+// Two lines a connection, one for each direction, each found by the tuple of packets as they arrive in that direction.
+// Bounded linear probing: SESSION_WINDOW lines from the home line.
+export const SESSION_SIZE = 64;
+export const SESSION_SHIFT = 6;
+export const SESSION_WINDOW = 8;
+export const S_SRC = 0; // network
+export const S_DST = 4; // network
+export const S_PORTS = 8; // network, as V_PORTS
+export const S_PROTOCOL = 12; // u8
+export const S_STATE = 13; // u8 ST_*: 0 = empty line
+export const S_FLAGS = 14; // u16 SF_*
+export const S_GENERATION = 16; // image generation that judged it
+export const S_PEER = 20; // address of the other direction's line
+export const S_NEW_SRC = 24;
+export const S_NEW_DST = 28;
+export const S_NEW_PORTS = 32;
+export const S_IP_DELTA = 36; // u16: one's complement difference for the IP header checksum
+export const S_L4_DELTA = 38; // u16: same for TCP/UDP/SCTP-less checksums incl. pseudo header
+export const S_ADJACENCY = 40;
+export const S_SEEN = 44; // ms
+export const S_RULE = 48; // rule id that allowed it
+export const S_SERVICE = 52; // service index, 0 = none
+export const S_BACKEND = 56; // BACKEND_ID
+export const S_PACKETS = 60;
+
+export const ST_EMPTY = 0;
+export const ST_TOMBSTONE = 1;
+export const ST_NEW = 2; // one direction seen (TCP: SYN sent)
+export const ST_ESTABLISHED = 3; // both directions seen (TCP: handshake done)
+export const ST_CLOSING = 4; // FIN or RST seen
+export const SF_REPLY = 1; // line of the replying direction
+export const SF_DNAT = 2;
+export const SF_SNAT = 4;
+/** Replies go back through the tunnel the first packet came from (keeps outside clients' addresses across nodes). */
+export const SF_RETURN_TUNNEL = 8;
+export const SF_FIN_SEEN = 16;
+export const SF_FROM_HOST = 32;
+export const SESSION6_SIZE = 128;
+
+// Session statistics: u64 words from SESSION_STATS_BASE.
+export const SS_ACTIVE = 0;
+export const SS_CREATED = 8;
+export const SS_EVICTED = 16;
+export const SS_EXPIRED = 24;
+export const SS_REJUDGED = 32;
+export const SS_TABLE_FULL = 40;
+
+// ---------------------------------------------------------------------------------------------- small tables of the worker
+export const NEIGHBOR_CAPACITY = 4096;
+export const NEIGHBOR_SIZE = 32;
+export const NB_IP4 = 0; // network; 0 = empty
+export const NB_PORT = 4;
+export const NB_MAC = 8; // 6 bytes
+export const NB_STATE = 14; // u8: 0 empty, 1 wanted (request sent), 2 known
+export const NB_SEEN = 16; // ms
+
+export const FRAGMENT_CAPACITY = 4096;
+export const FRAGMENT_SIZE = 32;
+export const FR_SRC = 0;
+export const FR_DST = 4;
+export const FR_ID = 8; // identification | protocol << 16 | used << 31
+export const FR_PORTS = 12;
+export const FR_SEEN = 16;
+
+export const AFFINITY_CAPACITY = 65536;
+export const AFFINITY_SIZE = 16;
+export const AF_CLIENT = 0; // network
+export const AF_SERVICE = 4;
+export const AF_BACKEND = 8; // BACKEND_ID
+export const AF_SEEN = 12; // ms
+
+// ---------------------------------------------------------------------------------------------- counters
+export const PORT_COUNTER_SIZE = 64; // u64 words
+export const PC_RX_PACKETS = 0;
+export const PC_RX_BYTES = 8;
+export const PC_TX_PACKETS = 16;
+export const PC_TX_BYTES = 24;
+export const PC_DROPS = 32;
+
+// Outcomes: every packet gets exactly one. Names are in control/backends/wasm/outcomes.ts, meanings in docs/outcomes.md.
+export const OUTCOME_COUNT = 64;
+export const OUT_NONE = 0;
+export const OUT_FORWARD_POD = 1;
+export const OUT_FORWARD_TUNNEL = 2;
+export const OUT_FORWARD_UPLINK = 3;
+export const OUT_FORWARD_HOST = 4;
+export const OUT_ARP_REPLY = 5;
+export const OUT_ARP_LEARNED = 6;
+export const OUT_ARP_REQUEST = 7; // the packet became an ARP request for its unknown next hop
+export const OUT_ECHO_REPLY = 8;
+export const OUT_REJECT_SENT = 9; // became an ICMP port unreachable
+export const OUT_FRAG_NEEDED_SENT = 10; // became an ICMP fragmentation needed
+export const OUT_TTL_EXCEEDED_SENT = 11; // became an ICMP time exceeded
+export const OUT_FIRST_DROP = 16;
+export const DROP_SHORT = 16; // shorter than its headers say
+export const DROP_ETHERTYPE = 17; // neither IPv4 nor ARP (nor IPv6 where enabled)
+export const DROP_NOT_FOR_US = 18; // foreign destination MAC
+export const DROP_IP_VERSION = 19;
+export const DROP_IP_HEADER = 20; // bad header length or total length
+export const DROP_IP_CHECKSUM = 21;
+export const DROP_TTL = 22;
+export const DROP_MARTIAN = 23; // loopback, multicast or broadcast source, ...
+export const DROP_SPOOFED = 24; // a pod used a source that is not its own
+export const DROP_MULTICAST = 25;
+export const DROP_L4_HEADER = 26; // TCP/UDP/ICMP header short or impossible
+export const DROP_FRAGMENT_TINY = 27; // first fragment without a whole L4 header, or overlapping it
+export const DROP_FRAGMENT_UNKNOWN = 28; // later fragment whose first one was not seen or not allowed
+export const DROP_NO_ROUTE = 29;
+export const DROP_ROUTE_DROP = 30;
+export const DROP_POLICY_EGRESS = 31;
+export const DROP_POLICY_INGRESS = 32;
+export const DROP_SERVICE_SOURCE = 33; // outside loadBalancerSourceRanges
+export const DROP_NO_NEIGHBOR = 34; // next hop unknown and a request was just sent
+export const DROP_VXLAN = 35; // malformed, unknown VNI or unknown peer
+export const DROP_ARP = 36; // malformed or not for us
+export const DROP_SESSION_FULL = 37;
+export const DROP_SNAT_EXHAUSTED = 38;
+export const DROP_ICMP_ERROR = 39; // refers to no connection
+export const DROP_PORT = 40; // arrived on a port that is not configured
+export const DROP_HOP_LOOP = 41; // would leave by the tunnel or uplink it came from
+export const DROP_MTU = 42; // too long and no ICMP may be sent for it
+export const DROP_OPTIONS = 43; // IP source routing
+export const DROP_IPV6 = 44; // IPv6 is not forwarded yet
+export const DROP_RATE_LIMIT = 45; // ICMP error not sent: limit reached
+
+// ---------------------------------------------------------------------------------------------- trace
+// 32-byte records: packet number, time, stage, then five words that depend on the stage.
+export const TRACE_CAPACITY = 4096;
+export const TRACE_SIZE = 32;
+export const TR_PACKET = 0;
+export const TR_TIME = 4;
+export const TR_STAGE = 8; // u16
+export const TR_PORT = 10; // u16
+export const TR_A = 12;
+export const TR_B = 16;
+export const TR_C = 20;
+export const TR_D = 24;
+export const TR_E = 28;
+export const STAGE_RECEIVE = 1; // a src, b dst, c ports, d protocol, e length
+export const STAGE_DECAP = 2; // a outer src, b vni, c adjacency
+export const STAGE_SESSION_HIT = 3; // a line address, b rule, c generation
+export const STAGE_SERVICE = 4; // a service index, b backend ip, c backend port (network), d backend id
+export const STAGE_EGRESS = 5; // a policy, b identity of the peer, c action, d rule
+export const STAGE_ROUTE = 6; // a destination, b adjacency, c space
+export const STAGE_INGRESS = 7; // as STAGE_EGRESS
+export const STAGE_SNAT = 8; // a new source, b new port (network)
+export const STAGE_SESSION_NEW = 9; // a line address, b rule
+export const STAGE_REWRITE = 10; // a src, b dst, c ports
+export const STAGE_ENCAP = 11; // a outer dst, b vni, c outer source port
+export const STAGE_OUTCOME = 12; // a outcome code, b tx port
+
+// Well-known rule ids: real rules start at RULE_FIRST.
+export const RULE_NONE = 0;
+export const RULE_OPEN = 1; // no policy selects the pod in this direction
+export const RULE_SELF = 2; // a pod to itself
+export const RULE_NODE = 3; // the node to its own pod
+export const RULE_NOT_A_POD = 4; // neither end is a pod of this node
+export const RULE_FIRST = 16;

@@ -1,0 +1,151 @@
+/**
+ * The native addon's public face: namespaces and links (netlink), and AF_XDP sockets over the pipeline's memory.
+ * Linux only; `loadNative` says so elsewhere, and nothing that runs without packets from a kernel needs it.
+ *
+ * Every object with `close()` owns kernel descriptors; nothing else does. Errors are NativeError with errno and object.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { PteropusError } from '../control/common/errors.js';
+
+/** A system call failed. `code` is the errno's name (`EBUSY`), `syscall` what was tried, `object` on what. */
+export class NativeError extends PteropusError {
+  constructor(
+    readonly syscall: string,
+    readonly errno: number,
+    readonly code: string,
+    object: string,
+  ) {
+    super(`${syscall}: ${code}`, { object, retryable: code === 'EBUSY' || code === 'EAGAIN' || code === 'EINTR' });
+  }
+}
+
+export interface LinkInfo {
+  readonly name: string;
+  readonly index: number;
+  /** `veth`, `bridge`, `vxlan`, ... or '' for a plain device. */
+  readonly type: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  /** Index of the other end or of the lower device; 0 = none. */
+  readonly peerIndex: number;
+  /** Index of the bridge it is in; 0 = none. */
+  readonly master: number;
+}
+
+export interface VethEnd {
+  readonly name: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+}
+
+export interface RouteSpec {
+  /** CIDR; 'default' for 0.0.0.0/0. */
+  readonly destination: string;
+  readonly link: string;
+  readonly gateway?: string;
+  readonly source?: string;
+  readonly scope?: 'link' | 'global';
+  readonly mtu?: number;
+}
+
+/** A network namespace, with a netlink socket opened inside it: no call changes the caller's own namespace. */
+export interface Netns {
+  readonly path: string;
+  links(): LinkInfo[];
+  createVeth(near: VethEnd, far: VethEnd & { readonly netns?: Netns }): void;
+  createBridge(name: string, options?: { readonly mtu?: number }): void;
+  deleteLink(name: string): void;
+  setLink(name: string, change: { readonly up?: boolean; readonly mtu?: number; readonly mac?: string; readonly master?: string | null; readonly newName?: string }): void;
+  addAddress(link: string, cidr: string): void;
+  removeAddress(link: string, cidr: string): void;
+  addresses(link: string): string[];
+  addRoute(route: RouteSpec): void;
+  removeRoute(route: RouteSpec): void;
+  /** Permanent neighbor entry. */
+  addNeighbor(link: string, address: string, mac: string): void;
+  /** Ethernet offloads by their ethtool names; features the device lacks are ignored. */
+  setOffloads(link: string, features: { readonly txChecksum?: boolean; readonly tso?: boolean; readonly gso?: boolean; readonly gro?: boolean }): void;
+  /** `net/ipv4/ip_forward`; relative to /proc/sys, inside the namespace. */
+  setSysctl(name: string, value: string): void;
+  close(): void;
+}
+
+export interface XdpOptions {
+  /** View over the whole shared WebAssembly memory; the addon keeps a reference. */
+  readonly memory: Uint8Array;
+  /** Byte offset of the packet vector and its capacity (layout.ts). */
+  readonly vectorOffset: number;
+  readonly vectorCapacity: number;
+  /** Frames: page-aligned offset, size 2048 or 4096, count a power of two. */
+  readonly framesOffset: number;
+  readonly frameSize: number;
+  readonly frameCount: number;
+  /** Most packets one step receives (<= vectorCapacity). */
+  readonly batch: number;
+}
+
+export interface XdpPortSpec {
+  readonly netns: Netns | null;
+  readonly link: string;
+  /** native: driver mode, generic: skb mode, auto: native where it attaches. */
+  readonly mode: 'native' | 'generic' | 'auto';
+  /** Largest IP packet; above one frame multi-buffer is used (kernel >= 6.6). */
+  readonly mtu: number;
+}
+
+/** AF_XDP sockets of one worker over one UMEM that is the WebAssembly memory. Not thread-safe but for `wake`. */
+export interface Xdp {
+  /** Opens the socket and attaches the redirect program; `port` becomes V_RX_PORT of what arrives. */
+  addPort(port: number, spec: XdpPortSpec): { readonly mode: 'native' | 'generic'; readonly multiBuffer: boolean };
+  removePort(port: number): void;
+  /**
+   * Transmits or frees the first `transmit` vector entries as V_TX_PORT says (PORT_NONE = free), reaps completions, refills,
+   * then receives up to `batch` packets into the vector. When nothing is there it waits up to `timeoutMicros`
+   * (0 = return at once). Returns the number received. Allocates nothing.
+   */
+  step(transmit: number, timeoutMicros: number): number;
+  /** Takes a free frame, copies `bytes` into it and appends it to the vector as entry `at`; false if no frame is free. */
+  inject(at: number, bytes: Uint8Array, port: number): boolean;
+  /** Makes a waiting `step` return; callable from any thread through `wakeFd`. */
+  readonly wakeFd: number;
+  counters(port: number): { readonly rxDropped: number; readonly txFull: number; readonly fillEmpty: number; readonly invalid: number };
+  close(): void;
+}
+
+export interface Native {
+  /** The calling process's own namespace. */
+  currentNetns(): Netns;
+  openNetns(path: string): Netns;
+  /** Makes /run/netns/NAME (visible to `ip netns`), with lo up. */
+  createNetns(name: string): Netns;
+  /** Unmounts and removes /run/netns/NAME; absent is fine. */
+  deleteNetns(name: string): void;
+  listNetns(): string[];
+  openXdp(options: XdpOptions): Xdp;
+  /** Signals the wake descriptor of another thread's Xdp. */
+  wake(wakeFd: number): void;
+  /** SIGKILL for this process when its parent ends. */
+  dieWithParent(): void;
+  /** Pins the calling thread to a core. */
+  pinThread(core: number): void;
+}
+
+let loaded: Native | undefined;
+
+/** Loads the addon, or throws NativeUnavailableError with the reason. */
+export function loadNative(): Native {
+  if (loaded === undefined) {
+    if (process.platform !== 'linux') throw new NativeUnavailableError('the native addon is for Linux only', {});
+    const path = fileURLToPath(new URL('../../native/pteropus.node', import.meta.url));
+    try {
+      loaded = createRequire(import.meta.url)(path) as Native;
+    } catch (cause) {
+      throw new NativeUnavailableError('the native addon is not built: run `npm run build`', { object: path, cause });
+    }
+  }
+  return loaded;
+}
+
+export class NativeUnavailableError extends PteropusError {}
