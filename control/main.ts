@@ -5,10 +5,16 @@ type Program = { readonly run: (argv: readonly string[]) => Promise<number> };
 
 const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Program> }>> = {
   sim: { summary: 'run a whole cluster on this machine', load: () => import('./sim/main.js') },
-  explain: { summary: 'say what a policy set does to one connection, and why', load: () => import('./explain/main.js') },
+  explain: {
+    summary: 'say what a policy set does to one connection, and why',
+    load: () => import('./explain/main.js'),
+  },
   agent: { summary: 'the node agent', load: () => import('./agent/main.js') },
   dataplane: { summary: 'the WebAssembly data plane of one node', load: () => import('./dataplane/main.js') },
-  cni: { summary: 'the CNI executable (called by the container runtime)', load: () => import('./cni/main.js') },
+  cni: {
+    summary: 'the CNI executable (called by the container runtime)',
+    load: () => import('./cni/main.js'),
+  },
 };
 
 function usage(): string {
@@ -32,7 +38,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     return await (await entry.load()).run(rest);
   } catch (error) {
     const known = error instanceof PteropusError;
-    process.stderr.write(`pteropus ${verb}: ${known ? errorText(error) : error instanceof Error ? error.stack : String(error)}\n`);
+    process.stderr.write(
+      `pteropus ${verb}: ${known ? errorText(error) : error instanceof Error ? error.stack : String(error)}\n`,
+    );
     return known ? 2 : 3;
   }
 }

@@ -60,12 +60,23 @@ const ASC_ARGUMENTS = [
   ...['--optimizeLevel', '3', '--shrinkLevel', '0', '--noAssert', '--runtime', 'stub'],
   ...['--enable', 'simd', '--enable', 'threads', '--enable', 'bulk-memory'],
   // The memory comes from outside; its real size is set when a data plane is opened.
-  ...['--importMemory', '--sharedMemory', '--initialMemory', '64', '--maximumMemory', '65536', '--memoryBase', '1024'],
+  ...[
+    '--importMemory',
+    '--sharedMemory',
+    '--initialMemory',
+    '64',
+    '--maximumMemory',
+    '65536',
+    '--memoryBase',
+    '1024',
+  ],
 ];
 
 export function buildNative() {
   const inputs = filesUnder('native', /\.(cc|h|txt)$/);
-  step('native', inputs, 'native/pteropus.node', () => tool('cmake-js', ['compile', '--out', 'build/native/cmake', '-d', 'native']));
+  step('native', inputs, 'native/pteropus.node', () =>
+    tool('cmake-js', ['compile', '--out', 'build/native/cmake', '-d', 'native']),
+  );
 }
 
 export function build({ native }) {
