@@ -18,6 +18,13 @@ export interface DriverSpec {
   readonly config: ClusterConfig;
   /** Addresses of the outside world's host; the first one is the underlay's default gateway. */
   readonly outside: readonly string[];
+  /** What the outside host answers on, at each of its addresses. */
+  readonly outsidePorts: readonly { readonly protocol: 'TCP' | 'UDP'; readonly port: number }[];
+  /**
+   * The outside host is the underlay's router: besides the underlay itself it reaches these prefixes by way of a node's
+   * underlay address (each node's pod subnet, the load balancers' addresses).
+   */
+  readonly outsideRoutes: readonly { readonly destination: string; readonly via: string }[];
   /** Where sockets, journals and logs live. */
   readonly runDir: string;
   /** Progress lines for a person. */
