@@ -1,0 +1,141 @@
+/**
+ * Pod addresses of one node (rows IPAM-05..09): one pool, a cursor that walks it, so that a freed address rests until the
+ * range wraps and no stale session or policy entry meets a new pod. In memory; the agent's journal makes it last.
+ */
+import { PteropusError } from '../common/errors.js';
+import {
+  cidrContains,
+  formatCidr,
+  formatIp,
+  hostAt,
+  type ParsedCidr,
+  parseCidr,
+  parseIp,
+} from '../common/ip.js';
+import type { Cidr, Ip } from '../ruleset/types.js';
+import { poolSize } from './arithmetic.js';
+
+/** Every address of the pool is taken; one comes back when a pod of the node goes. */
+export class PoolExhaustedError extends PteropusError {
+  constructor(subnet: Cidr, owner: string, used: number) {
+    super(`no pod address left: all ${used} of ${subnet} are taken`, { object: owner, retryable: true });
+  }
+}
+
+/** An address cannot be given to this owner: outside the pool, reserved, or another's. */
+export class AddressConflictError extends PteropusError {}
+
+export class PodAllocator {
+  readonly #subnet: ParsedCidr;
+  /** Last usable offset: below the NAT loopback and the highest address. */
+  readonly #last: bigint;
+  readonly #byOwner = new Map<string, bigint>();
+  readonly #byOffset = new Map<bigint, string>();
+  /** Offset given out last; starts at the gateway. */
+  #cursor = 1n;
+
+  /** `subnet`: the node's pod subnet (NodePlan.podSubnet). */
+  constructor(subnet: Cidr) {
+    this.#subnet = parseCidr(subnet);
+    this.#last = poolSize(this.#subnet) - 3n;
+  }
+
+  /** How many addresses the pool has for pods. */
+  get capacity(): bigint {
+    return this.#last < 2n ? 0n : this.#last - 1n;
+  }
+
+  get used(): number {
+    return this.#byOwner.size;
+  }
+
+  /** The address given out last; what the journal keeps beside the owners so that the order survives a restart. */
+  get cursor(): Ip {
+    return formatIp(hostAt(this.#subnet, this.#cursor));
+  }
+
+  get(owner: string): Ip | null {
+    const offset = this.#byOwner.get(owner);
+    return offset === undefined ? null : formatIp(hostAt(this.#subnet, offset));
+  }
+
+  owners(): ReadonlyMap<string, Ip> {
+    return new Map(
+      [...this.#byOwner].map(([owner, offset]) => [owner, formatIp(hostAt(this.#subnet, offset))]),
+    );
+  }
+
+  /**
+   * The owner's address: the one it has, else the next free one after the cursor. Throws PoolExhaustedError.
+   * Cost: at most one step more than there are addresses in use.
+   */
+  allocate(owner: string): Ip {
+    const held = this.get(owner);
+    if (held !== null) return held;
+    if (BigInt(this.used) >= this.capacity) {
+      throw new PoolExhaustedError(formatCidr(this.#subnet), owner, this.used);
+    }
+    let offset = this.#cursor;
+    do {
+      offset = offset >= this.#last ? 2n : offset + 1n;
+    } while (this.#byOffset.has(offset));
+    this.#cursor = offset;
+    return this.#take(owner, offset);
+  }
+
+  /** Frees the owner's address; false if it had none. */
+  release(owner: string): boolean {
+    const offset = this.#byOwner.get(owner);
+    if (offset === undefined) return false;
+    this.#byOwner.delete(owner);
+    this.#byOffset.delete(offset);
+    return true;
+  }
+
+  /**
+   * Marks an address as the owner's, as a journal tells it after a restart. Throws AddressConflictError when it is
+   * outside the pool, reserved, or somebody else's, or when the owner has another one.
+   */
+  restore(owner: string, address: Ip): void {
+    const offset = this.#offsetOf(owner, address);
+    if (offset < 2n || offset > this.#last) {
+      throw new AddressConflictError('a reserved address cannot be a pod’s', {
+        object: owner,
+        value: address,
+      });
+    }
+    const holder = this.#byOffset.get(offset);
+    if (holder !== undefined && holder !== owner) {
+      throw new AddressConflictError(`the address belongs to ${holder}`, { object: owner, value: address });
+    }
+    const held = this.get(owner);
+    if (held !== null && held !== address) {
+      throw new AddressConflictError(`the pod has ${held} already`, { object: owner, value: address });
+    }
+    this.#take(owner, offset);
+    if (offset > this.#cursor) this.#cursor = offset;
+  }
+
+  /** Puts the cursor where the journal says; without one, restore leaves it at the highest address in use (IPAM-09). */
+  restoreCursor(address: Ip): void {
+    const offset = this.#offsetOf('cursor', address);
+    this.#cursor = offset < 1n ? 1n : offset > this.#last ? this.#last : offset;
+  }
+
+  #take(owner: string, offset: bigint): Ip {
+    this.#byOwner.set(owner, offset);
+    this.#byOffset.set(offset, owner);
+    return formatIp(hostAt(this.#subnet, offset));
+  }
+
+  #offsetOf(owner: string, address: Ip): bigint {
+    const ip = parseIp(address);
+    if (!cidrContains(this.#subnet, ip)) {
+      throw new AddressConflictError(`not in this node's pod subnet ${formatCidr(this.#subnet)}`, {
+        object: owner,
+        value: address,
+      });
+    }
+    return ip.value - this.#subnet.value;
+  }
+}
