@@ -104,7 +104,11 @@ export interface Endpoint {
   readonly nodeName: string | null;
   readonly zone: string | null;
   readonly hints: { readonly forZones: readonly string[]; readonly forNodes: readonly string[] } | null;
-  readonly targetRef: { readonly kind: string; readonly namespace: string | null; readonly name: string } | null;
+  readonly targetRef: {
+    readonly kind: string;
+    readonly namespace: string | null;
+    readonly name: string;
+  } | null;
 }
 
 export interface EndpointSlice {
@@ -179,7 +183,12 @@ export type ObjectKey = string;
 
 export type ObjectEvent =
   | { readonly type: 'put'; readonly object: KubeObject }
-  | { readonly type: 'delete'; readonly kind: Kind; readonly namespace: string | null; readonly name: string };
+  | {
+      readonly type: 'delete';
+      readonly kind: Kind;
+      readonly namespace: string | null;
+      readonly name: string;
+    };
 
 export function objectKey(kind: Kind, namespace: string | null, name: string): ObjectKey {
   return `${kind}/${namespace ?? ''}/${name}`;
