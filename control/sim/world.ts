@@ -48,11 +48,15 @@ export function outsideRoutes(config: ClusterConfig, nodes: readonly string[]): 
 }
 
 /** The usual ports, and those that EndpointSlices name at the outside host's addresses. */
-export function outsidePorts(config: ClusterConfig, slices: readonly EndpointSlice[]): readonly OutsidePort[] {
+export function outsidePorts(
+  config: ClusterConfig,
+  slices: readonly EndpointSlice[],
+): readonly OutsidePort[] {
   const outside = new Set(outsideAddresses(config));
   const ports = new Map(OUTSIDE_PORTS.map((p) => [`${p.protocol}/${p.port}`, p]));
   for (const slice of slices) {
-    if (!slice.endpoints.some((endpoint) => endpoint.addresses.some((address) => outside.has(address)))) continue;
+    if (!slice.endpoints.some((endpoint) => endpoint.addresses.some((address) => outside.has(address))))
+      continue;
     for (const { protocol, port } of slice.ports) {
       if (port === null || protocol === 'SCTP') continue;
       ports.set(`${protocol}/${port}`, { protocol, port });

@@ -1,0 +1,117 @@
+/** From manifests to the objects a cluster would hold, everything but the pods' addresses. Pure. */
+import type { ClusterConfig } from '../compiler/input.js';
+import {
+  type EndpointSlice,
+  type Namespace,
+  type NetworkPolicy,
+  type Node,
+  objectKey,
+  type Pod,
+  type Service,
+} from '../objects/types.js';
+import { expandWorkload, isOwnedBy, type Planned } from './expand.js';
+import type { ManifestItems, ManifestSet } from './load.js';
+import { schedule } from './schedule.js';
+import { assignServices } from './services.js';
+import { LOAD_BALANCER_CIDR } from './world.js';
+
+export interface Desired {
+  readonly namespaces: readonly Namespace[];
+  /** Scheduled; without addresses. */
+  readonly pods: readonly Planned[];
+  /** Cluster IPs, node ports and load balancer addresses assigned. */
+  readonly services: readonly Service[];
+  /** The user's own; those of Services with selectors follow from the pods (endpoints.ts). */
+  readonly slices: readonly EndpointSlice[];
+  readonly policies: readonly NetworkPolicy[];
+  readonly warnings: readonly string[];
+}
+
+/** Throws InvalidInputError where manifests contradict themselves. */
+export function desiredState(
+  set: Pick<ManifestSet, 'items'>,
+  nodes: readonly Node[],
+  config: ClusterConfig,
+): Desired {
+  const places = nodes.map(({ metadata }) => ({ name: metadata.name, labels: metadata.labels }));
+  const planned = unique(plannedPods(set.items, places));
+  const { pods, warnings } = schedule(planned.pods, places);
+  const all = [...set.items.values()].flatMap(({ object }) => object ?? []);
+  const given = all.filter((object): object is Service => object.kind === 'Service');
+  const services = assignServices(given, {
+    serviceCIDR: config.serviceCIDR,
+    loadBalancerCIDR: LOAD_BALANCER_CIDR,
+  });
+  const policies = all.filter((object): object is NetworkPolicy => object.kind === 'NetworkPolicy');
+  const slices = all.filter((object): object is EndpointSlice => object.kind === 'EndpointSlice');
+  const namespaced = [...pods.map(({ pod }) => pod), ...services.services, ...policies, ...slices];
+  return {
+    namespaces: namespaces(
+      all.filter((object): object is Namespace => object.kind === 'Namespace'),
+      namespaced.flatMap(({ metadata }) => metadata.namespace ?? []),
+    ),
+    pods,
+    services: services.services,
+    slices,
+    policies,
+    warnings: [...planned.warnings, ...warnings, ...services.warnings],
+  };
+}
+
+/** Pods of workloads and bare pods, in order of their names. */
+function plannedPods(
+  items: ManifestItems,
+  nodes: readonly { readonly name: string; readonly labels: Readonly<Record<string, string>> }[],
+): readonly Planned[] {
+  const workloads = new Set([...items].filter(([, item]) => item.object === null).map(([key]) => key));
+  const out: Planned[] = [];
+  for (const [key, { document, object }] of items) {
+    const namespace = key.split('/')[1] ?? '';
+    if (isOwnedBy(document.value, namespace, workloads)) continue;
+    if (object === null) out.push(...expandWorkload(document, nodes));
+    else if (object.kind === 'Pod' && runs(object)) out.push(barePod(object));
+  }
+  return out.sort((a, b) => (podName(a.pod) < podName(b.pod) ? -1 : 1));
+}
+
+const podName = (pod: Pod) => `${pod.metadata.namespace}/${pod.metadata.name}`;
+
+/** Pods that have ended, or are about to, hold no address. */
+const runs = ({ status }: Pod) =>
+  status.phase !== 'Succeeded' && status.phase !== 'Failed' && !status.terminating;
+
+function barePod(pod: Pod): Planned {
+  const status = { phase: 'Pending' as const, podIPs: [], ready: false, terminating: false };
+  return { pod: { ...pod, status }, workload: podName(pod), workloadKind: 'Pod' };
+}
+
+/** Two workloads may make pods of one name only by accident of naming; the first one keeps it. */
+function unique(pods: readonly Planned[]): { pods: readonly Planned[]; warnings: readonly string[] } {
+  const seen = new Map<string, Planned>();
+  const warnings: string[] = [];
+  for (const planned of pods) {
+    const name = podName(planned.pod);
+    const first = seen.get(name);
+    if (first === undefined) seen.set(name, planned);
+    else
+      warnings.push(`pod ${name} of ${planned.workload} is left out: ${first.workload} has one of that name`);
+  }
+  return { pods: [...seen.values()], warnings };
+}
+
+/** The given namespaces, and those that something lies in without their being given. */
+function namespaces(given: readonly Namespace[], named: readonly string[]): readonly Namespace[] {
+  const all = new Map(
+    given.map((namespace) => [objectKey('Namespace', null, namespace.metadata.name), namespace]),
+  );
+  for (const name of ['default', ...named]) {
+    const key = objectKey('Namespace', null, name);
+    if (all.has(key)) continue;
+    const labels = { 'kubernetes.io/metadata.name': name };
+    all.set(key, {
+      kind: 'Namespace',
+      metadata: { name, namespace: null, uid: null, labels, annotations: {} },
+    });
+  }
+  return [...all.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+}

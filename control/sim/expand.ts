@@ -1,0 +1,169 @@
+/**
+ * Workloads to pods, as their controllers would make them: the same labels, names a person can read. Pure.
+ * Objects that belong to a workload of the same input (kubectl prints Deployments, ReplicaSets and pods side by side)
+ * are left to it.
+ */
+import { createHash } from 'node:crypto';
+import {
+  documentFrom,
+  formatPath,
+  InvalidObjectError,
+  type Path,
+  type RawDocument,
+} from '../objects/document.js';
+import { parsePod } from '../objects/pod.js';
+import type { Pod } from '../objects/types.js';
+import { matches, type ScheduleNode } from './schedule.js';
+
+/** A pod that shall run, and the workload it belongs to (`shop/web`); a bare pod is its own workload. */
+export interface Planned {
+  readonly pod: Pod;
+  readonly workload: string;
+  readonly workloadKind: string;
+}
+
+type Json = Readonly<Record<string | number, unknown>>;
+
+/** Letters and digits that make no words, as Kubernetes uses them for generated names. */
+const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+
+/** A stable name part of five characters. */
+export function hash5(text: string): string {
+  return [...createHash('sha1').update(text).digest().subarray(0, 5)]
+    .map((byte) => ALPHABET[byte % ALPHABET.length])
+    .join('');
+}
+
+/** Pods of one workload document. Throws InvalidInputError naming file, line, object and field. */
+export function expandWorkload(doc: RawDocument, nodes: readonly ScheduleNode[]): readonly Planned[] {
+  const value = record(doc.value);
+  const metadata = record(value['metadata']);
+  const spec = record(value['spec']);
+  const name = metadata['name'];
+  if (typeof name !== 'string' || name === '') {
+    throw new InvalidObjectError('a workload needs a name', {
+      object: doc.kind,
+      field: 'metadata.name',
+      value: name,
+      ...(doc.source ?? {}),
+    });
+  }
+  const namespace = text(metadata['namespace']) || 'default';
+  const template = record(spec['template']);
+  const make = (podName: string, extra: PodExtra = {}): Planned => ({
+    pod: podOf(doc, { namespace, name: podName, template, extra }),
+    workload: `${namespace}/${name}`,
+    workloadKind: doc.kind,
+  });
+  const replicas = count(doc, ['spec', 'replicas'], 1);
+
+  switch (doc.kind) {
+    case 'Deployment': {
+      const hash = hash5(JSON.stringify(template));
+      const labels = { 'pod-template-hash': hash };
+      return ordinals(replicas).map((i) =>
+        make(`${name}-${hash}-${hash5(`${name} ${hash} ${i}`)}`, { labels }),
+      );
+    }
+    case 'ReplicaSet':
+    case 'ReplicationController':
+      return ordinals(replicas).map((i) => make(`${name}-${hash5(`${name} ${i}`)}`));
+    case 'StatefulSet': {
+      const start = count(doc, ['spec', 'ordinals', 'start'], 0);
+      return ordinals(replicas).map((i) => {
+        const podName = `${name}-${start + i}`;
+        const labels = {
+          'apps.kubernetes.io/pod-index': String(start + i),
+          'statefulset.kubernetes.io/pod-name': podName,
+        };
+        return make(podName, { labels, hostname: podName, subdomain: text(spec['serviceName']) });
+      });
+    }
+    case 'DaemonSet': {
+      const first = make(`${name}-${hash5(name)}`);
+      return nodes
+        .filter((node) => matches(node.labels, first.pod.spec.nodeSelector))
+        .map((node) => make(`${name}-${hash5(`${name} ${node.name}`)}`, { nodeName: node.name }));
+    }
+    case 'Job': {
+      const parallelism = count(doc, ['spec', 'parallelism'], 1);
+      const completions = count(doc, ['spec', 'completions'], parallelism);
+      const labels = { 'batch.kubernetes.io/job-name': name, 'job-name': name };
+      return ordinals(Math.min(parallelism, completions)).map((i) =>
+        make(`${name}-${hash5(`${name} ${i}`)}`, { labels }),
+      );
+    }
+    // A CronJob runs nothing until its time comes.
+    default:
+      return [];
+  }
+}
+
+/** Whether the object is run by a controller that stands in the same input (`KIND/NS/NAME` of all workloads). */
+export function isOwnedBy(value: unknown, namespace: string | null, workloads: ReadonlySet<string>): boolean {
+  const owners = record(record(value)['metadata'])['ownerReferences'];
+  if (!Array.isArray(owners)) return false;
+  return owners.some((owner) => {
+    const { kind, name } = record(owner);
+    return workloads.has(`${text(kind)}/${namespace ?? ''}/${text(name)}`);
+  });
+}
+
+interface PodExtra {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly hostname?: string;
+  readonly subdomain?: string;
+  readonly nodeName?: string;
+}
+
+interface PodParts {
+  readonly namespace: string;
+  readonly name: string;
+  readonly template: Json;
+  readonly extra: PodExtra;
+}
+
+/** The pod as the API would show it, then through the same validation as a pod given by hand. */
+function podOf(doc: RawDocument, { namespace, name, template, extra }: PodParts): Pod {
+  const meta = record(template['metadata']);
+  const spec: Record<string, unknown> = { ...record(template['spec']) };
+  if (extra.hostname !== undefined) spec['hostname'] ??= extra.hostname;
+  if (extra.subdomain) spec['subdomain'] ??= extra.subdomain;
+  if (extra.nodeName !== undefined) spec['nodeName'] = extra.nodeName;
+  const labels = { ...record(meta['labels']), ...extra.labels };
+  const annotations = record(meta['annotations']);
+  const value = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels, annotations }, spec };
+  return parsePod(documentFrom(doc, 'v1', 'Pod', value, ['spec', 'template']));
+}
+
+function ordinals(length: number): readonly number[] {
+  return Array.from({ length }, (_, i) => i);
+}
+
+/** A whole number >= 0 at `path` of the document. */
+function count(doc: RawDocument, path: Path, fallback: number): number {
+  const value = path.reduce<unknown>((at, step) => record(at)[step], doc.value) ?? fallback;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  const line = doc.locate(path);
+  throw new InvalidObjectError('must be a whole number from 0', {
+    object: `${doc.kind} ${workloadName(doc)}`,
+    field: formatPath(path),
+    value,
+    ...(doc.source === null ? {} : { file: doc.source.file }),
+    ...(line === null ? {} : { line }),
+  });
+}
+
+/** `NS/NAME` of a workload document; namespace `default` where none is given. */
+export function workloadName(doc: RawDocument): string {
+  const metadata = record(record(doc.value)['metadata']);
+  return `${text(metadata['namespace']) || 'default'}/${text(metadata['name'])}`;
+}
+
+function record(value: unknown): Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

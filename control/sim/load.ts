@@ -1,0 +1,184 @@
+/** Manifests from files, folders and standard input, read as `kubectl apply -f` reads them. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text as readAll } from 'node:stream/consumers';
+import { InvalidInputError } from '../common/errors.js';
+import { formatIp, hostAt, parseCidr } from '../common/ip.js';
+import { type ClusterConfig, DEFAULT_CONFIG } from '../compiler/input.js';
+import { planNode } from '../ipam/arithmetic.js';
+import { DuplicateObjectError, type RawDocument } from '../objects/document.js';
+import { type Manifests, parseManifests } from '../objects/manifest.js';
+import { type KubeObject, objectKey, type Pod } from '../objects/types.js';
+import { type Desired, desiredState } from './desired.js';
+import { endpointSlices } from './endpoints.js';
+import { workloadName } from './expand.js';
+import { nodeAddress, nodeNames, nodeObject } from './world.js';
+
+/** One document of a set: an object of a kind we know, or (object null) a workload to be expanded. */
+export interface ManifestItem {
+  readonly document: RawDocument;
+  readonly object: KubeObject | null;
+}
+
+/** `KIND/NS/NAME` -> document. */
+export type ManifestItems = ReadonlyMap<string, ManifestItem>;
+
+export interface ManifestSet {
+  readonly items: ManifestItems;
+  /** Kinds that mean nothing to a network -> how many. */
+  readonly skipped: ReadonlyMap<string, number>;
+  readonly warnings: readonly string[];
+}
+
+const MANIFEST = /\.(ya?ml|json)$/;
+const STDIN = '-';
+
+/** Reads -f arguments again and again, parsing only what has changed since. */
+export class ManifestReader {
+  readonly #parsed = new Map<string, { readonly text: string; readonly manifests: Manifests }>();
+  #stdin: Promise<string> | undefined;
+
+  constructor(readonly stdin: NodeJS.ReadableStream = process.stdin) {}
+
+  /** Throws InvalidInputError and its subclasses, naming file and line. */
+  async read(args: readonly string[]): Promise<ManifestSet> {
+    const files = (await Promise.all(args.map(filesOf))).flat();
+    const sets = await Promise.all([...new Set(files)].map((file) => this.#parse(file)));
+    return merge(sets);
+  }
+
+  async #parse(file: string): Promise<Manifests> {
+    const text = await this.#text(file);
+    const known = this.#parsed.get(file);
+    if (known?.text === text) return known.manifests;
+    const manifests = parseManifests(text, file === STDIN ? '<stdin>' : file);
+    this.#parsed.set(file, { text, manifests });
+    return manifests;
+  }
+
+  async #text(file: string): Promise<string> {
+    if (file !== STDIN) return await readFile(file, 'utf8');
+    // Standard input can be read once only.
+    this.#stdin ??= readAll(this.stdin);
+    return await this.#stdin;
+  }
+}
+
+/** The files one -f argument stands for: a folder's manifests in order of their names, not its subfolders'. */
+async function filesOf(arg: string): Promise<readonly string[]> {
+  if (arg === STDIN) return [arg];
+  let info: Awaited<ReturnType<typeof stat>>;
+  try {
+    info = await stat(arg);
+  } catch (cause) {
+    throw new InvalidInputError('no such file or folder', { object: '-f', value: arg, cause });
+  }
+  if (!info.isDirectory()) return [arg];
+  const names = (await readdir(arg)).filter((name) => MANIFEST.test(name)).sort();
+  if (names.length === 0) throw new InvalidInputError('no *.yaml, *.yml or *.json in it', { object: arg });
+  return names.map((name) => join(arg, name));
+}
+
+function merge(sets: readonly Manifests[]): ManifestSet {
+  const items = new Map<string, ManifestItem>();
+  const skipped = new Map<string, number>();
+  for (const set of sets) {
+    for (const object of set.objects) {
+      const key = objectKey(object.kind, object.metadata.namespace, object.metadata.name);
+      add(items, key, { document: set.documents.get(key)!, object });
+    }
+    for (const document of set.workloads) {
+      add(items, `${document.kind}/${workloadName(document)}`, { document, object: null });
+    }
+    for (const [kind, count] of set.skipped) {
+      // Expectations may lie beside the manifests they are about.
+      if (!kind.startsWith('Reachability')) skipped.set(kind, (skipped.get(kind) ?? 0) + count);
+    }
+  }
+  return { items, skipped, warnings: sets.flatMap((set) => set.warnings) };
+}
+
+function add(items: Map<string, ManifestItem>, key: string, item: ManifestItem): void {
+  const first = items.get(key)?.document.source;
+  if (first !== undefined) {
+    throw new DuplicateObjectError(`is there twice, first in ${first?.file ?? '?'}:${first?.line ?? '?'}`, {
+      object: key,
+      ...(item.document.source ?? {}),
+    });
+  }
+  items.set(key, item);
+}
+
+/** A cluster on paper: every object as the API would show it once all pods run. */
+export interface LoadedCluster extends Desired {
+  readonly config: ClusterConfig;
+  readonly nodes: readonly string[];
+  /** All of it as objects, pods with addresses, for a model. */
+  readonly objects: readonly KubeObject[];
+  readonly skipped: ReadonlyMap<string, number>;
+}
+
+/**
+ * Loads manifests and plays all controllers without running anything: workloads expanded and scheduled on `nodes` nodes,
+ * addresses assigned (in order, so that the same input gives the same cluster), EndpointSlices made.
+ */
+export async function loadCluster(
+  files: readonly string[],
+  nodes = 3,
+  config: ClusterConfig = DEFAULT_CONFIG,
+): Promise<LoadedCluster> {
+  const set = await new ManifestReader().read(files);
+  return clusterOnPaper(set, nodeNames(nodes), config);
+}
+
+export function clusterOnPaper(
+  set: ManifestSet,
+  nodes: readonly string[],
+  config: ClusterConfig,
+): LoadedCluster {
+  const nodeObjects = nodes.map((node) => nodeObject(config, nodes, node));
+  const state = desiredState(set, nodeObjects, config);
+  const next = new Map(nodes.map((node) => [node, 2]));
+  const pods = state.pods.map(({ pod, ...rest }) => {
+    const node = pod.spec.nodeName!;
+    const offset = next.get(node)!;
+    if (!pod.spec.hostNetwork) next.set(node, offset + 1);
+    const subnet = parseCidr(planNode(config, nodes.indexOf(node) + 1).podSubnet);
+    const address = pod.spec.hostNetwork
+      ? nodeAddress(config, nodes, node)
+      : formatIp(hostAt(subnet, offset));
+    return { ...rest, pod: running(pod, [address]) };
+  });
+  const slices = endpointSlices(
+    state.services,
+    pods.map(({ pod }) => pod),
+    state.slices,
+  );
+  const records = nodes.map((node, i): KubeObject => {
+    const metadata = { name: node, namespace: null, uid: null, labels: {}, annotations: {} };
+    return { kind: 'NodeRecord', metadata, id: i + 1, addresses: [nodeAddress(config, nodes, node)] };
+  });
+  return {
+    ...state,
+    pods,
+    slices,
+    config,
+    nodes,
+    skipped: set.skipped,
+    warnings: [...set.warnings, ...state.warnings],
+    objects: [
+      ...nodeObjects,
+      ...records,
+      ...state.namespaces,
+      ...pods.map(({ pod }) => pod),
+      ...state.services,
+      ...slices,
+      ...state.policies,
+    ],
+  };
+}
+
+/** The pod as it is once wired. */
+export function running(pod: Pod, podIPs: readonly string[]): Pod {
+  return { ...pod, status: { phase: 'Running', podIPs, ready: true, terminating: false } };
+}

@@ -1,0 +1,71 @@
+/** Which node runs which pod: replicas of one workload spread, then the emptiest node. Pure and deterministic. */
+import type { Pod } from '../objects/types.js';
+import type { Planned } from './expand.js';
+
+export interface ScheduleNode {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface Scheduled {
+  readonly pods: readonly Planned[];
+  /** Wishes that could not be met here and what was done instead. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Gives every pod a node of ours. A `nodeName` that is one of ours is kept; foreign ones (manifests taken from a real
+ * cluster) are mapped in order of their names. A nodeSelector that no node meets is a warning, not an error: manifests
+ * name hardware that a simulation does not have.
+ */
+export function schedule(pods: readonly Planned[], nodes: readonly ScheduleNode[]): Scheduled {
+  const warnings: string[] = [];
+  const names = new Set(nodes.map((node) => node.name));
+  const foreign = [...new Set(pods.flatMap(({ pod }) => pod.spec.nodeName ?? []))]
+    .filter((name) => !names.has(name))
+    .sort();
+  const mapped = new Map(foreign.map((name, i) => [name, nodes[i % nodes.length]!.name]));
+  for (const [from, to] of mapped) warnings.push(`node ${from} is not simulated: its pods run on ${to}`);
+
+  const total = new Map(nodes.map((node) => [node.name, 0]));
+  const perWorkload = new Map<string, number>();
+  const count = (node: string, workload: string) => perWorkload.get(`${node} ${workload}`) ?? 0;
+
+  const place = ({ pod, workload }: Planned): string => {
+    const wish = pod.spec.nodeName;
+    if (wish !== null) return mapped.get(wish) ?? wish;
+    let fit = nodes.filter((node) => matches(node.labels, pod.spec.nodeSelector));
+    if (fit.length === 0) {
+      warnings.push(`${workload}: no node meets its nodeSelector; it runs on any`);
+      fit = [...nodes];
+    }
+    return fit.reduce((best, node) => {
+      const difference =
+        count(node.name, workload) - count(best.name, workload) ||
+        total.get(node.name)! - total.get(best.name)!;
+      return difference < 0 ? node : best;
+    }).name;
+  };
+
+  const out = pods.map((planned) => {
+    const node = place(planned);
+    total.set(node, (total.get(node) ?? 0) + 1);
+    perWorkload.set(`${node} ${planned.workload}`, count(node, planned.workload) + 1);
+    return { ...planned, pod: withNode(planned.pod, node) };
+  });
+  return { pods: out, warnings: [...new Set(warnings)] };
+}
+
+function withNode(pod: Pod, nodeName: string): Pod {
+  return { ...pod, spec: { ...pod.spec, nodeName } };
+}
+
+/** Whether all of a nodeSelector's labels are on the node. */
+export function matches(
+  labels: Readonly<Record<string, string>>,
+  selector: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(selector).every(
+    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
+  );
+}
