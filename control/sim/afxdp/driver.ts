@@ -1,0 +1,185 @@
+/**
+ * Carries a simulated cluster over network namespaces and AF_XDP: each node a namespace with its own agent and data plane,
+ * each pod a namespace with a real process, nodes joined by a bridge. Needs root on Linux and the native addon.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadNative, type Native } from '../../../native/index.js';
+import type { TraceFilter } from '../../backends/backend.js';
+import { PteropusError } from '../../common/errors.js';
+import { planNode } from '../../ipam/arithmetic.js';
+import { toJson } from '../../objects/json.js';
+import type { NodeRecord, Pod } from '../../objects/types.js';
+import type { PodRef } from '../../ruleset/types.js';
+import { EmbeddedStore } from '../../store/embedded.js';
+import { type StoreServer, serveStore } from '../../store/server.js';
+import type { Store } from '../../store/store.js';
+import type { Driver, DriverSpec, Party, Probe, ProbeResult } from '../driver.js';
+import { type CommandLine, enterPod, writePodFiles } from './exec.js';
+import { cleanDead, namespacesOf, removeNamespaces } from './leftovers.js';
+import { ObjectMirror } from './mirror.js';
+import { checkClusterName, namespacePath, outsideNamespace } from './names.js';
+import { SimNode } from './node.js';
+import { interpret } from './outcome.js';
+import { claim, release, withStateLock } from './owner.js';
+import { PodFarm } from './pods.js';
+import { StatusBoard } from './status.js';
+import { buildTopology, type Topology } from './topology.js';
+import { type NodeStep, traceNodes } from './trace.js';
+import { Workload, type WorkloadSpec } from './workload.js';
+
+/** The cluster is not running (not started yet, or closed). */
+export class NotRunningError extends PteropusError {}
+
+/** The driver, and what tests of the processes themselves need. */
+export interface AfxdpDriver extends Driver {
+  readonly nodes: readonly SimNode[];
+  readonly topology: Topology;
+  /** The process that speaks for a party. Throws PodError or NotRunningError. */
+  workload(party: Party): Workload;
+}
+
+/** Makes nothing yet: `start` does. Throws NativeUnavailableError, InvalidInputError. */
+export function createAfxdpDriver(spec: DriverSpec): AfxdpDriver {
+  checkClusterName(spec.cluster);
+  return new NamespaceDriver(spec, loadNative());
+}
+
+class NamespaceDriver implements AfxdpDriver {
+  readonly feed = 'afxdp';
+  readonly store: Store;
+  readonly nodes: readonly SimNode[];
+  private readonly storeSocket: string;
+  private readonly farm: PodFarm;
+  private readonly status: StatusBoard;
+  private readonly mirror: ObjectMirror;
+  /** Processes that speak for a node's own stack, and for the outside world (key ''). */
+  private readonly hosts = new Map<string, Workload>();
+  private wires: Topology | null = null;
+  private server: StoreServer | null = null;
+  private claimed = false;
+
+  constructor(
+    private readonly spec: DriverSpec,
+    private readonly native: Native,
+  ) {
+    this.storeSocket = join(spec.runDir, 'store.sock');
+    this.store = new EmbeddedStore();
+    this.nodes = spec.nodes.map(
+      (name, i) => new SimNode({ name, id: i + 1, storeSocket: this.storeSocket, driver: spec }),
+    );
+    this.farm = new PodFarm(spec, native, this.nodes);
+    this.status = new StatusBoard(this.store, spec.nodes);
+    this.mirror = new ObjectMirror(this.store);
+  }
+
+  get topology(): Topology {
+    if (this.wires === null)
+      throw new NotRunningError('is not running', { object: `cluster ${this.spec.cluster}` });
+    return this.wires;
+  }
+
+  async start(): Promise<void> {
+    const { spec, native } = this;
+    await withStateLock(async () => {
+      const cleaned = await cleanDead(native);
+      if (cleaned.length > 0) spec.progress(`removed what was left of ${cleaned.join(', ')}`);
+      claim(spec.cluster, spec.runDir);
+      this.claimed = true;
+    });
+    mkdirSync(spec.runDir, { recursive: true, mode: 0o700 });
+    this.wires = buildTopology(native, spec);
+    await this.reserveNodeIds();
+    this.server = await serveStore(this.store, this.storeSocket);
+    await Promise.all([
+      ...this.nodes.map((node) => node.start()),
+      ...this.nodes.map((node) => this.startHost(node.spec.name, node.netns, [])),
+      this.startHost('', namespacePath(outsideNamespace(spec.cluster)), spec.outsidePorts),
+    ]);
+  }
+
+  addPod(pod: Pod): Promise<readonly string[]> {
+    return this.farm.add(pod);
+  }
+
+  removePod(pod: PodRef): Promise<void> {
+    return this.farm.remove(pod);
+  }
+
+  probe(probes: readonly Probe[]): Promise<readonly ProbeResult[]> {
+    return Promise.all(
+      probes.map(async (probe) => {
+        const { protocol, address, port, timeoutMs } = probe;
+        const result = await this.workload(probe.from).probe(protocol, address, port, timeoutMs);
+        return interpret(probe, result, this.spec.config);
+      }),
+    );
+  }
+
+  async trace(filter: TraceFilter, run: () => Promise<void>): Promise<readonly NodeStep[]> {
+    const nodes = await Promise.all(
+      this.nodes.map(async (node) => ({
+        node: node.spec.name,
+        backend: await openRemoteBackend(node.paths.dataplaneSocket),
+      })),
+    );
+    return traceNodes(nodes, filter, run);
+  }
+
+  settled(revision: number): Promise<void> {
+    return this.status.settled(revision);
+  }
+
+  execCommand(pod: PodRef, argv: readonly string[]): CommandLine {
+    const { netns, hostname } = this.farm.find(pod);
+    const files = writePodFiles(this.spec.runDir, pod, this.mirror.sources());
+    return enterPod(netns, files, hostname, argv);
+  }
+
+  workload(party: Party): Workload {
+    if (party.type === 'pod') return this.farm.find(party.pod).workload;
+    const host = this.hosts.get(party.type === 'node' ? party.node : '');
+    if (host === undefined) {
+      throw new NotRunningError('has no running process', {
+        object: party.type === 'node' ? party.node : 'outside',
+      });
+    }
+    return host;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.nodes.map((node) => node.stop()), this.farm.close()]);
+    await Promise.all([...this.hosts.values()].map((workload) => workload.close()));
+    this.hosts.clear();
+    this.wires?.close();
+    this.wires = null;
+    this.status.close();
+    this.mirror.close();
+    await this.server?.close();
+    this.server = null;
+    await this.store.close();
+    if (!this.claimed) return;
+    await removeNamespaces(this.native, namespacesOf(this.native, this.spec.cluster));
+    rmSync(this.spec.runDir, { recursive: true, force: true });
+    release(this.spec.cluster);
+    this.claimed = false;
+  }
+
+  /** The nodes' ids follow their order, whichever agent comes up first: the records are there before the agents. */
+  private async reserveNodeIds(): Promise<void> {
+    for (const { spec } of this.nodes) {
+      const { nodeAddress } = planNode(this.spec.config, spec.id);
+      const record: NodeRecord = {
+        kind: 'NodeRecord',
+        metadata: { name: spec.name, namespace: null, uid: null, labels: {}, annotations: {} },
+        id: spec.id,
+        addresses: nodeAddress === null ? [] : [nodeAddress],
+      };
+      await this.store.put(`/pteropus/nodes/${spec.id}`, toJson(record));
+    }
+  }
+
+  private async startHost(name: string, netns: string, ports: WorkloadSpec['ports']): Promise<void> {
+    this.hosts.set(name, await Workload.start({ name: name === '' ? 'outside' : name, netns, ports }));
+  }
+}

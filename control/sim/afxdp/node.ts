@@ -1,0 +1,73 @@
+/** One node of a simulated cluster: its agent and its data plane, each a process inside the node's namespace. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { DriverSpec } from '../driver.js';
+import { type NodePaths, namespacePath, nodeNamespace, nodePaths } from './names.js';
+import { NodeProcess } from './process.js';
+import { UPLINK } from './topology.js';
+
+const PTEROPUS = fileURLToPath(new URL('../../../../../bin/pteropus.mjs', import.meta.url));
+
+export interface NodeSpec {
+  readonly name: string;
+  readonly id: number;
+  readonly storeSocket: string;
+  readonly driver: DriverSpec;
+}
+
+export class SimNode {
+  readonly paths: NodePaths;
+  readonly netns: string;
+  readonly agent: NodeProcess;
+  readonly dataplane: NodeProcess;
+
+  constructor(readonly spec: NodeSpec) {
+    const { name, id, driver } = spec;
+    this.paths = nodePaths(driver.runDir, id);
+    this.netns = namespacePath(nodeNamespace(driver.cluster, name));
+    this.dataplane = new NodeProcess({
+      name: `data plane of ${name}`,
+      netns: this.netns,
+      argv: [
+        process.execPath,
+        ...[PTEROPUS, 'dataplane', '--socket', this.paths.dataplaneSocket],
+        ...['--feed', 'afxdp', '--die-with-stdin'],
+      ],
+      log: this.paths.dataplaneLog,
+      onDeath: (reason) => driver.progress(`data plane of ${name} died (${reason}), starting it again`),
+    });
+    this.agent = new NodeProcess({
+      name: `agent of ${name}`,
+      netns: this.netns,
+      argv: [process.execPath, PTEROPUS, 'agent', '--config', this.paths.config],
+      log: this.paths.agentLog,
+      onDeath: (reason) => driver.progress(`agent of ${name} died (${reason}), starting it again`),
+    });
+  }
+
+  /** Starts both processes side by side; resolves when the agent serves CNI. */
+  async start(): Promise<void> {
+    mkdirSync(this.paths.dir, { recursive: true, mode: 0o700 });
+    writeFileSync(this.paths.config, `${JSON.stringify(this.agentConfig(), null, 2)}\n`, { mode: 0o600 });
+    await Promise.all([this.dataplane.start(), this.agent.start()]);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.agent.stop(), this.dataplane.stop()]);
+  }
+
+  private agentConfig(): object {
+    const { name, storeSocket, driver } = this.spec;
+    return {
+      node: name,
+      store: storeSocket,
+      dataplane: this.paths.dataplaneSocket,
+      cni: this.paths.cniSocket,
+      journal: this.paths.journal,
+      netns: this.netns,
+      uplink: UPLINK,
+      cluster: driver.config,
+      dieWithStdin: true,
+    };
+  }
+}

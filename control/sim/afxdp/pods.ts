@@ -1,0 +1,147 @@
+/** The pods of a simulated cluster: sandbox, process, and wiring through the CNI program of the pod's node. */
+import type { Native } from '../../../native/index.js';
+import { InvalidInputError, PteropusError } from '../../common/errors.js';
+import { planNode } from '../../ipam/arithmetic.js';
+import type { Pod } from '../../objects/types.js';
+import type { PodRef } from '../../ruleset/types.js';
+import type { DriverSpec } from '../driver.js';
+import { removeNamespaces } from './leftovers.js';
+import { Limit } from './limit.js';
+import { namespacePath, podNamespace } from './names.js';
+import type { SimNode } from './node.js';
+import { cniAdd, cniDelete, newSandbox, type Sandbox } from './runtime.js';
+import { Workload, type WorkloadSpec } from './workload.js';
+
+/** CNI programs at a time, as a kubelet starts several pods at a time. */
+const PARALLEL_ADDS = 6;
+
+/** There is no such pod here, or there is one already. */
+export class PodError extends PteropusError {}
+
+export interface RunningPod {
+  readonly workload: Workload;
+  readonly node: SimNode;
+  readonly netns: string;
+  readonly hostname: string;
+  /** null: it shares its node's network. */
+  readonly sandbox: Sandbox | null;
+}
+
+export class PodFarm {
+  private readonly pods = new Map<string, RunningPod | null>();
+  private readonly limit = new Limit(PARALLEL_ADDS);
+
+  constructor(
+    private readonly spec: DriverSpec,
+    private readonly native: Native,
+    private readonly nodes: readonly SimNode[],
+  ) {}
+
+  /** Starts and wires a pod; resolves with its addresses. Throws PodError, CniError, WorkloadError; then nothing of it stays. */
+  async add(pod: Pod): Promise<readonly string[]> {
+    const ref = refOf(pod);
+    const name = nameOf(ref);
+    const node = this.nodes.find((n) => n.spec.name === pod.spec.nodeName);
+    if (node === undefined)
+      throw new PodError('its node is not in this cluster', {
+        object: `pod ${name}`,
+        value: pod.spec.nodeName,
+      });
+    if (this.pods.has(name)) throw new PodError('runs already', { object: `pod ${name}` });
+    // The name is taken from now on, and given back if the start fails.
+    this.pods.set(name, null);
+    try {
+      return await this.limit.run(() =>
+        pod.spec.hostNetwork ? this.addToHost(pod, node) : this.addSandbox(pod, node),
+      );
+    } catch (error) {
+      this.pods.delete(name);
+      throw error;
+    }
+  }
+
+  async remove(ref: PodRef): Promise<void> {
+    const { workload, node, sandbox } = this.find(ref);
+    this.pods.delete(nameOf(ref));
+    await workload.close();
+    if (sandbox === null) return;
+    await cniDelete(sandbox, node.paths.cniSocket);
+    await removeNamespaces(this.native, [podNamespace(this.spec.cluster, ref)]);
+  }
+
+  /** Throws PodError if it does not run. */
+  find(ref: PodRef): RunningPod {
+    const pod = this.pods.get(nameOf(ref));
+    if (pod === undefined || pod === null)
+      throw new PodError('does not run', { object: `pod ${nameOf(ref)}` });
+    return pod;
+  }
+
+  /** Ends all processes; their namespaces go with the cluster's. */
+  async close(): Promise<void> {
+    await Promise.all([...this.pods.values()].map((pod) => pod?.workload.close()));
+    this.pods.clear();
+  }
+
+  private async addToHost(pod: Pod, node: SimNode): Promise<readonly string[]> {
+    const ref = refOf(pod);
+    const workload = await Workload.start(workloadSpec(pod, node.netns));
+    this.pods.set(nameOf(ref), {
+      workload,
+      node,
+      netns: node.netns,
+      hostname: node.spec.name,
+      sandbox: null,
+    });
+    const { nodeAddress } = planNode(this.spec.config, node.spec.id);
+    return nodeAddress === null ? [] : [nodeAddress];
+  }
+
+  private async addSandbox(pod: Pod, node: SimNode): Promise<readonly string[]> {
+    const ref = refOf(pod);
+    const namespace = podNamespace(this.spec.cluster, ref);
+    const netns = namespacePath(namespace);
+    const sandbox = newSandbox(ref, netns);
+    const handle = this.native.createNetns(namespace);
+    // Probes of closed UDP ports read the ICMP errors; the kernel's limit of one a second would hide them.
+    handle.setSysctl('net/ipv4/icmp_ratelimit', '0');
+    handle.close();
+    const [started, wired] = await Promise.allSettled([
+      Workload.start(workloadSpec(pod, netns)),
+      cniAdd(sandbox, node.paths.cniSocket),
+    ]);
+    if (started.status === 'fulfilled' && wired.status === 'fulfilled') {
+      this.pods.set(nameOf(ref), {
+        workload: started.value,
+        node,
+        netns,
+        hostname: pod.spec.hostname ?? ref.name,
+        sandbox,
+      });
+      return wired.value.ips.map(({ address }) => address.replace(/\/.*$/, ''));
+    }
+    if (started.status === 'fulfilled') await started.value.close();
+    if (wired.status === 'fulfilled') await cniDelete(sandbox, node.paths.cniSocket);
+    await removeNamespaces(this.native, [namespace]);
+    throw started.status === 'rejected' ? started.reason : (wired as PromiseRejectedResult).reason;
+  }
+}
+
+function refOf(pod: Pod): PodRef {
+  const { namespace, name } = pod.metadata;
+  if (namespace === null) throw new InvalidInputError('a pod needs a namespace', { object: `pod ${name}` });
+  return { namespace, name };
+}
+
+function nameOf(ref: PodRef): string {
+  return `${ref.namespace}/${ref.name}`;
+}
+
+/** Listens on every container port; two containers may name the same one. */
+function workloadSpec(pod: Pod, netns: string): WorkloadSpec {
+  const ports = new Map<string, WorkloadSpec['ports'][number]>();
+  for (const { protocol, containerPort } of pod.spec.containers.flatMap((container) => container.ports)) {
+    ports.set(`${protocol}/${containerPort}`, { protocol, port: containerPort });
+  }
+  return { name: nameOf(refOf(pod)), netns, ports: [...ports.values()] };
+}

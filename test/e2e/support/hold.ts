@@ -1,0 +1,23 @@
+/**
+ * A program: starts a small cluster and holds it until it is killed. Its standard output says how far it is, so that a test
+ * can kill it at any point. Argument: the cluster's name.
+ */
+import { join } from 'node:path';
+import { createAfxdpDriver } from '../../../control/sim/afxdp/driver.js';
+import { STATE_ROOT } from '../../../control/sim/afxdp/names.js';
+import { barePod, driverSpec } from './spec.js';
+
+const cluster = process.argv[2]!;
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+const driver = createAfxdpDriver(driverSpec(cluster, { runDir: join(STATE_ROOT, cluster), progress: say }));
+say('starting');
+await driver.start();
+say('started');
+await Promise.all(
+  ['a', 'b', 'c'].map((name, i) => driver.addPod(barePod(name, i % 2 === 0 ? 'node-1' : 'node-2'))),
+);
+say('pods');
+setInterval(() => undefined, 60_000);

@@ -1,0 +1,16 @@
+/** What an end-to-end test needs: root, the addon, the built programs, and what else it names. */
+import { fileURLToPath } from 'node:url';
+import { file, program, type Requirement, root } from '../../support/requires.js';
+
+const BUILD = fileURLToPath(new URL('../../../../', import.meta.url));
+
+export function requirements(...programs: readonly string[]): readonly Requirement[] {
+  const isRoot = root();
+  if (isRoot !== null) return [isRoot];
+  return [
+    ...['native/pteropus.node', 'native/pteropus-pod', 'dataplane.wasm', 'cni.mjs'].map((name) =>
+      file(`${BUILD}${name}`),
+    ),
+    ...['nsenter', 'flock', ...programs].map(program),
+  ];
+}

@@ -1,0 +1,57 @@
+/** Small inputs for drivers, so that a test says only what it is about. */
+import { join } from 'node:path';
+import { type ClusterConfig, DEFAULT_CONFIG } from '../../../control/compiler/input.js';
+import type { Pod } from '../../../control/objects/types.js';
+import { STATE_ROOT } from '../../../control/sim/afxdp/names.js';
+import type { DriverSpec } from '../../../control/sim/driver.js';
+import { nodeNames, OUTSIDE_PORTS, outsideAddresses, outsideRoutes } from '../../../control/sim/world.js';
+
+/** Two nodes with the default configuration, unless told otherwise. */
+export function driverSpec(
+  cluster: string,
+  options: {
+    readonly nodes?: number;
+    readonly config?: Partial<ClusterConfig>;
+    readonly runDir?: string;
+    readonly progress?: (line: string) => void;
+  } = {},
+): DriverSpec {
+  const nodes = nodeNames(options.nodes ?? 2);
+  const config = { ...DEFAULT_CONFIG, ...options.config };
+  return {
+    cluster,
+    nodes,
+    config,
+    outside: outsideAddresses(config),
+    outsidePorts: OUTSIDE_PORTS,
+    outsideRoutes: outsideRoutes(config, nodes),
+    runDir: options.runDir ?? join(STATE_ROOT, cluster),
+    progress: options.progress ?? (() => undefined),
+  };
+}
+
+/** A pod that listens on TCP and UDP 80. */
+export function barePod(name: string, nodeName: string, namespace = 'default'): Pod {
+  const port = { name: null, containerPort: 80, hostPort: null };
+  return {
+    kind: 'Pod',
+    metadata: { name, namespace, uid: null, labels: { app: name }, annotations: {} },
+    spec: {
+      nodeName,
+      hostNetwork: false,
+      hostname: null,
+      subdomain: null,
+      nodeSelector: {},
+      containers: [
+        {
+          name: 'main',
+          ports: [
+            { ...port, protocol: 'TCP' },
+            { ...port, protocol: 'UDP' },
+          ],
+        },
+      ],
+    },
+    status: { phase: 'Pending', podIPs: [], ready: false, terminating: false },
+  };
+}
