@@ -1,0 +1,80 @@
+/** Address sets: who a peer of a rule is. Equal definitions share one set, whoever writes them. */
+import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
+import { requirementsOf } from '../model/selector.js';
+import type { NetworkPolicyPeer, Pod } from '../objects/types.js';
+import { contentHash } from '../ruleset/canonical.js';
+import type { AddressBlock, AddressSetItem, Key } from '../ruleset/types.js';
+import { type Context, podAddresses, sortedSet } from './context.js';
+
+/**
+ * Sets are named by what defines them, not by what is in them: a pod that comes or goes changes one item, and no rule that
+ * refers to it.
+ */
+export class AddressSets {
+  private readonly items = new Map<Key, AddressSetItem>();
+  /** Pods behind a set of selectors; sets of blocks are not here. */
+  private readonly members = new Map<Key, ReadonlySet<Pod>>();
+
+  constructor(private readonly context: Context) {}
+
+  all(): readonly AddressSetItem[] {
+    return [...this.items.values()];
+  }
+
+  /** The set of a peer in a policy of `namespace`. */
+  ofPeer(namespace: string, peer: NetworkPolicyPeer): Key {
+    if (peer.ipBlock !== undefined) return this.ofBlock(peer.ipBlock);
+    const definition = {
+      namespaces: peer.namespaceSelector === undefined ? namespace : requirementsOf(peer.namespaceSelector),
+      pods: requirementsOf(peer.podSelector ?? EVERYTHING),
+    };
+    const key = `addressset/${contentHash(definition)}`;
+    if (!this.members.has(key)) this.put(key, new Set(this.select(namespace, peer)));
+    return key;
+  }
+
+  /** A set of some pods, named by `definition`. */
+  ofPods(definition: unknown, pods: Iterable<Pod>): Key {
+    const key = `addressset/${contentHash(definition)}`;
+    if (!this.members.has(key)) this.put(key, new Set(pods));
+    return key;
+  }
+
+  /** Whether the set holds this pod: by selector, or because a block holds one of its addresses. */
+  contains(key: Key, pod: Pod): boolean {
+    const members = this.members.get(key);
+    if (members !== undefined) return members.has(pod);
+    const blocks = this.items.get(key)?.blocks ?? [];
+    return podAddresses(this.context, pod).some((ip) => blocks.some((block) => blockContains(block, ip)));
+  }
+
+  private ofBlock(block: AddressBlock): Key {
+    const blocks = [{ cidr: block.cidr, except: sortedSet(block.except) }];
+    const key = `addressset/${contentHash(blocks)}`;
+    this.items.set(key, { kind: 'addressset', key, addresses: [], blocks });
+    return key;
+  }
+
+  private put(key: Key, pods: ReadonlySet<Pod>): void {
+    const addresses = sortedSet([...pods].flatMap((pod) => podAddresses(this.context, pod)));
+    this.members.set(key, pods);
+    this.items.set(key, { kind: 'addressset', key, addresses, blocks: [] });
+  }
+
+  private *select(namespace: string, peer: NetworkPolicyPeer): Iterable<Pod> {
+    const { model } = this.context;
+    const namespaces =
+      peer.namespaceSelector === undefined ? [namespace] : model.namespacesMatching(peer.namespaceSelector);
+    for (const name of namespaces) yield* model.podsOf(name, peer.podSelector ?? EVERYTHING);
+  }
+}
+
+const EVERYTHING = { matchLabels: {}, matchExpressions: [] };
+
+function blockContains(block: AddressBlock, address: string): boolean {
+  const ip = parseIp(address);
+  return (
+    cidrContains(parseCidr(block.cidr), ip) &&
+    !block.except.some((except) => cidrContains(parseCidr(except), ip))
+  );
+}

@@ -1,0 +1,102 @@
+/** What every part of one compilation looks at: the node, its peers, and who holds which address. */
+import { PteropusError } from '../common/errors.js';
+import { parseIp } from '../common/ip.js';
+import { type NodePlan, planNode } from '../ipam/arithmetic.js';
+import type { Model } from '../model/model.js';
+import type { NodeRecord, Pod } from '../objects/types.js';
+import { compareText } from '../ruleset/canonical.js';
+import type { Ip, PodRef } from '../ruleset/types.js';
+import type { Attachment, ClusterConfig, NodeLocal } from './input.js';
+
+export interface NodeView {
+  readonly name: string;
+  readonly id: number;
+  readonly plan: NodePlan;
+  /** Underlay addresses, in the record's order; computed from the id where the record has none. */
+  readonly addresses: readonly Ip[];
+}
+
+export interface Context {
+  readonly model: Model;
+  readonly local: NodeLocal;
+  readonly config: ClusterConfig;
+  readonly self: NodeView;
+  /** All other nodes, by id. */
+  readonly peers: readonly NodeView[];
+  /** `NAMESPACE/NAME` -> what is wired here. */
+  readonly attached: ReadonlyMap<string, Attachment>;
+  /** Address -> `NAMESPACE/NAME` of the pod wired here that holds it. */
+  readonly holders: ReadonlyMap<Ip, string>;
+}
+
+/** The model has no NodeRecord for the node the ruleset is for: it has no id yet. */
+export class UnknownNodeError extends PteropusError {}
+
+/** Throws UnknownNodeError, or what `planNode` throws for an id outside the configured ranges. */
+export function makeContext(model: Model, local: NodeLocal, config: ClusterConfig): Context {
+  const record = model.nodeRecord(local.node);
+  if (record === undefined) {
+    throw new UnknownNodeError('has no node record', { object: `node ${local.node}`, retryable: true });
+  }
+  const attached = new Map(local.attachments.map((attachment) => [refText(attachment.pod), attachment]));
+  const peers = [...model.all('NodeRecord')].filter((other) => other.metadata.name !== local.node);
+  return {
+    model,
+    local,
+    config,
+    self: viewOf(config, record),
+    peers: peers
+      .map((peer) => viewOf(config, peer))
+      .sort((a, b) => a.id - b.id || compareText(a.name, b.name)),
+    attached,
+    holders: new Map(
+      local.attachments.flatMap(({ pod, addresses }) => addresses.map((ip) => [ip, refText(pod)] as const)),
+    ),
+  };
+}
+
+function viewOf(config: ClusterConfig, record: NodeRecord): NodeView {
+  const plan = planNode(config, record.id);
+  const computed = plan.nodeAddress === null ? [] : [plan.nodeAddress];
+  const addresses = record.addresses.length > 0 ? record.addresses : computed;
+  return { name: record.metadata.name, id: record.id, plan, addresses };
+}
+
+export function refText(pod: PodRef): string {
+  return `${pod.namespace}/${pod.name}`;
+}
+
+export function refOf(pod: Pod): PodRef {
+  return { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name };
+}
+
+/**
+ * The addresses by which selectors know a pod: none if it is on the host's network or has ended. What is wired here
+ * counts more than what a record says, so that a pod that reuses an address inherits nothing from its last holder.
+ */
+export function podAddresses(context: Context, pod: Pod): readonly Ip[] {
+  if (pod.spec.hostNetwork || hasEnded(pod)) return [];
+  const name = refText(refOf(pod));
+  const attachment = context.attached.get(name);
+  if (attachment !== undefined) return attachment.addresses;
+  if (pod.spec.nodeName === context.local.node) return [];
+  return pod.status.podIPs.filter((ip) => !context.holders.has(ip));
+}
+
+export function hasEnded(pod: Pod): boolean {
+  return pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
+}
+
+/** The first address of each family, IPv4 first. */
+export function firstOfEachFamily(addresses: readonly Ip[]): readonly Ip[] {
+  return [4, 6].flatMap((family) => addresses.find((ip) => parseIp(ip).family === family) ?? []);
+}
+
+export function familyOf(address: Ip): 4 | 6 {
+  return parseIp(address).family;
+}
+
+/** Sorted, each once. */
+export function sortedSet(texts: Iterable<string>): readonly string[] {
+  return [...new Set(texts)].sort(compareText);
+}

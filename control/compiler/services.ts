@@ -1,0 +1,175 @@
+/** Services: where a connection to a virtual address may end. */
+import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
+import type { Service, ServicePort } from '../objects/types.js';
+import { sortedBy } from '../ruleset/canonical.js';
+import type { Frontend, Ip, ServiceBackend, ServiceItem } from '../ruleset/types.js';
+import { type Context, familyOf, type NodeView } from './context.js';
+import { type Candidate, candidatesOf, onNode, usable } from './endpoints.js';
+
+/** Services with this label belong to another proxy. */
+const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
+
+const FAMILIES = [4, 6] as const;
+
+export function compileServices(context: Context): readonly ServiceItem[] {
+  const services = [...context.model.all('Service')].filter(isProxied);
+  const items = sortedBy(services, ({ metadata }) => `${metadata.namespace}/${metadata.name}`).flatMap(
+    (service) =>
+      service.spec.ports.flatMap((port) =>
+        FAMILIES.flatMap((family) => compilePort(context, service, port, family)),
+      ),
+  );
+  return withoutStolenFrontends(items);
+}
+
+/** Headless Services and ExternalName are DNS's business. */
+function isProxied({ metadata, spec }: Service): boolean {
+  return (
+    spec.type !== 'ExternalName' &&
+    spec.clusterIPs.length > 0 &&
+    !spec.clusterIPs.includes('None') &&
+    !Object.hasOwn(metadata.labels, PROXY_NAME_LABEL)
+  );
+}
+
+interface PortScope {
+  /** Last part of the key. */
+  readonly name: string;
+  readonly scope: ServiceItem['scope'];
+  readonly frontends: readonly Frontend[];
+  readonly backends: readonly ServiceBackend[];
+  readonly sourceRanges: readonly string[] | null;
+}
+
+function compilePort(
+  context: Context,
+  service: Service,
+  port: ServicePort,
+  family: 4 | 6,
+): readonly ServiceItem[] {
+  const candidates = candidatesOf(context, service, port, family);
+  const scopes = [
+    clusterIpScope(context, service, port, candidates),
+    ...nodePortScopes(context, service, port, candidates),
+    loadBalancerScope(context, service, port, candidates),
+  ];
+  const namespace = service.metadata.namespace ?? '';
+  const { name } = service.metadata;
+  const { sessionAffinity, sessionAffinityTimeoutSeconds } = service.spec;
+  return scopes.flatMap((scope) => {
+    const frontends = scope.frontends.filter(({ address }) => familyOf(address) === family);
+    if (frontends.length === 0) return [];
+    const suffix = family === 4 ? '' : '/ipv6';
+    return [
+      {
+        kind: 'service',
+        key: `service/${namespace}/${name}/${port.protocol}/${port.port}/${scope.name}${suffix}`,
+        namespace,
+        name,
+        portName: port.name,
+        protocol: port.protocol,
+        scope: scope.scope,
+        frontends: sortedBy(frontends, frontendKey),
+        backends: scope.backends,
+        affinitySeconds: sessionAffinity === 'ClientIP' ? sessionAffinityTimeoutSeconds : null,
+        algorithm: 'random',
+        sourceRanges: scope.sourceRanges,
+      },
+    ];
+  });
+}
+
+function clusterIpScope(
+  { self }: Context,
+  { spec }: Service,
+  { port }: ServicePort,
+  candidates: readonly Candidate[],
+): PortScope {
+  return {
+    name: 'internal',
+    scope: 'internal',
+    frontends: spec.clusterIPs.map((address) => ({ address, port, type: 'ClusterIP' })),
+    backends: usable(spec.internalTrafficPolicy === 'Local' ? onNode(candidates, self.name) : candidates),
+    sourceRanges: null,
+  };
+}
+
+/**
+ * NodePorts are served on the addresses of all nodes, not just of this one (row SVC-02): a pod that talks to another node's port
+ * is then judged by the backend it reaches, as for any Service, and not by the node's address. With the policy Local each node's
+ * addresses lead to the endpoints on that node.
+ */
+function nodePortScopes(
+  context: Context,
+  { spec }: Service,
+  { nodePort }: ServicePort,
+  candidates: readonly Candidate[],
+): readonly PortScope[] {
+  if (nodePort === null || (spec.type !== 'NodePort' && spec.type !== 'LoadBalancer')) return [];
+  const { self, peers, config } = context;
+  const ranges = config.nodePortAddresses.map(parseCidr);
+  const frontendsOf = (node: NodeView): readonly Frontend[] =>
+    node.addresses
+      .filter((ip) => ranges.length === 0 || ranges.some((range) => cidrContains(range, parseIp(ip))))
+      .map((address) => ({ address, port: nodePort, type: 'NodePort' }));
+  const common = { scope: 'external', sourceRanges: null } as const;
+  if (spec.externalTrafficPolicy === 'Cluster') {
+    const frontends = [self, ...peers].flatMap(frontendsOf);
+    return [{ ...common, name: 'external', frontends, backends: usable(candidates) }];
+  }
+  return [self, ...peers].map((node) => ({
+    ...common,
+    name: node === self ? 'external' : `external/${node.name}`,
+    frontends: frontendsOf(node),
+    backends: usable(onNode(candidates, node.name)),
+  }));
+}
+
+/**
+ * Addresses of load balancers, of the kind that arrive unchanged (ipMode VIP). Under the policy Local a node without endpoints
+ * gets nothing from the load balancer itself, so what it sees comes from inside the cluster, and goes to any endpoint.
+ */
+function loadBalancerScope(
+  context: Context,
+  { spec, status }: Service,
+  { port }: ServicePort,
+  candidates: readonly Candidate[],
+): PortScope {
+  const ingress =
+    spec.type === 'LoadBalancer' ? status.loadBalancer.filter(({ ipMode }) => ipMode === 'VIP') : [];
+  const addresses = ingress.map(({ ip }) => ip).filter((ip) => !belongsToCluster(context, ip));
+  const local = spec.externalTrafficPolicy === 'Local' ? usable(onNode(candidates, context.self.name)) : [];
+  return {
+    name: 'loadbalancer',
+    scope: 'external',
+    frontends: addresses.map((address) => ({ address, port, type: 'LoadBalancer' })),
+    backends: local.length > 0 ? local : usable(candidates),
+    sourceRanges: spec.loadBalancerSourceRanges ?? null,
+  };
+}
+
+/** A status that names an address of the cluster itself would take over what is not the Service's (CVE-2020-8554). */
+function belongsToCluster({ config, self, peers }: Context, address: Ip): boolean {
+  const ip = parseIp(address);
+  const ranges = [config.podSubnetCIDR, config.hostSubnetCIDR, config.vxlanCIDR, config.serviceCIDR];
+  return (
+    ranges.some((range) => cidrContains(parseCidr(range), ip)) ||
+    [self, ...peers].some((node) => node.addresses.includes(address))
+  );
+}
+
+/** Two Services may claim one load balancer address and port: the first by name keeps it, the other goes without. */
+function withoutStolenFrontends(items: readonly ServiceItem[]): readonly ServiceItem[] {
+  const taken = new Set<string>();
+  return items.flatMap((item) => {
+    const frontends = item.frontends.filter((frontend) => {
+      const key = `${frontendKey(frontend)} ${item.protocol}`;
+      return taken.has(key) ? false : taken.add(key);
+    });
+    return frontends.length === 0 ? [] : [{ ...item, frontends }];
+  });
+}
+
+function frontendKey({ address, port }: Frontend): string {
+  return `${address} ${port}`;
+}

@@ -1,0 +1,46 @@
+/** The VXLAN mesh: one tunnel for each peer that can be reached (rows NET-01..03, NODE-04). */
+import type { Ip, Key, TunnelItem } from '../ruleset/types.js';
+import { type Context, familyOf, type NodeView } from './context.js';
+import { podMtu } from './interfaces.js';
+
+export function tunnelKey(peer: NodeView): Key {
+  return `tunnel/${peer.id}`;
+}
+
+export function compileTunnels(context: Context): readonly TunnelItem[] {
+  const { self, config } = context;
+  return reachablePeers(context).map(({ peer, local, remote }) => ({
+    kind: 'tunnel',
+    key: tunnelKey(peer),
+    peer: peer.name,
+    vni: config.vni,
+    local,
+    remote,
+    localMac: self.plan.bviMac,
+    remoteMac: peer.plan.bviMac,
+    localBvi: self.plan.bviAddress,
+    remoteBvi: peer.plan.bviAddress,
+    mtu: podMtu(config),
+  }));
+}
+
+export interface ReachablePeer {
+  readonly peer: NodeView;
+  readonly local: Ip;
+  readonly remote: Ip;
+}
+
+/** Peers with an underlay address of a family this node has too. Of two records with one id the first by name counts. */
+export function reachablePeers({ self, peers }: Context): readonly ReachablePeer[] {
+  const seen = new Set([self.id]);
+  return peers.flatMap((peer) => {
+    if (seen.has(peer.id)) return [];
+    for (const remote of peer.addresses) {
+      const local = self.addresses.find((address) => familyOf(address) === familyOf(remote));
+      if (local === undefined) continue;
+      seen.add(peer.id);
+      return [{ peer, local, remote }];
+    }
+    return [];
+  });
+}

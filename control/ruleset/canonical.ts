@@ -1,0 +1,56 @@
+/** The canonical form: equal rulesets are equal byte for byte. */
+import { createHash } from 'node:crypto';
+import type { Item, Key, Ruleset } from './types.js';
+
+/** JSON with the keys of every object sorted. Lists keep their order: whoever makes an item sorts those without meaning. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : inner,
+  );
+}
+
+/** 16 hex digits for a key: the same for equal contents, in every process and version of Node. */
+export function contentHash(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 16);
+}
+
+export function sameItem(a: Item, b: Item): boolean {
+  return a === b || canonical(a) === canonical(b);
+}
+
+/** Items sorted by key. */
+export function sortedItems(ruleset: Ruleset): readonly Item[] {
+  return [...ruleset.values()].sort((a, b) => compareText(a.key, b.key));
+}
+
+/** The whole ruleset as text, one item a line. */
+export function canonicalRuleset(ruleset: Ruleset): string {
+  return sortedItems(ruleset)
+    .map((item) => `${canonical(item)}\n`)
+    .join('');
+}
+
+/** Order by code unit: the same everywhere, whatever the locale. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** A ruleset of these items. Throws when two have one key: the compiler would have lost one of them. */
+export function rulesetOf(items: Iterable<Item>): Ruleset {
+  const ruleset = new Map<Key, Item>();
+  for (const item of items) {
+    if (ruleset.has(item.key)) throw new Error(`two items have the key ${item.key}`);
+    ruleset.set(item.key, item);
+  }
+  return ruleset;
+}
+
+/** A sorted copy, by the text `keyOf` gives. */
+export function sortedBy<T>(list: readonly T[], keyOf: (item: T) => string): readonly T[] {
+  return list
+    .map((item) => [keyOf(item), item] as const)
+    .sort(([a], [b]) => compareText(a, b))
+    .map(([, item]) => item);
+}
