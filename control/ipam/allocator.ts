@@ -119,7 +119,9 @@ export class PodAllocator {
   /** Puts the cursor where the journal says; without one, restore leaves it at the highest address in use (IPAM-09). */
   restoreCursor(address: Ip): void {
     const offset = this.#offsetOf('cursor', address);
-    this.#cursor = offset < 1n ? 1n : offset > this.#last ? this.#last : offset;
+    this.#cursor = offset;
+    if (offset < 1n) this.#cursor = 1n;
+    if (offset > this.#last) this.#cursor = this.#last;
   }
 
   #take(owner: string, offset: bigint): Ip {

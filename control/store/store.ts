@@ -49,12 +49,17 @@ export interface Store {
   /** All keys that start with `prefix`, sorted by key. */
   list(prefix: string): Promise<Snapshot>;
   /** Applies all operations at once if every condition holds; else nothing, and `ok` is false. */
-  transact(conditions: readonly Condition[], operations: readonly Operation[]): Promise<{ readonly ok: boolean; readonly revision: number }>;
+  transact(
+    conditions: readonly Condition[],
+    operations: readonly Operation[],
+  ): Promise<{ readonly ok: boolean; readonly revision: number }>;
   put(key: string, value: string): Promise<number>;
   delete(key: string): Promise<boolean>;
   /** Events after `fromRevision` (exclusive) of keys that start with `prefix`. */
   watch(prefix: string, fromRevision: number, handler: WatchHandler): Watch;
   /** Keys put with a lease vanish `ttlSeconds` after the last keep-alive. The implementation keeps it alive until revoked. */
-  lease(ttlSeconds: number): Promise<{ readonly id: LeaseId; revoke(): Promise<void>; readonly lost: Promise<void> }>;
+  lease(
+    ttlSeconds: number,
+  ): Promise<{ readonly id: LeaseId; revoke(): Promise<void>; readonly lost: Promise<void> }>;
   close(): Promise<void>;
 }
