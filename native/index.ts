@@ -5,6 +5,7 @@
  * Every object with `close()` owns kernel descriptors; nothing else does. Errors are NativeError with errno and object.
  */
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { PteropusError } from '../control/common/errors.js';
 
@@ -15,8 +16,10 @@ export class NativeError extends PteropusError {
     readonly errno: number,
     readonly code: string,
     object: string,
+    /** The kernel's own words, or a hint; may be ''. */
+    readonly detail = '',
   ) {
-    super(`${syscall}: ${code}`, { object, retryable: code === 'EBUSY' || code === 'EAGAIN' || code === 'EINTR' });
+    super(`${syscall}: ${code}${detail === '' ? '' : ` (${detail})`}`, { object, retryable: code === 'EBUSY' || code === 'EAGAIN' || code === 'EINTR' });
   }
 }
 
@@ -111,6 +114,8 @@ export interface Xdp {
   /** Makes a waiting `step` return; callable from any thread through `wakeFd`. */
   readonly wakeFd: number;
   counters(port: number): { readonly rxDropped: number; readonly txFull: number; readonly fillEmpty: number; readonly invalid: number };
+  /** Who holds the frames; always total = free + caller + kernel (rings and packets under way). For tests and diagnosis. */
+  frames(): { readonly total: number; readonly free: number; readonly caller: number; readonly kernel: number };
   close(): void;
 }
 
@@ -132,6 +137,17 @@ export interface Native {
   pinThread(core: number): void;
 }
 
+/** What the binary exports: it calls `makeError` for each system call that failed, and throws the result. */
+interface Binary {
+  bind(makeError: (syscall: string, errno: number, object: string, detail: string) => NativeError): Native;
+}
+
+const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+
+function makeError(syscall: string, errno: number, object: string, detail: string): NativeError {
+  return new NativeError(syscall, errno, ERRNO_NAMES.get(errno) ?? `E${errno}`, object, detail);
+}
+
 let loaded: Native | undefined;
 
 /** Loads the addon, or throws NativeUnavailableError with the reason. */
@@ -140,7 +156,7 @@ export function loadNative(): Native {
     if (process.platform !== 'linux') throw new NativeUnavailableError('the native addon is for Linux only', {});
     const path = fileURLToPath(new URL('../../native/pteropus.node', import.meta.url));
     try {
-      loaded = createRequire(import.meta.url)(path) as Native;
+      loaded = (createRequire(import.meta.url)(path) as Binary).bind(makeError);
     } catch (cause) {
       throw new NativeUnavailableError('the native addon is not built: run `npm run build`', { object: path, cause });
     }

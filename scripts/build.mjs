@@ -73,10 +73,8 @@ const ASC_ARGUMENTS = [
 ];
 
 export function buildNative() {
-  const inputs = filesUnder('native', /\.(cc|h|txt)$/);
-  step('native', inputs, 'native/pteropus.node', () =>
-    tool('cmake-js', ['compile', '--out', 'build/native/cmake', '-d', 'native']),
-  );
+  const inputs = [join(ROOT, 'CMakeLists.txt'), ...filesUnder('native', /\.(cc|h|txt)$/)];
+  step('native', inputs, 'native/pteropus.node', () => tool('cmake-js', ['compile', '--out', 'build/native/cmake']));
 }
 
 export function build({ native }) {

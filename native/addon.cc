@@ -1,0 +1,104 @@
+// The addon's entry: exports `bind(makeError)`, which returns the interface Native of native/index.ts.
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+
+#include "afxdp/xdp_object.h"
+#include "common/namespace.h"
+#include "common/napi.h"
+#include "netlink/netns_object.h"
+
+namespace pteropus {
+
+namespace {
+
+using Info = const Napi::CallbackInfo&;
+
+Napi::Value currentNetns(Info info) {
+  const std::string path = "/proc/self/ns/net";
+  return NetnsObject::create(info.Env(), path, guarded(info.Env(), [&] { return openNetns(path); }));
+}
+
+Napi::Value openNetnsCall(Info info) {
+  const std::string path = textOf(info[0], "path");
+  return NetnsObject::create(info.Env(), path, guarded(info.Env(), [&] { return openNetns(path); }));
+}
+
+Napi::Value createNetnsCall(Info info) {
+  const std::string name = textOf(info[0], "name");
+  Napi::Object object = NetnsObject::create(info.Env(), netnsPath(name), guarded(info.Env(), [&] { return createNetns(name); }));
+  LinkChange up;
+  up.up = true;
+  guarded(info.Env(), [&] { NetnsObject::of(object).setLink("lo", up); });
+  return object;
+}
+
+void deleteNetnsCall(Info info) {
+  const std::string name = textOf(info[0], "name");
+  guarded(info.Env(), [&] { deleteNetns(name); });
+}
+
+Napi::Value listNetnsCall(Info info) {
+  const auto names = guarded(info.Env(), [] { return listNetns(); });
+  Napi::Array array = Napi::Array::New(info.Env(), names.size());
+  for (uint32_t i = 0; i < names.size(); i++) array.Set(i, names[i]);
+  return array;
+}
+
+Napi::Value openXdp(Info info) { return instance(info.Env()).xdp.New({info[0]}); }
+
+void wake(Info info) {
+  const int fd = static_cast<int>(numberOf(info[0], "wakeFd"));
+  guarded(info.Env(), [&] { check(eventfd_write(fd, 1), "eventfd_write", std::to_string(fd)); });
+}
+
+void dieWithParent(Info info) {
+  guarded(info.Env(), [] { check(prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl", "PR_SET_PDEATHSIG"); });
+}
+
+void pinThread(Info info) {
+  const uint32_t core = numberOf(info[0], "core");
+  guarded(info.Env(), [&] {
+    if (core >= CPU_SETSIZE) fail("sched_setaffinity", EINVAL, std::to_string(core));
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    CPU_SET(core, &cores);
+    check(sched_setaffinity(0, sizeof cores, &cores), "sched_setaffinity", "core " + std::to_string(core));
+  });
+}
+
+Napi::Value bind(Info info) {
+  const Napi::Env env = info.Env();
+  // Bound before by another copy of native/index.js in this environment: the classes must stay the same ones.
+  if (auto* bound = env.GetInstanceData<Instance>()) return bound->native.Value();
+  auto* state = new Instance;
+  env.SetInstanceData(state);
+  state->makeError = Napi::Persistent(info[0].As<Napi::Function>());
+  state->netns = Napi::Persistent(NetnsObject::define(env));
+  state->xdp = Napi::Persistent(XdpObject::define(env));
+  Napi::Object native = Napi::Object::New(env);
+  native["currentNetns"] = Napi::Function::New<currentNetns>(env);
+  native["openNetns"] = Napi::Function::New<openNetnsCall>(env);
+  native["createNetns"] = Napi::Function::New<createNetnsCall>(env);
+  native["deleteNetns"] = Napi::Function::New<deleteNetnsCall>(env);
+  native["listNetns"] = Napi::Function::New<listNetnsCall>(env);
+  native["openXdp"] = Napi::Function::New<openXdp>(env);
+  native["wake"] = Napi::Function::New<wake>(env);
+  native["dieWithParent"] = Napi::Function::New<dieWithParent>(env);
+  native["pinThread"] = Napi::Function::New<pinThread>(env);
+  state->native = Napi::Persistent(native);
+  return native;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports["bind"] = Napi::Function::New<bind>(env);
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace pteropus
+
+Napi::Object initPteropus(Napi::Env env, Napi::Object exports) { return pteropus::init(env, exports); }
+NODE_API_MODULE(pteropus, initPteropus)

@@ -1,0 +1,260 @@
+// The batch step: send, complete, refill, receive, wait. Opening and closing of ports is in ports.cc.
+#include "afxdp/engine.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "afxdp/uapi.h"
+#include "common/error.h"
+
+namespace pteropus {
+
+namespace {
+
+using namespace layout;
+
+// The kernel builds a packet of one linear part and at most 17 pages.
+constexpr uint32_t MAX_SEGMENTS = 17;
+// How long a sleep may last while the kernel still owes us a send.
+constexpr uint32_t PENDING_WAIT_MICROS = 100;
+
+void waitOn(int epoll, uint32_t micros) {
+  epoll_event events[8];
+  const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
+  static thread_local bool coarse = false;  // kernel before 5.11
+  if (!coarse) {
+    if (syscall(SYS_epoll_pwait2, epoll, events, 8, &timeout, nullptr, 0) >= 0 || errno != ENOSYS) return;
+    coarse = true;
+  }
+  epoll_wait(epoll, events, 8, static_cast<int>((micros + 999) / 1000));
+}
+
+}  // namespace
+
+uint32_t Engine::word(uint32_t entry, uint32_t offset) const {
+  uint32_t value;
+  memcpy(&value, vector_ + entry * VECTOR_SIZE + offset, sizeof value);
+  return value;
+}
+
+void Engine::setWord(uint32_t entry, uint32_t offset, uint32_t value) {
+  memcpy(vector_ + entry * VECTOR_SIZE + offset, &value, sizeof value);
+}
+
+void Engine::writeEntry(uint32_t at, uint32_t address, uint32_t length, uint32_t total, uint32_t port, uint32_t handle) {
+  setWord(at, V_ADDRESS, address);
+  setWord(at, V_LENGTH, length);
+  setWord(at, V_TOTAL, total);
+  setWord(at, V_RX_PORT, port);
+  setWord(at, V_TX_PORT, PORT_NONE);
+  setWord(at, V_HANDLE, handle);
+  setWord(at, V_FLAGS, 0);
+  setWord(at, V_OUTCOME, 0);
+}
+
+uint32_t Engine::step(uint32_t transmit, uint32_t timeoutMicros) {
+  send(std::min(transmit, spec_.vectorCapacity));
+  uint32_t received = poll();
+  if (received == 0 && timeoutMicros > 0) {
+    wait(timeoutMicros);
+    received = poll();
+  }
+  return received;
+}
+
+void Engine::send(uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t frame = word(i, V_HANDLE);
+    const uint32_t index = word(i, V_TX_PORT);
+    // A handle that is not the caller's would give one frame two owners: nothing is done with it.
+    if (frame >= umem_.count() || umem_.owner(frame) != Umem::CALLER) continue;
+    Port* port = index < ports_.size() ? ports_[index].get() : nullptr;
+    if (port == nullptr) {
+      umem_.releaseChain(frame);
+      continue;
+    }
+    // One flow keeps one queue, and so its order.
+    auto& sockets = port->sockets;
+    Socket& socket = *sockets[sockets.size() == 1 ? 0 : word(i, V_HASH) % sockets.size()];
+    const uint32_t offset = word(i, V_ADDRESS) - spec_.framesOffset;
+    if (!enqueue(*port, socket, frame, offset, word(i, V_LENGTH))) umem_.releaseChain(frame);
+  }
+  for (Socket* socket : active_) {
+    if (socket->kick) flush(*socket);
+  }
+}
+
+// Puts a packet and its chain into the tx ring, or counts why not. The first buffer may start anywhere in its frame.
+bool Engine::enqueue(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length) {
+  uint32_t segments = 1;
+  for (uint32_t f = umem_.segment(frame).next; f != Umem::NONE; f = umem_.segment(f).next) segments++;
+  // The kernel skips a bad descriptor without completing it: its frame would be lost. So none is ever given.
+  const uint32_t inFrame = offset - static_cast<uint32_t>(umem_.offsetOf(frame));
+  if (length == 0 || inFrame >= umem_.frameSize() || length > umem_.frameSize() - inFrame || segments > MAX_SEGMENTS) {
+    port.invalid++;
+    return false;
+  }
+  if (socket.dead || socket.tx.space() < segments) {
+    if (!socket.dead) {
+      flush(socket);
+      reap(socket);
+    }
+    if (socket.dead || socket.tx.space() < segments) {
+      port.txFull++;
+      return false;
+    }
+  }
+  const uint32_t head = socket.tx.head();
+  for (uint32_t i = 0; i < segments; i++) {
+    const Umem::Segment& segment = umem_.segment(frame);
+    socket.tx.at(head + i) = {offset, length, i + 1 < segments ? static_cast<uint32_t>(XDP_PKT_CONTD) : 0u};
+    umem_.give(frame, socket.id);
+    frame = segment.next;
+    if (frame != Umem::NONE) {
+      offset = umem_.segment(frame).offset;
+      length = umem_.segment(frame).length;
+    }
+  }
+  socket.tx.produce(segments);
+  socket.outstanding += segments;
+  socket.kick = true;
+  return true;
+}
+
+// Tells the kernel to send. One call sends 32 packets in copy mode (less if the device is busy), so as long as it gets on
+// it is called again; what is left then is tried again at the next step.
+void Engine::flush(Socket& socket) {
+  socket.tx.publish();
+  uint32_t left = socket.tx.untaken();
+  while (left > 0) {
+    const bool failed = sendto(socket.fd.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0;
+    if (failed && (errno == ENXIO || errno == ENODEV)) {
+      socket.dead = true;
+      break;
+    }
+    const uint32_t now = socket.tx.untaken();
+    if (now == left) break;
+    left = now;
+  }
+  socket.kick = left > 0 && !socket.dead;
+  pending_ |= socket.kick;
+}
+
+void Engine::reap(Socket& socket) {
+  const uint32_t ready = socket.completion.ready();
+  if (ready == 0) return;
+  const uint32_t head = socket.completion.head();
+  for (uint32_t i = 0; i < ready; i++) {
+    const uint32_t frame = umem_.frameOf(socket.completion.at(head + i));
+    if (frame >= umem_.count() || umem_.owner(frame) != socket.id) continue;
+    umem_.release(frame);
+    socket.outstanding--;
+  }
+  socket.completion.consume(ready);
+}
+
+// An idle port holds few frames; one whose ring was found half empty gets twice as many, while frames abound.
+void Engine::refill(Socket& socket) {
+  if (socket.posted >= socket.target && socket.fill.untaken() >= socket.target / 2) return;
+  if (socket.fill.untaken() < socket.target / 2 && socket.target < RING_SIZE && umem_.available() > umem_.count() / 4)
+    socket.target *= 2;
+  const uint32_t head = socket.fill.head();
+  const uint32_t space = socket.fill.space();
+  uint32_t count = 0;
+  while (socket.posted < socket.target && count < space) {
+    const uint32_t frame = umem_.take(socket.id);
+    if (frame == Umem::NONE) break;
+    socket.fill.at(head + count++) = umem_.offsetOf(frame);
+    socket.posted++;
+  }
+  if (count == 0) return;
+  socket.fill.produce(count);
+  socket.fill.publish();
+}
+
+uint32_t Engine::poll() {
+  const auto sockets = static_cast<uint32_t>(active_.size());
+  uint32_t received = 0;
+  pending_ = false;
+  if (next_ >= sockets) next_ = 0;
+  const uint32_t first = next_;
+  for (uint32_t i = 0; i < sockets; i++) {
+    const uint32_t at = first + i < sockets ? first + i : first + i - sockets;
+    Socket& socket = *active_[at];
+    if (socket.kick) flush(socket);
+    if (socket.outstanding > 0) reap(socket);
+    if (received < spec_.batch && socket.rx.ready() > 0) {
+      received += receive(socket, received, spec_.batch - received);
+      next_ = at + 1;
+    }
+    refill(socket);
+  }
+  return received;
+}
+
+// Moves whole packets from the rx ring into the vector from entry `at` on; at most `limit`.
+uint32_t Engine::receive(Socket& socket, uint32_t at, uint32_t limit) {
+  const uint32_t ready = socket.rx.ready();
+  const uint32_t head = socket.rx.head();
+  uint32_t packets = 0, taken = 0;
+  while (packets < limit && taken < ready) {
+    // Descriptors of one packet: they end with the first that has no CONTD. An unfinished one waits for its rest.
+    uint32_t segments = 1;
+    while (taken + segments <= ready && (socket.rx.at(head + taken + segments - 1).options & XDP_PKT_CONTD)) segments++;
+    if (taken + segments > ready) break;
+    uint32_t total = 0, next = Umem::NONE;
+    for (uint32_t i = segments; i-- > 0;) {
+      const xdp_desc& descriptor = socket.rx.at(head + taken + i);
+      const uint32_t frame = umem_.frameOf(descriptor.addr);
+      umem_.give(frame, Umem::CALLER);
+      umem_.segment(frame) = {next, static_cast<uint32_t>(descriptor.addr), descriptor.len};
+      next = frame;
+      total += descriptor.len;
+    }
+    const xdp_desc& firstBuffer = socket.rx.at(head + taken);
+    const uint32_t address = spec_.framesOffset + static_cast<uint32_t>(firstBuffer.addr);
+    writeEntry(at + packets, address, firstBuffer.len, total, socket.port, next);
+    taken += segments;
+    packets++;
+  }
+  if (taken > 0) {
+    socket.rx.consume(taken);
+    socket.posted -= taken;
+  }
+  return packets;
+}
+
+void Engine::wait(uint32_t timeoutMicros) {
+  waitOn(epoll_.get(), pending_ ? std::min(timeoutMicros, PENDING_WAIT_MICROS) : timeoutMicros);
+  eventfd_t value;
+  eventfd_read(wake_.get(), &value);  // EAGAIN when nobody woke us
+}
+
+bool Engine::inject(uint32_t at, const uint8_t* bytes, uint32_t length, uint32_t port) {
+  const uint32_t room = umem_.frameSize() - HEADROOM;
+  const uint32_t segments = std::max(1u, (length + room - 1) / room);
+  if (at >= spec_.vectorCapacity || segments > umem_.available()) return false;
+  uint32_t next = Umem::NONE, end = length, head = 0;
+  // From the last segment to the first, so that each knows its successor.
+  for (uint32_t i = segments; i-- > 0;) {
+    const uint32_t frame = umem_.take(Umem::CALLER);
+    const uint32_t start = i * room;
+    const auto offset = static_cast<uint32_t>(umem_.offsetOf(frame)) + HEADROOM;
+    memcpy(umem_.base() + offset, bytes + start, end - start);
+    umem_.segment(frame) = {next, offset, end - start};
+    next = head = frame;
+    end = start;
+  }
+  const Umem::Segment& first = umem_.segment(head);
+  writeEntry(at, spec_.framesOffset + first.offset, first.length, length, port, head);
+  return true;
+}
+
+}  // namespace pteropus

@@ -1,0 +1,46 @@
+// One AF_XDP socket: one rx queue of one device, with its own fill and completion ring over the shared frames.
+#pragma once
+#include <linux/if_xdp.h>
+
+#include <memory>
+#include <string>
+
+#include "afxdp/ring.h"
+#include "afxdp/umem.h"
+#include "common/fd.h"
+
+namespace pteropus {
+
+// Entries of every ring. A step moves at most 256 packets, of up to 17 descriptors each.
+constexpr uint32_t RING_SIZE = 1024;
+
+struct Socket {
+  // Opens and binds it; must run in the device's namespace. `share` is a bound socket over the same frames, or -1 for the
+  // first one, which registers the frames. SystemError with errno: EBUSY if the queue has a socket already.
+  Socket(Umem& umem, int share, uint32_t ifindex, uint32_t queue, const std::string& object);
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  // Declared first, closed last: rings are unmapped before.
+  Fd fd;
+  Ring<uint64_t> fill;
+  Ring<uint64_t> completion;
+  Ring<xdp_desc> rx;
+  Ring<xdp_desc> tx;
+
+  // The kernel accepts packets of several buffers (XDP_USE_SG, 6.6). A property of the frames' first socket.
+  bool multiBuffer = false;
+
+  uint16_t id = 0;
+  uint32_t port = 0;
+  uint32_t posted = 0;       // frames given for receiving and not yet received
+  uint32_t outstanding = 0;  // frames given for sending and not yet completed
+  uint32_t target = 0;       // wanted value of `posted`; grows with traffic
+  bool kick = false;         // the tx ring has entries the kernel was not told of
+  bool dead = false;         // the device has vanished
+};
+
+// What the kernel counted (XDP_STATISTICS); zeros if the device has vanished.
+xdp_statistics statistics(const Socket& socket);
+
+}  // namespace pteropus

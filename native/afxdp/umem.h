@@ -1,0 +1,86 @@
+// The packet buffers: frames of the WebAssembly memory, who holds each of them, and chains of frames of one packet.
+//
+// Every frame has exactly one owner at any time: the free list, the caller (it is in the packet vector), or one socket
+// (fill ring, kernel, rx ring, tx ring or completion ring). So a closed socket's frames are found again, and none is lost.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace pteropus {
+
+class Umem {
+ public:
+  static constexpr uint32_t NONE = 0xffffffff;
+  static constexpr uint16_t FREE = 0xffff;
+  static constexpr uint16_t CALLER = 0xfffe;
+  static constexpr uint16_t MAX_SOCKETS = 0xfffd;
+
+  // A segment of a packet behind its first one: where its bytes lie and the frame that follows.
+  struct Segment {
+    uint32_t next = NONE;
+    uint32_t offset = 0;  // from `base`
+    uint32_t length = 0;
+  };
+
+  Umem(uint8_t* base, uint32_t frameSize, uint32_t count)
+      : base_(base), shift_(static_cast<uint32_t>(__builtin_ctz(frameSize))), count_(count), owner_(count, FREE), segment_(count) {
+    free_.reserve(count);
+    // Taken from the end: the first frames first, so that few frames in use are few pages.
+    for (uint32_t frame = count; frame-- > 0;) free_.push_back(frame);
+  }
+
+  uint8_t* base() const { return base_; }
+  uint32_t frameSize() const { return 1u << shift_; }
+  uint32_t count() const { return count_; }
+  uint64_t bytes() const { return static_cast<uint64_t>(count_) << shift_; }
+  uint32_t frameOf(uint64_t offset) const { return static_cast<uint32_t>(offset >> shift_); }
+  uint64_t offsetOf(uint32_t frame) const { return static_cast<uint64_t>(frame) << shift_; }
+  Segment& segment(uint32_t frame) { return segment_[frame]; }
+
+  uint32_t available() const { return static_cast<uint32_t>(free_.size()); }
+  uint16_t owner(uint32_t frame) const { return owner_[frame]; }
+  void give(uint32_t frame, uint16_t owner) { owner_[frame] = owner; }
+
+  // A free frame for `owner`, or NONE.
+  uint32_t take(uint16_t owner) {
+    if (free_.empty()) return NONE;
+    const uint32_t frame = free_.back();
+    free_.pop_back();
+    owner_[frame] = owner;
+    return frame;
+  }
+
+  void release(uint32_t frame) {
+    owner_[frame] = FREE;
+    free_.push_back(frame);
+  }
+
+  // Frees a packet in the caller's hands; a frame that is not (named twice, never given) is left alone and false returned.
+  bool releaseChain(uint32_t frame) {
+    if (frame >= count_) return false;
+    while (frame != NONE) {
+      if (owner_[frame] != CALLER) return false;
+      const uint32_t next = segment_[frame].next;
+      release(frame);
+      frame = next;
+    }
+    return true;
+  }
+
+  // Takes back everything a closed socket held.
+  void reclaim(uint16_t owner) {
+    for (uint32_t frame = 0; frame < count_; frame++) {
+      if (owner_[frame] == owner) release(frame);
+    }
+  }
+
+ private:
+  uint8_t* base_;
+  uint32_t shift_;
+  uint32_t count_;
+  std::vector<uint32_t> free_;
+  std::vector<uint16_t> owner_;
+  std::vector<Segment> segment_;
+};
+
+}  // namespace pteropus

@@ -1,0 +1,138 @@
+#include "afxdp/xdp_object.h"
+
+#include <unistd.h>
+
+#include "netlink/netns_object.h"
+
+namespace pteropus {
+
+namespace {
+
+AttachMode modeOf(const Napi::Object& spec) {
+  const std::string mode = text(spec, "mode");
+  if (mode == "native") return AttachMode::Native;
+  if (mode == "generic") return AttachMode::Generic;
+  if (mode == "auto") return AttachMode::Auto;
+  throw Napi::TypeError::New(spec.Env(), "mode: native, generic or auto is needed");
+}
+
+bool powerOfTwo(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
+
+// Refuses what the kernel would refuse with a bare EINVAL, and what would read or write outside the memory.
+void checkSpec(const EngineSpec& s) {
+  const auto refuse = [](const char* field, const char* why) { fail("openXdp", EINVAL, field, why); };
+  const uint64_t vectorEnd = s.vectorOffset + static_cast<uint64_t>(s.vectorCapacity) * layout::VECTOR_SIZE;
+  const uint64_t framesEnd = s.framesOffset + static_cast<uint64_t>(s.frameCount) * s.frameSize;
+  if (s.frameSize != 2048 && s.frameSize != 4096) refuse("frameSize", "2048 or 4096 is needed");
+  if (!powerOfTwo(s.frameCount)) refuse("frameCount", "a power of two is needed");
+  if ((reinterpret_cast<uint64_t>(s.memory) + s.framesOffset) % 4096 != 0) refuse("framesOffset", "it must be page-aligned");
+  if (framesEnd > s.memorySize) refuse("frameCount", "the frames end behind the memory");
+  if (framesEnd > UINT32_MAX) refuse("frameCount", "addresses have 32 bits");
+  if (vectorEnd > s.memorySize) refuse("vectorCapacity", "the vector ends behind the memory");
+  if (s.batch == 0 || s.batch > s.vectorCapacity) refuse("batch", "1 to vectorCapacity is needed");
+}
+
+}  // namespace
+
+Napi::Function XdpObject::define(Napi::Env env) {
+  return DefineClass(env, "Xdp",
+                     {
+                         InstanceMethod<&XdpObject::addPort>("addPort"),
+                         InstanceMethod<&XdpObject::removePort>("removePort"),
+                         InstanceMethod<&XdpObject::step>("step"),
+                         InstanceMethod<&XdpObject::inject>("inject"),
+                         InstanceAccessor<&XdpObject::wakeFd>("wakeFd"),
+                         InstanceMethod<&XdpObject::counters>("counters"),
+                         InstanceMethod<&XdpObject::frames>("frames"),
+                         InstanceMethod<&XdpObject::close>("close"),
+                     });
+}
+
+XdpObject::XdpObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<XdpObject>(info) {
+  const Napi::Env env = info.Env();
+  const Napi::Object options = objectOf(info[0], "options");
+  if (!options.Get("memory").IsTypedArray()) throw Napi::TypeError::New(env, "memory: a Uint8Array is needed");
+  auto memory = options.Get("memory").As<Napi::Uint8Array>();
+  const EngineSpec spec{memory.Data(),
+                        memory.ByteLength(),
+                        number(options, "vectorOffset"),
+                        number(options, "vectorCapacity"),
+                        number(options, "framesOffset"),
+                        number(options, "frameSize"),
+                        number(options, "frameCount"),
+                        number(options, "batch")};
+  memory_ = Napi::Reference<Napi::Uint8Array>::New(memory, 1);
+  guarded(env, [&] {
+    checkSpec(spec);
+    engine_ = std::make_unique<Engine>(spec);
+  });
+}
+
+Engine& XdpObject::engine(Napi::Env env) const {
+  if (!engine_) rethrow(env, SystemError{"xdp", EBADF, "xdp", "closed"});
+  return *engine_;
+}
+
+Napi::Value XdpObject::addPort(Info info) {
+  const Napi::Env env = info.Env();
+  const uint32_t port = numberOf(info[0], "port");
+  const Napi::Object spec = objectOf(info[1], "spec");
+  const Napi::Value netns = spec.Get("netns");
+  PortSpec wanted{-1, "/proc/self/ns/net", text(spec, "link"), modeOf(spec), number(spec, "mtu")};
+  if (!netns.IsNull()) {
+    const Netns& inside = NetnsObject::of(netns);
+    if (inside.fd() < 0) rethrow(env, SystemError{"addPort", EBADF, inside.path(), "closed"});
+    wanted.netnsFd = inside.fd();
+    wanted.netnsPath = inside.path();
+  }
+  const Engine::Added added = guarded(env, [&] { return engine(env).addPort(port, wanted); });
+  Napi::Object result = Napi::Object::New(env);
+  result["mode"] = added.native ? "native" : "generic";
+  result["multiBuffer"] = added.multiBuffer;
+  return result;
+}
+
+void XdpObject::removePort(Info info) { engine(info.Env()).removePort(numberOf(info[0], "port")); }
+
+Napi::Value XdpObject::step(Info info) {
+  return Napi::Number::New(info.Env(), engine(info.Env()).step(numberOf(info[0], "transmit"), numberOf(info[1], "timeoutMicros")));
+}
+
+Napi::Value XdpObject::inject(Info info) {
+  const Napi::Env env = info.Env();
+  if (!info[1].IsTypedArray()) throw Napi::TypeError::New(env, "bytes: a Uint8Array is needed");
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  const auto length = static_cast<uint32_t>(bytes.ByteLength());
+  return Napi::Boolean::New(env, engine(env).inject(numberOf(info[0], "at"), bytes.Data(), length, numberOf(info[2], "port")));
+}
+
+Napi::Value XdpObject::wakeFd(Info info) { return Napi::Number::New(info.Env(), engine(info.Env()).wakeFd()); }
+
+Napi::Value XdpObject::counters(Info info) {
+  const Napi::Env env = info.Env();
+  const uint32_t port = numberOf(info[0], "port");
+  const Counters counters = guarded(env, [&] { return engine(env).counters(port); });
+  Napi::Object result = Napi::Object::New(env);
+  result["rxDropped"] = static_cast<double>(counters.rxDropped);
+  result["txFull"] = static_cast<double>(counters.txFull);
+  result["fillEmpty"] = static_cast<double>(counters.fillEmpty);
+  result["invalid"] = static_cast<double>(counters.invalid);
+  return result;
+}
+
+Napi::Value XdpObject::frames(Info info) {
+  const FrameCounts counts = engine(info.Env()).frames();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result["total"] = counts.total;
+  result["free"] = counts.free;
+  result["caller"] = counts.caller;
+  result["kernel"] = counts.kernel;
+  return result;
+}
+
+void XdpObject::close(Info) {
+  engine_.reset();
+  memory_.Reset();
+}
+
+}  // namespace pteropus

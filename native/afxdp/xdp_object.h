@@ -1,0 +1,33 @@
+// The JavaScript class behind the interface Xdp of native/index.ts.
+#pragma once
+#include <memory>
+
+#include "afxdp/engine.h"
+#include "common/napi.h"
+
+namespace pteropus {
+
+class XdpObject : public Napi::ObjectWrap<XdpObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit XdpObject(const Napi::CallbackInfo& info);
+
+ private:
+  using Info = const Napi::CallbackInfo&;
+  Engine& engine(Napi::Env env) const;
+
+  Napi::Value addPort(Info info);
+  void removePort(Info info);
+  Napi::Value step(Info info);
+  Napi::Value inject(Info info);
+  Napi::Value wakeFd(Info info);
+  Napi::Value counters(Info info);
+  Napi::Value frames(Info info);
+  void close(Info info);
+
+  // V8 unmaps a collected WebAssembly memory while the kernel goes on writing to it: the view keeps it alive.
+  Napi::Reference<Napi::Uint8Array> memory_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace pteropus

@@ -1,0 +1,21 @@
+// The part of dataplane-as/layout.ts that the addon writes. native/layout.test.ts holds the two equal.
+#pragma once
+#include <cstdint>
+
+namespace pteropus::layout {
+
+constexpr uint32_t VECTOR_SIZE = 64;
+constexpr uint32_t V_ADDRESS = 0;
+constexpr uint32_t V_LENGTH = 4;
+constexpr uint32_t V_TOTAL = 8;
+constexpr uint32_t V_RX_PORT = 12;
+constexpr uint32_t V_TX_PORT = 16;
+constexpr uint32_t V_HANDLE = 20;
+constexpr uint32_t V_FLAGS = 24;
+constexpr uint32_t V_OUTCOME = 28;
+constexpr uint32_t V_HASH = 56;
+constexpr uint32_t PORT_NONE = 0xffffffff;
+constexpr uint32_t HEADROOM = 128;
+constexpr uint32_t MAX_PORTS = 1024;
+
+}  // namespace pteropus::layout
