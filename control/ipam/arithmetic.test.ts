@@ -25,6 +25,7 @@ test('node 1 of the default configuration', () => {
     bviAddress: '192.168.30.1',
     bviMac: '12:2b:00:00:00:01',
     hostMac: '34:3c:00:00:00:01',
+    hostLinuxMac: '36:3c:00:00:00:01',
     nodeAddress: '192.168.16.1',
   });
 });

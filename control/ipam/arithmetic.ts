@@ -35,6 +35,8 @@ export interface NodePlan {
   readonly bviMac: Mac;
   /** 34:3c + id: the data plane's MAC on the host interconnect. */
   readonly hostMac: Mac;
+  /** 36:3c + id: the host stack's own MAC on the interconnect. */
+  readonly hostLinuxMac: Mac;
   /** Underlay address; null when the configuration has no nodeInterconnectCIDR. */
   readonly nodeAddress: Ip | null;
 }
@@ -63,6 +65,7 @@ export function planNode(config: ClusterConfig, id: number): NodePlan {
     bviAddress: nodeHost('vxlanCIDR', config.vxlanCIDR, null, id),
     bviMac: idMac('12:2b', id),
     hostMac: idMac('34:3c', id),
+    hostLinuxMac: idMac('36:3c', id),
     nodeAddress:
       config.nodeInterconnectCIDR === null
         ? null

@@ -1,0 +1,25 @@
+import { PteropusError } from '../common/errors.js';
+
+/** The sandbox has a link of that name already (CNI specification: ADD must fail then). */
+export class LinkExistsError extends PteropusError {}
+
+/** The sandbox's namespace cannot be used: absent, or the node's own. */
+export class SandboxError extends PteropusError {}
+
+/** The data plane refuses changes; nothing of the transaction is in force. */
+export class ApplyError extends PteropusError {}
+
+/** The data plane cannot be reached now. */
+export class DataplaneUnavailableError extends PteropusError {}
+
+/** The agent is not ready, or is closing. */
+export class AgentNotReadyError extends PteropusError {}
+
+/** The journal and the store tell different node ids, or two nodes claim one. Nothing is guessed. */
+export class NodeIdConflictError extends PteropusError {}
+
+/** Every node id that the address ranges have room for is taken. */
+export class NodeIdsExhaustedError extends PteropusError {}
+
+/** The journal cannot be written: the change it should keep is undone. */
+export class JournalWriteError extends PteropusError {}

@@ -1,0 +1,65 @@
+/**
+ * What the agent needs of the machine: links between the data plane and pods, and between it and the host's own stack.
+ * Implementations: links-native.ts (veth pairs through netlink) and the simulator's in-memory one.
+ */
+import { createHash } from 'node:crypto';
+import type { ClusterConfig } from '../compiler/input.js';
+import type { NodePlan } from '../ipam/arithmetic.js';
+import type { Ip, Mac } from '../ruleset/types.js';
+
+export interface NodeLinkSpec {
+  readonly node: string;
+  readonly plan: NodePlan;
+  readonly config: ClusterConfig;
+  /** Underlay addresses of this node, shared by the data plane and the host's stack. */
+  readonly addresses: readonly Ip[];
+}
+
+/** The node's own links as the compiler is told of them (NodeLocal). */
+export interface NodeLinks {
+  readonly uplink: { readonly link: string; readonly mac: Mac };
+  readonly host: { readonly link: string; readonly mac: Mac; readonly peerMac: Mac } | null;
+}
+
+export interface PodLinkSpec {
+  /** Path of the sandbox's network namespace (or whatever names it, in memory). */
+  readonly netns: string;
+  /** Name of the link inside the sandbox. */
+  readonly ifname: string;
+  /** Name of the link on the node's side. */
+  readonly link: string;
+  /** MAC of the data plane on this link, and of the pod. */
+  readonly mac: Mac;
+  readonly podMac: Mac;
+  readonly addresses: readonly Ip[];
+  /** The pod's default gateway: the data plane, at `mac`. */
+  readonly gateway: Ip;
+  /** Largest IP packet, bytes. */
+  readonly mtu: number;
+}
+
+export interface LinkDriver {
+  /** Brings the uplink up and makes the interconnect with the host's stack; what is there already is kept or mended. */
+  setupNode(spec: NodeLinkSpec): Promise<NodeLinks>;
+  /** Makes both ends and configures the pod's. On failure nothing of it stays. Throws LinkExistsError, SandboxError. */
+  attachPod(spec: PodLinkSpec): Promise<void>;
+  /** Removes the link; absent is fine, and so is a sandbox that is gone. */
+  detachPod(link: string): Promise<void>;
+  /** Names of all pod links that are really there. */
+  podLinks(): Promise<readonly string[]>;
+  /** What differs from the specification, in words; [] = all as it was made. */
+  checkPod(spec: PodLinkSpec): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+/** Start of every pod link's name on the node's side. */
+export const POD_LINK_PREFIX = 'pt';
+
+/**
+ * The node-side name of a pod's link: `pt` and 13 hex digits (52 bits) of a hash, so that it fits the kernel's 15
+ * characters and no two sandboxes meet as cut-off names would (row POD-01).
+ */
+export function podLinkName(containerId: string, ifname: string): string {
+  const hash = createHash('sha256').update(`${containerId}/${ifname}`, 'utf8').digest('hex');
+  return POD_LINK_PREFIX + hash.slice(0, 13);
+}

@@ -1,0 +1,154 @@
+/**
+ * One event after the other: each is one transaction, recorded with its changes and its error. Follow-ups of an event go
+ * ahead of what waits. Who pushed an event may wait for its outcome (CNI does).
+ */
+import { errorText } from '../common/errors.js';
+import { AgentNotReadyError } from './errors.js';
+
+export interface EventRecord {
+  /** Numbered from 1 in the order of execution. */
+  readonly seq: number;
+  readonly name: string;
+  /** What it is about: a pod, a node; null = the node as a whole. */
+  readonly object: string | null;
+  /** Seq of the event it follows; null = none. */
+  readonly follows: number | null;
+  /** Milliseconds since the epoch. */
+  readonly start: number;
+  readonly end: number;
+  /** Keys of the ruleset items changed: `+key`, `~key`, `-key`. */
+  readonly changes: readonly string[];
+  readonly error: string | null;
+  /** True if the event failed and all it did was undone. */
+  readonly reverted: boolean;
+}
+
+/** What an event may do beside its own work. */
+export interface Transaction {
+  /** Notes changes for the record. */
+  changed(keys: readonly string[]): void;
+  /** Remembers how to undo a step; if the event fails, undone last first. */
+  onRevert(undo: () => Promise<void> | void): void;
+  /** Runs right after this event, before anything that waits. */
+  followUp(event: AgentEvent<unknown>): void;
+}
+
+export interface AgentEvent<T> {
+  readonly name: string;
+  readonly object: string | null;
+  run(tx: Transaction): Promise<T>;
+}
+
+interface Queued {
+  readonly event: AgentEvent<unknown>;
+  readonly follows: number | null;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const HISTORY_RECORDS = 1000;
+
+export class EventLoop {
+  #queue: Queued[] = [];
+  #running: Promise<void> | null = null;
+  #closed = false;
+  #seq = 0;
+  readonly #history: EventRecord[] = [];
+
+  /** `failed` is told of each event that failed, after its record. */
+  constructor(private readonly failed: (event: AgentEvent<unknown>, error: unknown) => void) {}
+
+  /** The last thousand events, oldest first. */
+  get history(): readonly EventRecord[] {
+    return this.#history;
+  }
+
+  /** Queues the event; settles with its outcome. */
+  push<T>(event: AgentEvent<T>): Promise<T> {
+    return new Promise<unknown>((resolve, reject) => {
+      if (this.#closed) {
+        reject(new AgentNotReadyError('the agent is closing', { retryable: true }));
+        return;
+      }
+      this.#queue.push({ event, follows: null, resolve, reject });
+      this.#running ??= this.#run();
+    }) as Promise<T>;
+  }
+
+  /** Queues an event nobody waits for; a failure goes to `failed` only. */
+  post(event: AgentEvent<unknown>): void {
+    this.push(event).catch(() => undefined);
+  }
+
+  /** Takes no more events; resolves when the one that runs is done. Those that wait are refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const waiting = this.#queue;
+    this.#queue = [];
+    for (const { reject } of waiting)
+      reject(new AgentNotReadyError('the agent is closing', { retryable: true }));
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // Events pushed together are queued before the first one runs.
+    await Promise.resolve();
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift())
+      await this.#execute(next);
+    this.#running = null;
+  }
+
+  async #execute({ event, follows, resolve, reject }: Queued): Promise<void> {
+    const seq = ++this.#seq;
+    const start = Date.now();
+    const changes: string[] = [];
+    const undos: (() => Promise<void> | void)[] = [];
+    const followUps: AgentEvent<unknown>[] = [];
+    let outcome: { readonly result: unknown } | { readonly error: unknown };
+    let problem: string | null = null;
+    try {
+      const result = await event.run({
+        changed: (keys) => changes.push(...keys),
+        onRevert: (undo) => undos.push(undo),
+        followUp: (next) => followUps.push(next),
+      });
+      outcome = { result };
+    } catch (error) {
+      problem = errorText(error);
+      outcome = { error };
+      for (const undo of undos.reverse()) {
+        try {
+          await undo();
+        } catch (undoError) {
+          problem += `; undoing it failed: ${errorText(undoError)}`;
+        }
+      }
+    }
+    const reverted = 'error' in outcome && undos.length > 0;
+    const { name, object } = event;
+    this.#history.push({
+      seq,
+      name,
+      object,
+      follows,
+      start,
+      end: Date.now(),
+      changes,
+      error: problem,
+      reverted,
+    });
+    if (this.#history.length > HISTORY_RECORDS) this.#history.shift();
+    if (!this.#closed) {
+      const ahead = followUps.map((next): Queued => {
+        return { event: next, follows: seq, resolve: () => undefined, reject: () => undefined };
+      });
+      this.#queue.unshift(...ahead);
+    }
+    if ('error' in outcome) {
+      this.failed(event, outcome.error);
+      reject(outcome.error);
+    } else {
+      resolve(outcome.result);
+    }
+  }
+}
