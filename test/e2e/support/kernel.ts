@@ -1,6 +1,7 @@
 /** Looking at the machine from a test: namespaces, processes, and `ip` inside a namespace. */
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 
 /** Runs a program to its end and returns its standard output; throws with its standard error if it fails. */
 export function run(command: string, ...args: readonly string[]): string {
@@ -16,6 +17,14 @@ export function run(command: string, ...args: readonly string[]): string {
 /** Runs a program inside a named network namespace. */
 export function inNetns(netns: string, ...argv: readonly string[]): string {
   return run('nsenter', `--net=/run/netns/${netns}`, '--', ...argv);
+}
+
+/** As `inNetns`, without stopping our own event loop meanwhile. */
+export async function inNetnsAsync(netns: string, ...argv: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('nsenter', [`--net=/run/netns/${netns}`, '--', ...argv], {
+    timeout: 30_000,
+  });
+  return stdout;
 }
 
 export function netnsNames(prefix: string): string[] {
