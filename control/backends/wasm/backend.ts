@@ -1,0 +1,142 @@
+/**
+ * The wasm backend: lowers changes into the spare image, publishes it by one atomic store, then brings the other image level
+ * ("left-right"), so that packets see a transaction whole or not at all and the pipeline never waits.
+ */
+import * as L from '../../../dataplane-as/layout.js';
+import { errorText, PteropusError } from '../../common/errors.js';
+import type { Change, Item, Key } from '../../ruleset/types.js';
+import type { Backend, ChangeResult, Counters, Trace, TraceFilter } from '../backend.js';
+import type { Operation } from './cells.js';
+import { CounterReader } from './counters.js';
+import { TransactionRevertedError } from './errors.js';
+import { Image } from './image.js';
+import { Lowering } from './lowering.js';
+import { type MemoryPlan, wordsOf } from './memory.js';
+import { OpenLinks } from './open-links.js';
+import type { Runner } from './runner.js';
+import { Tracer } from './tracer.js';
+
+export class WasmBackend implements Backend {
+  readonly name = 'wasm';
+  readonly lost: Promise<Error>;
+  readonly #words: Uint32Array;
+  readonly #lowering: Lowering;
+  readonly #images: readonly [Image, Image];
+  readonly #links: OpenLinks;
+  readonly #counters: CounterReader;
+  readonly #tracer: Tracer;
+  #active = 0;
+  #generation = 1;
+  /** Something in memory is not as it was written: the next transaction writes both images anew. */
+  #damaged = false;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly plan: MemoryPlan,
+    memory: WebAssembly.Memory,
+    readonly runner: Runner,
+  ) {
+    this.lost = runner.lost;
+    this.#words = wordsOf(memory);
+    this.#lowering = new Lowering(plan.image);
+    const [first, second] = plan.images;
+    this.#images = [new Image(this.#words, first, plan.image), new Image(this.#words, second, plan.image)];
+    this.#links = new OpenLinks(runner);
+    this.#counters = new CounterReader(memory);
+    this.#tracer = new Tracer(memory, this.#lowering);
+  }
+
+  apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
+    return this.#inTurn(() => this.#apply(changes));
+  }
+
+  dump(): Promise<ReadonlyMap<Key, Item>> {
+    return this.#inTurn(async () => {
+      const found = new Map<Key, Item>();
+      const headers = this.#images.every((image) => image.headerHolds());
+      for (const [key, item] of this.#lowering.items) if (headers && this.#holds(item)) found.set(key, item);
+      if (found.size < this.#lowering.items.size || !headers) this.#damaged = true;
+      return found;
+    });
+  }
+
+  counters(): Promise<Counters> {
+    return this.#inTurn(async () => this.#counters.read(this.#lowering));
+  }
+
+  trace(filter: TraceFilter): Promise<Trace> {
+    return this.#inTurn(async () => this.#tracer.start(filter));
+  }
+
+  async close(): Promise<void> {
+    await this.#inTurn(() => this.runner.close());
+  }
+
+  /** One thing at a time, in the order asked for. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  async #apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
+    if (changes.length === 0) return [];
+    for (const { key } of changes) {
+      const item = this.#lowering.items.get(key);
+      if (item !== undefined && !this.#holds(item)) this.#damaged = true;
+    }
+    try {
+      const { operations, fresh } = this.#lowering.plan(changes);
+      const links = this.#links.plan(this.#lowering.ports);
+      await links.open();
+      this.#counters.restart(fresh);
+      await this.#publish(operations);
+      await links.finish();
+    } catch (error) {
+      this.#lowering.rollback();
+      return failed(changes, error);
+    }
+    this.#lowering.commit();
+    this.runner.setNeighbors(this.#lowering.routes.neighbors());
+    return changes.map(({ key }) => ({ key, error: null }));
+  }
+
+  async #publish(operations: readonly Operation[]): Promise<void> {
+    const rebuild = this.#damaged ? this.#lowering.cells.everything() : null;
+    const write = (image: Image): void => {
+      if (rebuild !== null) image.reset();
+      image.play(rebuild ?? operations);
+      image.generation = this.#generation;
+    };
+    this.#generation = (this.#generation + 1) >>> 0;
+    const spare = this.#images[1 - this.#active] as Image;
+    const old = this.#images[this.#active] as Image;
+    write(spare);
+    Atomics.store(this.#words, (L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE) >>> 2, spare.base);
+    this.#active = 1 - this.#active;
+    await this.runner.quiesce();
+    write(old);
+    this.#damaged = false;
+  }
+
+  /** True if all an item lowered to lies in both images as written. */
+  #holds(item: Item): boolean {
+    return this.#lowering.unitsOf(item).every((id) => {
+      const unit = this.#lowering.cells.get(id);
+      return unit === undefined || this.#images.every((image) => image.holds(unit));
+    });
+  }
+}
+
+/** Nothing is in force: who is to blame gets the error, the others are told that they were reverted. */
+function failed(changes: readonly Change[], error: unknown): ChangeResult[] {
+  const object = error instanceof PteropusError ? error.object : undefined;
+  const known = changes.some(({ key }) => key === object);
+  return changes.map(({ key }) => {
+    const blamed = !known || key === object;
+    const cause = blamed ? error : new TransactionRevertedError(key, error);
+    const name = cause instanceof Error ? cause.name : 'Error';
+    const retryable = cause instanceof PteropusError && cause.retryable;
+    return { key, error: { name, message: errorText(cause), retryable } };
+  });
+}

@@ -1,0 +1,98 @@
+/** Counters out of the shared memory, under their names. */
+import * as L from '../../../dataplane-as/layout.js';
+import type { Counters, InterfaceCounters } from '../backend.js';
+import type { FreshIndexes, Lowering } from './lowering.js';
+import { OUTCOME_NAMES, WELL_KNOWN_RULES } from './outcomes.js';
+
+const SERVICE_COUNTER_SIZE = 16;
+
+/**
+ * Reads the counters. The worker only ever counts up; when a table index gets a new meaning, what it counted before is
+ * remembered here and subtracted.
+ */
+export class CounterReader {
+  readonly #view: DataView;
+  readonly #base = new Map<number, number>();
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#view = new DataView(memory.buffer);
+  }
+
+  /** Starts the counters of indexes anew that mean something new. */
+  restart(fresh: FreshIndexes): void {
+    for (const port of fresh.ports) {
+      for (let word = 0; word < L.PORT_COUNTER_SIZE; word += 8) this.#rebase(portAt(port) + word);
+    }
+    for (const rule of fresh.rules) this.#rebase(ruleAt(rule));
+    for (const service of fresh.services) {
+      this.#rebase(serviceAt(service));
+      this.#rebase(serviceAt(service) + 8);
+    }
+  }
+
+  read(lowering: Lowering): Counters {
+    const interfaces: Record<string, InterfaceCounters> = {};
+    for (const [port, key] of lowering.ports.indexes()) interfaces[key] = this.#port(port);
+    const outcomes: Record<string, number> = {};
+    for (const [code, name] of OUTCOME_NAMES) outcomes[name] = this.#count(L.OUTCOMES_BASE + code * 8);
+    const services: Record<string, { connections: number; packets: number }> = {};
+    for (const [index, key] of lowering.services.indexes()) {
+      const at = serviceAt(index);
+      services[key] = { connections: this.#count(at), packets: this.#count(at + 8) };
+    }
+    const rules: Record<string, number> = {};
+    const addRule = (rule: number, text: string | undefined): void => {
+      if (text !== undefined) rules[text] = (rules[text] ?? 0) + this.#count(ruleAt(rule));
+    };
+    for (const [rule, text] of WELL_KNOWN_RULES) addRule(rule, text);
+    for (const rule of lowering.policies.rules()) addRule(rule, lowering.policies.ruleText(rule));
+    const session = (word: number): number => this.#count(L.SESSION_STATS_BASE + word);
+    const sessions = {
+      active: session(L.SS_ACTIVE),
+      created: session(L.SS_CREATED),
+      evicted: session(L.SS_EVICTED),
+      expired: session(L.SS_EXPIRED),
+    };
+    return { interfaces, outcomes, services, rules, sessions };
+  }
+
+  #port(port: number): InterfaceCounters {
+    const at = portAt(port);
+    return {
+      rxPackets: this.#count(at + L.PC_RX_PACKETS),
+      rxBytes: this.#count(at + L.PC_RX_BYTES),
+      txPackets: this.#count(at + L.PC_TX_PACKETS),
+      txBytes: this.#count(at + L.PC_TX_BYTES),
+      drops: this.#count(at + L.PC_DROPS),
+    };
+  }
+
+  #rebase(at: number): void {
+    this.#base.set(at, this.#raw(at));
+  }
+
+  #count(at: number): number {
+    return this.#raw(at) - (this.#base.get(at) ?? 0);
+  }
+
+  /** A u64 as a number; the low word is read again if the high one moved meanwhile. */
+  #raw(at: number): number {
+    for (;;) {
+      const high = this.#view.getUint32(at + 4, true);
+      const low = this.#view.getUint32(at, true);
+      if (this.#view.getUint32(at + 4, true) === high) return high * 2 ** 32 + low;
+    }
+  }
+}
+
+function portAt(port: number): number {
+  return L.PORT_COUNTERS_BASE + port * L.PORT_COUNTER_SIZE;
+}
+
+function ruleAt(rule: number): number {
+  return L.RULE_COUNTERS_BASE + rule * 8;
+}
+
+function serviceAt(service: number): number {
+  return L.SERVICE_COUNTERS_BASE + service * SERVICE_COUNTER_SIZE;
+}

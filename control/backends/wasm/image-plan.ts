@@ -1,0 +1,131 @@
+/** Where each table lies inside an image, and how much it holds. */
+import * as L from '../../../dataplane-as/layout.js';
+
+/** Capacities of one image's tables. `…Log2` and the span tables (intervals, backends, slots, ranges) are powers of two. */
+export interface ImageSize {
+  readonly adjacencies: number;
+  readonly lpm4Log2: number;
+  readonly pairsLog2: number;
+  readonly policies: number;
+  readonly portSets: number;
+  readonly intervals: number;
+  readonly frontendsLog2: number;
+  readonly services: number;
+  readonly backends: number;
+  readonly slots: number;
+  readonly ranges: number;
+}
+
+/** Room for 110 pods, 10,000 services, 65,000 addresses in policies and some thousand peers: 15 MiB an image. */
+export const DEFAULT_IMAGE_SIZE: ImageSize = {
+  adjacencies: 8192,
+  lpm4Log2: 17,
+  pairsLog2: 17,
+  policies: 4096,
+  portSets: 16384,
+  intervals: 131072,
+  frontendsLog2: 16,
+  services: 32768,
+  backends: 131072,
+  slots: 524288,
+  ranges: 16384,
+};
+
+export type HashName = 'addresses' | 'pairs' | 'frontends';
+
+export interface HashPlan {
+  /** Byte offset from the image's start. */
+  readonly at: number;
+  readonly log2: number;
+  /** The word of a slot that is 0 when the slot is empty. */
+  readonly emptyWord: number;
+  /** Most entries: three quarters of the slots, so that probing stays short. */
+  readonly limit: number;
+}
+
+export interface ImagePlan {
+  readonly size: ImageSize;
+  /** Bytes of one image, a multiple of 64 KiB. */
+  readonly bytes: number;
+  readonly ports: number;
+  readonly adjacencies: number;
+  readonly policies: number;
+  readonly portSets: number;
+  readonly intervals: number;
+  readonly services: number;
+  readonly backends: number;
+  readonly slots: number;
+  readonly ranges: number;
+  readonly hashes: Readonly<Record<HashName, HashPlan>>;
+  /** The header words that never change: section offsets and capacities, as [byte offset, value]. */
+  readonly header: readonly (readonly [number, number])[];
+}
+
+const LPM6_LOG2 = 4; // laid out now, filled when IPv6 forwards
+
+/** Lays the tables of an image out behind its header. */
+export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
+  let end = L.IMG_HEADER_SIZE;
+  const take = (bytes: number): number => {
+    const at = end;
+    end = align(end + bytes, 64);
+    return at;
+  };
+  const ports = take(L.MAX_PORTS * L.PORT_SIZE);
+  const adjacencies = take(size.adjacencies * L.ADJ_SIZE);
+  const lpm4 = take(L.LPM4_SIZE << size.lpm4Log2);
+  const lpm6 = take(L.LPM6_SIZE << LPM6_LOG2);
+  const pairs = take(L.PAIR_SIZE << size.pairsLog2);
+  const policies = take(size.policies * L.POLICY_SIZE);
+  const portSets = take(size.portSets * L.PORTSET_SIZE);
+  const intervals = take(size.intervals * L.INTERVAL_SIZE);
+  const frontends = take(L.FRONTEND_SIZE << size.frontendsLog2);
+  const services = take(size.services * L.SERVICE_SIZE);
+  const backends = take(size.backends * L.BACKEND_SIZE);
+  const slots = take(size.slots * 2);
+  const ranges = take(size.ranges * 8);
+  const hash = (at: number, log2: number, emptyWord: number): HashPlan => {
+    return { at, log2, emptyWord, limit: (1 << log2) * 0.75 };
+  };
+  return {
+    size,
+    bytes: align(end, 65536),
+    ...{ ports, adjacencies, policies, portSets, intervals, services, backends, slots, ranges },
+    hashes: {
+      addresses: hash(lpm4, size.lpm4Log2, L.LPM4_META / 4),
+      pairs: hash(pairs, size.pairsLog2, L.PAIR_POLICY / 4),
+      frontends: hash(frontends, size.frontendsLog2, L.FRONTEND_SERVICE / 4),
+    },
+    header: [
+      [L.IMG_PORTS, ports],
+      [L.IMG_ADJACENCIES, adjacencies],
+      [L.IMG_ADJACENCIES_COUNT, size.adjacencies],
+      [L.IMG_LPM4, lpm4],
+      [L.IMG_LPM4_LOG2, size.lpm4Log2],
+      [L.IMG_LPM6, lpm6],
+      [L.IMG_LPM6_LOG2, LPM6_LOG2],
+      [L.IMG_PAIRS, pairs],
+      [L.IMG_PAIRS_LOG2, size.pairsLog2],
+      [L.IMG_POLICIES, policies],
+      [L.IMG_POLICIES_COUNT, size.policies],
+      [L.IMG_PORTSETS, portSets],
+      [L.IMG_PORTSETS_COUNT, size.portSets],
+      [L.IMG_INTERVALS, intervals],
+      [L.IMG_INTERVALS_COUNT, size.intervals],
+      [L.IMG_FRONTENDS4, frontends],
+      [L.IMG_FRONTENDS4_LOG2, size.frontendsLog2],
+      [L.IMG_SERVICES, services],
+      [L.IMG_SERVICES_COUNT, size.services],
+      [L.IMG_BACKENDS, backends],
+      [L.IMG_BACKENDS_COUNT, size.backends],
+      [L.IMG_SLOTS, slots],
+      [L.IMG_SLOTS_COUNT, size.slots],
+      [L.IMG_RANGES, ranges],
+      [L.IMG_RANGES_COUNT, size.ranges],
+    ],
+  };
+}
+
+export function align(value: number, to: number): number {
+  return Math.ceil(value / to) * to;
+}

@@ -1,0 +1,99 @@
+/**
+ * What the thread that runs the pipeline does besides packets: ages sessions and keeps next hops resolved, so that a tunnel's
+ * or gateway's first packet is not lost to ARP. The same for every feed; allocates nothing but for ARP requests.
+ */
+import * as L from '../../../dataplane-as/layout.js';
+import type { Feed } from './feed.js';
+import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
+import type { Pipeline } from './pipeline.js';
+import type { Neighbor } from './routes.js';
+
+const ASK_EVERY_MS = 500; // a neighbor that is not known
+const REFRESH_EVERY_MS = 15_000; // one that is
+const SWEEP_EVERY_MS = 100;
+/** The whole session table is aged once in this time. */
+const SWEEP_ROUND_MS = 5_000;
+
+interface Asked {
+  readonly neighbor: Neighbor;
+  next: number;
+}
+
+export class PipelineLoop {
+  readonly #words: Uint32Array;
+  readonly #bytes: Uint8Array;
+  #asked: Asked[] = [];
+  #nextSweep = 0;
+  #nextAsk = 0;
+  /** Entries of the vector that wait for transmission. */
+  #filled = 0;
+
+  constructor(
+    memory: WebAssembly.Memory,
+    readonly plan: MemoryPlan,
+    public pipeline: Pipeline,
+    readonly feed: Feed,
+  ) {
+    this.#words = wordsOf(memory);
+    this.#bytes = bytesOf(memory);
+  }
+
+  /** Replaces the next hops to keep resolved; new ones are asked for by the next `maintain`. */
+  setNeighbors(neighbors: readonly Neighbor[]): void {
+    const known = new Map(
+      this.#asked.map((asked) => [`${asked.neighbor.port} ${asked.neighbor.address}`, asked]),
+    );
+    this.#asked = neighbors.map(
+      (neighbor) => known.get(`${neighbor.port} ${neighbor.address}`) ?? { neighbor, next: 0 },
+    );
+    this.#nextAsk = 0;
+  }
+
+  /** Sends what the last round left, receives, runs the pipeline. Returns the number of packets received. */
+  round(nowMs: number, timeoutMicros: number): number {
+    const n = this.feed.step(this.#filled, timeoutMicros);
+    this.#filled = n;
+    if (n !== 0) this.pipeline.process(n, nowMs);
+    return n;
+  }
+
+  /** True if the last round's answers still have to be sent. */
+  get unsent(): boolean {
+    return this.#filled > 0;
+  }
+
+  /** Between batches: tells the control plane which image is in use, ages sessions, asks for neighbors. */
+  maintain(nowMs: number): void {
+    const control = L.CONTROL_BASE >>> 2;
+    const active = Atomics.load(this.#words, control + L.CTL_ACTIVE_IMAGE / 4);
+    Atomics.store(this.#words, control + L.CTL_ACK_IMAGE / 4, active);
+    if (nowMs >= this.#nextSweep) {
+      this.#nextSweep = nowMs + SWEEP_EVERY_MS;
+      this.pipeline.sweep(nowMs, Math.ceil((2 ** this.plan.sessionsLog2 * SWEEP_EVERY_MS) / SWEEP_ROUND_MS));
+    }
+    if (nowMs >= this.#nextAsk) this.#ask(nowMs);
+  }
+
+  #ask(nowMs: number): void {
+    this.#nextAsk = nowMs + ASK_EVERY_MS;
+    for (const asked of this.#asked) {
+      const { address, port } = asked.neighbor;
+      const known = this.pipeline.neighborKnown(address, port) !== 0;
+      if (known && nowMs < asked.next) continue;
+      if (this.#filled === L.VECTOR_CAPACITY) this.round(nowMs, 0);
+      const length = this.pipeline.buildArp(this.plan.scratch, address, port);
+      if (length <= 0) continue;
+      const frame = this.#bytes.slice(this.plan.scratch, this.plan.scratch + length);
+      if (!this.feed.inject(this.#filled, frame, port)) return;
+      this.#filled++;
+      asked.next = nowMs + REFRESH_EVERY_MS;
+    }
+  }
+
+  /** After a trap: gives the frames of the batch back unsent. */
+  dropBatch(): void {
+    for (let i = 0; i < this.#filled; i++) {
+      this.#words[(L.VECTOR_BASE + i * L.VECTOR_SIZE + L.V_TX_PORT) >>> 2] = L.PORT_NONE;
+    }
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * From changes of items to operations on an image. Knows every item that is in force and what each has put where; a
+ * transaction is worked out whole, and either committed or rolled back whole. No memory is touched here.
+ */
+import type { Change, Item, Key } from '../../ruleset/types.js';
+import { CellStore, type Operation } from './cells.js';
+import { DanglingReferenceError } from './errors.js';
+import { Identities } from './identities.js';
+import type { ImagePlan } from './image-plan.js';
+import { Ledger, TrackedMap } from './ledger.js';
+import { LongestPrefix } from './lpm.js';
+import { Policies } from './policies.js';
+import { Ports } from './ports.js';
+import { Routes } from './routes.js';
+import { Services } from './services.js';
+import { putSnat, unitsOfSnat } from './snat.js';
+
+/** Table indexes that mean something new from now on: their counters start anew. */
+export interface FreshIndexes {
+  readonly ports: number[];
+  readonly rules: number[];
+  readonly services: number[];
+}
+
+interface Step {
+  readonly old: Item | undefined;
+  readonly now: Item | undefined;
+}
+
+type Of<K extends Item['kind']> = Extract<Item, { kind: K }>;
+
+export class Lowering {
+  readonly ledger = new Ledger();
+  readonly cells: CellStore;
+  readonly lpm: LongestPrefix;
+  readonly ports: Ports;
+  readonly routes: Routes;
+  readonly identities: Identities;
+  readonly policies: Policies;
+  readonly services: Services;
+  readonly items: TrackedMap<Key, Item>;
+  #fresh: FreshIndexes = { ports: [], rules: [], services: [] };
+
+  constructor(plan: ImagePlan) {
+    const { ledger } = this;
+    this.items = new TrackedMap(ledger);
+    this.cells = new CellStore(ledger, plan);
+    this.lpm = new LongestPrefix(ledger, this.cells);
+    this.ports = new Ports(ledger, this.cells, (port) => this.#fresh.ports.push(port));
+    this.routes = new Routes(ledger, this.cells, this.lpm, this.ports);
+    this.identities = new Identities(ledger, this.lpm);
+    this.policies = new Policies(ledger, this.cells, this.identities, (rule) => this.#fresh.rules.push(rule));
+    this.services = new Services(ledger, this.cells, (service) => this.#fresh.services.push(service));
+  }
+
+  /**
+   * Works a transaction out. Throws TableFullError or DanglingReferenceError (object = the item's key); the caller then
+   * rolls back.
+   */
+  plan(changes: readonly Change[]): { readonly operations: Operation[]; readonly fresh: FreshIndexes } {
+    this.#fresh = { ports: [], rules: [], services: [] };
+    const steps = this.#coalesce(changes);
+    this.#links(steps);
+    this.#policies(steps);
+    for (const { old, now } of ofKind(steps, 'service')) {
+      if (now === undefined && old !== undefined) this.services.remove(old.key);
+    }
+    for (const { now } of ofKind(steps, 'service')) if (now !== undefined) this.services.put(now);
+    for (const { old, now } of ofKind(steps, 'snat')) putSnat(this.cells, this.lpm, old, now);
+    this.lpm.settle();
+    return { operations: this.cells.finish(), fresh: this.#fresh };
+  }
+
+  commit(): void {
+    this.ledger.commit();
+  }
+
+  rollback(): void {
+    this.ledger.rollback();
+    this.cells.discard();
+    this.routes.discard();
+    this.identities.discard();
+  }
+
+  /** Ids of the units an item lowered to. An item that means nothing to IPv4 has none. */
+  unitsOf(item: Item): string[] {
+    switch (item.kind) {
+      case 'node':
+        return ['special'];
+      case 'interface':
+        return [`port ${item.key}`, 'special'];
+      case 'route':
+        return [...this.routes.unitsOfRoute(item.key), 'lengths'];
+      case 'tunnel':
+        return this.routes.unitsOfTunnel(item.key);
+      case 'addressset':
+        return [...this.identities.unitsOf(item), 'lengths'];
+      case 'policy':
+        return this.policies.unitsOf(item.key);
+      case 'endpoint':
+        return [`endpoint ${item.key}`];
+      case 'service':
+        return this.services.unitsOf(item.key);
+      case 'snat':
+        return [...unitsOfSnat(item), 'lengths'];
+    }
+  }
+
+  /** Each key once, with what it was before the transaction and what it is after. */
+  #coalesce(changes: readonly Change[]): Step[] {
+    const before = new Map<Key, Item | undefined>();
+    for (const change of changes) {
+      if (!before.has(change.key)) before.set(change.key, this.items.get(change.key));
+      if (change.type === 'remove') this.items.delete(change.key);
+      else this.items.set(change.key, change.item);
+    }
+    return [...before].map(([key, old]) => ({ old, now: this.items.get(key) }));
+  }
+
+  #links(steps: readonly Step[]): void {
+    const interfaces = [...ofKind(steps, 'interface')];
+    // New ones first: an index given up in this transaction is not taken again in it, as its link is still open.
+    for (const { now } of interfaces) if (now !== undefined) this.ports.put(now);
+    for (const { old, now } of interfaces)
+      if (now === undefined && old !== undefined) this.ports.remove(old.key);
+    for (const { old, now } of interfaces) this.routes.interfaceChanged((now ?? old)?.key ?? '');
+    for (const { old, now } of ofKind(steps, 'route')) {
+      if (now !== undefined) this.routes.putRoute(now);
+      else if (old !== undefined) this.routes.removeRoute(old.key);
+    }
+    for (const { old, now } of ofKind(steps, 'tunnel')) {
+      if (now !== undefined) this.routes.putTunnel(now);
+      else if (old !== undefined) this.routes.removeTunnel(old.key);
+    }
+    this.routes.settle();
+    const node = this.items.get('node');
+    const nodeChanged = steps.some(({ old, now }) => (now ?? old)?.kind === 'node');
+    if (interfaces.length > 0 || nodeChanged)
+      this.ports.writeSpecial(node?.kind === 'node' ? node : undefined);
+  }
+
+  #policies(steps: readonly Step[]): void {
+    for (const { old, now } of ofKind(steps, 'addressset')) this.identities.update(old, now);
+    const events = this.identities.settle();
+    const policies = [...ofKind(steps, 'policy')];
+    this.policies.follow(events);
+    for (const { old, now } of policies) {
+      if (now === undefined && old !== undefined) this.policies.remove(old.key);
+    }
+    const isSet = (key: Key): boolean => this.items.get(key)?.kind === 'addressset';
+    for (const { now } of policies) if (now !== undefined) this.policies.put(now, isSet);
+    this.#checkReferences(steps, isSet);
+    for (const { old, now } of ofKind(steps, 'endpoint')) {
+      if (now === undefined && old !== undefined) this.ports.removeEndpoint(old.key);
+    }
+    for (const { now } of ofKind(steps, 'endpoint')) {
+      if (now !== undefined) this.ports.putEndpoint(now, (key) => this.policies.indexOf(key));
+    }
+  }
+
+  /** Items outside the transaction must not be left referring to what it removed. */
+  #checkReferences(steps: readonly Step[], isSet: (key: Key) => boolean): void {
+    const gone = new Set(
+      steps.flatMap(({ old, now }) => (now === undefined && old !== undefined ? [old.key] : [])),
+    );
+    if (gone.size === 0) return;
+    for (const item of this.items.values()) {
+      if (item.kind === 'endpoint') this.#checkEndpoint(item, gone);
+      else if (item.kind === 'policy') {
+        for (const [i, rule] of item.rules.entries()) {
+          const peer = rule.peers?.find((key) => gone.has(key) && !isSet(key));
+          if (peer !== undefined) throw new DanglingReferenceError(item.key, `rules[${i}].peers`, peer);
+        }
+      }
+    }
+  }
+
+  #checkEndpoint(item: Of<'endpoint'>, gone: ReadonlySet<Key>): void {
+    for (const field of ['interface', 'ingress', 'egress'] as const) {
+      const key = item[field];
+      if (key !== null && gone.has(key)) throw new DanglingReferenceError(item.key, field, key);
+    }
+  }
+}
+
+/** The steps of one kind of item. A key never changes its kind: the kind is its first part. */
+function* ofKind<K extends Item['kind']>(
+  steps: readonly Step[],
+  kind: K,
+): Iterable<{ readonly old: Of<K> | undefined; readonly now: Of<K> | undefined }> {
+  for (const { old, now } of steps) {
+    if ((now ?? old)?.kind !== kind) continue;
+    yield { old: old as Of<K> | undefined, now: now as Of<K> | undefined };
+  }
+}

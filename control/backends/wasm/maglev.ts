@@ -1,0 +1,61 @@
+/**
+ * How a service's backends share its slots. A packet's flow hash picks a slot, so a backend's share is its number of slots.
+ * `maglevSlots` is the table of "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), section 3.4: when
+ * backends come and go, nearly all other slots keep theirs.
+ */
+import { createHash } from 'node:crypto';
+
+export interface Share {
+  /** What identifies the backend from change to change. */
+  readonly name: string;
+  readonly weight: number;
+}
+
+const MOST_UNIFORM_SLOTS = 4096;
+/** Primes just below powers of two, so that a table fills its span of rows. */
+const PRIMES = [61, 127, 251, 509, 1021, 2039, 4093, 8191, 16381] as const;
+
+/** Backend numbers, each as often as its weight says: one slot for each when weights are equal. */
+export function uniformSlots(shares: readonly Share[]): number[] {
+  const divisor = shares.reduce((acc, { weight }) => gcd(acc, weight), 0) || 1;
+  const total = shares.reduce((acc, { weight }) => acc + weight / divisor, 0);
+  const scale = Math.max(1, total / Math.max(MOST_UNIFORM_SLOTS, shares.length));
+  return shares.flatMap(({ weight }, i) => {
+    const count = Math.max(1, Math.round(weight / divisor / scale));
+    return Array<number>(count).fill(i);
+  });
+}
+
+/** The Maglev table: about 100 slots a backend, a prime number of them, at most 16,381. */
+export function maglevSlots(shares: readonly Share[]): number[] {
+  if (shares.length === 0) return [];
+  const largest = PRIMES[PRIMES.length - 1] ?? 61;
+  const size = PRIMES.find((prime) => prime >= shares.length * 100) ?? largest;
+  const heaviest = Math.max(...shares.map(({ weight }) => weight));
+  const backends = shares.map(({ name, weight }) => {
+    const digest = createHash('sha256').update(name).digest();
+    return {
+      at: digest.readUInt32LE(0) % size,
+      skip: 1 + (digest.readUInt32LE(4) % (size - 1)),
+      step: weight / heaviest,
+      credit: 0,
+    };
+  });
+  const table = new Array<number>(size).fill(-1);
+  for (let filled = 0; filled < size; ) {
+    for (const [i, backend] of backends.entries()) {
+      if (filled === size) break;
+      backend.credit += backend.step;
+      if (backend.credit < 1 - 1e-9) continue;
+      backend.credit -= 1;
+      while (table[backend.at] !== -1) backend.at = (backend.at + backend.skip) % size;
+      table[backend.at] = i;
+      filled++;
+    }
+  }
+  return table;
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}

@@ -1,0 +1,148 @@
+/** The shared memory of one data plane: sizes, map, control block. */
+import { randomInt } from 'node:crypto';
+import * as L from '../../../dataplane-as/layout.js';
+import { PteropusError } from '../../common/errors.js';
+import { Image } from './image.js';
+import { align, DEFAULT_IMAGE_SIZE, type ImagePlan, type ImageSize, planImage } from './image-plan.js';
+
+/** Idle times after which a session is forgotten, milliseconds. */
+export interface Timeouts {
+  readonly tcpSyn: number;
+  readonly tcpEstablished: number;
+  readonly tcpClosing: number;
+  /** UDP with packets in one direction only, and in both. */
+  readonly udp: number;
+  readonly udpStream: number;
+  readonly icmp: number;
+  readonly sctp: number;
+  readonly other: number;
+  readonly fragment: number;
+}
+
+/** RFC 5382 section 5 (TCP), RFC 4787 section 4.3 (UDP), RFC 791 (fragments); TCP as long as Linux keeps it in clusters. */
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  tcpSyn: 30_000,
+  tcpEstablished: 7_440_000,
+  tcpClosing: 60_000,
+  udp: 30_000,
+  udpStream: 300_000,
+  icmp: 30_000,
+  sctp: 3_600_000,
+  other: 120_000,
+  fragment: 15_000,
+};
+
+export interface MemorySpec {
+  readonly image?: ImageSize;
+  /** log2 of the number of session lines; two lines a connection. */
+  readonly sessionsLog2?: number;
+  /** 2048 or 4096. */
+  readonly frameSize?: number;
+  /** A power of two. */
+  readonly frameCount?: number;
+  readonly timeouts?: Partial<Timeouts>;
+  /** Seed of the pipeline's choices; random when absent. */
+  readonly seed?: number;
+}
+
+/** Byte offsets of the regions whose place depends on the sizes. Plain data: a worker gets it in a message. */
+export interface MemoryPlan {
+  readonly image: ImagePlan;
+  readonly images: readonly [number, number];
+  readonly sessionsBase: number;
+  readonly sessionsLog2: number;
+  readonly sessions6Base: number;
+  readonly sessions6Log2: number;
+  /** One page for frames built by the pipeline before they go into a real one. */
+  readonly scratch: number;
+  readonly framesBase: number;
+  readonly frameSize: number;
+  readonly frameCount: number;
+  /** Bytes of the whole memory, a multiple of 64 KiB. */
+  readonly end: number;
+  readonly timeouts: Timeouts;
+  readonly seed: number;
+}
+
+const PAGE = 4096;
+const WASM_PAGE = 65536;
+const SESSIONS6_LOG2 = 4; // laid out now, sized when IPv6 forwards
+
+/** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines, 8,192 frames, 70 MiB in all. */
+export function planMemory(spec: MemorySpec = {}): MemoryPlan {
+  const { sessionsLog2 = 18, frameSize = 2048, frameCount = 8192 } = spec;
+  if (frameSize !== 2048 && frameSize !== 4096) throw bad('frameSize', frameSize);
+  if (!Number.isInteger(Math.log2(frameCount))) throw bad('frameCount', frameCount);
+  if (!Number.isInteger(sessionsLog2) || sessionsLog2 < 4 || sessionsLog2 > 24) {
+    throw bad('sessionsLog2', sessionsLog2);
+  }
+  const image = planImage(spec.image ?? DEFAULT_IMAGE_SIZE);
+  const sessionsBase = L.IMAGES_BASE + 2 * image.bytes;
+  const sessions6Base = sessionsBase + L.SESSION_SIZE * 2 ** sessionsLog2;
+  const scratch = align(sessions6Base + L.SESSION6_SIZE * 2 ** SESSIONS6_LOG2, PAGE);
+  const framesBase = scratch + PAGE;
+  const end = align(framesBase + frameSize * frameCount, WASM_PAGE);
+  if (end > 2 ** 32 - WASM_PAGE) throw bad('memory', end);
+  return {
+    image,
+    images: [L.IMAGES_BASE, L.IMAGES_BASE + image.bytes],
+    ...{ sessionsBase, sessionsLog2, sessions6Base, sessions6Log2: SESSIONS6_LOG2 },
+    ...{ scratch, framesBase, frameSize, frameCount, end },
+    timeouts: { ...DEFAULT_TIMEOUTS, ...spec.timeouts },
+    seed: spec.seed ?? randomInt(2 ** 31),
+  };
+}
+
+function bad(field: string, value: unknown): PteropusError {
+  return new PteropusError('impossible size of the data plane memory', { field, value });
+}
+
+/** Makes the memory (initial = maximum, so it never moves) with its control block and two empty images, the first in force. */
+export function openMemory(plan: MemoryPlan): WebAssembly.Memory {
+  const pages = plan.end / WASM_PAGE;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const words = wordsOf(memory);
+  const control = (offset: number, value: number): void => {
+    words[(L.CONTROL_BASE + offset) >>> 2] = value;
+  };
+  control(L.CTL_MAGIC, L.LAYOUT_MAGIC);
+  control(L.CTL_VERSION, L.LAYOUT_VERSION);
+  control(L.CTL_ACTIVE_IMAGE, plan.images[0]);
+  control(L.CTL_ACK_IMAGE, plan.images[0]);
+  control(L.CTL_IMAGE_SIZE, plan.image.bytes);
+  control(L.CTL_SESSIONS_BASE, plan.sessionsBase);
+  control(L.CTL_SESSIONS_LOG2, plan.sessionsLog2);
+  control(L.CTL_SESSIONS6_BASE, plan.sessions6Base);
+  control(L.CTL_SESSIONS6_LOG2, plan.sessions6Log2);
+  control(L.CTL_FRAMES_BASE, plan.framesBase);
+  control(L.CTL_FRAME_SIZE, plan.frameSize);
+  control(L.CTL_FRAME_COUNT, plan.frameCount);
+  control(L.CTL_SEED, plan.seed);
+  control(L.CTL_MEMORY_END, plan.end);
+  const t = plan.timeouts;
+  control(L.CTL_TIMEOUT_TCP_SYN, t.tcpSyn);
+  control(L.CTL_TIMEOUT_TCP_ESTABLISHED, t.tcpEstablished);
+  control(L.CTL_TIMEOUT_TCP_CLOSING, t.tcpClosing);
+  control(L.CTL_TIMEOUT_UDP, t.udp);
+  control(L.CTL_TIMEOUT_UDP_STREAM, t.udpStream);
+  control(L.CTL_TIMEOUT_ICMP, t.icmp);
+  control(L.CTL_TIMEOUT_SCTP, t.sctp);
+  control(L.CTL_TIMEOUT_OTHER, t.other);
+  control(L.CTL_TIMEOUT_FRAGMENT, t.fragment);
+  for (const base of plan.images) {
+    const image = new Image(words, base, plan.image);
+    image.reset();
+    image.generation = 1;
+  }
+  return memory;
+}
+
+/** The whole memory as words. */
+export function wordsOf(memory: WebAssembly.Memory): Uint32Array {
+  return new Uint32Array(memory.buffer);
+}
+
+/** The whole memory as bytes. */
+export function bytesOf(memory: WebAssembly.Memory): Uint8Array {
+  return new Uint8Array(memory.buffer);
+}

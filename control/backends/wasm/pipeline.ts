@@ -1,0 +1,40 @@
+/** Loads the pipeline (build/dataplane.wasm, made of dataplane-as/) over a memory. */
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { PipelineError } from './errors.js';
+
+/** The pipeline's exports. Times are milliseconds of one monotonic clock, modulo 2^32. */
+export interface Pipeline {
+  /** Takes the memory as it is: called once for each instance; sessions in it live on. */
+  init(): void;
+  /** Works on the first `n` packets of the vector. */
+  process(n: number, nowMs: number): void;
+  /** Ages `lines` more session lines. */
+  sweep(nowMs: number, lines: number): void;
+  /** Builds an ARP request for `address` (table word) at byte address `at`; returns its length, 0 if `port` cannot ask. */
+  buildArp(at: number, address: number, port: number): number;
+  /** 1 if the neighbor's MAC address is known. */
+  neighborKnown(address: number, port: number): number;
+}
+
+const WASM_FILE = fileURLToPath(new URL('../../../../dataplane.wasm', import.meta.url));
+
+/** Compiles the pipeline; the module can be sent to workers. */
+export async function compilePipeline(file = WASM_FILE): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(await readFile(file));
+  } catch (cause) {
+    throw new PipelineError('the pipeline cannot be loaded: run `npm run build`', { object: file, cause });
+  }
+}
+
+/** Makes an instance over `memory` and initialises it. */
+export function startPipeline(module: WebAssembly.Module, memory: WebAssembly.Memory): Pipeline {
+  const abort = (): never => {
+    throw new PipelineError('the pipeline aborted');
+  };
+  const pipeline = new WebAssembly.Instance(module, { env: { memory, abort } })
+    .exports as unknown as Pipeline;
+  pipeline.init();
+  return pipeline;
+}

@@ -1,0 +1,263 @@
+/** Routes, and the adjacencies they lead to: interfaces, tunnels, drop and reject. */
+import * as L from '../../../dataplane-as/layout.js';
+import type { Key, RouteItem, RouteTarget, TunnelItem } from '../../ruleset/types.js';
+import { contains4, ip4Host, ip4Word, type Prefix4, parsePrefix4 } from './bytes.js';
+import type { CellStore } from './cells.js';
+import { encapTemplate } from './encap.js';
+import { DanglingReferenceError } from './errors.js';
+import { type Ledger, TrackedMap } from './ledger.js';
+import type { LongestPrefix } from './lpm.js';
+import { IndexPool } from './pools.js';
+import type { Ports } from './ports.js';
+
+/** A next hop whose MAC address must be learned by ARP before the first packet goes there. */
+export interface Neighbor {
+  readonly port: number;
+  /** Table word. */
+  readonly address: number;
+}
+
+interface Placed {
+  readonly item: RouteItem;
+  readonly prefix: Prefix4;
+  readonly adjacency: string;
+}
+
+export class Routes {
+  readonly #routes: TrackedMap<Key, Placed>;
+  readonly #tunnels: TrackedMap<Key, TunnelItem>;
+  readonly #adjacencies: IndexPool;
+  /** Name of an adjacency -> what it is. */
+  readonly #targets: TrackedMap<string, RouteTarget>;
+  #dirtyTunnels = new Set<Key>();
+  #dirtyPorts = new Set<Key>();
+
+  constructor(
+    ledger: Ledger,
+    readonly cells: CellStore,
+    readonly lpm: LongestPrefix,
+    readonly ports: Ports,
+  ) {
+    this.#routes = new TrackedMap(ledger);
+    this.#tunnels = new TrackedMap(ledger);
+    this.#adjacencies = new IndexPool(ledger, 'adjacencies', 1, cells.plan.size.adjacencies);
+    this.#targets = new TrackedMap(ledger);
+  }
+
+  targetAt(adjacency: number): RouteTarget | undefined {
+    const name = this.#adjacencies.nameOf(adjacency);
+    return name === undefined ? undefined : this.#targets.get(name);
+  }
+
+  removeRoute(key: Key): void {
+    const placed = this.#routes.get(key);
+    if (placed === undefined) return;
+    this.#routes.delete(key);
+    this.lpm.delete(`route ${key}`, spaceOf(placed.item), placed.prefix);
+    this.#release(placed.adjacency);
+    this.#routeChanged(placed);
+  }
+
+  putRoute(item: RouteItem): void {
+    const prefix = parsePrefix4(item.prefix);
+    if (prefix === null) return;
+    const old = this.#routes.get(item.key);
+    const placed: Placed = { item, prefix, adjacency: nameOf(item.target) };
+    const index = this.#acquire(item.target, item.key);
+    if (old !== undefined) this.#release(old.adjacency);
+    this.#routes.set(item.key, placed);
+    this.lpm.set(`route ${item.key}`, item.key, spaceOf(item), prefix, index);
+    this.#routeChanged(placed);
+  }
+
+  removeTunnel(key: Key): void {
+    if (!this.#tunnels.has(key)) return;
+    this.#tunnels.delete(key);
+    this.#release(`tunnel ${key}`);
+    this.#dirtyTunnels.add(key);
+  }
+
+  putTunnel(item: TunnelItem): void {
+    if (!this.#tunnels.has(item.key)) this.#acquire({ type: 'tunnel', tunnel: item.key }, item.key);
+    this.#tunnels.set(item.key, item);
+    this.#dirtyTunnels.add(item.key);
+  }
+
+  /** An interface changed, came or went: what leads over it is written again. */
+  interfaceChanged(key: Key): void {
+    this.#dirtyPorts.add(key);
+  }
+
+  /** Forgets what was noted since the last `settle` (the transaction was rolled back). */
+  discard(): void {
+    this.#dirtyTunnels = new Set();
+    this.#dirtyPorts = new Set();
+  }
+
+  /** Writes the rows of ports and adjacencies that the changes since the last call touch. Throws for dangling references. */
+  settle(): void {
+    for (const key of this.#dirtyPorts) this.ports.write(key, this.#onLinkLength(key));
+    if (this.#dirtyPorts.size > 0) this.#rewriteOver(this.#dirtyPorts);
+    for (const key of this.#dirtyTunnels) this.#writeTunnel(key);
+    this.discard();
+  }
+
+  /** Next hops to be resolved before packets need them: those of tunnels, and gateways on links without a known station. */
+  neighbors(): Neighbor[] {
+    const found = new Map<string, Neighbor>();
+    const add = (port: number | undefined, address: number | null): void => {
+      if (port !== undefined && address !== null) found.set(`${port} ${address}`, { port, address });
+    };
+    for (const target of this.#targets.values()) {
+      if (target.type === 'tunnel') {
+        const way = this.#wayTo(this.#tunnels.get(target.tunnel)?.remote);
+        if (way !== null) add(way.port, ip4Word(way.nextHop));
+      } else if (target.type === 'interface' && target.nextHop !== null) {
+        const item = this.ports.itemOf(target.interface);
+        if (item?.peerMac === null) add(this.ports.indexOf(item.key), ip4Word(target.nextHop));
+      }
+    }
+    return [...found.values()];
+  }
+
+  /** The units of a route, for reading it back; none for IPv6. */
+  unitsOfRoute(key: Key): string[] {
+    const placed = this.#routes.get(key);
+    return placed === undefined ? [] : [`route ${key}`, `adjacency ${placed.adjacency}`];
+  }
+
+  unitsOfTunnel(key: Key): string[] {
+    return this.#tunnels.has(key) ? [`adjacency tunnel ${key}`] : [];
+  }
+
+  #routeChanged({ item, prefix }: Placed): void {
+    if (item.vrf !== 'main') return;
+    for (const [key, tunnel] of this.#tunnels) {
+      if (this.#dirtyTunnels.has(key)) continue;
+      const remote = ip4Host(tunnel.remote);
+      if (remote !== null && contains4(prefix, remote)) this.#dirtyTunnels.add(key);
+    }
+    if (item.target.type === 'interface' && item.target.nextHop === null) {
+      this.#dirtyPorts.add(item.target.interface);
+    }
+  }
+
+  #acquire(target: RouteTarget, owner: Key): number {
+    const name = nameOf(target);
+    const { index, fresh } = this.#adjacencies.acquire(name, owner);
+    if (fresh) {
+      this.#targets.set(name, target);
+      if (target.type === 'tunnel') this.#dirtyTunnels.add(target.tunnel);
+      else this.#writePlain(name, target, owner);
+    }
+    return index;
+  }
+
+  #release(name: string): void {
+    if (!this.#adjacencies.release(name)) return;
+    this.#targets.delete(name);
+    this.cells.set(`adjacency ${name}`, null);
+  }
+
+  #rewriteOver(interfaces: ReadonlySet<Key>): void {
+    for (const [name, target] of this.#targets) {
+      if (target.type === 'tunnel') this.#dirtyTunnels.add(target.tunnel);
+      else if (target.type === 'interface' && interfaces.has(target.interface)) {
+        this.#writePlain(name, target, this.cells.get(`adjacency ${name}`)?.owner ?? target.interface);
+      }
+    }
+  }
+
+  #writePlain(name: string, target: RouteTarget, owner: Key): void {
+    const row = new Uint8Array(L.ADJ_SIZE);
+    const view = new DataView(row.buffer);
+    if (target.type === 'interface') {
+      const item = this.ports.itemOf(target.interface);
+      const port = this.ports.indexOf(target.interface);
+      if (item === undefined || port === undefined) {
+        throw new DanglingReferenceError(owner, 'target.interface', target.interface);
+      }
+      row[L.ADJ_TYPE] = L.ADJ_TYPE_PORT;
+      view.setUint32(L.ADJ_PORT, port, true);
+      view.setUint32(L.ADJ_MTU, item.mtu, true);
+      view.setUint32(L.ADJ_NEXT_HOP4, target.nextHop === null ? 0 : (ip4Word(target.nextHop) ?? 0), true);
+    } else {
+      row[L.ADJ_TYPE] = target.type === 'reject' ? L.ADJ_TYPE_REJECT : L.ADJ_TYPE_DROP;
+    }
+    this.#writeRow(name, owner, row);
+  }
+
+  #writeTunnel(key: Key): void {
+    const name = `tunnel ${key}`;
+    if (!this.#targets.has(name)) return;
+    const tunnel = this.#tunnels.get(key);
+    if (tunnel === undefined) {
+      const route = [...this.#routes.values()].find(({ adjacency }) => adjacency === name);
+      throw new DanglingReferenceError(route?.item.key ?? key, 'target.tunnel', key);
+    }
+    const row = new Uint8Array(L.ADJ_SIZE);
+    const view = new DataView(row.buffer);
+    const way = this.#wayTo(tunnel.remote);
+    // Without a way to the peer its packets are dropped; they are counted as such.
+    row[L.ADJ_TYPE] = way === null ? L.ADJ_TYPE_DROP : L.ADJ_TYPE_TUNNEL;
+    if (way !== null) {
+      view.setUint32(L.ADJ_PORT, way.port, true);
+      view.setUint32(L.ADJ_MTU, tunnel.mtu, true);
+      view.setUint32(L.ADJ_NEXT_HOP4, ip4Word(way.nextHop) ?? 0, true);
+      encapTemplate(row, view, tunnel, way.mac);
+    }
+    this.#writeRow(name, key, row);
+  }
+
+  #writeRow(name: string, owner: Key, row: Uint8Array): void {
+    const index = this.#adjacencies.get(name);
+    if (index === undefined) return;
+    const at = this.cells.plan.adjacencies + index * L.ADJ_SIZE;
+    this.cells.set(`adjacency ${name}`, { owner, rows: [{ at, words: new Uint32Array(row.buffer) }] });
+  }
+
+  /** How the outer packet leaves for a tunnel's peer: the longest route of the main table, if it leads out of an interface. */
+  #wayTo(remote: string | undefined): { port: number; mac: string; nextHop: string } | null {
+    const host = remote === undefined ? null : ip4Host(remote);
+    if (remote === undefined || host === null) return null;
+    let best: Placed | undefined;
+    for (let length = 32; length >= 0 && best === undefined; length--) best = this.#mainRoute(host, length);
+    const target = best?.item.target;
+    if (target?.type !== 'interface') return null;
+    const port = this.ports.indexOf(target.interface);
+    const item = this.ports.itemOf(target.interface);
+    if (port === undefined || item === undefined) return null;
+    return { port, mac: item.mac, nextHop: target.nextHop ?? remote };
+  }
+
+  #mainRoute(host: number, length: number): Placed | undefined {
+    const shift = 32 - length;
+    const network = length === 0 ? 0 : ((host >>> shift) << shift) >>> 0;
+    const text = [network >>> 24, (network >>> 16) & 255, (network >>> 8) & 255, network & 255].join('.');
+    return this.#routes.get(`route/main/${text}/${length}`);
+  }
+
+  /** Prefix length of the subnet on an interface's own link, by its route; 32 when there is none. */
+  #onLinkLength(key: Key): number {
+    const own = this.ports.itemOf(key)?.ownAddresses ?? [];
+    for (const address of own) {
+      const host = ip4Host(address);
+      if (host === null) continue;
+      for (let length = 31; length >= 1; length--) {
+        const target = this.#mainRoute(host, length)?.item.target;
+        if (target?.type === 'interface' && target.interface === key && target.nextHop === null)
+          return length;
+      }
+    }
+    return 32;
+  }
+}
+
+function spaceOf(item: RouteItem): number {
+  return item.vrf === 'pod' ? L.SPACE_POD : L.SPACE_MAIN;
+}
+
+function nameOf(target: RouteTarget): string {
+  if (target.type === 'interface') return `interface ${target.interface} ${target.nextHop ?? ''}`;
+  return target.type === 'tunnel' ? `tunnel ${target.tunnel}` : target.type;
+}

@@ -1,0 +1,52 @@
+/** Source NAT: header words, and which addresses may be translated and which destinations keep the source. */
+import * as L from '../../../dataplane-as/layout.js';
+import type { Cidr, SnatItem } from '../../ruleset/types.js';
+import { firstIp4, parsePrefix4 } from './bytes.js';
+import type { CellStore } from './cells.js';
+import type { LongestPrefix } from './lpm.js';
+
+/** Above node ports (30000-32767) and what hosts listen on; a port in use by another connection is passed over. */
+const FIRST_PORT = 32768;
+const LAST_PORT = 65535;
+
+/** Replaces one SNAT item by another. */
+export function putSnat(
+  cells: CellStore,
+  lpm: LongestPrefix,
+  old: SnatItem | undefined,
+  now: SnatItem | undefined,
+): void {
+  const before = prefixesOf(old);
+  const after = prefixesOf(now);
+  for (const [unit, { space, cidr }] of before) {
+    const prefix = parsePrefix4(cidr);
+    if (prefix !== null && !after.has(unit)) lpm.delete(unit, space, prefix);
+  }
+  for (const [unit, { space, cidr }] of after) {
+    const prefix = parsePrefix4(cidr);
+    if (prefix !== null) lpm.set(unit, 'snat', space, prefix, 1);
+  }
+  if (now === undefined) {
+    cells.set('snat', null);
+    return;
+  }
+  const words = [firstIp4(now.addresses), FIRST_PORT, LAST_PORT, firstIp4(now.hairpin)];
+  cells.set('snat', { owner: 'snat', rows: [{ at: L.IMG_SNAT4, words }] });
+}
+
+/** The units of the SNAT item, for reading it back. */
+export function unitsOfSnat(item: SnatItem): string[] {
+  const prefixes = [...prefixesOf(item)].filter(([, { cidr }]) => parsePrefix4(cidr) !== null);
+  return ['snat', ...prefixes.map(([unit]) => unit)];
+}
+
+function prefixesOf(item: SnatItem | undefined): Map<string, { space: number; cidr: Cidr }> {
+  const prefixes = new Map<string, { space: number; cidr: Cidr }>();
+  for (const cidr of item?.sources ?? []) {
+    prefixes.set(`snat source ${cidr}`, { space: L.SPACE_SNAT_SOURCE, cidr });
+  }
+  for (const cidr of item?.exclude ?? []) {
+    prefixes.set(`snat exclude ${cidr}`, { space: L.SPACE_SNAT_EXCLUDE, cidr });
+  }
+  return prefixes;
+}
