@@ -1,7 +1,4 @@
 /** A real cluster for one test file: namespaces, agents, data planes, and manifests that the test changes. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { ClusterConfig } from '../../../control/compiler/input.js';
 import { type AfxdpDriver, createAfxdpDriver } from '../../../control/sim/afxdp/driver.js';
 import type { Workload } from '../../../control/sim/afxdp/workload.js';
@@ -58,7 +55,6 @@ export async function startTestCluster(
 
 class ManifestCluster implements TestCluster {
   private readonly manifests = new Map<string, Manifest>();
-  private readonly dir = mkdtempSync(join(tmpdir(), 'pteropus-x-'));
   private readonly reader = new ManifestReader();
 
   constructor(
@@ -102,13 +98,11 @@ class ManifestCluster implements TestCluster {
 
   async close(): Promise<void> {
     await this.cluster.close();
-    rmSync(this.dir, { recursive: true, force: true });
   }
 
   private async bring(): Promise<void> {
-    const file = join(this.dir, 'manifests.json');
-    writeFileSync(file, manifestText([...this.manifests.values()]));
-    await this.cluster.bring(await this.reader.read([file]));
+    const text = manifestText([...this.manifests.values()]);
+    await this.cluster.bring(this.reader.parse([{ file: 'test', text }]));
   }
 }
 
