@@ -158,7 +158,7 @@ export function oracle(objects: readonly unknown[]): Oracle {
     if (from.pod !== null && from.pod === to.pod)
       return { allowed: true, egressBy: 'self', ingressBy: 'self' };
     const [out, egressBy] = judge('egress', from, to, to, packet);
-    // "Traffic to and from the node where a pod is running is always allowed."
+    // A node must reach its own pods (probes); the other way a policy counts.
     const fromItsNode = from.pod === null && from.node !== null && to.pod !== null && from.node === to.node;
     const [in_, ingressBy] = fromItsNode ? [true, 'node'] : judge('ingress', to, from, to, packet);
     return { allowed: out && in_, egressBy, ingressBy };
