@@ -19,7 +19,10 @@ export class NativeError extends PteropusError {
     /** The kernel's own words, or a hint; may be ''. */
     readonly detail = '',
   ) {
-    super(`${syscall}: ${code}${detail === '' ? '' : ` (${detail})`}`, { object, retryable: code === 'EBUSY' || code === 'EAGAIN' || code === 'EINTR' });
+    super(`${syscall}: ${code}${detail === '' ? '' : ` (${detail})`}`, {
+      object,
+      retryable: code === 'EBUSY' || code === 'EAGAIN' || code === 'EINTR',
+    });
   }
 }
 
@@ -60,7 +63,16 @@ export interface Netns {
   createVeth(near: VethEnd, far: VethEnd & { readonly netns?: Netns }): void;
   createBridge(name: string, options?: { readonly mtu?: number }): void;
   deleteLink(name: string): void;
-  setLink(name: string, change: { readonly up?: boolean; readonly mtu?: number; readonly mac?: string; readonly master?: string | null; readonly newName?: string }): void;
+  setLink(
+    name: string,
+    change: {
+      readonly up?: boolean;
+      readonly mtu?: number;
+      readonly mac?: string;
+      readonly master?: string | null;
+      readonly newName?: string;
+    },
+  ): void;
   addAddress(link: string, cidr: string): void;
   removeAddress(link: string, cidr: string): void;
   addresses(link: string): string[];
@@ -69,7 +81,15 @@ export interface Netns {
   /** Permanent neighbor entry. */
   addNeighbor(link: string, address: string, mac: string): void;
   /** Ethernet offloads by their ethtool names; features the device lacks are ignored. */
-  setOffloads(link: string, features: { readonly txChecksum?: boolean; readonly tso?: boolean; readonly gso?: boolean; readonly gro?: boolean }): void;
+  setOffloads(
+    link: string,
+    features: {
+      readonly txChecksum?: boolean;
+      readonly tso?: boolean;
+      readonly gso?: boolean;
+      readonly gro?: boolean;
+    },
+  ): void;
   /** `net/ipv4/ip_forward`; relative to /proc/sys, inside the namespace. */
   setSysctl(name: string, value: string): void;
   close(): void;
@@ -101,7 +121,10 @@ export interface XdpPortSpec {
 /** AF_XDP sockets of one worker over one UMEM that is the WebAssembly memory. Not thread-safe but for `wake`. */
 export interface Xdp {
   /** Opens the socket and attaches the redirect program; `port` becomes V_RX_PORT of what arrives. */
-  addPort(port: number, spec: XdpPortSpec): { readonly mode: 'native' | 'generic'; readonly multiBuffer: boolean };
+  addPort(
+    port: number,
+    spec: XdpPortSpec,
+  ): { readonly mode: 'native' | 'generic'; readonly multiBuffer: boolean };
   removePort(port: number): void;
   /**
    * Transmits or frees the first `transmit` vector entries as V_TX_PORT says (PORT_NONE = free), reaps completions, refills,
@@ -113,9 +136,19 @@ export interface Xdp {
   inject(at: number, bytes: Uint8Array, port: number): boolean;
   /** Makes a waiting `step` return; callable from any thread through `wakeFd`. */
   readonly wakeFd: number;
-  counters(port: number): { readonly rxDropped: number; readonly txFull: number; readonly fillEmpty: number; readonly invalid: number };
+  counters(port: number): {
+    readonly rxDropped: number;
+    readonly txFull: number;
+    readonly fillEmpty: number;
+    readonly invalid: number;
+  };
   /** Who holds the frames; always total = free + caller + kernel (rings and packets under way). For tests and diagnosis. */
-  frames(): { readonly total: number; readonly free: number; readonly caller: number; readonly kernel: number };
+  frames(): {
+    readonly total: number;
+    readonly free: number;
+    readonly caller: number;
+    readonly kernel: number;
+  };
   close(): void;
 }
 
@@ -153,12 +186,16 @@ let loaded: Native | undefined;
 /** Loads the addon, or throws NativeUnavailableError with the reason. */
 export function loadNative(): Native {
   if (loaded === undefined) {
-    if (process.platform !== 'linux') throw new NativeUnavailableError('the native addon is for Linux only', {});
+    if (process.platform !== 'linux')
+      throw new NativeUnavailableError('the native addon is for Linux only', {});
     const path = fileURLToPath(new URL('../../native/pteropus.node', import.meta.url));
     try {
       loaded = (createRequire(import.meta.url)(path) as Binary).bind(makeError);
     } catch (cause) {
-      throw new NativeUnavailableError('the native addon is not built: run `npm run build`', { object: path, cause });
+      throw new NativeUnavailableError('the native addon is not built: run `npm run build`', {
+        object: path,
+        cause,
+      });
     }
   }
   return loaded;

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -22,12 +23,14 @@ Device findDevice(const std::string& link, const std::string& object) {
   memcpy(request.ifr_name, link.c_str(), link.size() + 1);
   check(ioctl(fd.get(), SIOCGIFINDEX, &request), "SIOCGIFINDEX", object);
   const auto index = static_cast<uint32_t>(request.ifr_ifindex);
+  struct stat netns {};
+  check(stat("/proc/thread-self/ns/net", &netns), "stat", "/proc/thread-self/ns/net");
   ethtool_channels channels{};
   channels.cmd = ETHTOOL_GCHANNELS;
   request.ifr_data = reinterpret_cast<char*>(&channels);
   // A device without this question has one queue.
-  if (ioctl(fd.get(), SIOCETHTOOL, &request) < 0) return {index, 1};
-  return {index, std::max(1u, channels.combined_count + channels.rx_count)};
+  if (ioctl(fd.get(), SIOCETHTOOL, &request) < 0) return {index, netns.st_ino, 1};
+  return {index, netns.st_ino, std::max(1u, channels.combined_count + channels.rx_count)};
 }
 
 }  // namespace pteropus

@@ -7,6 +7,7 @@ namespace pteropus {
 
 struct Device {
   uint32_t index;
+  uint64_t netns;   // inode of its namespace; with the index it names the device on this machine
   uint32_t queues;  // receive queues: each needs a socket
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "afxdp/device.h"
 #include "afxdp/program.h"
 #include "afxdp/socket.h"
 #include "afxdp/umem.h"
@@ -57,6 +58,7 @@ class Engine {
     Attachment attachment;
     std::vector<std::unique_ptr<Socket>> sockets;
     std::string object;
+    Device device{};
     uint64_t txFull = 0;
     uint64_t invalid = 0;
   };

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "afxdp/device.h"
 #include "afxdp/engine.h"
 #include "afxdp/uapi.h"
 #include "common/error.h"
@@ -71,7 +70,12 @@ Engine::Added Engine::addPort(uint32_t index, const PortSpec& spec) {
   const size_t before = active_.size();
   try {
     runIn(spec.netnsFd, spec.netnsPath, [&] {
-      const Device device = findDevice(spec.link, object);
+      const Device device = port->device = findDevice(spec.link, object);
+      // The kernel would say EINVAL.
+      for (const auto& other : ports_) {
+        if (other && other->device.netns == device.netns && other->device.index == device.index)
+          fail("bind", EBUSY, object, "it is a port already");
+      }
       for (uint32_t queue = 0; queue < device.queues; queue++) {
         port->sockets.push_back(openSocket(device.index, queue, object));
         start(*port->sockets.back(), index);

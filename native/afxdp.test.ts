@@ -1,0 +1,368 @@
+import * as assert from 'node:assert/strict';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { setImmediate as turn } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { suite } from 'uvu';
+import * as L from '../dataplane-as/layout.js';
+import { program, root, testIf } from '../test/support/requires.js';
+import { loadNative, NativeError, type Netns, type Xdp, type XdpPortSpec } from './index.js';
+
+const test = suite('afxdp');
+const it = testIf(test, root(), program('ip'), program('ping'));
+const run = promisify(execFile);
+
+const name = (label: string): string => `pterNx-${process.pid}-${label}`;
+const FRAMES_OFFSET = 0x10000;
+const FRAME_COUNT = 1024;
+
+/** One node namespace and pods behind veths; port n leads to pod n, whose address is 10.9.0.(n + 1). */
+class Bed {
+  readonly native = loadNative();
+  readonly node: Netns;
+  readonly pods: Netns[] = [];
+  readonly memory: WebAssembly.Memory;
+  readonly vector: DataView;
+  readonly xdp: Xdp;
+
+  constructor(pods: number, mtu = 1500, frameSize = 4096) {
+    this.node = this.native.createNetns(name('node'));
+    for (let n = 0; n < pods; n++) {
+      const pod = this.native.createNetns(name(`p${n}`));
+      this.pods.push(pod);
+      this.wire(n, mtu);
+    }
+    this.memory = new WebAssembly.Memory({ initial: 80, maximum: 80, shared: true });
+    this.vector = new DataView(this.memory.buffer);
+    this.xdp = this.native.openXdp({
+      memory: new Uint8Array(this.memory.buffer),
+      vectorOffset: 0,
+      vectorCapacity: 256,
+      framesOffset: FRAMES_OFFSET,
+      frameSize,
+      frameCount: FRAME_COUNT,
+      batch: 64,
+    });
+  }
+
+  wire(n: number, mtu: number): void {
+    const pod = this.pods[n]!;
+    this.node.createVeth({ name: `port${n}`, mtu }, { name: 'eth0', mtu, netns: pod });
+    this.node.setLink(`port${n}`, { up: true });
+    pod.setLink('eth0', { up: true });
+    pod.setOffloads('eth0', { txChecksum: false, tso: false });
+    pod.addAddress('eth0', `10.9.0.${n + 1}/24`);
+  }
+
+  addPort(n: number, spec: Partial<XdpPortSpec> = {}): ReturnType<Xdp['addPort']> {
+    return this.xdp.addPort(n, { netns: this.node, link: `port${n}`, mode: 'auto', mtu: 1500, ...spec });
+  }
+
+  word(entry: number, offset: number): number {
+    return this.vector.getUint32(entry * L.VECTOR_SIZE + offset, true);
+  }
+
+  setWord(entry: number, offset: number, value: number): void {
+    this.vector.setUint32(entry * L.VECTOR_SIZE + offset, value, true);
+  }
+
+  /** A wire between ports 0 and 1 until `done` settles. Returns what it saw. */
+  async wireUntil<T>(
+    done: Promise<T>,
+    between: (round: number) => void = () => {},
+  ): Promise<{ result: T; packets: number; longest: number }> {
+    const end: { value?: T; error?: unknown; over: boolean } = { over: false };
+    void done.then(
+      (value) => Object.assign(end, { value, over: true }),
+      (error: unknown) => Object.assign(end, { error, over: true }),
+    );
+    let received = 0;
+    let packets = 0;
+    let longest = 0;
+    for (let round = 0; !end.over; round++) {
+      received = this.xdp.step(received, 500);
+      packets += received;
+      for (let i = 0; i < received; i++) {
+        longest = Math.max(longest, this.word(i, L.V_TOTAL));
+        const from = this.word(i, L.V_RX_PORT);
+        this.setWord(i, L.V_TX_PORT, from > 1 ? L.PORT_NONE : 1 - from);
+      }
+      between(round);
+      this.conserved();
+      await turn();
+    }
+    this.drain(received);
+    if (end.error !== undefined) throw end.error;
+    return { result: end.value as T, packets, longest };
+  }
+
+  /** Gives back the packets in hand and all that still arrive. */
+  drain(received = 0): void {
+    for (let n = this.xdp.step(received, 0); n > 0; ) n = this.xdp.step(n, 0);
+  }
+
+  conserved(): ReturnType<Xdp['frames']> {
+    const frames = this.xdp.frames();
+    assert.equal(frames.free + frames.caller + frames.kernel, frames.total);
+    return frames;
+  }
+
+  ping(from: number, to: number, ...options: string[]): Promise<{ stdout: string }> {
+    return run('ip', ['netns', 'exec', name(`p${from}`), 'ping', ...options, `10.9.0.${to + 1}`]);
+  }
+
+  close(): void {
+    this.xdp.close();
+    for (const netns of [this.node, ...this.pods]) netns.close();
+    this.pods.forEach((_, n) => {
+      this.native.deleteNetns(name(`p${n}`));
+    });
+    this.native.deleteNetns(name('node'));
+  }
+}
+
+async function withBed(bed: Bed, body: (bed: Bed) => Promise<void> | void): Promise<void> {
+  try {
+    await body(bed);
+  } finally {
+    bed.close();
+  }
+}
+
+function code(body: () => unknown): string {
+  try {
+    body();
+  } catch (error) {
+    assert.ok(error instanceof NativeError, String(error));
+    return error.code;
+  }
+  return '';
+}
+
+for (const mode of ['native', 'generic'] as const) {
+  it(`carries pings between two namespaces (${mode})`, () =>
+    withBed(new Bed(2), async (bed) => {
+      assert.equal(bed.addPort(0, { mode }).mode, mode);
+      assert.equal(bed.addPort(1, { mode }).mode, mode);
+      const { result, packets } = await bed.wireUntil(bed.ping(0, 1, '-c', '50', '-i', '0.005', '-W', '1'));
+      assert.match(result.stdout, / 0% packet loss/);
+      assert.ok(packets >= 100);
+      for (const port of [0, 1])
+        assert.deepEqual(bed.xdp.counters(port), { rxDropped: 0, txFull: 0, fillEmpty: 0, invalid: 0 });
+      bed.xdp.removePort(0);
+      bed.xdp.removePort(1);
+      assert.deepEqual(bed.xdp.frames(), { total: FRAME_COUNT, free: FRAME_COUNT, caller: 0, kernel: 0 });
+    }));
+}
+
+it('carries jumbo packets in chains of buffers', () =>
+  withBed(new Bed(2, 9000, 2048), async (bed) => {
+    const added = bed.addPort(0, { mtu: 9000 });
+    bed.addPort(1, { mtu: 9000 });
+    if (!added.multiBuffer) return;
+    const ping = bed.ping(0, 1, '-c', '30', '-i', '0.005', '-s', '8972', '-M', 'do', '-W', '1');
+    const { result, longest } = await bed.wireUntil(ping);
+    assert.match(result.stdout, / 0% packet loss/);
+    assert.equal(longest, 9014);
+    bed.xdp.removePort(0);
+    bed.xdp.removePort(1);
+    assert.equal(bed.conserved().free, FRAME_COUNT);
+  }));
+
+it('loses no frame while ports come and go under a flood', () =>
+  withBed(new Bed(4), async (bed) => {
+    bed.addPort(0);
+    bed.addPort(1);
+    let changes = 0;
+    const flood = bed.ping(0, 1, '-f', '-c', '2000', '-s', '1400', '-W', '1');
+    const { result } = await bed.wireUntil(flood, (round) => {
+      const port = 2 + (changes % 2);
+      if (round % 100 === 0) bed.addPort(port);
+      if (round % 100 === 50) {
+        bed.xdp.removePort(port);
+        changes++;
+      }
+    });
+    assert.match(result.stdout, / 0% packet loss/);
+    assert.ok(changes > 3, `only ${changes} changes`);
+    for (let port = 0; port < 4; port++) bed.xdp.removePort(port);
+    assert.equal(bed.conserved().free, FRAME_COUNT);
+  }));
+
+it('sends more than the kernel takes at once, and all of it arrives', () =>
+  withBed(new Bed(1), (bed) => {
+    bed.addPort(0);
+    // Frames to a foreign address are counted by the pod's device all the same.
+    const frame = new Uint8Array(60).fill(0xff, 0, 6);
+    frame.set([2, 0, 0, 0, 0, 1, 0x88, 0xb5], 6);
+    const received = (): number =>
+      Number(
+        execFileSync('ip', ['netns', 'exec', name('p0'), 'cat', '/sys/class/net/eth0/statistics/rx_packets']),
+      );
+    const before = received();
+    for (let i = 0; i < 200; i++) {
+      assert.ok(bed.xdp.inject(i, frame, 7));
+      assert.equal(bed.word(i, L.V_RX_PORT), 7);
+      assert.equal(bed.word(i, L.V_LENGTH), 60);
+      bed.setWord(i, L.V_TX_PORT, 0);
+    }
+    assert.equal(bed.conserved().caller, 200);
+    const arrived = bed.xdp.step(200, 0);
+    assert.equal(bed.conserved().caller, arrived);
+    assert.ok(received() - before >= 200);
+  }));
+
+it('frees what has no way out, and counts what cannot be sent', () =>
+  withBed(new Bed(1), (bed) => {
+    // Without IPv6 the pod's end says nothing by itself, and counts stand still.
+    bed.pods[0]!.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+    bed.addPort(0);
+    bed.drain();
+    const idle = bed.conserved().free;
+    const packet = new Uint8Array(100);
+    for (let i = 0; i < 5; i++) bed.xdp.inject(i, packet, 0);
+    bed.setWord(0, L.V_TX_PORT, 999);
+    bed.setWord(2, L.V_TX_PORT, 0);
+    bed.setWord(2, L.V_LENGTH, 0);
+    bed.setWord(3, L.V_TX_PORT, 0);
+    bed.setWord(3, L.V_LENGTH, 5000);
+    bed.setWord(4, L.V_TX_PORT, 0);
+    bed.setWord(4, L.V_ADDRESS, 0);
+    bed.xdp.step(5, 0);
+    assert.equal(bed.conserved().free, idle);
+    assert.equal(bed.xdp.counters(0).invalid, 3);
+    // A handle that was given back already, and one that never was.
+    bed.setWord(5, L.V_HANDLE, 0xffffffff);
+    bed.xdp.step(6, 0);
+    assert.equal(bed.conserved().free, idle);
+  }));
+
+it('outlives the link of a port, and serves new ports after it', () =>
+  withBed(new Bed(2), async (bed) => {
+    bed.addPort(0);
+    bed.node.deleteLink('port0');
+    bed.xdp.inject(0, new Uint8Array(60), 0);
+    bed.setWord(0, L.V_TX_PORT, 0);
+    bed.drain(1);
+    // The first port, whose socket registered the frames, is gone: the next ones need no trace of it.
+    bed.addPort(1);
+    bed.xdp.removePort(0);
+    bed.wire(0, 1500);
+    bed.addPort(0);
+    const { result } = await bed.wireUntil(bed.ping(1, 0, '-c', '5', '-i', '0.01', '-W', '1'));
+    assert.match(result.stdout, / 0% packet loss/);
+    bed.xdp.removePort(0);
+    bed.xdp.removePort(1);
+    assert.equal(bed.conserved().free, FRAME_COUNT);
+  }));
+
+it('refuses what cannot work, by name', () =>
+  withBed(new Bed(1), (bed) => {
+    assert.equal(
+      code(() => bed.addPort(0, { link: 'nothing' })),
+      'ENODEV',
+    );
+    bed.addPort(0);
+    assert.equal(
+      code(() => bed.addPort(0)),
+      'EEXIST',
+    );
+    assert.equal(
+      code(() => bed.addPort(5, { link: 'port0' })),
+      'EBUSY',
+    );
+    assert.equal(
+      code(() => bed.addPort(5000)),
+      'EINVAL',
+    );
+    assert.equal(
+      code(() => bed.xdp.counters(77)),
+      'ENOENT',
+    );
+    assert.equal(bed.conserved().caller, 0);
+    bed.xdp.removePort(0);
+    bed.xdp.removePort(0);
+    assert.equal(bed.conserved().free, FRAME_COUNT);
+    const memory = new Uint8Array(bed.memory.buffer);
+    const good = {
+      memory,
+      vectorOffset: 0,
+      vectorCapacity: 4,
+      framesOffset: 4096,
+      frameSize: 2048,
+      frameCount: 4,
+      batch: 4,
+    };
+    for (const bad of [
+      { frameSize: 1500 },
+      { frameCount: 3 },
+      { frameCount: 1 << 20 },
+      { framesOffset: 100 },
+      { batch: 5 },
+      { batch: 0 },
+      { vectorOffset: memory.length },
+    ]) {
+      assert.equal(
+        code(() => bed.native.openXdp({ ...good, ...bad })),
+        'EINVAL',
+        JSON.stringify(bad),
+      );
+    }
+    bed.xdp.close();
+    assert.equal(
+      code(() => bed.xdp.step(0, 0)),
+      'EBADF',
+    );
+  }));
+
+it('waits for its time, and not longer than until it is woken', () =>
+  withBed(new Bed(1), (bed) => {
+    bed.addPort(0);
+    while (bed.xdp.step(0, 20_000) > 0);
+    const waited = (micros: number): number => {
+      const start = process.hrtime.bigint();
+      bed.xdp.step(0, micros);
+      return Number(process.hrtime.bigint() - start) / 1e6;
+    };
+    bed.pods[0]!.setLink('eth0', { up: false });
+    while (bed.xdp.step(0, 0) > 0);
+    const slept = waited(30_000);
+    assert.ok(slept >= 29, `${slept} ms`);
+    bed.native.wake(bed.xdp.wakeFd);
+    assert.ok(waited(5_000_000) < 1000);
+    assert.ok(waited(2_000) >= 1.9);
+  }));
+
+it('leaves no program on the device when its process is killed', () =>
+  withBed(new Bed(1), async (bed) => {
+    const url = new URL('./index.js', import.meta.url).href;
+    const child = spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `import { loadNative } from ${JSON.stringify(url)};
+         const native = loadNative();
+         const { buffer } = new WebAssembly.Memory({ initial: 80, maximum: 80, shared: true });
+         const xdp = native.openXdp({ memory: new Uint8Array(buffer), vectorOffset: 0, vectorCapacity: 64,
+           framesOffset: 65536, frameSize: 4096, frameCount: 1024, batch: 64 });
+         xdp.addPort(0, { netns: native.openNetns(${JSON.stringify(bed.node.path)}), link: 'port0', mode: 'native', mtu: 1500 });
+         console.log('attached');
+         setInterval(() => {}, 1000);`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const attached = (): boolean =>
+      /prog\/xdp/.test(
+        execFileSync('ip', ['-n', name('node'), 'link', 'show', 'port0'], { encoding: 'utf8' }),
+      );
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    assert.ok(attached());
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    // The last descriptor closes in the background of the exit.
+    for (let i = 0; i < 1000 && attached(); i++) await turn();
+    assert.ok(!attached());
+    bed.addPort(0, { mode: 'native' });
+  }));
+
+test.run();
