@@ -68,7 +68,7 @@ async function startKernelNode(): Promise<{ address: string; workload: Workload 
   }
   netns.setOffloads('vx', { txChecksum: false, tso: false });
   netns.close();
-  await driver.store.put(
+  const revision = await driver.store.put(
     `/pteropus/nodes/${KERNEL_NODE}`,
     toJson({
       kind: 'NodeRecord',
@@ -79,7 +79,7 @@ async function startKernelNode(): Promise<{ address: string; workload: Workload 
   );
   const ports = (['TCP', 'UDP'] as const).map((protocol) => ({ protocol, port: 80 }));
   kernel = await Workload.start({ name: 'kernel/node', netns: namespacePath(name), ports });
-  await cluster.settled();
+  await driver.settled(revision);
   return { address, workload: kernel };
 }
 

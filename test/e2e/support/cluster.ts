@@ -16,8 +16,6 @@ export interface TestCluster {
   apply(manifests: readonly Manifest[]): Promise<void>;
   /** Takes objects away by kind, namespace and name. */
   delete(manifests: readonly Manifest[]): Promise<void>;
-  /** Resolves when every agent has applied all that is in the store. */
-  settled(): Promise<void>;
   /** Address of a pod, `NAME` (namespace default) or `NS/NAME`. */
   ip(pod: string): string;
   clusterIp(service: string): string;
@@ -71,10 +69,6 @@ class ManifestCluster implements TestCluster {
   async delete(manifests: readonly Manifest[]): Promise<void> {
     for (const manifest of manifests) this.manifests.delete(keyOf(manifest));
     await this.bring();
-  }
-
-  async settled(): Promise<void> {
-    await this.driver.settled((await this.driver.store.list('/pteropus/k8s/')).revision);
   }
 
   ip(pod: string): string {
