@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { EndpointSlice } from '../../control/objects/types.js';
 import { createAfxdpDriver } from '../../control/sim/afxdp/driver.js';
 import { Cluster } from '../../control/sim/cluster.js';
-import { ManifestReader, readInputs } from '../../control/sim/load.js';
+import { ManifestReader, type ManifestSet, readInputs } from '../../control/sim/load.js';
 import { file, testIf } from '../support/requires.js';
 import { measureMatrix, withoutPolicies } from './support/matrix.js';
 import { requirements } from './support/needs.js';
@@ -30,12 +31,12 @@ for (const { name, path, icmp } of examples) {
     ...requirements(),
     file(path),
   )(`${name}: every cell is as the policies say, without and with them`, async () => {
-    const spec = driverSpec(`x-${name}-${process.pid}`, { nodes: 3 });
+    const set = new ManifestReader().parse(await readInputs([path]));
+    const spec = driverSpec(`x-${name}-${process.pid}`, { nodes: 3, slices: slicesOf(set) });
     const { nodes, config, outside, outsidePorts, progress } = spec;
     const driver = createAfxdpDriver(spec);
     const cluster = new Cluster({ driver, nodes, config, outside, outsidePorts, progress });
     try {
-      const set = new ManifestReader().parse(await readInputs([path]));
       const start = performance.now();
       await cluster.start();
       await cluster.bring(withoutPolicies(set));
@@ -56,6 +57,11 @@ for (const { name, path, icmp } of examples) {
       await cluster.close();
     }
   });
+}
+
+/** Slices the manifests bring themselves: they may point at the outside host. */
+function slicesOf(set: ManifestSet): readonly EndpointSlice[] {
+  return [...set.items.values()].flatMap(({ object }) => (object?.kind === 'EndpointSlice' ? [object] : []));
 }
 
 test.run();

@@ -1,10 +1,10 @@
 /** Small inputs for drivers, so that a test says only what it is about. */
 import { join } from 'node:path';
 import { type ClusterConfig, DEFAULT_CONFIG } from '../../../control/compiler/input.js';
-import type { Pod } from '../../../control/objects/types.js';
+import type { EndpointSlice, Pod } from '../../../control/objects/types.js';
 import { STATE_ROOT } from '../../../control/sim/afxdp/names.js';
 import type { DriverSpec } from '../../../control/sim/driver.js';
-import { nodeNames, OUTSIDE_PORTS, outsideAddresses, outsideRoutes } from '../../../control/sim/world.js';
+import { nodeNames, outsideAddresses, outsidePorts, outsideRoutes } from '../../../control/sim/world.js';
 
 /** Two nodes with the default configuration, unless told otherwise. */
 export function driverSpec(
@@ -12,6 +12,8 @@ export function driverSpec(
   options: {
     readonly nodes?: number;
     readonly config?: Partial<ClusterConfig>;
+    /** Slices that may point at the outside host, which then listens on their ports. */
+    readonly slices?: readonly EndpointSlice[];
     readonly runDir?: string;
     readonly progress?: (line: string) => void;
   } = {},
@@ -23,7 +25,7 @@ export function driverSpec(
     nodes,
     config,
     outside: outsideAddresses(config),
-    outsidePorts: OUTSIDE_PORTS,
+    outsidePorts: outsidePorts(config, options.slices ?? []),
     outsideRoutes: outsideRoutes(config, nodes),
     runDir: options.runDir ?? join(STATE_ROOT, cluster),
     progress: options.progress ?? (() => undefined),
