@@ -1,0 +1,210 @@
+/** Lowered policies read back from an image by a small reader, against a plain evaluation of the items. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import * as L from '../../../dataplane-as/layout.js';
+import { seededRandom } from '../../../test/backends/random.js';
+import type {
+  AddressSetItem,
+  Change,
+  Item,
+  Key,
+  PolicyItem,
+  PolicyRule,
+  PortRange,
+} from '../../ruleset/types.js';
+import { contains4, ip4Host, mask4, parsePrefix4, swap32 } from './bytes.js';
+import { Image } from './image.js';
+import { planImage } from './image-plan.js';
+import { Lowering } from './lowering.js';
+
+const SIZE = {
+  ...{ adjacencies: 16, lpm4Log2: 10, pairsLog2: 11, policies: 64, portSets: 1024, intervals: 8192 },
+  ...{ frontendsLog2: 4, services: 4, backends: 4, slots: 4, ranges: 4 },
+};
+
+type Random = (below: number) => number;
+
+function address(random: Random): string {
+  return `10.0.${random(3)}.${random(12)}`;
+}
+
+function block(random: Random): { cidr: string; except: string[] } {
+  const length = [8, 16, 24, 28, 30][random(5)] ?? 24;
+  const host = ((ip4Host(address(random)) ?? 0) & mask4(length)) >>> 0;
+  const text = [host >>> 24, (host >>> 16) & 255, (host >>> 8) & 255, host & 255].join('.');
+  const except = Array.from({ length: random(3) }, () => `${address(random)}/32`);
+  if (length < 28 && random(3) === 0) except.push('10.0.1.0/29');
+  return { cidr: `${text}/${length}`, except: [...new Set(except)].sort() };
+}
+
+function addressSet(random: Random, n: number): AddressSetItem {
+  const addresses = new Set(Array.from({ length: random(5) }, () => address(random)));
+  const blocks = Array.from({ length: random(3) === 0 ? 1 + random(2) : 0 }, () => block(random));
+  return { kind: 'addressset', key: `addressset/${n}`, addresses: [...addresses].sort(), blocks };
+}
+
+function portRange(random: Random): PortRange {
+  const protocol = ([null, 'TCP', 'TCP', 'UDP', 'SCTP'] as const)[random(5)] ?? null;
+  if (protocol === null) return { protocol, from: 0, to: 65535 };
+  const from = random(6);
+  return { protocol, from, to: random(4) === 0 ? 65535 : from + random(3) };
+}
+
+function rule(random: Random, sets: readonly Key[], n: number): PolicyRule {
+  const tier = (['admin', 'network', 'network', 'baseline'] as const)[random(4)] ?? 'network';
+  const action =
+    tier === 'network'
+      ? 'allow'
+      : ((['allow', 'deny', 'pass'] as const)[random(tier === 'admin' ? 3 : 2)] ?? 'deny');
+  const peers = random(4) === 0 ? null : sets.filter(() => random(4) === 0);
+  const ports = random(4) === 0 ? null : Array.from({ length: random(4) }, () => portRange(random));
+  return { tier, action, peers, ports, origin: { kind: 'P', namespace: 'n', name: `r${n}`, field: null } };
+}
+
+function policy(random: Random, sets: readonly Key[], n: number): PolicyItem {
+  const rules = Array.from({ length: random(6) }, (_, i) => rule(random, sets, n * 10 + i));
+  const isolatedBy = random(2) === 0 ? [] : [{ kind: 'P', namespace: 'n', name: `iso${n}`, field: null }];
+  return { kind: 'policy', key: `policy/${n}`, direction: 'ingress', rules, isolatedBy };
+}
+
+/** What the item says, straight from its definition. */
+function evaluate(
+  item: PolicyItem,
+  sets: ReadonlyMap<Key, Item>,
+  peer: string,
+  protocol: number,
+  port: number,
+) {
+  const inSet = (key: Key): boolean => {
+    const set = sets.get(key);
+    const host = ip4Host(peer) ?? 0;
+    const within = (cidr: string): boolean =>
+      contains4(parsePrefix4(cidr) ?? { host: 0, word: 0, length: 32 }, host);
+    if (set?.kind !== 'addressset') throw new Error(`no set ${key}`);
+    return set.addresses.includes(peer) || set.blocks.some((b) => within(b.cidr) && !b.except.some(within));
+  };
+  const numbers = { TCP: 6, UDP: 17, SCTP: 132 };
+  const matches = (r: PolicyRule): boolean =>
+    (r.peers === null || r.peers.some(inSet)) &&
+    (r.ports === null ||
+      r.ports.some(
+        (p) => p.protocol === null || (numbers[p.protocol] === protocol && p.from <= port && port <= p.to),
+      ));
+  const text = (r: PolicyRule): string => `P n/${r.origin.name}`;
+  for (const tier of ['admin', 'network', 'baseline'] as const) {
+    if (tier === 'baseline' && item.isolatedBy.length > 0) break;
+    const first = item.rules.find((r) => r.tier === tier && matches(r));
+    if (first === undefined || first.action === 'pass') continue;
+    return { allowed: first.action === 'allow', rule: text(first) };
+  }
+  if (item.isolatedBy.length === 0) return { allowed: true, rule: undefined };
+  return { allowed: false, rule: `default deny (ingress isolated by P n/${item.isolatedBy[0]?.name})` };
+}
+
+/** The pipeline's look-ups, in TypeScript: identity by longest prefix, pair or default, interval or default. */
+function look(image: Image, index: number, peer: string, protocol: number, port: number) {
+  const host = ip4Host(peer) ?? 0;
+  const lengths = L.IMG_LENGTHS4 + L.SPACE_IDENTITY * 8;
+  let identity = 0;
+  for (let length = 32; length >= 0; length--) {
+    const present = (image.word(lengths + (length >>> 5) * 4) >>> (length & 31)) & 1;
+    if (present === 0) continue;
+    const meta = (L.LPM_USED | (L.SPACE_IDENTITY << 8) | length) >>> 0;
+    const value = image.lookup('addresses', swap32((host & mask4(length)) >>> 0), meta);
+    if (value === undefined) continue;
+    identity = value;
+    break;
+  }
+  const { plan } = image;
+  const fallback = image.word(plan.policies + index * L.POLICY_SIZE);
+  const at = plan.portSets + (image.lookup('pairs', index, identity) ?? fallback) * L.PORTSET_SIZE;
+  const key = (protocol << 16) | port;
+  for (let i = 0; i < image.word(at + L.PORTSET_COUNT); i++) {
+    const interval = plan.intervals + (image.word(at + L.PORTSET_FIRST) + i) * L.INTERVAL_SIZE;
+    if (key < image.word(interval) || key > image.word(interval + L.INTERVAL_TO)) continue;
+    return { action: image.word(interval + L.INTERVAL_ACTION), rule: image.word(interval + L.INTERVAL_RULE) };
+  }
+  return { action: image.word(at + L.PORTSET_DEFAULT_ACTION), rule: image.word(at + L.PORTSET_DEFAULT_RULE) };
+}
+
+test('random sets and policies, changed step by step: tables say what the items say', () => {
+  const plan = planImage(SIZE);
+  for (let seed = 1; seed <= 25; seed++) {
+    const random = seededRandom(seed);
+    const lowering = new Lowering(plan);
+    const image = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
+    image.reset();
+    const items = new Map<Key, Item>();
+    for (let round = 0; round < 8; round++) {
+      const changes: Change[] = [];
+      const put = (item: Item): void => {
+        const old = items.get(item.key);
+        if (old === undefined) changes.push({ type: 'add', key: item.key, item });
+        else changes.push({ type: 'update', key: item.key, item, old });
+        items.set(item.key, item);
+      };
+      for (let n = 0; n < 6; n++) if (round === 0 || random(3) === 0) put(addressSet(random, n));
+      const sets = [...items.keys()].filter((key) => key.startsWith('addressset/'));
+      for (let n = 0; n < 4; n++) {
+        const old = items.get(`policy/${n}`);
+        if (random(3) === 0 && old !== undefined) {
+          changes.push({ type: 'remove', key: old.key, old });
+          items.delete(old.key);
+        } else if (round === 0 || random(2) === 0) put(policy(random, sets, n));
+      }
+      const { operations } = lowering.plan(changes);
+      lowering.commit();
+      image.play(operations);
+      for (let i = 0; i < 150; i++) {
+        const item = items.get(`policy/${random(4)}`);
+        if (item?.kind !== 'policy') continue;
+        const peer = random(10) === 0 ? '192.168.1.1' : address(random);
+        const protocol = [1, 6, 6, 17, 132][random(5)] ?? 6;
+        const port = protocol === 1 ? 0 : random(8) === 0 ? 65535 : random(10);
+        const got = look(image, lowering.policies.indexOf(item.key) ?? 0, peer, protocol, port);
+        const want = evaluate(item, items, peer, protocol, port);
+        const about = `seed ${seed} round ${round} ${item.key} ${peer} ${protocol}/${port}`;
+        assert.is(got.action === L.ACTION_ALLOW, want.allowed, about);
+        if (want.rule !== undefined) assert.is(lowering.policies.ruleText(got.rule), want.rule, about);
+      }
+    }
+    // Taking everything away leaves empty tables.
+    const gone = [...items.values()].map((old): Change => ({ type: 'remove', key: old.key, old }));
+    image.play(lowering.plan(gone).operations);
+    lowering.commit();
+    const empty = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
+    empty.reset();
+    assert.equal(image.words, empty.words, `seed ${seed}`);
+  }
+});
+
+test('an address that joins a set touches one prefix and no more pairs than policies ask', () => {
+  const lowering = new Lowering(planImage(SIZE));
+  const set = (addresses: string[]): AddressSetItem => ({
+    kind: 'addressset',
+    key: 'addressset/a',
+    addresses,
+    blocks: [],
+  });
+  const origin = { kind: 'NetworkPolicy', namespace: 'n', name: 'p', field: 'spec.ingress[0]' };
+  const rules: PolicyRule[] = [
+    { tier: 'network', action: 'allow', peers: ['addressset/a'], ports: null, origin },
+  ];
+  const item: PolicyItem = {
+    kind: 'policy',
+    key: 'policy/p',
+    direction: 'ingress',
+    rules,
+    isolatedBy: [origin],
+  };
+  const old = set(['10.0.0.1', '10.0.0.2']);
+  const first: Item[] = [old, item];
+  lowering.plan(first.map((i): Change => ({ type: 'add', key: i.key, item: i })));
+  lowering.commit();
+  const now = set(['10.0.0.1', '10.0.0.2', '10.0.0.3']);
+  const { operations } = lowering.plan([{ type: 'update', key: now.key, item: now, old }]);
+  assert.is(operations.length, 1);
+  assert.is(operations[0]?.type, 'insert');
+});
+
+test.run();
