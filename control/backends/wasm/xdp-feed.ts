@@ -1,0 +1,64 @@
+/** The feed over AF_XDP: adapts the native addon's sockets (native/index.ts). Runs in the worker that runs the pipeline. */
+
+import * as L from '../../../dataplane-as/layout.js';
+import { loadNative, type Netns, type Xdp } from '../../../native/index.js';
+import type { Feed, FeedCounters, Link } from './feed.js';
+import { bytesOf, type MemoryPlan } from './memory.js';
+
+/** One copy-mode sendto() transmits at most 32 frames; larger batches would only wait. */
+const BATCH = 64;
+
+export class XdpFeed implements Feed {
+  readonly #xdp: Xdp;
+  readonly #netns: Netns | null;
+  readonly #open = new Set<number>();
+
+  /** @param netns path of the network namespace the links are in; null = the process's own */
+  constructor(memory: WebAssembly.Memory, plan: MemoryPlan, netns: string | null) {
+    const native = loadNative();
+    this.#netns = netns === null ? null : native.openNetns(netns);
+    this.#xdp = native.openXdp({
+      memory: bytesOf(memory),
+      vectorOffset: L.VECTOR_BASE,
+      vectorCapacity: L.VECTOR_CAPACITY,
+      framesOffset: plan.framesBase,
+      frameSize: plan.frameSize,
+      frameCount: plan.frameCount,
+      batch: BATCH,
+    });
+  }
+
+  /** Makes a waiting `step` return when it is signalled; callable from any thread (native.wake). */
+  get wakeFd(): number {
+    return this.#xdp.wakeFd;
+  }
+
+  openPort(port: number, link: Link): void {
+    this.#xdp.addPort(port, { netns: this.#netns, link: link.name, mode: 'auto', mtu: link.mtu });
+    this.#open.add(port);
+  }
+
+  closePort(port: number): void {
+    if (this.#open.delete(port)) this.#xdp.removePort(port);
+  }
+
+  step(transmit: number, timeoutMicros: number): number {
+    return this.#xdp.step(transmit, timeoutMicros);
+  }
+
+  inject(at: number, bytes: Uint8Array, port: number): boolean {
+    return this.#xdp.inject(at, bytes, port);
+  }
+
+  counters(port: number): FeedCounters {
+    if (!this.#open.has(port)) return { rxDropped: 0, txDropped: 0 };
+    const { rxDropped, fillEmpty, txFull, invalid } = this.#xdp.counters(port);
+    return { rxDropped: rxDropped + fillEmpty, txDropped: txFull + invalid };
+  }
+
+  close(): void {
+    this.#open.clear();
+    this.#xdp.close();
+    this.#netns?.close();
+  }
+}

@@ -1,0 +1,101 @@
+/** `pteropus dataplane`: the WebAssembly data plane of one node as a process of its own. */
+import { parseArgs } from 'node:util';
+import { errorText, InvalidInputError } from '../common/errors.js';
+import { openXdpBackend } from './open.js';
+import { serve } from './server.js';
+
+const HELP = `usage: pteropus dataplane --socket PATH [options]
+
+Runs the packet pipeline of one node and takes rulesets from the agent over a unix socket (mode 0600).
+Traffic goes on while the agent is away.
+
+  --socket PATH      where to listen
+  --feed afxdp       where packets come from (AF_XDP sockets on Linux links; needs root)
+  --netns PATH       network namespace of the links (default: the process's own)
+  --sessions N       room for N connections, rounded up to a power of two (default 131072)
+  --frames N         packet buffers, a power of two (default 8192)
+  --frame-size N     2048 (default) or 4096 bytes
+  --die-with-stdin   end when standard input ends
+`;
+
+interface Options {
+  readonly socket: string;
+  readonly netns: string | null;
+  readonly memory: { sessionsLog2?: number; frameCount?: number; frameSize?: number };
+  readonly dieWithStdin: boolean;
+}
+
+function number(field: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidInputError('not a number', { field, value: text });
+  return Number(text);
+}
+
+function parse(argv: readonly string[]): Options | null {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      socket: { type: 'string' },
+      feed: { type: 'string', default: 'afxdp' },
+      netns: { type: 'string' },
+      sessions: { type: 'string' },
+      frames: { type: 'string' },
+      'frame-size': { type: 'string' },
+      'die-with-stdin': { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return null;
+  if (values.socket === undefined) throw new InvalidInputError('is needed', { field: '--socket' });
+  if (values.feed !== 'afxdp')
+    throw new InvalidInputError('only afxdp', { field: '--feed', value: values.feed });
+  const sessions = number('--sessions', values.sessions);
+  const frameCount = number('--frames', values.frames);
+  const frameSize = number('--frame-size', values['frame-size']);
+  return {
+    socket: values.socket,
+    netns: values.netns ?? null,
+    dieWithStdin: values['die-with-stdin'],
+    memory: {
+      // Two lines a connection.
+      ...(sessions === undefined ? {} : { sessionsLog2: Math.max(4, Math.ceil(Math.log2(sessions)) + 1) }),
+      ...(frameCount === undefined ? {} : { frameCount }),
+      ...(frameSize === undefined ? {} : { frameSize }),
+    },
+  };
+}
+
+function log(line: string): void {
+  process.stderr.write(`dataplane: ${line}\n`);
+}
+
+/** Runs until a signal, the end of standard input (if asked for), or the loss of the worker. */
+export async function run(argv: readonly string[]): Promise<number> {
+  let options: Options | null;
+  try {
+    options = parse(argv);
+  } catch (error) {
+    process.stderr.write(`pteropus dataplane: ${errorText(error)}\n\n${HELP}`);
+    return 2;
+  }
+  if (options === null) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const ended = new Promise<string>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
+    if (options.dieWithStdin) process.stdin.once('close', () => resolve('end of standard input')).resume();
+  });
+  const { backend, runner } = await openXdpBackend({ netns: options.netns, memory: options.memory, log });
+  const server = await serve(options.socket, backend, () => ({
+    pid: process.pid,
+    restarts: runner.restarts,
+  }));
+  log(`listening on ${options.socket}`);
+  const lost = backend.lost.then((error) => error);
+  const why = await Promise.race([ended, lost]);
+  log(why instanceof Error ? errorText(why) : `ending: ${why}`);
+  await server.close();
+  await backend.close();
+  return why instanceof Error ? 3 : 0;
+}
