@@ -168,7 +168,7 @@ test('a separator glued to the end of a line is tolerated and told', () => {
     result.objects.map((o) => o.metadata.name),
     ['p', 'q'],
   );
-  assert.equal(result.warnings, ['in.yaml:7: document separator at the end of a line']);
+  assert.equal(result.warnings, ['in.yaml: document separator at the end of a line (line 7)']);
   assert.is(result.sources.get('NetworkPolicy/default/q')?.line, 9);
 });
 
@@ -176,7 +176,7 @@ if (existsSync(BOUTIQUE)) {
   test("Online Boutique's policies are read as they are", () => {
     const { objects, warnings } = parseManifests(readFileSync(BOUTIQUE, 'utf8'), BOUTIQUE);
     assert.is(objects.length, 13);
-    assert.is(warnings.length, 10);
+    assert.is(warnings.length, 1);
     assert.is(
       objects.filter((o) => o.kind === 'NetworkPolicy' && o.spec.egress?.length === 1).length >= 10,
       true,

@@ -49,11 +49,12 @@ function readYaml(text: string, file: string): ReadText {
   if (unglued.length === 1 || chunks.some((chunk) => firstError(chunk) !== null)) {
     throw new SyntaxInputError(error.message, { file, line: error.line });
   }
+  const lines = unglued.slice(1).map((part) => part.lines + 1);
   return {
     documents: chunks.flatMap((chunk) => toDocuments(chunk, file)),
-    warnings: unglued
-      .slice(1)
-      .map(({ lines }) => `${file}:${lines + 1}: document separator at the end of a line`),
+    warnings: [
+      `${file}: document separator at the end of a line (${lines.length > 1 ? 'lines' : 'line'} ${lines.join(', ')})`,
+    ],
   };
 }
 

@@ -1,0 +1,49 @@
+/** A cluster on paper, compiled for each of its nodes. */
+import { compile } from '../compiler/compile.js';
+import type { ClusterConfig, NodeLocal } from '../compiler/input.js';
+import { planNode } from '../ipam/arithmetic.js';
+import { Model } from '../model/model.js';
+import type { KubeObject, Pod } from '../objects/types.js';
+import type { Ruleset } from '../ruleset/types.js';
+
+export interface PaperCluster {
+  readonly config: ClusterConfig;
+  readonly model: Model;
+  readonly rulesets: ReadonlyMap<string, Ruleset>;
+  /** `NAMESPACE/WORKLOAD` -> its pods, where they were made from workloads. */
+  readonly workloads: ReadonlyMap<string, readonly Pod[]>;
+}
+
+/** Compiles every node's ruleset as if all pods with an address were wired. */
+export function paperCluster(
+  objects: readonly KubeObject[],
+  config: ClusterConfig,
+  workloads: ReadonlyMap<string, readonly Pod[]>,
+): PaperCluster {
+  const model = Model.of(objects);
+  const pods = [...model.all('Pod')].filter(
+    ({ spec, status }) => !spec.hostNetwork && status.podIPs.length > 0,
+  );
+  const rulesets = [...model.all('NodeRecord')].map(({ metadata, id }) => {
+    const mine = pods.filter(({ spec }) => spec.nodeName === metadata.name);
+    return [metadata.name, compile(model, localOf(config, metadata.name, id, mine), config)] as const;
+  });
+  return { config, model, rulesets: new Map(rulesets), workloads };
+}
+
+/** Links that exist on paper only: no verdict depends on their names and MACs. */
+function localOf(config: ClusterConfig, node: string, id: number, pods: readonly Pod[]): NodeLocal {
+  const mac = '02:00:00:00:00:01';
+  return {
+    node,
+    uplink: { link: 'uplink', mac },
+    host: { link: 'host', mac: planNode(config, id).hostMac, peerMac: mac },
+    attachments: pods.map(({ metadata, status }) => ({
+      pod: { namespace: metadata.namespace ?? '', name: metadata.name },
+      link: metadata.name,
+      mac,
+      peerMac: mac,
+      addresses: status.podIPs,
+    })),
+  };
+}
