@@ -24,6 +24,9 @@ export const PORT_COUNTERS_BASE = 0x40000; // MAX_PORTS x PORT_COUNTER_SIZE
 export const TRACE_BASE = 0x60000; // TRACE_CAPACITY x TRACE_SIZE ring
 export const NEIGHBORS_BASE = 0x80000; // NEIGHBOR_CAPACITY x NEIGHBOR_SIZE
 export const FRAGMENTS_BASE = 0xa0000; // FRAGMENT_CAPACITY x FRAGMENT_SIZE
+/** Worker: tunnels by remote address, rebuilt at each new image: TUNNEL_SLOTS x (u32 address, u32 adjacency; 0 = empty). */
+export const TUNNELS_BASE = 0xc0000;
+export const TUNNEL_SLOTS = 16384;
 export const AFFINITY_BASE = 0x100000; // AFFINITY_CAPACITY x AFFINITY_SIZE
 export const RULE_COUNTERS_BASE = 0x200000; // MAX_RULES x u64: new connections the rule decided
 export const SERVICE_COUNTERS_BASE = 0x280000; // MAX_SERVICES x 2 x u64: connections, packets
@@ -307,7 +310,9 @@ export const S_NEW_DST = 28;
 export const S_NEW_PORTS = 32;
 export const S_IP_DELTA = 36; // u16: one's complement difference for the IP header checksum
 export const S_L4_DELTA = 38; // u16: same for TCP/UDP/SCTP-less checksums incl. pseudo header
+/** Adjacency index; with S_DIRECT set the low bits are a port index instead (replies to a local station). */
 export const S_ADJACENCY = 40;
+export const S_DIRECT = 0x80000000;
 export const S_SEEN = 44; // ms
 export const S_RULE = 48; // rule id that allowed it
 export const S_SERVICE = 52; // service index, 0 = none
@@ -326,6 +331,10 @@ export const SF_SNAT = 4;
 export const SF_RETURN_TUNNEL = 8;
 export const SF_FIN_SEEN = 16;
 export const SF_FROM_HOST = 32;
+/** Between the host's stack and the uplink: the node is an end there, not a router, so TTL stays. */
+export const SF_KEEP_TTL = 64;
+/** On the reply line: the first packet came in by the uplink. */
+export const SF_FROM_UPLINK = 128;
 export const SESSION6_SIZE = 128;
 
 // Session statistics: u64 words from SESSION_STATS_BASE.
@@ -343,7 +352,9 @@ export const NB_IP4 = 0; // network; 0 = empty
 export const NB_PORT = 4;
 export const NB_MAC = 8; // 6 bytes
 export const NB_STATE = 14; // u8: 0 empty, 1 wanted (request sent), 2 known
-export const NB_SEEN = 16; // ms
+export const NB_SEEN = 16; // ms: last time confirmed (known) or asked for (wanted)
+export const NB_USED = 20; // ms: last time a packet was sent to it
+export const NB_ASKED = 24; // ms: last time it was asked for while known
 
 export const FRAGMENT_CAPACITY = 4096;
 export const FRAGMENT_SIZE = 32;
@@ -352,6 +363,7 @@ export const FR_DST = 4;
 export const FR_ID = 8; // identification | protocol << 16 | used << 31
 export const FR_PORTS = 12;
 export const FR_SEEN = 16;
+export const FR_PROTOCOL = 20; // protocol of the session tuple: differs from the header's for replies to ICMP queries
 
 export const AFFINITY_CAPACITY = 65536;
 export const AFFINITY_SIZE = 16;

@@ -1,0 +1,57 @@
+/**
+ * What every stage needs at hand for the batch: the image in force, the clock, the session table. Set once a batch, so that
+ * a batch sees one image from its first stage to its last.
+ */
+import {
+  CONTROL_BASE,
+  CTL_ACTIVE_IMAGE,
+  CTL_SEED,
+  CTL_SESSIONS_BASE,
+  CTL_SESSIONS_LOG2,
+  CTL_TRACE_LEFT,
+  IMG_ADJACENCIES,
+  IMG_ADJACENCIES_COUNT,
+  IMG_GENERATION,
+  IMG_PORTS,
+} from './layout';
+import { indexTunnels } from './tunnels';
+
+export let image: usize = 0;
+export let generation: u32 = 0;
+export let now: u32 = 0;
+export let ports: usize = 0;
+export let adjacencies: usize = 0;
+export let adjacencyCount: u32 = 0;
+export let tracing: bool = false;
+
+export let sessions: usize = 0;
+export let sessionMask: u32 = 0;
+export let seed: u64 = 0;
+
+let indexed: usize = 0;
+let indexedGeneration: u32 = 0;
+
+/** Reads the bases that stay for the life of the data plane. */
+export function attach(): void {
+  sessions = load<u32>(CONTROL_BASE, CTL_SESSIONS_BASE);
+  sessionMask = ((<u32>1) << load<u32>(CONTROL_BASE, CTL_SESSIONS_LOG2)) - 1;
+  const word = <u64>load<u32>(CONTROL_BASE, CTL_SEED);
+  seed = (word ^ (word << 32)) * 0x9e3779b97f4a7c15;
+  indexed = 0;
+}
+
+/** Takes the image that is in force now; `nowMs` is the clock of the whole batch. */
+export function begin(nowMs: u32): void {
+  now = nowMs;
+  image = atomic.load<u32>(CONTROL_BASE, CTL_ACTIVE_IMAGE);
+  generation = load<u32>(image, IMG_GENERATION);
+  ports = image + load<u32>(image, IMG_PORTS);
+  adjacencies = image + load<u32>(image, IMG_ADJACENCIES);
+  adjacencyCount = load<u32>(image, IMG_ADJACENCIES_COUNT);
+  tracing = atomic.load<u32>(CONTROL_BASE, CTL_TRACE_LEFT) != 0;
+  if (indexed != image || indexedGeneration != generation) {
+    indexTunnels(adjacencies, adjacencyCount);
+    indexed = image;
+    indexedGeneration = generation;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The pipeline: what the worker calls. Packets lie where the vector says; each pass runs short stages over the whole batch,
+ * so that the cache misses of one stage overlap (docs/pipeline.md).
+ */
+import { writeRequest } from './arp';
+import { attach, begin, image } from './context';
+import { tally } from './counters';
+import { forward } from './forward';
+import {
+  CONTROL_BASE,
+  CTL_ACK_IMAGE,
+  NB_IP4,
+  NB_PORT,
+  VECTOR_BASE,
+  VECTOR_CAPACITY,
+  VECTOR_SHIFT,
+} from './layout';
+import { hash, lookup, resolve } from './lookup';
+import { isKnown, staleNeighbor } from './neighbors';
+import { output } from './output';
+import { parse } from './parse';
+import { prepareCrc } from './sctp';
+import { age } from './sweep';
+import { chooseTraced } from './trace';
+
+/** Reads the control block; call once its bases are written, before anything else. */
+export function init(): void {
+  attach();
+  prepareCrc();
+}
+
+/** One pass over the packets 0..n-1 of the vector. `nowMs`: a clock that never goes back (it may wrap). */
+export function process(n: i32, nowMs: u32): void {
+  begin(nowMs);
+  if (n > VECTOR_CAPACITY) n = VECTOR_CAPACITY;
+  parse(n);
+  chooseTraced(n);
+  hash(n);
+  lookup(n);
+  resolve(n);
+  forward(n);
+  output(n);
+  tally(n);
+  atomic.store<u32>(CONTROL_BASE, <u32>image, CTL_ACK_IMAGE);
+}
+
+/** Ages `lines` session lines, and some entries of the small tables. Returns how many connections expired. */
+export function sweep(nowMs: u32, lines: i32): i32 {
+  begin(nowMs);
+  return age(lines);
+}
+
+/** Is the MAC of `address` (network order as loaded) on `port` known? */
+export function neighborKnown(address: u32, port: i32): i32 {
+  return isKnown(address, port) ? 1 : 0;
+}
+
+/**
+ * Writes an ARP request for `address` (network order as loaded) into the buffer of vector entry `at` (V_ADDRESS; 42 bytes),
+ * to be sent by `port`. Returns its length. The entry's V_LENGTH, V_TOTAL and V_TX_PORT are set.
+ */
+export function buildArp(at: i32, address: u32, port: i32): i32 {
+  const v: usize = VECTOR_BASE + (<u32>at << VECTOR_SHIFT);
+  return writeRequest(v, port, address);
+}
+
+let refreshCursor: u32 = 0;
+
+/**
+ * Looks through `count` neighbors for one in use that was not heard of for long, and writes a request for it as buildArp does.
+ * Returns the request's length, 0 = nothing to ask. Sent now and then, no packet is ever held up for a refresh.
+ */
+export function refreshNeighbor(at: i32, nowMs: u32, count: i32): i32 {
+  begin(nowMs);
+  const entry = staleNeighbor(refreshCursor, count);
+  refreshCursor += count;
+  if (entry == 0) return 0;
+  return buildArp(at, load<u32>(entry, NB_IP4), load<u32>(entry, NB_PORT));
+}

@@ -1,0 +1,140 @@
+/** Services: does a frontend own this destination, and which backend does a new connection get? */
+import { affine, remember } from './affinity';
+import { image, tracing } from './context';
+import { imageHash, slotHash } from './hash';
+import {
+  BACKEND_ID,
+  BACKEND_IP4,
+  BACKEND_PORT,
+  BACKEND_SHIFT,
+  DROP_SERVICE_SOURCE,
+  FRONTEND_ADDRESS,
+  FRONTEND_KEY,
+  FRONTEND_SERVICE,
+  FRONTEND_SHIFT,
+  IMG_BACKENDS,
+  IMG_BACKENDS_COUNT,
+  IMG_FRONTENDS4,
+  IMG_FRONTENDS4_LOG2,
+  IMG_RANGES,
+  IMG_RANGES_COUNT,
+  IMG_SERVICES,
+  IMG_SERVICES_COUNT,
+  IMG_SLOTS,
+  IMG_SLOTS_COUNT,
+  MAX_SERVICES,
+  SERVICE_AFFINITY,
+  SERVICE_BACKEND_COUNT,
+  SERVICE_BACKENDS,
+  SERVICE_COUNTERS_BASE,
+  SERVICE_FLAGS,
+  SERVICE_RANGE_COUNT,
+  SERVICE_RANGES,
+  SERVICE_SHIFT,
+  SERVICE_SLOT_COUNT,
+  SERVICE_SLOTS,
+  STAGE_SERVICE,
+  SVF_RANGES,
+} from './layout';
+import { record } from './trace';
+
+/** Answer of choose(): the service has nobody to send to. */
+export const REJECT: i32 = -1;
+
+/** The backend that choose() found. */
+export let backendAddress: u32 = 0;
+export let backendPort: u32 = 0;
+export let backendId: u32 = 0;
+
+/** Index of the service whose frontend this is, 0 = none. `port` as loaded. */
+export function serviceOf(address: u32, port: u32, protocol: u32): u32 {
+  const key = port | (protocol << 16);
+  const table = image + load<u32>(image, IMG_FRONTENDS4);
+  const mask = ((<u32>1) << load<u32>(image, IMG_FRONTENDS4_LOG2)) - 1;
+  const home = imageHash(address, key);
+  for (let i: u32 = 0; i <= mask; i++) {
+    const slot = table + (((home + i) & mask) << FRONTEND_SHIFT);
+    const service = load<u32>(slot, FRONTEND_SERVICE);
+    if (service == 0) return 0;
+    if (load<u32>(slot, FRONTEND_ADDRESS) == address && load<u32>(slot, FRONTEND_KEY) == key) {
+      return service < load<u32>(image, IMG_SERVICES_COUNT) ? service : 0;
+    }
+  }
+  return 0;
+}
+
+function row(service: u32): usize {
+  return image + load<u32>(image, IMG_SERVICES) + (service << SERVICE_SHIFT);
+}
+
+function mayUse(service: usize, client: u32): bool {
+  if ((load<u32>(service, SERVICE_FLAGS) & SVF_RANGES) == 0) return true;
+  const first = load<u32>(service, SERVICE_RANGES);
+  const end = min<u32>(first + load<u32>(service, SERVICE_RANGE_COUNT), load<u32>(image, IMG_RANGES_COUNT));
+  const ranges = image + load<u32>(image, IMG_RANGES);
+  for (let i = first; i < end; i++) {
+    if ((client & load<u32>(ranges + (i << 3), 4)) == load<u32>(ranges + (i << 3))) return true;
+  }
+  return false;
+}
+
+/** Row of the backend at `place` of the service, 0 = out of its range. */
+function backendAt(service: usize, place: u32): usize {
+  if (place >= load<u32>(service, SERVICE_BACKEND_COUNT)) return 0;
+  const index = load<u32>(service, SERVICE_BACKENDS) + place;
+  if (index >= load<u32>(image, IMG_BACKENDS_COUNT)) return 0;
+  return image + load<u32>(image, IMG_BACKENDS) + (index << BACKEND_SHIFT);
+}
+
+function backendWithId(service: usize, id: u32): usize {
+  const total = load<u32>(service, SERVICE_BACKEND_COUNT);
+  for (let place: u32 = 0; place < total; place++) {
+    const backend = backendAt(service, place);
+    if (backend == 0) return 0;
+    if (load<u32>(backend, BACKEND_ID) == id) return backend;
+  }
+  return 0;
+}
+
+/** Is the backend a session goes to still one of its service's? */
+export function hasBackend(service: u32, id: u32): bool {
+  return backendWithId(row(service), id) != 0;
+}
+
+function backendBySlot(service: usize, hash: u32): usize {
+  const slots = load<u32>(service, SERVICE_SLOT_COUNT);
+  const slot = load<u32>(service, SERVICE_SLOTS) + <u32>(((<u64>hash) * (<u64>slots)) >> 32);
+  if (slots == 0 || slot >= load<u32>(image, IMG_SLOTS_COUNT)) return 0;
+  return backendAt(service, load<u16>(image + load<u32>(image, IMG_SLOTS) + (slot << 1)));
+}
+
+/**
+ * Chooses a backend for a new connection. Returns 0 (backendAddress, backendPort and backendId are set), REJECT, or the
+ * outcome to drop with.
+ */
+export function choose(v: usize, service: u32, addresses: u64, key: u64): i32 {
+  const at = row(service);
+  const client = <u32>addresses;
+  if (!mayUse(at, client)) return DROP_SERVICE_SOURCE;
+  const affinity = load<u32>(at, SERVICE_AFFINITY);
+  let backend: usize = 0;
+  if (affinity != 0) {
+    const id = affine(client, service, affinity);
+    if (id != 0) backend = backendWithId(at, id);
+  }
+  if (backend == 0) backend = backendBySlot(at, slotHash(addresses, key));
+  if (backend == 0) return REJECT;
+  backendAddress = load<u32>(backend, BACKEND_IP4);
+  backendPort = load<u16>(backend, BACKEND_PORT);
+  backendId = load<u32>(backend, BACKEND_ID);
+  if (affinity != 0) remember(client, service, backendId);
+  if (tracing) record(v, STAGE_SERVICE, service, backendAddress, backendPort, backendId, 0);
+  return 0;
+}
+
+/** Counts a connection (word 0) or a packet (word 8) of the service. */
+export function countService(service: u32, word: u32): void {
+  if (service >= <u32>MAX_SERVICES) return;
+  const at: usize = SERVICE_COUNTERS_BASE + (service << 4) + word;
+  store<u64>(at, load<u64>(at) + 1);
+}

@@ -1,0 +1,143 @@
+/**
+ * The session table: two lines a connection, one for each direction, within SESSION_WINDOW lines of the home of the tuple
+ * that packets of that direction arrive with. An empty line has source 0, which no packet has.
+ */
+import { now, sessionMask, sessions } from './context';
+import { sessionHash } from './hash';
+import { ICMP, REPLY, SCTP, TCP, UDP } from './l4';
+import {
+  CONTROL_BASE,
+  CTL_TIMEOUT_ICMP,
+  CTL_TIMEOUT_OTHER,
+  CTL_TIMEOUT_SCTP,
+  CTL_TIMEOUT_TCP_CLOSING,
+  CTL_TIMEOUT_TCP_ESTABLISHED,
+  CTL_TIMEOUT_TCP_SYN,
+  CTL_TIMEOUT_UDP,
+  CTL_TIMEOUT_UDP_STREAM,
+  S_PEER,
+  S_PORTS,
+  S_PROTOCOL,
+  S_SEEN,
+  S_SRC,
+  S_STATE,
+  SESSION_SHIFT,
+  SESSION_SIZE,
+  SESSION_STATS_BASE,
+  SESSION_WINDOW,
+  SS_ACTIVE,
+  SS_EVICTED,
+  SS_EXPIRED,
+  SS_TABLE_FULL,
+  ST_CLOSING,
+  ST_ESTABLISHED,
+} from './layout';
+
+/** Ports and protocol of a line's tuple as one word: S_PORTS and the byte behind it. */
+export const KEY_MASK: u64 = 0xff_ffffffff;
+
+/** Rises with each line that is taken from its connection: lines a batch holds may then mean something else. */
+export let removals: u32 = 0;
+
+export function lineAt(index: u32): usize {
+  return sessions + ((<usize>(index & sessionMask)) << SESSION_SHIFT);
+}
+
+export function find(addresses: u64, key: u64, hash: u32): usize {
+  for (let i: u32 = 0; i < <u32>SESSION_WINDOW; i++) {
+    const line = lineAt(hash + i);
+    if (load<u64>(line, S_SRC) == addresses && (load<u64>(line, S_PORTS) & KEY_MASK) == key) return line;
+  }
+  return 0;
+}
+
+/** Line of the packets that answer those with this tuple; REPLY takes the place of ICMP. */
+export function answerKey(ports: u32, protocol: u32): u64 {
+  let answer = protocol;
+  if (protocol == ICMP) answer = REPLY;
+  else if (protocol == REPLY) answer = ICMP;
+  return <u64>rotl<u32>(ports, 16) | ((<u64>answer) << 32);
+}
+
+export function findTuple(addresses: u64, key: u64): usize {
+  return find(addresses, key, sessionHash(addresses, key));
+}
+
+export function count(word: i32): void {
+  store<u64>(SESSION_STATS_BASE + word, load<u64>(SESSION_STATS_BASE + word) + 1);
+}
+
+/** Milliseconds a connection may stay silent. */
+function timeoutOf(protocol: u32, state: u32): u32 {
+  if (protocol == TCP) {
+    if (state == ST_ESTABLISHED) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_TCP_ESTABLISHED);
+    if (state == ST_CLOSING) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_TCP_CLOSING);
+    return load<u32>(CONTROL_BASE, CTL_TIMEOUT_TCP_SYN);
+  }
+  if (protocol == UDP) {
+    if (state == ST_ESTABLISHED) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_UDP_STREAM);
+    return load<u32>(CONTROL_BASE, CTL_TIMEOUT_UDP);
+  }
+  if (protocol == ICMP || protocol == REPLY) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_ICMP);
+  if (protocol == SCTP) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_SCTP);
+  return load<u32>(CONTROL_BASE, CTL_TIMEOUT_OTHER);
+}
+
+/** Milliseconds since a packet of either direction. */
+function idle(line: usize): u32 {
+  const own = now - load<u32>(line, S_SEEN);
+  const other = now - load<u32>(<usize>load<u32>(line, S_PEER), S_SEEN);
+  return min<u32>(own, other);
+}
+
+export function expired(line: usize): bool {
+  return idle(line) > timeoutOf(load<u8>(line, S_PROTOCOL), load<u8>(line, S_STATE));
+}
+
+/** Empties both lines of a connection. */
+export function removePair(line: usize): void {
+  const peer: usize = load<u32>(line, S_PEER);
+  memory.fill(line, 0, SESSION_SIZE);
+  memory.fill(peer, 0, SESSION_SIZE);
+  store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) - 1);
+  removals++;
+}
+
+/** How gladly a line is given up: expired, then closing, then not established, then longest silent. */
+function rankOf(line: usize): u32 {
+  const silent = min<u32>(idle(line), 0x0fffffff);
+  if (expired(line)) return 0x30000000 | silent;
+  const state: u32 = load<u8>(line, S_STATE);
+  if (state == ST_CLOSING) return 0x20000000 | silent;
+  return state == ST_ESTABLISHED ? silent : 0x10000000 | silent;
+}
+
+/**
+ * An empty line in the window of `hash`, evicting a connection if there is none. `keep` is not given up (the other line of
+ * the connection that is being made). 0 = the window holds nothing else.
+ */
+export function allocate(hash: u32, keep: usize): usize {
+  let victim: usize = 0;
+  let best: u32 = 0;
+  for (let i: u32 = 0; i < <u32>SESSION_WINDOW; i++) {
+    const line = lineAt(hash + i);
+    if (line == keep) continue;
+    if (load<u32>(line, S_SRC) == 0) return line;
+    const rank = rankOf(line);
+    if (victim == 0 || rank > best) {
+      victim = line;
+      best = rank;
+    }
+  }
+  if (victim == 0) {
+    count(SS_TABLE_FULL);
+    return 0;
+  }
+  if (best >= 0x30000000) count(SS_EXPIRED);
+  else {
+    count(SS_EVICTED);
+    if (best < 0x10000000) count(SS_TABLE_FULL);
+  }
+  removePair(victim);
+  return victim;
+}

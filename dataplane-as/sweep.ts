@@ -1,0 +1,30 @@
+/** Aging, a little at a time between batches: a cursor walks over the sessions, others over the small tables. */
+import { sweepAffinity } from './affinity';
+import { sessionMask } from './context';
+import { sweepFragment } from './fragments';
+import { S_SRC, SS_EXPIRED } from './layout';
+import { sweepNeighbor } from './neighbors';
+import { count, expired, lineAt, removePair } from './sessions';
+
+let sessionCursor: u32 = 0;
+let smallCursor: u32 = 0;
+
+/** Looks at `lines` session lines and a few entries of the small tables. Returns the connections that expired. */
+export function age(lines: i32): i32 {
+  let gone = 0;
+  const steps = min<u32>(<u32>max(lines, 0), sessionMask + 1);
+  for (let i: u32 = 0; i < steps; i++) {
+    const line = lineAt(sessionCursor++);
+    if (load<u32>(line, S_SRC) == 0 || !expired(line)) continue;
+    removePair(line);
+    count(SS_EXPIRED);
+    gone++;
+  }
+  for (let i: u32 = 0; i <= steps >> 4; i++) {
+    sweepFragment(smallCursor);
+    sweepAffinity(smallCursor);
+    sweepNeighbor(smallCursor);
+    smallCursor++;
+  }
+  return gone;
+}
