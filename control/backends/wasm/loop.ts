@@ -4,12 +4,15 @@
  */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Feed } from './feed.js';
-import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
+import { type MemoryPlan, wordsOf } from './memory.js';
 import type { Pipeline } from './pipeline.js';
 import type { Neighbor } from './routes.js';
 
 const ASK_EVERY_MS = 500; // a neighbor that is not known
 const REFRESH_EVERY_MS = 15_000; // one that is
+/** Neighbors looked through for one to refresh each time. */
+const REFRESH_LINES = L.NEIGHBOR_CAPACITY / 8;
+const BLANK = new Uint8Array(42); // Ethernet and ARP
 const SWEEP_EVERY_MS = 100;
 /** The whole session table is aged once in this time. */
 const SWEEP_ROUND_MS = 5_000;
@@ -21,7 +24,6 @@ interface Asked {
 
 export class PipelineLoop {
   readonly #words: Uint32Array;
-  readonly #bytes: Uint8Array;
   #asked: Asked[] = [];
   #nextSweep = 0;
   #nextAsk = 0;
@@ -35,7 +37,6 @@ export class PipelineLoop {
     readonly feed: Feed,
   ) {
     this.#words = wordsOf(memory);
-    this.#bytes = bytesOf(memory);
   }
 
   /** Replaces the next hops to keep resolved; new ones are asked for by the next `maintain`. */
@@ -80,14 +81,27 @@ export class PipelineLoop {
       const { address, port } = asked.neighbor;
       const known = this.pipeline.neighborKnown(address, port) !== 0;
       if (known && nowMs < asked.next) continue;
-      if (this.#filled === L.VECTOR_CAPACITY) this.round(nowMs, 0);
-      const length = this.pipeline.buildArp(this.plan.scratch, address, port);
-      if (length <= 0) continue;
-      const frame = this.#bytes.slice(this.plan.scratch, this.plan.scratch + length);
-      if (!this.feed.inject(this.#filled, frame, port)) return;
-      this.#filled++;
-      asked.next = nowMs + REFRESH_EVERY_MS;
+      if (!this.#makeRoom(nowMs, port)) return;
+      if (this.#settle(this.pipeline.buildArp(this.#filled, address, port)))
+        asked.next = nowMs + REFRESH_EVERY_MS;
     }
+    // Neighbors that packets go to and that were not heard of for long.
+    if (!this.#makeRoom(nowMs, L.PORT_NONE)) return;
+    this.#settle(this.pipeline.refreshNeighbor(this.#filled, nowMs, REFRESH_LINES));
+  }
+
+  /** A blank frame as the next entry of the vector, for the pipeline to write a request into. */
+  #makeRoom(nowMs: number, port: number): boolean {
+    if (this.#filled === L.VECTOR_CAPACITY) this.round(nowMs, 0);
+    return this.feed.inject(this.#filled, BLANK, port);
+  }
+
+  /** Takes the entry into the batch; true if there is a request in it, else its frame is given back with the batch. */
+  #settle(length: number): boolean {
+    if (length === 0)
+      this.#words[(L.VECTOR_BASE + this.#filled * L.VECTOR_SIZE + L.V_TX_PORT) >>> 2] = L.PORT_NONE;
+    this.#filled++;
+    return length !== 0;
   }
 
   /** After a trap: gives the frames of the batch back unsent. */

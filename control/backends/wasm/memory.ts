@@ -53,8 +53,6 @@ export interface MemoryPlan {
   readonly sessionsLog2: number;
   readonly sessions6Base: number;
   readonly sessions6Log2: number;
-  /** One page for frames built by the pipeline before they go into a real one. */
-  readonly scratch: number;
   readonly framesBase: number;
   readonly frameSize: number;
   readonly frameCount: number;
@@ -79,15 +77,14 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   const image = planImage(spec.image ?? DEFAULT_IMAGE_SIZE);
   const sessionsBase = L.IMAGES_BASE + 2 * image.bytes;
   const sessions6Base = sessionsBase + L.SESSION_SIZE * 2 ** sessionsLog2;
-  const scratch = align(sessions6Base + L.SESSION6_SIZE * 2 ** SESSIONS6_LOG2, PAGE);
-  const framesBase = scratch + PAGE;
+  const framesBase = align(sessions6Base + L.SESSION6_SIZE * 2 ** SESSIONS6_LOG2, PAGE);
   const end = align(framesBase + frameSize * frameCount, WASM_PAGE);
   if (end > 2 ** 32 - WASM_PAGE) throw bad('memory', end);
   return {
     image,
     images: [L.IMAGES_BASE, L.IMAGES_BASE + image.bytes],
     ...{ sessionsBase, sessionsLog2, sessions6Base, sessions6Log2: SESSIONS6_LOG2 },
-    ...{ scratch, framesBase, frameSize, frameCount, end },
+    ...{ framesBase, frameSize, frameCount, end },
     timeouts: { ...DEFAULT_TIMEOUTS, ...spec.timeouts },
     seed: spec.seed ?? randomInt(2 ** 31),
   };

@@ -11,8 +11,13 @@ export interface Pipeline {
   process(n: number, nowMs: number): void;
   /** Ages `lines` more session lines. */
   sweep(nowMs: number, lines: number): void;
-  /** Builds an ARP request for `address` (table word) at byte address `at`; returns its length, 0 if `port` cannot ask. */
+  /**
+   * Writes an ARP request for `address` (table word), to be sent on `port`, into the buffer of vector entry `at`. Returns its
+   * length, 0 if the port cannot ask.
+   */
   buildArp(at: number, address: number, port: number): number;
+  /** Same for a neighbor in use that was not heard of for long, of the next `count` in the table; 0 = none. */
+  refreshNeighbor(at: number, nowMs: number, count: number): number;
   /** 1 if the neighbor's MAC address is known. */
   neighborKnown(address: number, port: number): number;
 }
