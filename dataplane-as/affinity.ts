@@ -1,7 +1,15 @@
 /** Session affinity (ClientIP): client and service -> backend, kept for the service's time after the latest connection. */
 import { now } from './context';
 import { imageHash } from './hash';
-import { AF_BACKEND, AF_CLIENT, AF_SEEN, AF_SERVICE, AFFINITY_BASE, AFFINITY_CAPACITY, AFFINITY_SIZE } from './layout';
+import {
+  AF_BACKEND,
+  AF_CLIENT,
+  AF_SEEN,
+  AF_SERVICE,
+  AFFINITY_BASE,
+  AFFINITY_CAPACITY,
+  AFFINITY_SIZE,
+} from './layout';
 
 const MASK: u32 = AFFINITY_CAPACITY - 1;
 const WINDOW: u32 = 8;
@@ -9,7 +17,7 @@ const WINDOW: u32 = 8;
 const LONGEST: u32 = 86_400_000;
 
 function entryAt(slot: u32): usize {
-  return AFFINITY_BASE + ((slot & MASK) * AFFINITY_SIZE);
+  return AFFINITY_BASE + (slot & MASK) * AFFINITY_SIZE;
 }
 
 /** BACKEND_ID the client had, 0 = none or longer ago than `seconds`. */
@@ -17,7 +25,7 @@ export function affine(client: u32, service: u32, seconds: u32): u32 {
   const home = imageHash(client, service);
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(home + i);
-    if (load<u32>(entry, AF_CLIENT) != client || load<u32>(entry, AF_SERVICE) != service) continue;
+    if (load<u32>(entry, AF_CLIENT) !== client || load<u32>(entry, AF_SERVICE) !== service) continue;
     const age: u64 = now - load<u32>(entry, AF_SEEN);
     return age <= <u64>seconds * 1000 ? load<u32>(entry, AF_BACKEND) : 0;
   }
@@ -31,12 +39,12 @@ export function remember(client: u32, service: u32, backend: u32): void {
   let oldest: u32 = 0;
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(home + i);
-    if (load<u32>(entry, AF_CLIENT) == client && load<u32>(entry, AF_SERVICE) == service) {
+    if (load<u32>(entry, AF_CLIENT) === client && load<u32>(entry, AF_SERVICE) === service) {
       chosen = entry;
       break;
     }
-    const age = load<u32>(entry, AF_CLIENT) == 0 ? <u32>0xffffffff : now - load<u32>(entry, AF_SEEN);
-    if (chosen == 0 || age > oldest) {
+    const age = load<u32>(entry, AF_CLIENT) === 0 ? <u32>0xffffffff : now - load<u32>(entry, AF_SEEN);
+    if (chosen === 0 || age > oldest) {
       chosen = entry;
       oldest = age;
     }
@@ -49,7 +57,7 @@ export function remember(client: u32, service: u32, backend: u32): void {
 
 export function sweepAffinity(index: u32): void {
   const entry = entryAt(index);
-  if (load<u32>(entry, AF_CLIENT) != 0 && now - load<u32>(entry, AF_SEEN) > LONGEST) {
+  if (load<u32>(entry, AF_CLIENT) !== 0 && now - load<u32>(entry, AF_SEEN) > LONGEST) {
     store<u64>(entry, 0);
     store<u64>(entry, 0, 8);
   }

@@ -41,24 +41,24 @@ const BROADCAST: u64 = 0xffffffffffff;
 export function handleArp(v: usize, port: usize, role: u32, eth: usize): i32 {
   if (load<u32>(v, V_LENGTH) < ARP_FRAME) return DROP_ARP;
   const operation = load<u64>(eth, 14);
-  if (operation != REQUEST && operation != REPLY) return DROP_ARP;
+  if (operation !== REQUEST && operation !== REPLY) return DROP_ARP;
   const mac = load<u64>(eth, 22) & MAC_MASK;
-  if (mac == 0 || (mac & 1) != 0) return DROP_ARP;
+  if (mac === 0 || (mac & 1) !== 0) return DROP_ARP;
   const sender = load<u32>(eth, 28);
   const target = load<u32>(eth, 38);
   const station = load<u32>(port, PORT_IP4);
   const rx = load<u32>(v, V_RX_PORT);
-  if (role == ROLE_UPLINK) {
-    if (sender == station) return DROP_ARP;
-    const forUs = target == station;
+  if (role === ROLE_UPLINK) {
+    if (sender === station) return DROP_ARP;
+    const forUs = target === station;
     const learned = onLink(port, sender) && learn(sender, rx, mac, !forUs);
-    if (!forUs || operation == REPLY) return learned ? OUT_ARP_LEARNED : DROP_ARP;
+    if (!forUs || operation === REPLY) return learned ? OUT_ARP_LEARNED : DROP_ARP;
   } else {
     // Stations have their address as /32: whatever they ask for is reached through us.
-    if (role == ROLE_POD && sender != 0 && sender != station) return DROP_SPOOFED;
-    if ((load<u64>(port, PORT_PEER_MAC) & MAC_MASK) == 0 && sender != 0) learn(sender, rx, mac, false);
-    if (operation == REPLY) return OUT_ARP_LEARNED;
-    if (target == 0 || target == station || target == sender) return DROP_ARP;
+    if (role === ROLE_POD && sender !== 0 && sender !== station) return DROP_SPOOFED;
+    if ((load<u64>(port, PORT_PEER_MAC) & MAC_MASK) === 0 && sender !== 0) learn(sender, rx, mac, false);
+    if (operation === REPLY) return OUT_ARP_LEARNED;
+    if (target === 0 || target === station || target === sender) return DROP_ARP;
   }
   answer(eth, target, load<u64>(port, PORT_MAC));
   store<u32>(v, ARP_FRAME, V_LENGTH);
@@ -72,9 +72,9 @@ export function handleTunnelArp(v: usize, adjacency: usize, eth: usize): i32 {
   if (load<u32>(v, V_LENGTH) < ARP_FRAME) return DROP_ARP;
   const operation = load<u64>(eth, 14);
   const target = load<u32>(eth, 38);
-  if (target != load<u32>(adjacency, ADJ_LOCAL_BVI4)) return DROP_ARP;
-  if (operation == REPLY) return OUT_ARP_LEARNED;
-  if (operation != REQUEST) return DROP_ARP;
+  if (target !== load<u32>(adjacency, ADJ_LOCAL_BVI4)) return DROP_ARP;
+  if (operation === REPLY) return OUT_ARP_LEARNED;
+  if (operation !== REQUEST) return DROP_ARP;
   const mac = load<u64>(eth, 22) & MAC_MASK;
   answer(eth, target, load<u64>(adjacency, ADJ_LOCAL_MAC));
   store<u32>(v, ARP_FRAME, V_LENGTH);
@@ -88,12 +88,12 @@ export function handleTunnelArp(v: usize, adjacency: usize, eth: usize): i32 {
 
 /** Is the address (network order) on the link of this uplink? */
 function onLink(port: usize, address: u32): bool {
-  if (address == 0) return false;
+  if (address === 0) return false;
   const length: u32 = load<u8>(port, PORT_IP4_LENGTH);
   // No subnet is known for the link: whatever answers there is a neighbor.
-  if (length == 0 || length >= 32) return true;
+  if (length === 0 || length >= 32) return true;
   const mask = bswap<u32>((<u32>0xffffffff) << (32 - length));
-  return ((address ^ load<u32>(port, PORT_IP4)) & mask) == 0;
+  return ((address ^ load<u32>(port, PORT_IP4)) & mask) === 0;
 }
 
 /** Turns the request at `eth` into its answer: `address` is at `mac`. */
@@ -122,7 +122,7 @@ export function writeRequest(v: usize, portIndex: u32, address: u32): u32 {
   store<u64>(eth, REQUEST, 14);
   store<u32>(eth, <u32>mac, 22);
   store<u16>(eth, <u16>(mac >> 32), 26);
-  store<u32>(eth, role == ROLE_UPLINK ? own : load<u32>(port, PORT_GATEWAY4), 28);
+  store<u32>(eth, role === ROLE_UPLINK ? own : load<u32>(port, PORT_GATEWAY4), 28);
   store<u32>(eth, 0, 32);
   store<u16>(eth, 0, 36);
   store<u32>(eth, address, 38);

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/correctness/noPrecisionLoss: these are 64-bit integers, not JavaScript numbers.
 /**
  * What every stage needs at hand for the batch: the image in force, the clock, the session table. Set once a batch, so that
  * a batch sees one image from its first stage to its last.
@@ -48,8 +49,8 @@ export function begin(nowMs: u32): void {
   ports = image + load<u32>(image, IMG_PORTS);
   adjacencies = image + load<u32>(image, IMG_ADJACENCIES);
   adjacencyCount = load<u32>(image, IMG_ADJACENCIES_COUNT);
-  tracing = atomic.load<u32>(CONTROL_BASE, CTL_TRACE_LEFT) != 0;
-  if (indexed != image || indexedGeneration != generation) {
+  tracing = atomic.load<u32>(CONTROL_BASE, CTL_TRACE_LEFT) !== 0;
+  if (indexed !== image || indexedGeneration !== generation) {
     indexTunnels(adjacencies, adjacencyCount);
     indexed = image;
     indexedGeneration = generation;

@@ -35,7 +35,7 @@ export function countReceived(port: u32, bytes: u32): void {
 export function tally(n: i32): void {
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
     let outcome = load<u32>(v, V_OUTCOME);
-    if (outcome == OUT_NONE || outcome >= <u32>OUTCOME_COUNT) {
+    if (outcome === OUT_NONE || outcome >= <u32>OUTCOME_COUNT) {
       outcome = DROP_NO_ROUTE;
       store<u32>(v, outcome, V_OUTCOME);
     }
@@ -53,8 +53,16 @@ export function tally(n: i32): void {
     if (tx < <u32>MAX_PORTS) {
       const at = tx * PORT_COUNTER_SIZE;
       const bytes = <u64>load<u32>(v, V_TOTAL);
-      store<u64>(at, load<u64>(at, PORT_COUNTERS_BASE + PC_TX_PACKETS) + 1, PORT_COUNTERS_BASE + PC_TX_PACKETS);
-      store<u64>(at, load<u64>(at, PORT_COUNTERS_BASE + PC_TX_BYTES) + bytes, PORT_COUNTERS_BASE + PC_TX_BYTES);
+      store<u64>(
+        at,
+        load<u64>(at, PORT_COUNTERS_BASE + PC_TX_PACKETS) + 1,
+        PORT_COUNTERS_BASE + PC_TX_PACKETS,
+      );
+      store<u64>(
+        at,
+        load<u64>(at, PORT_COUNTERS_BASE + PC_TX_BYTES) + bytes,
+        PORT_COUNTERS_BASE + PC_TX_BYTES,
+      );
     }
     if (tracing) record(v, STAGE_OUTCOME, outcome, tx, 0, 0, 0);
   }

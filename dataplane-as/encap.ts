@@ -37,16 +37,16 @@ const OUTER: u32 = 36;
 export function encapsulate(v: usize, adjacency: usize): bool {
   const portIndex = load<u32>(adjacency, ADJ_PORT);
   const port = ports + ((<usize>portIndex) << PORT_SHIFT);
-  if (portIndex >= <u32>MAX_PORTS || load<u8>(port, PORT_ROLE) == ROLE_NONE) {
+  if (portIndex >= <u32>MAX_PORTS || load<u8>(port, PORT_ROLE) === ROLE_NONE) {
     store<u32>(v, DROP_PORT, V_OUTCOME);
     return false;
   }
   let mac = load<u64>(port, PORT_PEER_MAC) & MAC_MASK;
-  if (mac == 0) {
+  if (mac === 0) {
     let nextHop = load<u32>(adjacency, ADJ_NEXT_HOP4);
-    if (nextHop == 0) nextHop = load<u32>(adjacency, ADJ_REMOTE4);
+    if (nextHop === 0) nextHop = load<u32>(adjacency, ADJ_REMOTE4);
     mac = neighborMac(nextHop, portIndex);
-    if (mac == 0) {
+    if (mac === 0) {
       askInstead(v, portIndex, nextHop);
       return false;
     }
@@ -72,6 +72,15 @@ export function encapsulate(v: usize, adjacency: usize): bool {
   store<u32>(v, load<u32>(v, V_LENGTH) + ENCAP_SIZE, V_LENGTH);
   store<u32>(v, total + ENCAP_SIZE, V_TOTAL);
   store<u32>(v, portIndex, V_TX_PORT);
-  if (tracing) record(v, STAGE_ENCAP, load<u32>(adjacency, ADJ_REMOTE4), load<u32>(adjacency, ADJ_VNI), sourcePort, 0, 0);
+  if (tracing)
+    record(
+      v,
+      STAGE_ENCAP,
+      load<u32>(adjacency, ADJ_REMOTE4),
+      load<u32>(adjacency, ADJ_VNI),
+      sourcePort,
+      0,
+      0,
+    );
   return true;
 }

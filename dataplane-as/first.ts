@@ -1,3 +1,4 @@
+// biome-ignore-all lint/correctness/noPrecisionLoss: these are 64-bit integers, not JavaScript numbers.
 /**
  * The first packet of a connection: service, policy, route, source NAT, and two session lines that keep the outcome. From
  * then on the pipeline only looks up and rewrites.
@@ -25,9 +26,9 @@ import {
   DROP_SESSION_FULL,
   DROP_SNAT_EXHAUSTED,
   IMG_HAIRPIN4,
-  IMG_SNAT4,
   IMG_SNAT_FIRST_PORT,
   IMG_SNAT_LAST_PORT,
+  IMG_SNAT4,
   PORT_GATEWAY4,
   PORT_SHIFT,
   ROLE_HOST,
@@ -81,14 +82,7 @@ import {
   VXLAN_PORT,
 } from './layout';
 import { lookup4, MISS } from './lpm';
-import {
-  backendAddress,
-  backendId,
-  backendPort,
-  choose,
-  countService,
-  serviceOf,
-} from './services';
+import { backendAddress, backendId, backendPort, choose, countService, serviceOf } from './services';
 import { allocate, answerKey, count, expired, findTuple, removePair } from './sessions';
 import { record } from './trace';
 
@@ -116,7 +110,7 @@ export function setOrigin(v: usize): void {
 export function first(v: usize): i32 {
   if (load<u32>(v, V_FLAGS) & VF_LATER_FRAGMENT) return DROP_FRAGMENT_UNKNOWN;
   const protocol = load<u32>(v, V_PROTOCOL);
-  if (protocol == REPLY) return DROP_ICMP_ERROR;
+  if (protocol === REPLY) return DROP_ICMP_ERROR;
   const source = load<u32>(v, V_SRC);
   const destination = load<u32>(v, V_DST);
   const pair = load<u32>(v, V_PORTS);
@@ -127,42 +121,42 @@ export function first(v: usize): i32 {
   setOrigin(v);
   let backend: u32 = 0;
   const service = serviceOf(destination, pair >> 16, protocol);
-  if (service != 0) {
+  if (service !== 0) {
     const outcome = choose(v, service, load<u64>(v, V_SRC), load<u64>(v, V_PORTS));
-    if (outcome != 0) return outcome;
+    if (outcome !== 0) return outcome;
     newDestination = backendAddress;
     newPorts = (pair & 0xffff) | (backendPort << 16);
     backend = backendId;
     flags = SF_DNAT;
-    if (newDestination == source) hairpin(v);
+    if (newDestination === source) hairpin(v);
   }
-  const outcome = judge(v, source, newDestination, protocol, newPorts >> 16, service != 0, true);
-  if (outcome != 0) return outcome;
+  const outcome = judge(v, source, newDestination, protocol, newPorts >> 16, service !== 0, true);
+  if (outcome !== 0) return outcome;
   const translated = translateSource(source);
-  if (translated != 0) return translated;
+  if (translated !== 0) return translated;
   const settled = settlePort(v, protocol);
-  if (settled != 0) return settled;
+  if (settled !== 0) return settled;
   return open(v, protocol, service, backend);
 }
 
 /** A pod reaches itself through a service: it must see another source, or it would answer itself directly. */
 function hairpin(v: usize): void {
   newSource = load<u32>(image, IMG_HAIRPIN4);
-  if (newSource == 0) newSource = load<u32>(ports + (load<u32>(v, V_RX_PORT) << PORT_SHIFT), PORT_GATEWAY4);
+  if (newSource === 0) newSource = load<u32>(ports + (load<u32>(v, V_RX_PORT) << PORT_SHIFT), PORT_GATEWAY4);
   flags |= SF_SNAT;
 }
 
 /** Source NAT of what leaves by the uplink. */
 function translateSource(source: u32): i32 {
-  if (exitRole != ROLE_UPLINK) return 0;
+  if (exitRole !== ROLE_UPLINK) return 0;
   const pool = load<u32>(image, IMG_SNAT4);
-  if (role == ROLE_UPLINK) {
+  if (role === ROLE_UPLINK) {
     // In and out by the uplink: the backend's reply must come back through us.
-    if (pool == 0) return DROP_HOP_LOOP;
+    if (pool === 0) return DROP_HOP_LOOP;
   } else if (
-    pool == 0 ||
-    lookup4(SPACE_SNAT_SOURCE, source) == MISS ||
-    lookup4(SPACE_SNAT_EXCLUDE, newDestination) != MISS
+    pool === 0 ||
+    lookup4(SPACE_SNAT_SOURCE, source) === MISS ||
+    lookup4(SPACE_SNAT_EXCLUDE, newDestination) !== MISS
   ) {
     return 0;
   }
@@ -174,27 +168,28 @@ function translateSource(source: u32): i32 {
 /** Is the tuple of the replies in use by another connection? One that is over gives it up. */
 function taken(protocol: u32, pair: u32): bool {
   const line = findTuple(<u64>newDestination | ((<u64>newSource) << 32), answerKey(pair, protocol));
-  if (line == 0) return false;
-  if (load<u8>(line, S_STATE) != ST_CLOSING && !expired(line)) return true;
+  if (line === 0) return false;
+  if (load<u8>(line, S_STATE) !== ST_CLOSING && !expired(line)) return true;
   removePair(line);
   return false;
 }
 
 /** A reply to UDP port 4789 of the node would be taken for a tunnel's packet. */
 function reserved(protocol: u32, pair: u32): bool {
-  return protocol == UDP && exitRole == ROLE_UPLINK && <u32>bswap<u16>(<u16>pair) == VXLAN_PORT;
+  return protocol === UDP && exitRole === ROLE_UPLINK && <u32>bswap<u16>(<u16>pair) === VXLAN_PORT;
 }
 
 /** Keeps the source port if replies to it can be told apart, else takes another one. */
 function settlePort(v: usize, protocol: u32): i32 {
   if (!taken(protocol, newPorts) && !reserved(protocol, newPorts)) {
-    if (tracing && (flags & SF_SNAT) != 0) record(v, STAGE_SNAT, newSource, newPorts & 0xffff, 0, 0, 0);
+    if (tracing && (flags & SF_SNAT) !== 0) record(v, STAGE_SNAT, newSource, newPorts & 0xffff, 0, 0, 0);
     return 0;
   }
-  if (protocol != TCP && protocol != UDP && protocol != SCTP && protocol != ICMP) return DROP_SNAT_EXHAUSTED;
+  if (protocol !== TCP && protocol !== UDP && protocol !== SCTP && protocol !== ICMP)
+    return DROP_SNAT_EXHAUSTED;
   let low = load<u32>(image, IMG_SNAT_FIRST_PORT);
   let high = load<u32>(image, IMG_SNAT_LAST_PORT);
-  if (low == 0 || high < low || high > 65535) {
+  if (low === 0 || high < low || high > 65535) {
     low = FIRST_PORT;
     high = LAST_PORT;
   }
@@ -220,18 +215,19 @@ function open(v: usize, protocol: u32, service: u32, backend: u32): i32 {
   const back = <u64>newDestination | ((<u64>newSource) << 32);
   const backKey = answerKey(newPorts, protocol);
   const forth = allocate(load<u32>(v, V_HASH), 0);
-  if (forth == 0) return DROP_SESSION_FULL;
+  if (forth === 0) return DROP_SESSION_FULL;
   const reply = allocate(sessionHash(back, backKey), forth);
-  if (reply == 0) return DROP_SESSION_FULL;
-  if ((role == ROLE_UPLINK && exitRole == ROLE_HOST) || (role == ROLE_HOST && exitRole == ROLE_UPLINK)) {
+  if (reply === 0) return DROP_SESSION_FULL;
+  if ((role === ROLE_UPLINK && exitRole === ROLE_HOST) || (role === ROLE_HOST && exitRole === ROLE_UPLINK)) {
     flags |= SF_KEEP_TTL;
   }
   let backFlags = flags | SF_REPLY;
-  if (role == ROLE_TUNNEL && !routedBack(source)) backFlags |= SF_RETURN_TUNNEL;
-  if (role == ROLE_UPLINK) backFlags |= SF_FROM_UPLINK;
-  if (role == ROLE_HOST) flags |= SF_FROM_HOST;
+  if (role === ROLE_TUNNEL && !routedBack(source)) backFlags |= SF_RETURN_TUNNEL;
+  if (role === ROLE_UPLINK) backFlags |= SF_FROM_UPLINK;
+  if (role === ROLE_HOST) flags |= SF_FROM_HOST;
   let state: u32 = ST_NEW;
-  if (protocol == TCP && (<u32>load<u8>(<usize>load<u32>(v, V_L4), 13) & (FIN | RST)) != 0) state = ST_CLOSING;
+  if (protocol === TCP && (<u32>load<u8>(<usize>load<u32>(v, V_L4), 13) & (FIN | RST)) !== 0)
+    state = ST_CLOSING;
 
   write(forth, reply, addresses, pair, protocol, state, flags);
   store<u32>(forth, newSource, S_NEW_SRC);
@@ -249,7 +245,7 @@ function open(v: usize, protocol: u32, service: u32, backend: u32): i32 {
 
   writeService(forth, service, backend);
   writeService(reply, service, backend);
-  if (service != 0) countService(service, 0);
+  if (service !== 0) countService(service, 0);
   count(SS_CREATED);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) + 1);
   store<u32>(v, <u32>forth, V_SESSION);
@@ -257,7 +253,15 @@ function open(v: usize, protocol: u32, service: u32, backend: u32): i32 {
   return 0;
 }
 
-function write(line: usize, peer: usize, addresses: u64, pair: u32, protocol: u32, state: u32, bits: u32): void {
+function write(
+  line: usize,
+  peer: usize,
+  addresses: u64,
+  pair: u32,
+  protocol: u32,
+  state: u32,
+  bits: u32,
+): void {
   store<u64>(line, addresses, S_SRC);
   store<u32>(line, pair, S_PORTS);
   store<u8>(line, protocol, S_PROTOCOL);
@@ -282,5 +286,5 @@ function writeDeltas(line: usize, protocol: u32): void {
     change32(load<u32>(line, S_SRC + 4), load<u32>(line, S_NEW_DST));
   const pair = change32(load<u32>(line, S_PORTS), load<u32>(line, S_NEW_PORTS));
   store<u16>(line, fold(addresses), S_IP_DELTA);
-  store<u16>(line, fold(protocol == ICMP ? pair : addresses + pair), S_L4_DELTA);
+  store<u16>(line, fold(protocol === ICMP ? pair : addresses + pair), S_L4_DELTA);
 }

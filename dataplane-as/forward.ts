@@ -49,16 +49,16 @@ import { record } from './trace';
 
 export function forward(n: i32): void {
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    if (load<u32>(v, V_OUTCOME) != 0) continue;
+    if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const line: usize = load<u32>(v, V_SESSION);
     const l3: usize = load<u32>(v, V_L3);
     const adjacency = load<u32>(line, S_ADJACENCY);
     const mtu =
-      (adjacency & <u32>S_DIRECT) == 0
+      (adjacency & <u32>S_DIRECT) === 0
         ? load<u32>(adjacencies + ((<usize>adjacency) << ADJ_SHIFT), ADJ_MTU)
         : load<u32>(ports + ((<usize>(adjacency & ~(<u32>S_DIRECT))) << PORT_SHIFT), PORT_MTU);
     const length: u32 = bswap<u16>(load<u16>(l3, 2));
-    if (length > mtu && mtu != 0) {
+    if (length > mtu && mtu !== 0) {
       tooBig(v, mtu);
       continue;
     }
@@ -74,9 +74,9 @@ export function forward(n: i32): void {
     const l4: usize = load<u32>(v, V_L4);
     // The TTL is the low byte of its word as loaded, so one hop less subtracts 1: ~m + m' = 0xffff - hop.
     let delta: u32 = 0xffff - hop;
-    if ((bits & (SF_DNAT | SF_SNAT)) != 0 && (vf & VF_ICMP_ERROR) == 0) {
-      if ((vf & VF_LATER_FRAGMENT) == 0) {
-        if (protocol == TCP) {
+    if ((bits & (SF_DNAT | SF_SNAT)) !== 0 && (vf & VF_ICMP_ERROR) === 0) {
+      if ((vf & VF_LATER_FRAGMENT) === 0) {
+        if (protocol === TCP) {
           store<u32>(l4, load<u32>(line, S_NEW_PORTS));
           store<u16>(l4, adjust(load<u16>(l4, 16), load<u16>(line, S_L4_DELTA)), 16);
         } else if (!rewriteOther(l4, line, protocol, vf, length - <u32>(l4 - l3))) {
@@ -94,29 +94,30 @@ export function forward(n: i32): void {
     store<u32>(line, now, S_SEEN);
     store<u32>(line, load<u32>(line, S_PACKETS) + 1, S_PACKETS);
     const service = load<u32>(line, S_SERVICE);
-    if (service != 0) countService(service, 8);
-    if (tracing) record(v, STAGE_REWRITE, load<u32>(l3, 12), load<u32>(l3, 16), load<u32>(line, S_NEW_PORTS), 0, 0);
+    if (service !== 0) countService(service, 8);
+    if (tracing)
+      record(v, STAGE_REWRITE, load<u32>(l3, 12), load<u32>(l3, 16), load<u32>(line, S_NEW_PORTS), 0, 0);
   }
 }
 
 /** Ports of all protocols but TCP. False: this fragment's checksum cannot be kept right. */
 function rewriteOther(l4: usize, line: usize, protocol: u32, vf: u32, length: u32): bool {
   const pair = load<u32>(line, S_NEW_PORTS);
-  if (protocol == UDP) {
+  if (protocol === UDP) {
     store<u32>(l4, pair);
     const checksum = load<u16>(l4, 6);
-    if (checksum == 0) return true;
+    if (checksum === 0) return true;
     const changed = adjust(checksum, load<u16>(line, S_L4_DELTA));
-    store<u16>(l4, changed == 0 ? 0xffff : changed, 6);
-  } else if (protocol == ICMP) {
+    store<u16>(l4, changed === 0 ? 0xffff : changed, 6);
+  } else if (protocol === ICMP) {
     store<u16>(l4, pair, 4);
     store<u16>(l4, adjust(load<u16>(l4, 2), load<u16>(line, S_L4_DELTA)), 2);
-  } else if (protocol == REPLY) {
+  } else if (protocol === REPLY) {
     store<u16>(l4, pair >> 16, 4);
     store<u16>(l4, adjust(load<u16>(l4, 2), load<u16>(line, S_L4_DELTA)), 2);
-  } else if (protocol == SCTP) {
+  } else if (protocol === SCTP) {
     const change = load<u32>(line, S_PORTS) ^ pair;
-    if (change == 0) return true;
+    if (change === 0) return true;
     // The CRC's change depends on the length of the whole datagram, which a fragment does not tell.
     if (vf & VF_FIRST_FRAGMENT) return false;
     store<u32>(l4, pair);
@@ -136,21 +137,21 @@ function setState(line: usize, state: u32): void {
  */
 function follow(line: usize, l4: usize, protocol: u32, vf: u32): void {
   const state: u32 = load<u8>(line, S_STATE);
-  if (protocol != TCP) {
-    if (state == ST_NEW && (load<u16>(line, S_FLAGS) & SF_REPLY) != 0 && (vf & VF_ICMP_ERROR) == 0) {
+  if (protocol !== TCP) {
+    if (state === ST_NEW && (load<u16>(line, S_FLAGS) & SF_REPLY) !== 0 && (vf & VF_ICMP_ERROR) === 0) {
       setState(line, ST_ESTABLISHED);
     }
     return;
   }
   if (vf & VF_LATER_FRAGMENT) return;
   const tcp: u32 = load<u8>(l4, 13);
-  if (state == ST_ESTABLISHED && (tcp & (FIN | RST)) == 0) return;
+  if (state === ST_ESTABLISHED && (tcp & (FIN | RST)) === 0) return;
   const bits: u32 = load<u16>(line, S_FLAGS);
   if (tcp & (FIN | RST)) {
     store<u16>(line, bits | SF_FIN_SEEN, S_FLAGS);
     setState(line, ST_CLOSING);
-  } else if (state == ST_NEW && (tcp & (SYN | ACK)) == ACK && (bits & SF_REPLY) == 0) {
-    const answered = load<u32>(<usize>load<u32>(line, S_PEER), S_PACKETS) != 0;
+  } else if (state === ST_NEW && (tcp & (SYN | ACK)) === ACK && (bits & SF_REPLY) === 0) {
+    const answered = load<u32>(<usize>load<u32>(line, S_PEER), S_PACKETS) !== 0;
     if (answered) setState(line, ST_ESTABLISHED);
   }
 }

@@ -12,7 +12,6 @@ import {
   DROP_FRAGMENT_TINY,
   DROP_FRAGMENT_UNKNOWN,
   DROP_L4_HEADER,
-  
   FR_ID,
   FR_PORTS,
   FR_PROTOCOL,
@@ -36,18 +35,18 @@ const WINDOW: u32 = 8;
 
 /** Returns an outcome, 0 = goes on with ports known. */
 export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffered: u32): i32 {
-  if (protocol == REPLY) return DROP_L4_HEADER;
+  if (protocol === REPLY) return DROP_L4_HEADER;
   const word: u32 = bswap<u16>(load<u16>(l3, 6));
   const offset = (word & 0x1fff) << 3;
   const needed = headerLength(protocol);
   const id = <u32>load<u16>(l3, 4) | (protocol << 16) | 0x80000000;
   const addresses = load<u64>(v, V_SRC);
-  if (offset == 0) {
-    if (buffered < needed || length == 0) return DROP_FRAGMENT_TINY;
+  if (offset === 0) {
+    if (buffered < needed || length === 0) return DROP_FRAGMENT_TINY;
     store<u32>(v, load<u32>(v, V_FLAGS) | VF_FIRST_FRAGMENT, V_FLAGS);
     const l4: usize = load<u32>(v, V_L4);
-    const outcome = needed == 0 ? 0 : parseFirstFragment(v, l4, protocol);
-    if (outcome != 0) return outcome;
+    const outcome = needed === 0 ? 0 : parseFirstFragment(v, l4, protocol);
+    if (outcome !== 0) return outcome;
     // An ICMP error never needs to be fragmented.
     if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) return DROP_FRAGMENT_TINY;
     remember(addresses, id, load<u32>(v, V_PORTS), load<u32>(v, V_PROTOCOL));
@@ -55,7 +54,7 @@ export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffer
   }
   if (offset < needed || offset + length > 65515) return DROP_FRAGMENT_TINY;
   const entry = find(addresses, id);
-  if (entry == 0) return DROP_FRAGMENT_UNKNOWN;
+  if (entry === 0) return DROP_FRAGMENT_UNKNOWN;
   store<u32>(v, load<u32>(v, V_FLAGS) | VF_LATER_FRAGMENT, V_FLAGS);
   store<u32>(v, load<u32>(entry, FR_PORTS), V_PORTS);
   store<u32>(v, load<u32>(entry, FR_PROTOCOL), V_PROTOCOL);
@@ -67,7 +66,7 @@ function home(addresses: u64, id: u32): u32 {
 }
 
 function entryAt(slot: u32): usize {
-  return FRAGMENTS_BASE + ((slot & MASK) * FRAGMENT_SIZE);
+  return FRAGMENTS_BASE + (slot & MASK) * FRAGMENT_SIZE;
 }
 
 function stale(entry: usize): bool {
@@ -78,7 +77,8 @@ function find(addresses: u64, id: u32): usize {
   const start = home(addresses, id);
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(start + i);
-    if (load<u64>(entry, FR_SRC) == addresses && load<u32>(entry, FR_ID) == id) return stale(entry) ? 0 : entry;
+    if (load<u64>(entry, FR_SRC) === addresses && load<u32>(entry, FR_ID) === id)
+      return stale(entry) ? 0 : entry;
   }
   return 0;
 }
@@ -90,12 +90,12 @@ function remember(addresses: u64, id: u32, ports: u32, protocol: u32): void {
   let oldest: u32 = 0;
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(start + i);
-    if (load<u64>(entry, FR_SRC) == addresses && load<u32>(entry, FR_ID) == id) {
+    if (load<u64>(entry, FR_SRC) === addresses && load<u32>(entry, FR_ID) === id) {
       chosen = entry;
       break;
     }
-    const age = load<u32>(entry, FR_ID) == 0 ? <u32>0xffffffff : now - load<u32>(entry, FR_SEEN);
-    if (chosen == 0 || age > oldest) {
+    const age = load<u32>(entry, FR_ID) === 0 ? <u32>0xffffffff : now - load<u32>(entry, FR_SEEN);
+    if (chosen === 0 || age > oldest) {
       chosen = entry;
       oldest = age;
     }
@@ -110,7 +110,7 @@ function remember(addresses: u64, id: u32, ports: u32, protocol: u32): void {
 /** Frees one stale entry's place (called round robin by the sweep). */
 export function sweepFragment(index: u32): void {
   const entry = entryAt(index);
-  if (load<u32>(entry, FR_ID) != 0 && stale(entry)) {
+  if (load<u32>(entry, FR_ID) !== 0 && stale(entry)) {
     store<u64>(entry, 0, FR_SRC);
     store<u32>(entry, 0, FR_ID);
   }

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/correctness/noPrecisionLoss: these are 64-bit integers, not JavaScript numbers.
 /** The two hashes: one fixed by the format of the images, one of our own, seeded, for sessions. */
 import { seed } from './context';
 import { HASH_A, HASH_B, HASH_C, HASH_D } from './layout';

@@ -55,7 +55,7 @@ function withinRate(): bool {
   const elapsed = min<u32>(now - refilled, BURST);
   tokens = min<u32>(BURST, tokens + elapsed * RATE_PER_MS);
   refilled = now;
-  if (tokens == 0) return false;
+  if (tokens === 0) return false;
   tokens--;
   return true;
 }
@@ -67,9 +67,9 @@ function ownAddress(v: usize): u32 {
     return load<u32>(adjacencies + ((<usize>(flags >> VF_TUNNEL_SHIFT)) << ADJ_SHIFT), ADJ_LOCAL_BVI4);
   }
   const port = ports + (load<u32>(v, V_RX_PORT) << PORT_SHIFT);
-  const uplink = load<u8>(port, PORT_ROLE) == ROLE_UPLINK;
+  const uplink = load<u8>(port, PORT_ROLE) === ROLE_UPLINK;
   const own = uplink ? load<u32>(port, PORT_IP4) : load<u32>(port, PORT_GATEWAY4);
-  return own != 0 ? own : load<u32>(image, IMG_NODE4);
+  return own !== 0 ? own : load<u32>(image, IMG_NODE4);
 }
 
 /** Is `v` an echo request for an address that only the data plane has? If so it becomes the reply. */
@@ -77,14 +77,14 @@ export function answerEcho(v: usize): bool {
   const dst = load<u32>(v, V_DST);
   const hosted = load<u32>(image, IMG_HOST_PORT) < <u32>MAX_PORTS;
   let ours = false;
-  if (load<u32>(v, V_FLAGS) & VF_FROM_TUNNEL) ours = dst == ownAddress(v);
+  if (load<u32>(v, V_FLAGS) & VF_FROM_TUNNEL) ours = dst === ownAddress(v);
   else {
     const port = ports + (load<u32>(v, V_RX_PORT) << PORT_SHIFT);
     // The node's own address is answered by the host's stack if that is attached.
-    if (load<u8>(port, PORT_ROLE) == ROLE_UPLINK) ours = !hosted && dst == load<u32>(port, PORT_IP4);
-    else ours = dst == load<u32>(port, PORT_GATEWAY4) || (!hosted && dst == load<u32>(image, IMG_NODE4));
+    if (load<u8>(port, PORT_ROLE) === ROLE_UPLINK) ours = !hosted && dst === load<u32>(port, PORT_IP4);
+    else ours = dst === load<u32>(port, PORT_GATEWAY4) || (!hosted && dst === load<u32>(image, IMG_NODE4));
   }
-  if (!ours || load<u32>(v, V_PROTOCOL) != ICMP || load<u32>(v, V_PORTS) >> 24 != 8) return false;
+  if (!ours || load<u32>(v, V_PROTOCOL) !== ICMP || load<u32>(v, V_PORTS) >> 24 !== 8) return false;
   if (load<u32>(v, V_FLAGS) & (VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT)) return false;
   const l3: usize = load<u32>(v, V_L3);
   const l4: usize = load<u32>(v, V_L4);
@@ -104,8 +104,9 @@ export function answerEcho(v: usize): bool {
 function answerError(v: usize, type: u32, code: u32, rest: u32, outcome: u32, fallback: u32): void {
   const source = ownAddress(v);
   // Never about ICMP errors or replies, nor about later fragments (RFC 1122 section 3.2.2).
-  const mute = (load<u32>(v, V_FLAGS) & (VF_ICMP_ERROR | VF_LATER_FRAGMENT)) != 0 || load<u32>(v, V_PROTOCOL) == REPLY;
-  if (mute || source == 0) {
+  const mute =
+    (load<u32>(v, V_FLAGS) & (VF_ICMP_ERROR | VF_LATER_FRAGMENT)) !== 0 || load<u32>(v, V_PROTOCOL) === REPLY;
+  if (mute || source === 0) {
     store<u32>(v, fallback, V_OUTCOME);
     return;
   }
@@ -119,7 +120,7 @@ function answerError(v: usize, type: u32, code: u32, rest: u32, outcome: u32, fa
   const buffered = load<u32>(v, V_LENGTH) - <u32>(quoted - address);
   const length = min<u32>(buffered, QUOTED);
   const l3 = quoted - HEADERS;
-  store<u32>(l3, 0x45 | (<u32>bswap<u16>(<u16>(length + HEADERS)) << 16));
+  store<u32>(l3, 0x45 | ((<u32>bswap<u16>(<u16>(length + HEADERS))) << 16));
   store<u32>(l3, 0, 4);
   store<u32>(l3, 64 | (ICMP << 8), 8);
   store<u32>(l3, source, 12);
@@ -145,7 +146,7 @@ export function refuse(v: usize): void {
  * plane does not fragment, and senders lower their path MTU either way.
  */
 export function tooBig(v: usize, mtu: u32): void {
-  answerError(v, 3, 4, <u32>bswap<u16>(<u16>min<u32>(mtu, 65535)) << 16, OUT_FRAG_NEEDED_SENT, DROP_MTU);
+  answerError(v, 3, 4, (<u32>bswap<u16>(<u16>min<u32>(mtu, 65535))) << 16, OUT_FRAG_NEEDED_SENT, DROP_MTU);
 }
 
 export function ttlExceeded(v: usize): void {

@@ -60,7 +60,7 @@ export function neighborKnown(address: u32, port: i32): i32 {
  * to be sent by `port`. Returns its length. The entry's V_LENGTH, V_TOTAL and V_TX_PORT are set.
  */
 export function buildArp(at: i32, address: u32, port: i32): i32 {
-  const v: usize = VECTOR_BASE + (<u32>at << VECTOR_SHIFT);
+  const v: usize = VECTOR_BASE + ((<u32>at) << VECTOR_SHIFT);
   return writeRequest(v, port, address);
 }
 
@@ -74,6 +74,6 @@ export function refreshNeighbor(at: i32, nowMs: u32, count: i32): i32 {
   begin(nowMs);
   const entry = staleNeighbor(refreshCursor, count);
   refreshCursor += count;
-  if (entry == 0) return 0;
+  if (entry === 0) return 0;
   return buildArp(at, load<u32>(entry, NB_IP4), load<u32>(entry, NB_PORT));
 }

@@ -80,13 +80,13 @@ export function fromTunnel(index: u32): void {
 }
 
 function spaceOf(): u32 {
-  return origin == 0 ? SPACE_POD : load<u8>(origin, PORT_VRF) == SPACE_MAIN ? SPACE_MAIN : SPACE_POD;
+  return origin === 0 ? SPACE_POD : load<u8>(origin, PORT_VRF) === SPACE_MAIN ? SPACE_MAIN : SPACE_POD;
 }
 
 /** The route to `address` in `space`; 0 = none. */
 function route(space: u32, address: u32): u32 {
   const found = lookup4(space, address);
-  return found == MISS || found >= adjacencyCount ? 0 : found;
+  return found === MISS || found >= adjacencyCount ? 0 : found;
 }
 
 function typeOf(index: u32): u32 {
@@ -98,14 +98,14 @@ function typeOf(index: u32): u32 {
  * into it (an outside client of another node's NodePort has no route of its own to here); else by route. 0 = nowhere.
  */
 export function wayBack(source: u32): u32 {
-  if (role == ROLE_TUNNEL) return originTunnel;
-  if (role != ROLE_UPLINK) return originPort | <u32>S_DIRECT;
+  if (role === ROLE_TUNNEL) return originTunnel;
+  if (role !== ROLE_UPLINK) return originPort | <u32>S_DIRECT;
   return route(SPACE_MAIN, source);
 }
 
 /** Does a plain route to `source` lead into the tunnel it came from? */
 export function routedBack(source: u32): bool {
-  return route(SPACE_POD, source) == originTunnel;
+  return route(SPACE_POD, source) === originTunnel;
 }
 
 /** The route to a pod (or another address of the cluster) as pods see it; 0 = none. */
@@ -121,7 +121,7 @@ function countRule(id: u32): void {
 
 /** Policy key: protocol << 16 | port in host order, port 0 for protocols without ports. */
 function policyKey(protocol: u32, portLoaded: u32): u32 {
-  const ported = protocol == TCP || protocol == UDP || protocol == SCTP;
+  const ported = protocol === TCP || protocol === UDP || protocol === SCTP;
   return (protocol << 16) | (ported ? <u32>bswap<u16>(<u16>portLoaded) : 0);
 }
 
@@ -140,13 +140,13 @@ export function judge(
   fresh: bool,
 ): i32 {
   const key = policyKey(protocol, portLoaded);
-  const itself = source == destination;
+  const itself = source === destination;
   let decided: u32 = RULE_NOT_A_POD;
-  if (role == ROLE_POD) {
+  if (role === ROLE_POD) {
     decided = RULE_OPEN;
     const policy = load<u32>(origin, PORT_EGRESS_POLICY);
     if (itself) decided = RULE_SELF;
-    else if (policy != 0) {
+    else if (policy !== 0) {
       const allowed = allows(v, STAGE_EGRESS, policy, destination, key);
       decided = verdictRule;
       if (fresh || !allowed) countRule(decided);
@@ -154,16 +154,16 @@ export function judge(
     }
   }
   const exit = leave(v, destination, translated);
-  if (exit != 0) return exit;
-  if (exitRole == ROLE_POD) {
+  if (exit !== 0) return exit;
+  if (exitRole === ROLE_POD) {
     const target = ports + ((<usize>targetPort()) << PORT_SHIFT);
-    if (load<u32>(target, PORT_IP4) != destination) return DROP_NO_ROUTE;
+    if (load<u32>(target, PORT_IP4) !== destination) return DROP_NO_ROUTE;
     const policy = load<u32>(target, PORT_INGRESS_POLICY);
     let ingress: u32 = RULE_OPEN;
     if (itself) ingress = RULE_SELF;
-    else if (role == ROLE_HOST) ingress = RULE_NODE;
-    else if (role == ROLE_UPLINK && !translated && isPod(source)) return DROP_SPOOFED;
-    else if (policy != 0) {
+    else if (role === ROLE_HOST) ingress = RULE_NODE;
+    else if (role === ROLE_UPLINK && !translated && isPod(source)) return DROP_SPOOFED;
+    else if (policy !== 0) {
       const allowed = allows(v, STAGE_INGRESS, policy, source, key);
       ingress = verdictRule;
       if (fresh || !allowed) countRule(ingress);
@@ -180,10 +180,10 @@ export function judge(
 function isPod(source: u32): bool {
   const back = route(SPACE_POD, source);
   const type = typeOf(back);
-  if (type == ADJ_TYPE_TUNNEL) return true;
-  if (type != ADJ_TYPE_PORT) return false;
+  if (type === ADJ_TYPE_TUNNEL) return true;
+  if (type !== ADJ_TYPE_PORT) return false;
   const index = load<u32>(adjacencies + ((<usize>back) << ADJ_SHIFT), ADJ_PORT);
-  return index < <u32>MAX_PORTS && load<u8>(ports + (index << PORT_SHIFT), PORT_ROLE) == ROLE_POD;
+  return index < <u32>MAX_PORTS && load<u8>(ports + (index << PORT_SHIFT), PORT_ROLE) === ROLE_POD;
 }
 
 function targetPort(): u32 {
@@ -194,7 +194,7 @@ function targetPort(): u32 {
 /** Finds the adjacency; returns 0, REJECT or an outcome. */
 function leave(v: usize, destination: u32, translated: bool): i32 {
   const space = spaceOf();
-  if (role == ROLE_UPLINK && destination == load<u32>(origin, PORT_IP4)) {
+  if (role === ROLE_UPLINK && destination === load<u32>(origin, PORT_IP4)) {
     // The host's stack shares the uplink's address.
     const host = load<u32>(image, IMG_HOST_PORT);
     if (host >= <u32>MAX_PORTS) return REJECT;
@@ -203,22 +203,22 @@ function leave(v: usize, destination: u32, translated: bool): i32 {
     adjacency = route(space, destination);
   }
   if (tracing) record(v, STAGE_ROUTE, destination, adjacency, space, 0, 0);
-  if ((adjacency & <u32>S_DIRECT) == 0) {
+  if ((adjacency & <u32>S_DIRECT) === 0) {
     const type = typeOf(adjacency);
-    if (adjacency == 0 || type == ADJ_TYPE_NONE) return DROP_NO_ROUTE;
-    if (type == ADJ_TYPE_REJECT) return REJECT;
-    if (type == ADJ_TYPE_TUNNEL) {
+    if (adjacency === 0 || type === ADJ_TYPE_NONE) return DROP_NO_ROUTE;
+    if (type === ADJ_TYPE_REJECT) return REJECT;
+    if (type === ADJ_TYPE_TUNNEL) {
       exitRole = ROLE_TUNNEL;
-      return adjacency == originTunnel ? DROP_HOP_LOOP : 0;
+      return adjacency === originTunnel ? DROP_HOP_LOOP : 0;
     }
-    if (type != ADJ_TYPE_PORT) return DROP_ROUTE_DROP;
+    if (type !== ADJ_TYPE_PORT) return DROP_ROUTE_DROP;
   }
   const index = targetPort();
   if (index >= <u32>MAX_PORTS) return DROP_PORT;
   exitRole = load<u8>(ports + ((<usize>index) << PORT_SHIFT), PORT_ROLE);
-  if (exitRole == ROLE_NONE) return DROP_PORT;
+  if (exitRole === ROLE_NONE) return DROP_PORT;
   // A service may send what came by the uplink out again (first.ts hides the client then).
-  if (exitRole == ROLE_UPLINK && role == ROLE_UPLINK && !translated) return DROP_HOP_LOOP;
-  if (exitRole == ROLE_HOST && role == ROLE_HOST) return DROP_HOP_LOOP;
+  if (exitRole === ROLE_UPLINK && role === ROLE_UPLINK && !translated) return DROP_HOP_LOOP;
+  if (exitRole === ROLE_HOST && role === ROLE_HOST) return DROP_HOP_LOOP;
   return 0;
 }

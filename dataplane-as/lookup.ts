@@ -32,7 +32,7 @@ export function hash(n: i32): void {
   const mask = sessionMask;
   let sum: u32 = 0;
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    if (load<u32>(v, V_OUTCOME) != 0) continue;
+    if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const h = sessionHash(load<u64>(v, V_SRC), load<u64>(v, V_PORTS));
     store<u32>(v, h, V_HASH);
     sum += load<u32>(sessions + ((<usize>(h & mask)) << SESSION_SHIFT));
@@ -43,10 +43,10 @@ export function hash(n: i32): void {
 /** Sets V_SESSION where a line is in force; leaves 0 for the slow path. */
 export function lookup(n: i32): void {
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    if (load<u32>(v, V_OUTCOME) != 0) continue;
+    if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const line = find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
-    if (line == 0 || load<u32>(line, S_GENERATION) != generation) continue;
-    if (load<u8>(line, S_STATE) == ST_CLOSING && reopens(v, line)) continue;
+    if (line === 0 || load<u32>(line, S_GENERATION) !== generation) continue;
+    if (load<u8>(line, S_STATE) === ST_CLOSING && reopens(v, line)) continue;
     if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) continue;
     store<u32>(v, <u32>line, V_SESSION);
     if (tracing) record(v, STAGE_SESSION_HIT, <u32>line, load<u32>(line, S_RULE), generation, 0, 0);
@@ -55,7 +55,10 @@ export function lookup(n: i32): void {
 
 /** Is the line still that of packet `v`? */
 function holds(v: usize, line: usize): bool {
-  return load<u64>(line, S_SRC) == load<u64>(v, V_SRC) && (load<u64>(line, S_PORTS) & KEY_MASK) == load<u64>(v, V_PORTS);
+  return (
+    load<u64>(line, S_SRC) === load<u64>(v, V_SRC) &&
+    (load<u64>(line, S_PORTS) & KEY_MASK) === load<u64>(v, V_PORTS)
+  );
 }
 
 /**
@@ -66,10 +69,10 @@ export function resolve(n: i32): void {
   for (let round = 0; round < 3; round++) {
     const before = removals;
     for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-      if (load<u32>(v, V_OUTCOME) == 0 && load<u32>(v, V_SESSION) == 0) slow(v);
+      if (load<u32>(v, V_OUTCOME) === 0 && load<u32>(v, V_SESSION) === 0) slow(v);
     }
-    if (removals == before) return;
-    disown(n, round == 2);
+    if (removals === before) return;
+    disown(n, round === 2);
   }
 }
 
@@ -77,10 +80,10 @@ export function resolve(n: i32): void {
 function disown(n: i32, last: bool): void {
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
     const line: usize = load<u32>(v, V_SESSION);
-    if (load<u32>(v, V_OUTCOME) != 0 || line == 0) continue;
-    const error = (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) != 0;
+    if (load<u32>(v, V_OUTCOME) !== 0 || line === 0) continue;
+    const error = (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) !== 0;
     // An ICMP error is already translated: it only needs its line to exist.
-    if (error ? load<u32>(line, S_SRC) != 0 : holds(v, line)) continue;
+    if (error ? load<u32>(line, S_SRC) !== 0 : holds(v, line)) continue;
     store<u32>(v, 0, V_SESSION);
     if (last || error) store<u32>(v, DROP_SESSION_FULL, V_OUTCOME);
   }

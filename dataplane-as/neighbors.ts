@@ -3,6 +3,7 @@
  * when that is silent, asked for again while packets still go to it; the worker sends those requests (refreshNeighbor).
  */
 import { now } from './context';
+import { MAC_MASK } from './ethernet';
 import { imageHash } from './hash';
 import {
   NB_ASKED,
@@ -16,7 +17,6 @@ import {
   NEIGHBOR_SIZE,
   NEIGHBORS_BASE,
 } from './layout';
-import { MAC_MASK } from './ethernet';
 
 const MASK: u32 = NEIGHBOR_CAPACITY - 1;
 const WINDOW: u32 = 8;
@@ -33,14 +33,14 @@ const EXPIRED: u32 = 120_000;
 const WANTED_EXPIRED: u32 = 5_000;
 
 function entryAt(slot: u32): usize {
-  return NEIGHBORS_BASE + ((slot & MASK) * NEIGHBOR_SIZE);
+  return NEIGHBORS_BASE + (slot & MASK) * NEIGHBOR_SIZE;
 }
 
 function find(address: u32, port: u32): usize {
   const start = imageHash(address, port);
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(start + i);
-    if (load<u32>(entry, NB_IP4) == address && load<u32>(entry, NB_PORT) == port) return entry;
+    if (load<u32>(entry, NB_IP4) === address && load<u32>(entry, NB_PORT) === port) return entry;
   }
   return 0;
 }
@@ -53,10 +53,10 @@ function place(address: u32, port: u32): usize {
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(start + i);
     const state: u32 = load<u8>(entry, NB_STATE);
-    if (state == EMPTY) return entry;
-    const age = (state == WANTED ? now - load<u32>(entry, NB_SEEN) : now - load<u32>(entry, NB_USED)) >> 1;
-    const rank = age | (state == WANTED ? <u32>0x80000000 : 0);
-    if (chosen == 0 || rank > best) {
+    if (state === EMPTY) return entry;
+    const age = (state === WANTED ? now - load<u32>(entry, NB_SEEN) : now - load<u32>(entry, NB_USED)) >> 1;
+    const rank = age | (state === WANTED ? <u32>0x80000000 : 0);
+    if (chosen === 0 || rank > best) {
       chosen = entry;
       best = rank;
     }
@@ -74,7 +74,7 @@ function write(entry: usize, address: u32, port: u32, mac: u64, state: u32): voi
 /** MAC of a known neighbor, 0 = not known. Notes that a packet goes to it. */
 export function neighborMac(address: u32, port: u32): u64 {
   const entry = find(address, port);
-  if (entry == 0 || load<u8>(entry, NB_STATE) != KNOWN) return 0;
+  if (entry === 0 || load<u8>(entry, NB_STATE) !== KNOWN) return 0;
   store<u32>(entry, now, NB_USED);
   return load<u64>(entry, NB_MAC) & MAC_MASK;
 }
@@ -82,7 +82,7 @@ export function neighborMac(address: u32, port: u32): u64 {
 /** May an unknown neighbor be asked for now? If so it is noted as asked for. */
 export function mayAsk(address: u32, port: u32): bool {
   let entry = find(address, port);
-  if (entry == 0) {
+  if (entry === 0) {
     entry = place(address, port);
     write(entry, address, port, 0, WANTED);
     store<u32>(entry, now, NB_USED);
@@ -96,7 +96,7 @@ export function mayAsk(address: u32, port: u32): bool {
 /** Notes a neighbor's MAC. `onlyKnown`: do not add one that nobody asked for. Returns whether it was noted. */
 export function learn(address: u32, port: u32, mac: u64, onlyKnown: bool): bool {
   let entry = find(address, port);
-  if (entry == 0) {
+  if (entry === 0) {
     if (onlyKnown) return false;
     entry = place(address, port);
     store<u32>(entry, now, NB_USED);
@@ -108,19 +108,20 @@ export function learn(address: u32, port: u32, mac: u64, onlyKnown: bool): bool 
 /** A packet from this address and MAC came in: if that is what we know, it is still true. */
 export function confirm(address: u32, port: u32, mac: u64): void {
   const entry = find(address, port);
-  if (entry != 0 && load<u64>(entry, NB_MAC) == (mac | ((<u64>KNOWN) << 48))) store<u32>(entry, now, NB_SEEN);
+  if (entry !== 0 && load<u64>(entry, NB_MAC) === (mac | ((<u64>KNOWN) << 48)))
+    store<u32>(entry, now, NB_SEEN);
 }
 
 export function isKnown(address: u32, port: u32): bool {
   const entry = find(address, port);
-  return entry != 0 && load<u8>(entry, NB_STATE) == KNOWN;
+  return entry !== 0 && load<u8>(entry, NB_STATE) === KNOWN;
 }
 
 /** A neighbor in use that should be asked for again, 0 = none among `count` entries from `from`. */
 export function staleNeighbor(from: u32, count: u32): usize {
   for (let i: u32 = 0; i < count; i++) {
     const entry = entryAt(from + i);
-    if (load<u8>(entry, NB_STATE) != KNOWN) continue;
+    if (load<u8>(entry, NB_STATE) !== KNOWN) continue;
     if (now - load<u32>(entry, NB_SEEN) < STALE || now - load<u32>(entry, NB_USED) > STALE) continue;
     if (now - load<u32>(entry, NB_ASKED) < REFRESH_INTERVAL) continue;
     store<u32>(entry, now, NB_ASKED);
@@ -133,7 +134,7 @@ export function staleNeighbor(from: u32, count: u32): usize {
 export function sweepNeighbor(index: u32): void {
   const entry = entryAt(index);
   const state: u32 = load<u8>(entry, NB_STATE);
-  if (state == EMPTY) return;
+  if (state === EMPTY) return;
   const age = now - load<u32>(entry, NB_SEEN);
-  if (age > (state == KNOWN ? EXPIRED : WANTED_EXPIRED)) memory.fill(entry, 0, NEIGHBOR_SIZE);
+  if (age > (state === KNOWN ? EXPIRED : WANTED_EXPIRED)) memory.fill(entry, 0, NEIGHBOR_SIZE);
 }

@@ -3,8 +3,10 @@
  * agree, the checksum is right, the addresses may be used where they come from.
  */
 import { handleArp, handleTunnelArp } from './arp';
+import { fold, sumBytes, sumHeader20 } from './checksum';
 import { adjacencies, ports } from './context';
-import { sumHeader20, fold, sumBytes } from './checksum';
+import { countReceived } from './counters';
+import { MAC_MASK } from './ethernet';
 import { fragment } from './fragments';
 import { parseL4 } from './l4';
 import {
@@ -55,8 +57,6 @@ import {
   VF_LATER_FRAGMENT,
   VF_TUNNEL_SHIFT,
 } from './layout';
-import { countReceived } from './counters';
-import { MAC_MASK } from './ethernet';
 import { confirm } from './neighbors';
 import { tunnelOf } from './tunnels';
 
@@ -83,7 +83,7 @@ export function parse(n: i32): void {
     countReceived(rx, load<u32>(v, V_TOTAL));
     const port = ports + (rx << PORT_SHIFT);
     const role: u32 = load<u8>(port, PORT_ROLE);
-    store<u32>(v, role == ROLE_NONE ? DROP_PORT : ethernet(v, port, role), V_OUTCOME);
+    store<u32>(v, role === ROLE_NONE ? DROP_PORT : ethernet(v, port, role), V_OUTCOME);
   }
 }
 
@@ -94,20 +94,20 @@ function ethernet(v: usize, port: usize, role: u32): i32 {
   if (length < ETHERNET) return DROP_SHORT;
   if (load<u32>(v, V_TOTAL) < length) store<u32>(v, length, V_TOTAL);
   const type: u32 = load<u16>(eth, 12);
-  const ours = (load<u64>(eth) & MAC_MASK) == (load<u64>(port, PORT_MAC) & MAC_MASK);
-  if (type == TYPE_IP4) {
-    if (!ours) return (load<u8>(eth) & 1) != 0 ? DROP_MULTICAST : DROP_NOT_FOR_US;
+  const ours = (load<u64>(eth) & MAC_MASK) === (load<u64>(port, PORT_MAC) & MAC_MASK);
+  if (type === TYPE_IP4) {
+    if (!ours) return (load<u8>(eth) & 1) !== 0 ? DROP_MULTICAST : DROP_NOT_FOR_US;
     const outcome = ip4(v, eth + ETHERNET);
-    if (outcome != 0) return outcome;
-    if (role == ROLE_POD) return load<u32>(v, V_SRC) == load<u32>(port, PORT_IP4) ? 0 : DROP_SPOOFED;
-    if (role == ROLE_UPLINK) return fromUplink(v, port, eth);
+    if (outcome !== 0) return outcome;
+    if (role === ROLE_POD) return load<u32>(v, V_SRC) === load<u32>(port, PORT_IP4) ? 0 : DROP_SPOOFED;
+    if (role === ROLE_UPLINK) return fromUplink(v, port, eth);
     return 0;
   }
-  if (type == TYPE_ARP) {
-    if (!ours && (load<u8>(eth) & 1) == 0) return DROP_NOT_FOR_US;
+  if (type === TYPE_ARP) {
+    if (!ours && (load<u8>(eth) & 1) === 0) return DROP_NOT_FOR_US;
     return handleArp(v, port, role, eth);
   }
-  return type == TYPE_IP6 ? DROP_IPV6 : DROP_ETHERTYPE;
+  return type === TYPE_IP6 ? DROP_IPV6 : DROP_ETHERTYPE;
 }
 
 /** IPv4 header at `l3` inside the packet of `v` (RFC 791, RFC 1122 section 3.2.1.3). Returns an outcome, 0 = good. */
@@ -118,15 +118,15 @@ function ip4(v: usize, l3: usize): i32 {
   if (buffered < 20) return DROP_SHORT;
   const first: u32 = load<u8>(l3);
   let header: u32 = 20;
-  if (first == 0x45) {
-    if (fold(sumHeader20(l3)) != 0xffff) return DROP_IP_CHECKSUM;
+  if (first === 0x45) {
+    if (fold(sumHeader20(l3)) !== 0xffff) return DROP_IP_CHECKSUM;
   } else {
-    if (first >> 4 != 4) return DROP_IP_VERSION;
+    if (first >> 4 !== 4) return DROP_IP_VERSION;
     header = (first & 15) << 2;
     if (header < 20 || header > buffered) return DROP_IP_HEADER;
-    if (fold(sumBytes(l3, header)) != 0xffff) return DROP_IP_CHECKSUM;
+    if (fold(sumBytes(l3, header)) !== 0xffff) return DROP_IP_CHECKSUM;
     const outcome = options(l3 + 20, l3 + header);
-    if (outcome != 0) return outcome;
+    if (outcome !== 0) return outcome;
   }
   const length: u32 = bswap<u16>(load<u16>(l3, 2));
   if (length < header || length > total) return DROP_IP_HEADER;
@@ -139,9 +139,9 @@ function ip4(v: usize, l3: usize): i32 {
   const dst = load<u32>(l3, 16);
   const from = src & 0xff;
   const to = dst & 0xff;
-  if (from - 1 >= 223 || from == 127 || to == 0 || to == 127) return DROP_MARTIAN;
+  if (from - 1 >= 223 || from === 127 || to === 0 || to === 127) return DROP_MARTIAN;
   if (to >= 224) return DROP_MULTICAST;
-  if (load<u8>(l3, 8) == 0) return DROP_TTL;
+  if (load<u8>(l3, 8) === 0) return DROP_TTL;
   store<u32>(v, <u32>l3, V_L3);
   store<u32>(v, <u32>l3 + header, V_L4);
   store<u32>(v, src, V_SRC);
@@ -150,7 +150,7 @@ function ip4(v: usize, l3: usize): i32 {
   store<u32>(v, 0, V_PORTS);
   store<u32>(v, protocol, V_PROTOCOL);
   // As loaded: more-fragments is bit 5, the offset everything else but bits 6 and 7.
-  if ((load<u16>(l3, 6) & 0xff3f) != 0) {
+  if ((load<u16>(l3, 6) & 0xff3f) !== 0) {
     return fragment(v, l3, protocol, length - header, min<u32>(length, buffered) - header);
   }
   return parseL4(v, l3 + header, protocol, length - header, min<u32>(length, buffered) - header);
@@ -160,12 +160,12 @@ function ip4(v: usize, l3: usize): i32 {
 function options(at: usize, end: usize): i32 {
   while (at < end) {
     const type: u32 = load<u8>(at);
-    if (type == 0) return 0;
-    if (type == 1) {
+    if (type === 0) return 0;
+    if (type === 1) {
       at++;
       continue;
     }
-    if (type == 131 || type == 137) return DROP_OPTIONS;
+    if (type === 131 || type === 137) return DROP_OPTIONS;
     if (at + 2 > end) return DROP_IP_HEADER;
     const length: u32 = load<u8>(at, 1);
     if (length < 2 || at + length > end) return DROP_IP_HEADER;
@@ -177,14 +177,14 @@ function options(at: usize, end: usize): i32 {
 function fromUplink(v: usize, port: usize, eth: usize): i32 {
   const src = load<u32>(v, V_SRC);
   const own = load<u32>(port, PORT_IP4);
-  if (src == own) return DROP_MARTIAN;
+  if (src === own) return DROP_MARTIAN;
   confirm(src, load<u32>(v, V_RX_PORT), load<u64>(eth, 6) & MAC_MASK);
-  if (load<u32>(v, V_PROTOCOL) != UDP || load<u32>(v, V_DST) != own) return 0;
+  if (load<u32>(v, V_PROTOCOL) !== UDP || load<u32>(v, V_DST) !== own) return 0;
   if (load<u32>(v, V_FLAGS) & (VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT)) {
     // Peers set DF; the pieces of a fragmented tunnel packet cannot be judged.
-    return load<u32>(v, V_PORTS) >> 16 == VXLAN_PORT_LOADED ? DROP_VXLAN : 0;
+    return load<u32>(v, V_PORTS) >> 16 === VXLAN_PORT_LOADED ? DROP_VXLAN : 0;
   }
-  return load<u32>(v, V_PORTS) >> 16 == VXLAN_PORT_LOADED ? decapsulate(v, src) : 0;
+  return load<u32>(v, V_PORTS) >> 16 === VXLAN_PORT_LOADED ? decapsulate(v, src) : 0;
 }
 
 /** RFC 7348. Only peers we have a tunnel to, only its VNI, only frames for our BVI. */
@@ -193,25 +193,25 @@ function decapsulate(v: usize, remote: u32): i32 {
   const outer = <u32>(l4 - <usize>load<u32>(v, V_ADDRESS)) + VXLAN_KEY;
   const length = load<u32>(v, V_LENGTH);
   if (length < outer + ETHERNET) return DROP_VXLAN;
-  if ((load<u8>(l4, 8) & 0x08) == 0) return DROP_VXLAN;
+  if ((load<u8>(l4, 8) & 0x08) === 0) return DROP_VXLAN;
   const index = tunnelOf(remote);
-  if (index == 0) return DROP_VXLAN;
+  if (index === 0) return DROP_VXLAN;
   const adjacency = adjacencies + ((<usize>index) << ADJ_SHIFT);
-  if (bswap<u32>(load<u32>(l4, 12)) >> 8 != load<u32>(adjacency, ADJ_VNI)) return DROP_VXLAN;
+  if (bswap<u32>(load<u32>(l4, 12)) >> 8 !== load<u32>(adjacency, ADJ_VNI)) return DROP_VXLAN;
   const eth = l4 + VXLAN_KEY;
   store<u32>(v, <u32>eth, V_ADDRESS);
   store<u32>(v, length - outer, V_LENGTH);
   store<u32>(v, load<u32>(v, V_TOTAL) - outer, V_TOTAL);
   store<u32>(v, VF_FROM_TUNNEL | (index << VF_TUNNEL_SHIFT), V_FLAGS);
   const type: u32 = load<u16>(eth, 12);
-  const ours = (load<u64>(eth) & MAC_MASK) == (load<u64>(adjacency, ADJ_LOCAL_MAC) & MAC_MASK);
-  if (type == TYPE_IP4) {
-    if (!ours) return (load<u8>(eth) & 1) != 0 ? DROP_MULTICAST : DROP_NOT_FOR_US;
+  const ours = (load<u64>(eth) & MAC_MASK) === (load<u64>(adjacency, ADJ_LOCAL_MAC) & MAC_MASK);
+  if (type === TYPE_IP4) {
+    if (!ours) return (load<u8>(eth) & 1) !== 0 ? DROP_MULTICAST : DROP_NOT_FOR_US;
     return ip4(v, eth + ETHERNET);
   }
-  if (type == TYPE_ARP) {
-    if (!ours && (load<u8>(eth) & 1) == 0) return DROP_NOT_FOR_US;
+  if (type === TYPE_ARP) {
+    if (!ours && (load<u8>(eth) & 1) === 0) return DROP_NOT_FOR_US;
     return handleTunnelArp(v, adjacency, eth);
   }
-  return type == TYPE_IP6 ? DROP_IPV6 : DROP_ETHERTYPE;
+  return type === TYPE_IP6 ? DROP_IPV6 : DROP_ETHERTYPE;
 }

@@ -47,8 +47,8 @@ function portSetOf(policy: u32, identity: u32): u32 {
   for (let i: u32 = 0; i <= mask; i++) {
     const slot = table + (((home + i) & mask) << PAIR_SHIFT);
     const found = load<u32>(slot, PAIR_POLICY);
-    if (found == 0) break;
-    if (found == policy && load<u32>(slot, PAIR_IDENTITY) == identity) return load<u32>(slot, PAIR_PORTSET);
+    if (found === 0) break;
+    if (found === policy && load<u32>(slot, PAIR_IDENTITY) === identity) return load<u32>(slot, PAIR_PORTSET);
   }
   return load<u32>(image + load<u32>(image, IMG_POLICIES) + policy * POLICY_SIZE, POLICY_DEFAULT_PORTSET);
 }
@@ -81,10 +81,10 @@ function judgePorts(set: u32, key: u32): u32 {
  */
 export function allows(v: usize, stage: u32, policy: u32, peer: u32, key: u32): bool {
   let identity: u32 = lookup4(SPACE_IDENTITY, peer);
-  if (identity == MISS) identity = 0;
+  if (identity === MISS) identity = 0;
   let action: u32 = ACTION_DENY;
   verdictRule = RULE_NONE;
   if (policy < load<u32>(image, IMG_POLICIES_COUNT)) action = judgePorts(portSetOf(policy, identity), key);
   if (tracing) record(v, stage, policy, identity, action, verdictRule, 0);
-  return action == ACTION_ALLOW;
+  return action === ACTION_ALLOW;
 }

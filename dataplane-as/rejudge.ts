@@ -4,7 +4,17 @@
  */
 import { adjacencies, adjacencyCount, generation, image, ports } from './context';
 import { setOrigin } from './first';
-import { adjacency, fromPort, fromTunnel, judge, ROLE_TUNNEL, role, routeToPod, rule, wayBack } from './judge';
+import {
+  adjacency,
+  fromPort,
+  fromTunnel,
+  judge,
+  ROLE_TUNNEL,
+  role,
+  routeToPod,
+  rule,
+  wayBack,
+} from './judge';
 import { UDP } from './l4';
 import {
   ADJ_SHIFT,
@@ -54,21 +64,21 @@ function originOf(reply: usize): bool {
     index = back & ~(<u32>S_DIRECT);
   } else {
     if (back >= adjacencyCount) return false;
-    if (load<u8>(adjacencies + ((<usize>back) << ADJ_SHIFT), ADJ_TYPE) != ADJ_TYPE_TUNNEL) return false;
+    if (load<u8>(adjacencies + ((<usize>back) << ADJ_SHIFT), ADJ_TYPE) !== ADJ_TYPE_TUNNEL) return false;
     fromTunnel(back);
     return true;
   }
   if (index >= <u32>MAX_PORTS) return false;
   fromPort(index);
-  return role != ROLE_NONE;
+  return role !== ROLE_NONE;
 }
 
 /** Does the service still have the connection's backend, or is there now a service where there was none? */
 function serviceChanged(forth: usize, protocol: u32): bool {
   const now = serviceOf(load<u32>(forth, S_DST), load<u32>(forth, S_PORTS) >> 16, protocol);
   const before = load<u32>(forth, S_SERVICE);
-  if (before == 0) return now != 0;
-  if (now == 0 || !hasBackend(now, load<u32>(forth, S_BACKEND))) return true;
+  if (before === 0) return now !== 0;
+  if (now === 0 || !hasBackend(now, load<u32>(forth, S_BACKEND))) return true;
   store<u32>(forth, now, S_SERVICE);
   store<u32>(<usize>load<u32>(forth, S_PEER), now, S_SERVICE);
   return false;
@@ -76,7 +86,7 @@ function serviceChanged(forth: usize, protocol: u32): bool {
 
 /** Returns 0 = goes on, AGAIN, REJECT, or the outcome to drop with (the lines are gone then). */
 export function rejudge(v: usize, line: usize): i32 {
-  const isReply = (load<u16>(line, S_FLAGS) & SF_REPLY) != 0;
+  const isReply = (load<u16>(line, S_FLAGS) & SF_REPLY) !== 0;
   const other: usize = load<u32>(line, S_PEER);
   const forth = isReply ? other : line;
   const reply = isReply ? line : other;
@@ -88,13 +98,13 @@ export function rejudge(v: usize, line: usize): i32 {
     removePair(line);
     return DROP_PORT;
   }
-  if (role == ROLE_POD && originAddress(reply, isReply) != source) {
+  if (role === ROLE_POD && originAddress(reply, isReply) !== source) {
     removePair(line);
     return DROP_NO_ROUTE;
   }
   const changed = serviceChanged(forth, protocol);
   // UDP has no end that would make the client look for another backend; TCP connections live on until theirs ends.
-  if (changed && protocol == UDP && !isReply) {
+  if (changed && protocol === UDP && !isReply) {
     removePair(line);
     return AGAIN;
   }
@@ -104,12 +114,12 @@ export function rejudge(v: usize, line: usize): i32 {
     load<u32>(forth, S_NEW_DST),
     protocol,
     load<u32>(forth, S_NEW_PORTS) >> 16,
-    (load<u16>(forth, S_FLAGS) & SF_DNAT) != 0,
+    (load<u16>(forth, S_FLAGS) & SF_DNAT) !== 0,
     false,
   );
-  if (outcome != 0) {
+  if (outcome !== 0) {
     removePair(line);
-    return outcome == REJECT && isReply ? DROP_NO_ROUTE : outcome;
+    return outcome === REJECT && isReply ? DROP_NO_ROUTE : outcome;
   }
   store<u32>(forth, adjacency, S_ADJACENCY);
   store<u32>(reply, backWay(reply, source, isReply), S_ADJACENCY);
@@ -117,7 +127,7 @@ export function rejudge(v: usize, line: usize): i32 {
   store<u32>(reply, rule, S_RULE);
   store<u32>(reply, generation, S_GENERATION);
   // Replies of a UDP backend that left may still pass, but the client's next packet is judged again.
-  store<u32>(forth, changed && protocol == UDP ? generation - 1 : generation, S_GENERATION);
+  store<u32>(forth, changed && protocol === UDP ? generation - 1 : generation, S_GENERATION);
   return 0;
 }
 
@@ -130,7 +140,7 @@ function originAddress(reply: usize, isReply: bool): u32 {
 }
 
 function backWay(reply: usize, source: u32, isReply: bool): u32 {
-  if (!isReply || role != ROLE_TUNNEL) return wayBack(source);
+  if (!isReply || role !== ROLE_TUNNEL) return wayBack(source);
   if (load<u16>(reply, S_FLAGS) & SF_RETURN_TUNNEL) return load<u32>(reply, S_ADJACENCY);
   return routeToPod(source);
 }

@@ -11,7 +11,7 @@ const BYTE: u32 = 0x00800000;
 /** a * b mod P, bits reflected. */
 function multiply(a: u32, b: u32): u32 {
   let product: u32 = 0;
-  for (let bit: u32 = 0x80000000; bit != 0; bit >>= 1) {
+  for (let bit: u32 = 0x80000000; bit !== 0; bit >>= 1) {
     if (a & bit) product ^= b;
     b = (b >> 1) ^ (POLYNOMIAL & (0 - (b & 1)));
   }
@@ -30,7 +30,7 @@ export function prepareCrc(): void {
 /** What changing the first word of a packet of `length` bytes by `change` (before xor after, as loaded) xors into its CRC. */
 export function crcChange(change: u32, length: u32): u32 {
   let product = change;
-  for (let k: usize = 0; length != 0; k++, length >>= 1) {
+  for (let k: usize = 0; length !== 0; k++, length >>= 1) {
     if (length & 1) product = multiply(product, load<u32>(POWERS + ((k & 15) << 2)));
   }
   return product;

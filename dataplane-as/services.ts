@@ -55,8 +55,8 @@ export function serviceOf(address: u32, port: u32, protocol: u32): u32 {
   for (let i: u32 = 0; i <= mask; i++) {
     const slot = table + (((home + i) & mask) << FRONTEND_SHIFT);
     const service = load<u32>(slot, FRONTEND_SERVICE);
-    if (service == 0) return 0;
-    if (load<u32>(slot, FRONTEND_ADDRESS) == address && load<u32>(slot, FRONTEND_KEY) == key) {
+    if (service === 0) return 0;
+    if (load<u32>(slot, FRONTEND_ADDRESS) === address && load<u32>(slot, FRONTEND_KEY) === key) {
       return service < load<u32>(image, IMG_SERVICES_COUNT) ? service : 0;
     }
   }
@@ -68,12 +68,12 @@ function row(service: u32): usize {
 }
 
 function mayUse(service: usize, client: u32): bool {
-  if ((load<u32>(service, SERVICE_FLAGS) & SVF_RANGES) == 0) return true;
+  if ((load<u32>(service, SERVICE_FLAGS) & SVF_RANGES) === 0) return true;
   const first = load<u32>(service, SERVICE_RANGES);
   const end = min<u32>(first + load<u32>(service, SERVICE_RANGE_COUNT), load<u32>(image, IMG_RANGES_COUNT));
   const ranges = image + load<u32>(image, IMG_RANGES);
   for (let i = first; i < end; i++) {
-    if ((client & load<u32>(ranges + (i << 3), 4)) == load<u32>(ranges + (i << 3))) return true;
+    if ((client & load<u32>(ranges + (i << 3), 4)) === load<u32>(ranges + (i << 3))) return true;
   }
   return false;
 }
@@ -90,21 +90,21 @@ function backendWithId(service: usize, id: u32): usize {
   const total = load<u32>(service, SERVICE_BACKEND_COUNT);
   for (let place: u32 = 0; place < total; place++) {
     const backend = backendAt(service, place);
-    if (backend == 0) return 0;
-    if (load<u32>(backend, BACKEND_ID) == id) return backend;
+    if (backend === 0) return 0;
+    if (load<u32>(backend, BACKEND_ID) === id) return backend;
   }
   return 0;
 }
 
 /** Is the backend a session goes to still one of its service's? */
 export function hasBackend(service: u32, id: u32): bool {
-  return backendWithId(row(service), id) != 0;
+  return backendWithId(row(service), id) !== 0;
 }
 
 function backendBySlot(service: usize, hash: u32): usize {
   const slots = load<u32>(service, SERVICE_SLOT_COUNT);
-  const slot = load<u32>(service, SERVICE_SLOTS) + <u32>(((<u64>hash) * (<u64>slots)) >> 32);
-  if (slots == 0 || slot >= load<u32>(image, IMG_SLOTS_COUNT)) return 0;
+  const slot = load<u32>(service, SERVICE_SLOTS) + <u32>((<u64>hash * <u64>slots) >> 32);
+  if (slots === 0 || slot >= load<u32>(image, IMG_SLOTS_COUNT)) return 0;
   return backendAt(service, load<u16>(image + load<u32>(image, IMG_SLOTS) + (slot << 1)));
 }
 
@@ -118,16 +118,16 @@ export function choose(v: usize, service: u32, addresses: u64, key: u64): i32 {
   if (!mayUse(at, client)) return DROP_SERVICE_SOURCE;
   const affinity = load<u32>(at, SERVICE_AFFINITY);
   let backend: usize = 0;
-  if (affinity != 0) {
+  if (affinity !== 0) {
     const id = affine(client, service, affinity);
-    if (id != 0) backend = backendWithId(at, id);
+    if (id !== 0) backend = backendWithId(at, id);
   }
-  if (backend == 0) backend = backendBySlot(at, slotHash(addresses, key));
-  if (backend == 0) return REJECT;
+  if (backend === 0) backend = backendBySlot(at, slotHash(addresses, key));
+  if (backend === 0) return REJECT;
   backendAddress = load<u32>(backend, BACKEND_IP4);
   backendPort = load<u16>(backend, BACKEND_PORT);
   backendId = load<u32>(backend, BACKEND_ID);
-  if (affinity != 0) remember(client, service, backendId);
+  if (affinity !== 0) remember(client, service, backendId);
   if (tracing) record(v, STAGE_SERVICE, service, backendAddress, backendPort, backendId, 0);
   return 0;
 }

@@ -46,7 +46,7 @@ export function lineAt(index: u32): usize {
 export function find(addresses: u64, key: u64, hash: u32): usize {
   for (let i: u32 = 0; i < <u32>SESSION_WINDOW; i++) {
     const line = lineAt(hash + i);
-    if (load<u64>(line, S_SRC) == addresses && (load<u64>(line, S_PORTS) & KEY_MASK) == key) return line;
+    if (load<u64>(line, S_SRC) === addresses && (load<u64>(line, S_PORTS) & KEY_MASK) === key) return line;
   }
   return 0;
 }
@@ -54,8 +54,8 @@ export function find(addresses: u64, key: u64, hash: u32): usize {
 /** Line of the packets that answer those with this tuple; REPLY takes the place of ICMP. */
 export function answerKey(ports: u32, protocol: u32): u64 {
   let answer = protocol;
-  if (protocol == ICMP) answer = REPLY;
-  else if (protocol == REPLY) answer = ICMP;
+  if (protocol === ICMP) answer = REPLY;
+  else if (protocol === REPLY) answer = ICMP;
   return <u64>rotl<u32>(ports, 16) | ((<u64>answer) << 32);
 }
 
@@ -69,17 +69,17 @@ export function count(word: i32): void {
 
 /** Milliseconds a connection may stay silent. */
 function timeoutOf(protocol: u32, state: u32): u32 {
-  if (protocol == TCP) {
-    if (state == ST_ESTABLISHED) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_TCP_ESTABLISHED);
-    if (state == ST_CLOSING) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_TCP_CLOSING);
+  if (protocol === TCP) {
+    if (state === ST_ESTABLISHED) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_TCP_ESTABLISHED);
+    if (state === ST_CLOSING) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_TCP_CLOSING);
     return load<u32>(CONTROL_BASE, CTL_TIMEOUT_TCP_SYN);
   }
-  if (protocol == UDP) {
-    if (state == ST_ESTABLISHED) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_UDP_STREAM);
+  if (protocol === UDP) {
+    if (state === ST_ESTABLISHED) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_UDP_STREAM);
     return load<u32>(CONTROL_BASE, CTL_TIMEOUT_UDP);
   }
-  if (protocol == ICMP || protocol == REPLY) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_ICMP);
-  if (protocol == SCTP) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_SCTP);
+  if (protocol === ICMP || protocol === REPLY) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_ICMP);
+  if (protocol === SCTP) return load<u32>(CONTROL_BASE, CTL_TIMEOUT_SCTP);
   return load<u32>(CONTROL_BASE, CTL_TIMEOUT_OTHER);
 }
 
@@ -108,8 +108,8 @@ function rankOf(line: usize): u32 {
   const silent = min<u32>(idle(line), 0x0fffffff);
   if (expired(line)) return 0x30000000 | silent;
   const state: u32 = load<u8>(line, S_STATE);
-  if (state == ST_CLOSING) return 0x20000000 | silent;
-  return state == ST_ESTABLISHED ? silent : 0x10000000 | silent;
+  if (state === ST_CLOSING) return 0x20000000 | silent;
+  return state === ST_ESTABLISHED ? silent : 0x10000000 | silent;
 }
 
 /**
@@ -121,15 +121,15 @@ export function allocate(hash: u32, keep: usize): usize {
   let best: u32 = 0;
   for (let i: u32 = 0; i < <u32>SESSION_WINDOW; i++) {
     const line = lineAt(hash + i);
-    if (line == keep) continue;
-    if (load<u32>(line, S_SRC) == 0) return line;
+    if (line === keep) continue;
+    if (load<u32>(line, S_SRC) === 0) return line;
     const rank = rankOf(line);
-    if (victim == 0 || rank > best) {
+    if (victim === 0 || rank > best) {
       victim = line;
       best = rank;
     }
   }
-  if (victim == 0) {
+  if (victim === 0) {
     count(SS_TABLE_FULL);
     return 0;
   }

@@ -29,22 +29,22 @@ import { record } from './trace';
 /** Decides on `v`: it leaves with V_SESSION or with an outcome. */
 export function slow(v: usize): void {
   const outcome = decide(v);
-  if (outcome == REJECT) refuse(v);
-  else if (outcome != 0) store<u32>(v, outcome, V_OUTCOME);
+  if (outcome === REJECT) refuse(v);
+  else if (outcome !== 0) store<u32>(v, outcome, V_OUTCOME);
 }
 
 function decide(v: usize): i32 {
   if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) return followError(v);
   const line = find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
-  if (line == 0) return answerEcho(v) ? 0 : first(v);
+  if (line === 0) return answerEcho(v) ? 0 : first(v);
   if (reopens(v, line)) {
     removePair(line);
     return first(v);
   }
-  if (load<u32>(line, S_GENERATION) != generation) {
+  if (load<u32>(line, S_GENERATION) !== generation) {
     const outcome = rejudge(v, line);
-    if (outcome == AGAIN) return first(v);
-    if (outcome != 0) return outcome;
+    if (outcome === AGAIN) return first(v);
+    if (outcome !== 0) return outcome;
   }
   store<u32>(v, <u32>line, V_SESSION);
   if (tracing) record(v, STAGE_SESSION_HIT, <u32>line, load<u32>(line, S_RULE), generation, 0, 0);
@@ -53,7 +53,7 @@ function decide(v: usize): i32 {
 
 /** A TCP connection that is over, and a new one with the same tuple (RFC 9293 section 3.6.1). */
 export function reopens(v: usize, line: usize): bool {
-  if (load<u8>(line, S_STATE) != ST_CLOSING || load<u32>(v, V_PROTOCOL) != TCP) return false;
+  if (load<u8>(line, S_STATE) !== ST_CLOSING || load<u32>(v, V_PROTOCOL) !== TCP) return false;
   if (load<u32>(v, V_FLAGS) & VF_LATER_FRAGMENT) return false;
-  return (load<u8>(<usize>load<u32>(v, V_L4), 13) & (SYN | ACK)) == SYN;
+  return (load<u8>(<usize>load<u32>(v, V_L4), 13) & (SYN | ACK)) === SYN;
 }

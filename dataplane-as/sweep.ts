@@ -15,7 +15,7 @@ export function age(lines: i32): i32 {
   const steps = min<u32>(<u32>max(lines, 0), sessionMask + 1);
   for (let i: u32 = 0; i < steps; i++) {
     const line = lineAt(sessionCursor++);
-    if (load<u32>(line, S_SRC) == 0 || !expired(line)) continue;
+    if (load<u32>(line, S_SRC) === 0 || !expired(line)) continue;
     removePair(line);
     count(SS_EXPIRED);
     gone++;

@@ -29,9 +29,7 @@ import {
   V_DST,
   V_FLAGS,
   V_L3,
-  V_OUTCOME,
   V_PORTS,
-  V_PROTOCOL,
   V_RX_PORT,
   V_SRC,
   V_TOTAL,
@@ -47,7 +45,7 @@ const NUMBERS: usize = memory.data(VECTOR_CAPACITY * 4, 16);
 
 /** Adds a record if packet `v` is being traced. */
 export function record(v: usize, stage: u32, a: u32, b: u32, c: u32, d: u32, e: u32): void {
-  if ((load<u32>(v, V_FLAGS) & VF_TRACE) == 0) return;
+  if ((load<u32>(v, V_FLAGS) & VF_TRACE) === 0) return;
   const head = load<u32>(CONTROL_BASE, CTL_TRACE_HEAD);
   const at = (head & (TRACE_CAPACITY - 1)) * TRACE_SIZE;
   store<u32>(at, load<u32>(NUMBERS + ((v - VECTOR_BASE) >> 4)), TRACE_BASE + TR_PACKET);
@@ -68,18 +66,18 @@ function matches(v: usize): bool {
   const destination = load<u32>(CONTROL_BASE, CTL_TRACE_DST);
   const protocol = load<u32>(CONTROL_BASE, CTL_TRACE_PROTOCOL);
   const port = load<u32>(CONTROL_BASE, CTL_TRACE_PORT);
-  if ((source | destination | protocol | port) == 0) return true;
+  if ((source | destination | protocol | port) === 0) return true;
   const l3: usize = load<u32>(v, V_L3);
-  if (l3 == 0) return false;
+  if (l3 === 0) return false;
   const src = load<u32>(v, V_SRC);
   const dst = load<u32>(v, V_DST);
-  const forth = (source == 0 || source == src) && (destination == 0 || destination == dst);
-  const back = (source == 0 || source == dst) && (destination == 0 || destination == src);
+  const forth = (source === 0 || source === src) && (destination === 0 || destination === dst);
+  const back = (source === 0 || source === dst) && (destination === 0 || destination === src);
   if (!forth && !back) return false;
-  if (protocol != 0 && protocol != <u32>load<u8>(l3, 9)) return false;
-  if (port == 0) return true;
+  if (protocol !== 0 && protocol !== <u32>load<u8>(l3, 9)) return false;
+  if (port === 0) return true;
   const pair = load<u32>(v, V_PORTS);
-  return bswap<u16>(<u16>pair) == <u16>port || bswap<u16>(<u16>(pair >> 16)) == <u16>port;
+  return bswap<u16>(<u16>pair) === <u16>port || bswap<u16>(<u16>(pair >> 16)) === <u16>port;
 }
 
 /** Chooses the packets of this batch that are traced; called once they are parsed, before anything is decided on them. */
@@ -88,7 +86,7 @@ export function chooseTraced(n: i32): void {
   const allowance = atomic.load<u32>(CONTROL_BASE, CTL_TRACE_LEFT);
   let left = allowance;
   let number = load<u32>(CONTROL_BASE, CTL_TRACE_PACKETS);
-  for (let i = 0, v: usize = VECTOR_BASE; i < n && left != 0; i++, v += 64) {
+  for (let i = 0, v: usize = VECTOR_BASE; i < n && left !== 0; i++, v += 64) {
     if (!matches(v)) continue;
     left--;
     number++;
@@ -96,8 +94,16 @@ export function chooseTraced(n: i32): void {
     const flags = load<u32>(v, V_FLAGS);
     store<u32>(v, flags | VF_TRACE, V_FLAGS);
     const l3: usize = load<u32>(v, V_L3);
-    const protocol: u32 = l3 == 0 ? 0 : load<u8>(l3, 9);
-    record(v, STAGE_RECEIVE, load<u32>(v, V_SRC), load<u32>(v, V_DST), load<u32>(v, V_PORTS), protocol, load<u32>(v, V_TOTAL));
+    const protocol: u32 = l3 === 0 ? 0 : load<u8>(l3, 9);
+    record(
+      v,
+      STAGE_RECEIVE,
+      load<u32>(v, V_SRC),
+      load<u32>(v, V_DST),
+      load<u32>(v, V_PORTS),
+      protocol,
+      load<u32>(v, V_TOTAL),
+    );
     traceTunnel(v, flags);
   }
   // The control plane may have stopped or restarted the trace meanwhile: its word stands.
@@ -106,7 +112,7 @@ export function chooseTraced(n: i32): void {
 }
 
 function traceTunnel(v: usize, flags: u32): void {
-  if ((flags & VF_FROM_TUNNEL) == 0) return;
+  if ((flags & VF_FROM_TUNNEL) === 0) return;
   const index = flags >> VF_TUNNEL_SHIFT;
   const adjacency = adjacencies + ((<usize>index) << ADJ_SHIFT);
   record(v, STAGE_DECAP, load<u32>(adjacency, ADJ_REMOTE4), load<u32>(adjacency, ADJ_VNI), index, 0, 0);

@@ -33,15 +33,15 @@ export function indexTunnels(table: usize, count: u32): void {
   if (count > INDEX_LIMIT) count = INDEX_LIMIT;
   for (let i: u32 = 1; i < count; i++) {
     const adjacency = table + ((<usize>i) << ADJ_SHIFT);
-    if (load<u8>(adjacency, ADJ_TYPE) != ADJ_TYPE_TUNNEL) continue;
-    if (used == LIMIT) {
+    if (load<u8>(adjacency, ADJ_TYPE) !== ADJ_TYPE_TUNNEL) continue;
+    if (used === LIMIT) {
       overflow = true;
       return;
     }
     used++;
     const remote = load<u32>(adjacency, ADJ_REMOTE4);
     let slot = home(remote) & MASK;
-    while (load<u32>(slot << 3, TUNNELS_BASE + 4) != 0) slot = (slot + 1) & MASK;
+    while (load<u32>(slot << 3, TUNNELS_BASE + 4) !== 0) slot = (slot + 1) & MASK;
     store<u32>(slot << 3, remote, TUNNELS_BASE);
     store<u32>(slot << 3, i, TUNNELS_BASE + 4);
   }
@@ -52,15 +52,16 @@ export function tunnelOf(remote: u32): u32 {
   let slot = home(remote) & MASK;
   for (;;) {
     const index = load<u32>(slot << 3, TUNNELS_BASE + 4);
-    if (index == 0) break;
-    if (load<u32>(slot << 3, TUNNELS_BASE) == remote) return index;
+    if (index === 0) break;
+    if (load<u32>(slot << 3, TUNNELS_BASE) === remote) return index;
     slot = (slot + 1) & MASK;
   }
   if (!overflow) return 0;
   const count = min<u32>(adjacencyCount, INDEX_LIMIT);
   for (let i: u32 = 1; i < count; i++) {
     const adjacency = adjacencies + ((<usize>i) << ADJ_SHIFT);
-    if (load<u8>(adjacency, ADJ_TYPE) == ADJ_TYPE_TUNNEL && load<u32>(adjacency, ADJ_REMOTE4) == remote) return i;
+    if (load<u8>(adjacency, ADJ_TYPE) === ADJ_TYPE_TUNNEL && load<u32>(adjacency, ADJ_REMOTE4) === remote)
+      return i;
   }
   return 0;
 }
