@@ -6,6 +6,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadNative, type Native } from '../../../native/index.js';
 import type { TraceFilter } from '../../backends/backend.js';
+import { openRemoteBackend } from '../../backends/wasm/remote.js';
 import { PteropusError } from '../../common/errors.js';
 import { planNode } from '../../ipam/arithmetic.js';
 import { toJson } from '../../objects/json.js';

@@ -34,6 +34,7 @@ export class SimNode {
         ...['--feed', 'afxdp', '--die-with-stdin'],
       ],
       log: this.paths.dataplaneLog,
+      saysReady: false,
       onDeath: (reason) => driver.progress(`data plane of ${name} died (${reason}), starting it again`),
     });
     this.agent = new NodeProcess({
@@ -41,6 +42,7 @@ export class SimNode {
       netns: this.netns,
       argv: [process.execPath, PTEROPUS, 'agent', '--config', this.paths.config],
       log: this.paths.agentLog,
+      saysReady: true,
       onDeath: (reason) => driver.progress(`agent of ${name} died (${reason}), starting it again`),
     });
   }

@@ -20,6 +20,7 @@ function nodeProcess(
     netns: '/proc/self/ns/net',
     argv: ['sh', '-c', script],
     log: join(dir, log),
+    saysReady: true,
     onDeath,
   });
 }

@@ -15,6 +15,8 @@ export interface ProcessSpec {
   /** Program and arguments. */
   readonly argv: readonly string[];
   readonly log: string;
+  /** It prints `{"ready":true}` when it is; else it counts as ready once it runs, and who needs it waits for its socket. */
+  readonly saysReady: boolean;
   /** Told of each unexpected end. */
   readonly onDeath: (reason: string) => void;
 }
@@ -48,7 +50,7 @@ export class NodeProcess {
     return this.restarts;
   }
 
-  /** Starts it; resolves at its `{"ready":true}` line. Throws NodeProcessError with the end of its log. */
+  /** Starts it; resolves when it is ready. Throws NodeProcessError with the end of its log. */
   start(): Promise<void> {
     const { argv, netns, log, name } = this.spec;
     const fd = openSync(log, 'a', 0o600);
@@ -66,6 +68,12 @@ export class NodeProcess {
             clearTimeout(timer);
             resolve();
           } else writeSync(fd, `${line}\n`);
+        });
+      }
+      if (!this.spec.saysReady) {
+        child.once('spawn', () => {
+          clearTimeout(timer);
+          resolve();
         });
       }
       child.once('error', (cause) => fail('cannot be started', cause));
