@@ -32,10 +32,12 @@ export function desiredState(
   set: Pick<ManifestSet, 'items'>,
   nodes: readonly Node[],
   config: ClusterConfig,
+  /** Where pods run already: `NS/NAME` -> node. */
+  placed: ReadonlyMap<string, string> = new Map(),
 ): Desired {
   const places = nodes.map(({ metadata }) => ({ name: metadata.name, labels: metadata.labels }));
   const planned = unique(plannedPods(set.items, places));
-  const { pods, warnings } = schedule(planned.pods, places);
+  const { pods, warnings } = schedule(planned.pods, places, placed);
   const all = [...set.items.values()].flatMap(({ object }) => object ?? []);
   const given = all.filter((object): object is Service => object.kind === 'Service');
   const services = assignServices(given, {

@@ -69,10 +69,16 @@ export interface Driver {
   /** Runs all probes side by side; results in the same order. */
   probe(probes: readonly Probe[]): Promise<readonly ProbeResult[]>;
   /** Traces on all nodes while `run` runs; steps in order of time, each with its node's name. */
-  trace(filter: TraceFilter, run: () => Promise<void>): Promise<readonly (TraceStep & { readonly node: string })[]>;
+  trace(
+    filter: TraceFilter,
+    run: () => Promise<void>,
+  ): Promise<readonly (TraceStep & { readonly node: string })[]>;
   /** Resolves when every agent has applied everything up to this store revision. */
   settled(revision: number): Promise<void>;
   /** Command line that runs argv inside the pod (afxdp), or null where there are no processes (memory). */
-  execCommand(pod: PodRef, argv: readonly string[]): { readonly command: string; readonly args: readonly string[] } | null;
+  execCommand(
+    pod: PodRef,
+    argv: readonly string[],
+  ): { readonly command: string; readonly args: readonly string[] } | null;
   close(): Promise<void>;
 }

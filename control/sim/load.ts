@@ -33,34 +33,40 @@ export interface ManifestSet {
 const MANIFEST = /\.(ya?ml|json)$/;
 const STDIN = '-';
 
-/** Reads -f arguments again and again, parsing only what has changed since. */
-export class ManifestReader {
-  readonly #parsed = new Map<string, { readonly text: string; readonly manifests: Manifests }>();
-  #stdin: Promise<string> | undefined;
+/** One input as it was read; `file` is what errors name. */
+export interface InputText {
+  readonly file: string;
+  readonly text: string;
+}
 
-  constructor(readonly stdin: NodeJS.ReadableStream = process.stdin) {}
+/** Reads -f arguments: files, folders, `-` for standard input. Throws InvalidInputError. */
+export async function readInputs(
+  args: readonly string[],
+  stdin: NodeJS.ReadableStream = process.stdin,
+): Promise<readonly InputText[]> {
+  const files = (await Promise.all(args.map(filesOf))).flat();
+  return await Promise.all(
+    [...new Set(files)].map(async (file) =>
+      file === STDIN
+        ? { file: '<stdin>', text: await readAll(stdin) }
+        : { file, text: await readFile(file, 'utf8') },
+    ),
+  );
+}
+
+/** Parses inputs again and again, but each text only once. */
+export class ManifestReader {
+  #parsed = new Map<string, { readonly text: string; readonly manifests: Manifests }>();
 
   /** Throws InvalidInputError and its subclasses, naming file and line. */
-  async read(args: readonly string[]): Promise<ManifestSet> {
-    const files = (await Promise.all(args.map(filesOf))).flat();
-    const sets = await Promise.all([...new Set(files)].map((file) => this.#parse(file)));
-    return merge(sets);
-  }
-
-  async #parse(file: string): Promise<Manifests> {
-    const text = await this.#text(file);
-    const known = this.#parsed.get(file);
-    if (known?.text === text) return known.manifests;
-    const manifests = parseManifests(text, file === STDIN ? '<stdin>' : file);
-    this.#parsed.set(file, { text, manifests });
-    return manifests;
-  }
-
-  async #text(file: string): Promise<string> {
-    if (file !== STDIN) return await readFile(file, 'utf8');
-    // Standard input can be read once only.
-    this.#stdin ??= readAll(this.stdin);
-    return await this.#stdin;
+  parse(inputs: readonly InputText[]): ManifestSet {
+    const parsed = new Map<string, { readonly text: string; readonly manifests: Manifests }>();
+    for (const { file, text } of inputs) {
+      const known = this.#parsed.get(file);
+      parsed.set(file, known?.text === text ? known : { text, manifests: parseManifests(text, file) });
+    }
+    this.#parsed = parsed;
+    return merge([...parsed.values()].map(({ manifests }) => manifests));
   }
 }
 
@@ -127,7 +133,7 @@ export async function loadCluster(
   nodes = 3,
   config: ClusterConfig = DEFAULT_CONFIG,
 ): Promise<LoadedCluster> {
-  const set = await new ManifestReader().read(files);
+  const set = new ManifestReader().parse(await readInputs(files));
   return clusterOnPaper(set, nodeNames(nodes), config);
 }
 

@@ -15,10 +15,14 @@ export interface Scheduled {
 
 /**
  * Gives every pod a node of ours. A `nodeName` that is one of ours is kept; foreign ones (manifests taken from a real
- * cluster) are mapped in order of their names. A nodeSelector that no node meets is a warning, not an error: manifests
+ * cluster) are mapped in order of their names. Pods in `placed` (`NS/NAME` -> node) stay where they run. A nodeSelector that no node meets is a warning, not an error: manifests
  * name hardware that a simulation does not have.
  */
-export function schedule(pods: readonly Planned[], nodes: readonly ScheduleNode[]): Scheduled {
+export function schedule(
+  pods: readonly Planned[],
+  nodes: readonly ScheduleNode[],
+  placed: ReadonlyMap<string, string> = new Map(),
+): Scheduled {
   const warnings: string[] = [];
   const names = new Set(nodes.map((node) => node.name));
   const foreign = [...new Set(pods.flatMap(({ pod }) => pod.spec.nodeName ?? []))]
@@ -47,12 +51,20 @@ export function schedule(pods: readonly Planned[], nodes: readonly ScheduleNode[
     }).name;
   };
 
-  const out = pods.map((planned) => {
-    const node = place(planned);
+  const onNode = new Map<Planned, string>();
+  const settle = (planned: Planned, node: string) => {
+    onNode.set(planned, node);
     total.set(node, (total.get(node) ?? 0) + 1);
     perWorkload.set(`${node} ${planned.workload}`, count(node, planned.workload) + 1);
-    return { ...planned, pod: withNode(planned.pod, node) };
-  });
+  };
+  // Those that run already count first, so that newcomers go where there is room.
+  for (const planned of pods) {
+    const { metadata, spec } = planned.pod;
+    const node = spec.nodeName === null ? placed.get(`${metadata.namespace}/${metadata.name}`) : undefined;
+    if (node !== undefined && names.has(node)) settle(planned, node);
+  }
+  for (const planned of pods) if (!onNode.has(planned)) settle(planned, place(planned));
+  const out = pods.map((planned) => ({ ...planned, pod: withNode(planned.pod, onNode.get(planned)!) }));
   return { pods: out, warnings: [...new Set(warnings)] };
 }
 

@@ -68,24 +68,30 @@ export function outsidePorts(
 /** The Node object of one simulated node, as the API would show it. */
 export function nodeObject(config: ClusterConfig, nodes: readonly string[], node: string): Node {
   const plan = planNode(config, nodes.indexOf(node) + 1);
+  return { ...bareNode(node, nodeAddress(config, nodes, node)), spec: { podCIDRs: [plan.podSubnet] } };
+}
+
+/** Node objects that tell no more than the addresses. */
+export function nodeObjects(
+  nodes: readonly { readonly name: string; readonly address: string }[],
+): readonly Node[] {
+  return nodes.map(({ name, address }) => bareNode(name, address));
+}
+
+function bareNode(name: string, address: string): Node {
+  const labels = {
+    'kubernetes.io/arch': 'amd64',
+    'kubernetes.io/hostname': name,
+    'kubernetes.io/os': 'linux',
+  };
   return {
     kind: 'Node',
-    metadata: {
-      name: node,
-      namespace: null,
-      uid: null,
-      labels: {
-        'kubernetes.io/arch': 'amd64',
-        'kubernetes.io/hostname': node,
-        'kubernetes.io/os': 'linux',
-      },
-      annotations: {},
-    },
-    spec: { podCIDRs: [plan.podSubnet] },
+    metadata: { name, namespace: null, uid: null, labels, annotations: {} },
+    spec: { podCIDRs: [] },
     status: {
       addresses: [
-        { type: 'InternalIP', address: nodeAddress(config, nodes, node) },
-        { type: 'Hostname', address: node },
+        { type: 'InternalIP', address },
+        { type: 'Hostname', address: name },
       ],
     },
   };

@@ -1,0 +1,24 @@
+/** `pteropus sim apply -f`: puts or replaces objects of a kept cluster. */
+import { InvalidInputError } from '../../common/errors.js';
+import type { Difference } from '../cluster.js';
+import { readInputs } from '../load.js';
+import { describeDifference, type InputsParams } from '../methods.js';
+import { parseCommand, withCluster } from './command.js';
+
+const HELP = `usage: pteropus sim apply [--name NAME] -f PATH...
+
+Puts or replaces what the manifests hold (files, folders, - for standard input). Returns when every node has it in force.
+`;
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const parsed = parseCommand(argv, HELP, {
+    filename: { type: 'string' as const, short: 'f', multiple: true as const },
+  });
+  if (parsed === null) return 0;
+  const files = parsed.values.filename ?? [];
+  if (files.length === 0) throw new InvalidInputError('needs -f PATH');
+  const params: InputsParams = { inputs: await readInputs(files) };
+  const difference = await withCluster(parsed.values.name ?? 'sim', (client) => client.call('apply', params));
+  process.stdout.write(`${describeDifference(difference as Difference)}\n`);
+  return 0;
+}

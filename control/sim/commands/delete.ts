@@ -1,0 +1,69 @@
+/** `pteropus sim delete`: takes objects out of a kept cluster. */
+import { InvalidInputError } from '../../common/errors.js';
+import type { Difference } from '../cluster.js';
+import { readInputs } from '../load.js';
+import { describeDifference } from '../methods.js';
+import { parseRef } from '../options.js';
+import { parseCommand, withCluster } from './command.js';
+
+const HELP = `usage: pteropus sim delete [--name NAME] -f PATH...
+       pteropus sim delete [--name NAME] KIND NS/NAME...
+
+Deletes what the manifests name, or objects by kind and name (kubectl's short names do: netpol, svc, deploy, …).
+`;
+
+const KINDS: Readonly<Record<string, string>> = {
+  networkpolicy: 'NetworkPolicy',
+  networkpolicies: 'NetworkPolicy',
+  netpol: 'NetworkPolicy',
+  service: 'Service',
+  services: 'Service',
+  svc: 'Service',
+  pod: 'Pod',
+  pods: 'Pod',
+  po: 'Pod',
+  namespace: 'Namespace',
+  ns: 'Namespace',
+  deployment: 'Deployment',
+  deploy: 'Deployment',
+  statefulset: 'StatefulSet',
+  sts: 'StatefulSet',
+  daemonset: 'DaemonSet',
+  ds: 'DaemonSet',
+  replicaset: 'ReplicaSet',
+  rs: 'ReplicaSet',
+  job: 'Job',
+  cronjob: 'CronJob',
+  cj: 'CronJob',
+  endpointslice: 'EndpointSlice',
+};
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const parsed = parseCommand(argv, HELP, {
+    filename: { type: 'string' as const, short: 'f', multiple: true as const },
+  });
+  if (parsed === null) return 0;
+  const files = parsed.values.filename ?? [];
+  const [kind, ...names] = parsed.positionals;
+  const name = parsed.values.name ?? 'sim';
+  let difference: unknown;
+  if (files.length > 0) {
+    const inputs = await readInputs(files);
+    difference = await withCluster(name, (client) => client.call('deleteInputs', { inputs }));
+  } else {
+    if (kind === undefined || names.length === 0)
+      throw new InvalidInputError('needs -f PATH or KIND NS/NAME');
+    const keys = names.map((ref) => keyOf(kind, ref));
+    difference = await withCluster(name, (client) => client.call('delete', { keys }));
+  }
+  process.stdout.write(`${describeDifference(difference as Difference)}\n`);
+  return 0;
+}
+
+function keyOf(kind: string, text: string): string {
+  const known = KINDS[kind.toLowerCase()];
+  if (known === undefined) throw new InvalidInputError('no kind of ours', { value: kind });
+  if (known === 'Namespace') return `Namespace//${text}`;
+  const { namespace, name } = parseRef(text);
+  return `${known}/${namespace}/${name}`;
+}

@@ -1,0 +1,17 @@
+/** A running cluster as the matrix sees it: plain data. */
+import type { EndpointSlice, Namespace, NetworkPolicy, Service } from '../../objects/types.js';
+import type { Planned } from '../expand.js';
+import type { OutsidePort } from '../world.js';
+
+export interface ClusterState {
+  readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  readonly namespaces: readonly Namespace[];
+  /** With addresses. */
+  readonly pods: readonly Planned[];
+  readonly services: readonly Service[];
+  readonly slices: readonly EndpointSlice[];
+  readonly policies: readonly NetworkPolicy[];
+  /** NetworkPolicy documents as they were read (`NS/NAME`), for an evaluator that does its own reading. */
+  readonly rawPolicies: readonly unknown[];
+  readonly outside: { readonly addresses: readonly string[]; readonly ports: readonly OutsidePort[] };
+}

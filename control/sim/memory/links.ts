@@ -1,0 +1,137 @@
+/**
+ * One node's links inside the process: its uplink is a port of the underlay's switch, its host interconnect and its pods'
+ * links have stations behind them. The agent configures them as it configures veth pairs.
+ */
+import { LinkExistsError, SandboxError } from '../../agent/errors.js';
+import type { LinkDriver, NodeLinkSpec, NodeLinks, PodLinkSpec } from '../../agent/links.js';
+import type { MemoryLinks } from '../../backends/wasm/memory-feed.js';
+import type { ContainerPort } from '../../objects/types.js';
+import { Station } from './station.js';
+import type { Switch } from './switch.js';
+
+/** A pod's place before it is wired: what a container runtime would have made. */
+export interface Sandbox {
+  /** `NS/NAME`, the name its servers answer with. */
+  readonly name: string;
+  readonly ports: readonly Pick<ContainerPort, 'protocol' | 'containerPort'>[];
+}
+
+export const UPLINK = 'uplink';
+export const HOST_LINK = 'host';
+
+interface Wired {
+  readonly spec: PodLinkSpec;
+  readonly station: Station;
+}
+
+export class NodeWiring implements LinkDriver {
+  /** Sandboxes of this node by the name that stands for their namespace path. */
+  readonly sandboxes = new Map<string, Sandbox>();
+  readonly #pods = new Map<string, Wired>();
+  #host: Station | null = null;
+
+  constructor(
+    readonly links: MemoryLinks,
+    readonly underlay: Switch,
+    /** Number of the node on the underlay; makes its MACs. */
+    readonly id: number,
+  ) {}
+
+  /** The node's own stack; null before `setupNode`. */
+  get host(): Station | null {
+    return this.#host;
+  }
+
+  /** The stack inside a sandbox, if it is wired. */
+  stationOf(netns: string): Station | undefined {
+    return [...this.#pods.values()].find(({ spec }) => spec.netns === netns)?.station;
+  }
+
+  setupNode({ node, plan, addresses }: NodeLinkSpec): Promise<NodeLinks> {
+    this.links.attach(UPLINK, (frame) => this.underlay.forward(node, frame));
+    this.underlay.connect(node, (frame) => this.links.send(UPLINK, frame));
+    const peerMac = stationMac(this.id, 2);
+    this.#host ??= this.#open(HOST_LINK, {
+      mac: peerMac,
+      addresses: [...addresses, plan.hostLinuxAddress],
+      gateway: plan.hostDataplaneAddress,
+      gatewayMac: plan.hostMac,
+    });
+    return Promise.resolve({
+      uplink: { link: UPLINK, mac: stationMac(this.id, 1) },
+      host: { link: HOST_LINK, mac: plan.hostMac, peerMac },
+    });
+  }
+
+  // biome-ignore lint/suspicious/useAwait: what is thrown becomes the promise's rejection
+  async attachPod(spec: PodLinkSpec): Promise<void> {
+    const sandbox = this.sandboxes.get(spec.netns);
+    if (sandbox === undefined) throw new SandboxError('there is no such sandbox', { object: spec.netns });
+    if (this.#pods.has(spec.link) || this.stationOf(spec.netns) !== undefined) {
+      throw new LinkExistsError('the sandbox is wired already', { object: spec.link });
+    }
+    const { mac: gatewayMac, podMac: mac, addresses, gateway } = spec;
+    const station = this.#open(spec.link, { mac, addresses, gateway, gatewayMac });
+    listen(station, sandbox);
+    this.#pods.set(spec.link, { spec, station });
+  }
+
+  detachPod(link: string): Promise<void> {
+    this.#pods.get(link)?.station.close();
+    this.#pods.delete(link);
+    this.links.detach(link);
+    return Promise.resolve();
+  }
+
+  podLinks(): Promise<readonly string[]> {
+    return Promise.resolve([...this.#pods.keys()]);
+  }
+
+  checkPod(spec: PodLinkSpec): Promise<readonly string[]> {
+    const wired = this.#pods.get(spec.link)?.spec;
+    if (wired === undefined) return Promise.resolve([`link ${spec.link} is not there`]);
+    const fields = ['netns', 'ifname', 'mac', 'podMac', 'addresses', 'gateway', 'mtu'] as const;
+    const differs = fields.filter((field) => JSON.stringify(wired[field]) !== JSON.stringify(spec[field]));
+    return Promise.resolve(
+      differs.map((field) => `${field} of link ${spec.link} is ${String(wired[field])}`),
+    );
+  }
+
+  close(): Promise<void> {
+    for (const { station } of this.#pods.values()) station.close();
+    this.#host?.close();
+    return Promise.resolve();
+  }
+
+  /** A station whose only neighbor is the data plane, at a MAC it knows: the L3 link of row POD-03. */
+  #open(
+    link: string,
+    spec: { mac: string; addresses: readonly string[]; gateway: string; gatewayMac: string },
+  ): Station {
+    const station = new Station({
+      mac: spec.mac,
+      addresses: spec.addresses,
+      routes: [
+        { destination: `${spec.gateway}/32`, nextHop: null },
+        { destination: '0.0.0.0/0', nextHop: spec.gateway },
+      ],
+      neighbors: new Map([[spec.gateway, spec.gatewayMac]]),
+      send: (frame) => this.links.send(link, frame),
+    });
+    this.links.attach(link, (frame) => station.receive(frame));
+    return station;
+  }
+}
+
+/** Starts a pod's servers on a station: its own, or its node's for a pod on the host's network. */
+export function listen(station: Station, { name, ports }: Sandbox): void {
+  for (const { protocol, containerPort } of ports) {
+    if (protocol !== 'SCTP') station.servers.listen(protocol, containerPort, name);
+  }
+}
+
+/** Stations on the underlay have MACs of the locally administered range 02:70:74 (`pt`), so that captures read well. */
+export function stationMac(node: number, link: number): string {
+  const hex = (n: number) => n.toString(16).padStart(2, '0');
+  return `02:70:74:${hex(link)}:${hex(node >>> 8)}:${hex(node & 255)}`;
+}

@@ -1,0 +1,149 @@
+/** Command lines of `pteropus sim`. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { loadNative } from '../../native/index.js';
+import { errorText, InvalidInputError } from '../common/errors.js';
+import type { Feed } from './driver.js';
+
+/** The example that runs when no manifests are named. */
+export const EXAMPLE = fileURLToPath(new URL('../../../../examples/shop', import.meta.url));
+
+/** Most nodes: what the underlay's range and a person's screen hold. */
+const MAX_NODES = 64;
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** `parseArgs` whose complaints are InvalidInputErrors; `--help` is always understood. */
+export function parseOptions<T extends Options>(argv: readonly string[], options: T, positionals = false) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: { ...options, help: { type: 'boolean', short: 'h' } } as T & { help: { type: 'boolean' } },
+      allowPositionals: positionals,
+      strict: true,
+    });
+  } catch (cause) {
+    throw new InvalidInputError(errorText(cause).split('\n')[0] ?? 'wrong options', { cause });
+  }
+}
+
+export interface RunOptions {
+  readonly files: readonly string[];
+  readonly nodes: number;
+  readonly feed: Feed;
+  /** Why this feed and not the other, when nobody asked for it. */
+  readonly feedReason: string | null;
+  readonly name: string;
+  readonly keep: boolean;
+  readonly expect: string | null;
+  readonly junit: string | null;
+  readonly json: boolean;
+  readonly wide: boolean;
+  readonly icmp: boolean;
+  readonly matrix: boolean;
+}
+
+export const RUN_HELP = `usage: pteropus sim [options]
+       pteropus sim COMMAND [options]      (on a cluster started with --keep)
+
+Starts a whole cluster on this machine from ordinary Kubernetes manifests, sends real traffic from everyone to everyone
+and shows who reaches whom, and whether that is what the policies say.
+
+  -f, --filename PATH   manifests: a file, a folder or - for standard input; may be repeated (default: examples/shop)
+      --nodes N         nodes of the cluster (default 3)
+      --feed FEED       afxdp: network namespaces, real processes, AF_XDP (needs root on Linux)
+                        memory: everything inside this process; any system, no privileges
+                        (default: afxdp where it can run, else memory)
+      --expect FILE     also check what is reachable against this file (see examples/shop/expect.yaml)
+      --junit FILE      write the result as JUnit XML
+      --json            print the matrix as JSON
+      --wide            show every replica by itself
+      --icmp            ping every pod, not only those without ports
+      --no-matrix       only start the cluster
+      --keep            leave the cluster running; changed files take effect by themselves
+      --name NAME       its name, where several are kept (default: sim)
+  -h, --help            this text
+
+Commands: exec, apply, delete, trace, matrix, status, watch, down. Each has --help.
+
+Exit codes: 0 all as it should be, 1 something is reachable that should not be or the other way round, 2 wrong usage or
+manifests, 3 something broke.
+`;
+
+/** null = help is wanted. Throws InvalidInputError. */
+export function parseRun(argv: readonly string[]): RunOptions | null {
+  const { values } = parseOptions(argv, {
+    filename: { type: 'string', short: 'f', multiple: true },
+    nodes: { type: 'string' },
+    feed: { type: 'string' },
+    expect: { type: 'string' },
+    junit: { type: 'string' },
+    json: { type: 'boolean' },
+    wide: { type: 'boolean' },
+    icmp: { type: 'boolean' },
+    'no-matrix': { type: 'boolean' },
+    keep: { type: 'boolean' },
+    name: { type: 'string' },
+  });
+  if (values.help === true) return null;
+  const nodes = Number(values.nodes ?? 3);
+  if (!Number.isInteger(nodes) || nodes < 1 || nodes > MAX_NODES) {
+    throw new InvalidInputError(`--nodes must be 1 to ${MAX_NODES}`, { value: values.nodes });
+  }
+  const keep = values.keep === true;
+  const given = values.filename ?? [];
+  const example = given.length === 0;
+  const { feed, reason } = chooseFeed(values.feed);
+  const exampleExpect = resolve(EXAMPLE, 'expect.yaml');
+  return {
+    files: example ? [EXAMPLE] : given,
+    nodes,
+    feed,
+    feedReason: reason,
+    // Without --keep nobody needs to find it again, and several may run side by side.
+    name: values.name ?? (keep ? 'sim' : `sim-${process.pid}`),
+    keep,
+    expect: values.expect ?? (example && existsSync(exampleExpect) ? exampleExpect : null),
+    junit: values.junit ?? null,
+    json: values.json === true,
+    wide: values.wide === true,
+    icmp: values.icmp === true,
+    matrix: values['no-matrix'] !== true,
+  };
+}
+
+/** The wanted feed, or the best one this machine can run and why. Throws InvalidInputError. */
+export function chooseFeed(wanted: string | undefined): { feed: Feed; reason: string | null } {
+  if (wanted === 'memory') return { feed: 'memory', reason: null };
+  const missing = afxdpMissing();
+  if (wanted === 'afxdp') {
+    if (missing !== null) throw new InvalidInputError(`feed afxdp cannot run here: ${missing}`);
+    return { feed: 'afxdp', reason: null };
+  }
+  if (wanted !== undefined) throw new InvalidInputError('--feed must be afxdp or memory', { value: wanted });
+  if (missing === null) return { feed: 'afxdp', reason: null };
+  return { feed: 'memory', reason: `feed memory (inside this process): feed afxdp ${missing}` };
+}
+
+function afxdpMissing(): string | null {
+  if (process.platform !== 'linux') return 'needs Linux';
+  if (process.getuid?.() !== 0) return 'needs root';
+  try {
+    loadNative();
+    return null;
+  } catch (error) {
+    return `needs the native addon (${errorText(error)})`;
+  }
+}
+
+/** Splits `NS/NAME` (namespace `default` where it is left out). Throws InvalidInputError. */
+export function parseRef(text: string): { namespace: string; name: string } {
+  const parts = text.split('/');
+  const [first = '', second] = parts;
+  if (parts.length > 2 || first === '' || second === '') {
+    throw new InvalidInputError('must be NAMESPACE/NAME', { value: text });
+  }
+  return second === undefined ? { namespace: 'default', name: first } : { namespace: first, name: second };
+}

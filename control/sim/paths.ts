@@ -1,0 +1,27 @@
+/** Where simulated clusters keep their sockets, journals and logs. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InvalidInputError } from '../common/errors.js';
+
+/** `/run/pteropus-sim` for root (as feed `afxdp` expects), else the user's own run-time folder. */
+export function stateRoot(): string {
+  if (process.getuid?.() === 0 && process.platform === 'linux') return '/run/pteropus-sim';
+  const uid = process.getuid?.() ?? 0;
+  return join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), `pteropus-sim-${uid}`);
+}
+
+/** Throws InvalidInputError for a name that cannot be part of a path or of a namespace's name. */
+export function runDir(name: string): string {
+  if (!/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(name)) {
+    throw new InvalidInputError('a cluster name is 1-32 of a-z, 0-9 and - (not at its ends)', {
+      value: name,
+    });
+  }
+  return join(stateRoot(), name);
+}
+
+/** The supervisor's control socket; a named pipe on Windows. */
+export function socketPath(name: string): string {
+  const dir = runDir(name);
+  return process.platform === 'win32' ? `\\\\.\\pipe\\pteropus-sim-${name}` : join(dir, 'control.sock');
+}

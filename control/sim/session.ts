@@ -1,0 +1,195 @@
+/** A running simulation: the manifests as they now are, and the cluster that follows them. */
+
+import type { TraceStep } from '../backends/backend.js';
+import { InvalidInputError } from '../common/errors.js';
+import { DEFAULT_CONFIG } from '../compiler/input.js';
+import type { EndpointSlice } from '../objects/types.js';
+import type { PodRef } from '../ruleset/types.js';
+import { Cluster, type Difference } from './cluster.js';
+import type { Driver, DriverSpec, Feed, Probe, ProbeResult } from './driver.js';
+import { type InputText, type ManifestItem, ManifestReader, type ManifestSet, readInputs } from './load.js';
+import type { Cell } from './matrix/cell.js';
+import { expectCells } from './matrix/expected.js';
+import { measure } from './matrix/measure.js';
+import { type PlanOptions, planMatrix } from './matrix/plan.js';
+import type { ClusterState } from './matrix/state.js';
+import { nodeNames, outsideAddresses, outsidePorts, outsideRoutes } from './world.js';
+
+export interface SessionSpec {
+  readonly name: string;
+  readonly feed: Feed;
+  readonly nodes: number;
+  /** -f arguments. */
+  readonly files: readonly string[];
+  readonly runDir: string;
+  readonly progress: (line: string) => void;
+}
+
+export interface MeasuredMatrix {
+  readonly cells: readonly Cell[];
+  readonly millis: number;
+}
+
+export interface Traced {
+  readonly probe: Probe;
+  readonly result: ProbeResult;
+  readonly steps: readonly (TraceStep & { readonly node: string })[];
+}
+
+export class Session {
+  /** `KIND/NS/NAME` -> item applied since the start; null = deleted. */
+  readonly #overlay = new Map<string, ManifestItem | null>();
+  readonly #reader = new ManifestReader();
+  readonly #cluster: Cluster;
+  #base: ManifestSet;
+
+  private constructor(
+    readonly spec: SessionSpec,
+    readonly driver: Driver,
+    cluster: Cluster,
+    base: ManifestSet,
+  ) {
+    this.#cluster = cluster;
+    this.#base = base;
+  }
+
+  /**
+   * Reads the manifests (before anything is made), starts the cluster and brings them in force. `onDriver` is told of
+   * the driver as soon as there is one, so that an interrupt can close it.
+   */
+  static async start(
+    spec: SessionSpec,
+    createDriver: (driverSpec: DriverSpec) => Promise<Driver>,
+    onDriver: (driver: Driver) => void = () => undefined,
+  ): Promise<Session> {
+    const reader = new ManifestReader();
+    const base = reader.parse(await readInputs(spec.files));
+    reportRead(base, spec.progress);
+    const config = DEFAULT_CONFIG;
+    const nodes = nodeNames(spec.nodes);
+    const slices = [...base.items.values()]
+      .flatMap(({ object }) => object ?? [])
+      .filter((object): object is EndpointSlice => object.kind === 'EndpointSlice');
+    const outside = outsideAddresses(config);
+    const ports = outsidePorts(config, slices);
+    const driver = await createDriver({
+      cluster: spec.name,
+      nodes,
+      config,
+      outside,
+      outsidePorts: ports,
+      outsideRoutes: outsideRoutes(config, nodes),
+      runDir: spec.runDir,
+      progress: spec.progress,
+    });
+    onDriver(driver);
+    const { progress } = spec;
+    const cluster = new Cluster({ driver, nodes, config, outside, outsidePorts: ports, progress });
+    try {
+      await cluster.start();
+      const session = new Session(spec, driver, cluster, base);
+      await cluster.bring(base);
+      return session;
+    } catch (error) {
+      await driver.close();
+      throw error;
+    }
+  }
+
+  get state(): ClusterState {
+    return this.#cluster.state;
+  }
+
+  /** Reads the -f arguments again and brings in what changed. */
+  async reload(): Promise<Difference> {
+    // Standard input was read at the start and cannot change.
+    const inputs = await readInputs(this.spec.files);
+    const base = this.#reader.parse(inputs);
+    const difference = await this.#cluster.bring(this.#with(base, this.#overlay));
+    this.#base = base;
+    return difference;
+  }
+
+  /** Puts or replaces what the inputs hold. Throws InvalidInputError; then nothing has changed. */
+  async apply(inputs: readonly InputText[]): Promise<Difference> {
+    const set = new ManifestReader().parse(inputs);
+    return await this.#change(set.items);
+  }
+
+  /** Deletes objects by their keys (`KIND/NS/NAME`). Throws InvalidInputError when one is not there. */
+  async delete(keys: readonly string[]): Promise<Difference> {
+    const now = this.#with(this.#base, this.#overlay).items;
+    for (const key of keys) {
+      if (!now.has(key)) throw new InvalidInputError('there is no such object', { object: key });
+    }
+    return await this.#change(new Map(keys.map((key) => [key, null])));
+  }
+
+  /** The keys of what the inputs hold, for `delete -f`. */
+  static keysOf(inputs: readonly InputText[]): readonly string[] {
+    return [...new ManifestReader().parse(inputs).items.keys()];
+  }
+
+  async matrix(options: PlanOptions): Promise<MeasuredMatrix> {
+    const started = performance.now();
+    const state = this.#cluster.state;
+    const plan = planMatrix(state, options);
+    const cells = await measure(this.driver, expectCells(plan, state));
+    return { cells, millis: performance.now() - started };
+  }
+
+  /** Follows one connection attempt over all nodes. */
+  async trace(probe: Probe): Promise<Traced> {
+    let result: ProbeResult | undefined;
+    const protocol = { tcp: 6, udp: 17, icmp: 1 }[probe.protocol];
+    const filter = { protocol, ...(probe.port === 0 ? {} : { port: probe.port }), limit: 64 };
+    const steps = await this.driver.trace(filter, async () => {
+      [result] = await this.driver.probe([probe]);
+    });
+    return { probe, result: result ?? { outcome: 'error', answer: 'not measured', millis: 0 }, steps };
+  }
+
+  execCommand(pod: PodRef, argv: readonly string[]): ReturnType<Driver['execCommand']> {
+    return this.driver.execCommand(pod, argv);
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster.close();
+  }
+
+  async #change(items: ReadonlyMap<string, ManifestItem | null>): Promise<Difference> {
+    const overlay = new Map([...this.#overlay, ...items]);
+    const difference = await this.#cluster.bring(this.#with(this.#base, overlay));
+    for (const [key, item] of items) this.#overlay.set(key, item);
+    return difference;
+  }
+
+  #with(base: ManifestSet, overlay: ReadonlyMap<string, ManifestItem | null>): ManifestSet {
+    const items = new Map(base.items);
+    for (const [key, item] of overlay) {
+      if (item === null) items.delete(key);
+      else items.set(key, item);
+    }
+    return { ...base, items };
+  }
+}
+
+/** What was read, in a few lines. */
+function reportRead({ items, skipped, warnings }: ManifestSet, progress: (line: string) => void): void {
+  progress(`read ${items.size} objects`);
+  if (skipped.size > 0) {
+    const kinds = [...skipped].map(([kind, count]) => `${count} ${kind}`).join(', ');
+    progress(`skipped what a network does not use: ${kinds}`);
+  }
+  // The same remark about many places of one file is said once, with their number.
+  const remarks = new Map<string, { first: string; count: number }>();
+  for (const warning of warnings) {
+    const key = warning.replace(/:\d+:/, ':');
+    const known = remarks.get(key);
+    if (known === undefined) remarks.set(key, { first: warning, count: 1 });
+    else known.count++;
+  }
+  for (const { first, count } of remarks.values()) {
+    progress(count === 1 ? `note: ${first}` : `note: ${first} (and ${count - 1} more)`);
+  }
+}
