@@ -1,6 +1,7 @@
 /** The CNI contract through the real program and agent, as a container runtime uses it. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { toJson } from '../../control/objects/json.js';
 import { podNamespace } from '../../control/sim/afxdp/names.js';
 import {
   CniError,
@@ -17,6 +18,7 @@ import { startTestCluster, type TestCluster } from './support/cluster.js';
 import { inNetns } from './support/kernel.js';
 import { pod } from './support/manifests.js';
 import { requirements } from './support/needs.js';
+import { barePod, podKey } from './support/spec.js';
 
 const needs = requirements('ip');
 let cluster: TestCluster;
@@ -30,8 +32,10 @@ test.before(async () => {
 test.after(() => cluster?.close());
 
 /** A namespace with nobody in it, as a runtime makes before the first container. */
-function sandbox(name: string): Sandbox & { readonly namespace: string } {
+async function sandbox(name: string): Promise<Sandbox & { readonly namespace: string }> {
   const ref = { namespace: 'default', name };
+  const object = barePod(name, 'node-1');
+  await cluster.driver.store.put(podKey(object), toJson(object));
   const namespace = podNamespace(cluster.spec.cluster, ref);
   const netns = loadNative().createNetns(namespace);
   netns.close();
@@ -42,7 +46,7 @@ const links = (namespace: string): readonly string[] =>
   (JSON.parse(inNetns(namespace, 'ip', '-j', 'link')) as { ifname: string }[]).map(({ ifname }) => ifname);
 
 testIf(test, ...needs)('ADD twice is the same as once; DEL twice too, and it frees all', async () => {
-  const box = sandbox('twice');
+  const box = await sandbox('twice');
   const first = await cniAdd(box, socket);
   assert.is(first.ips.length, 1);
   assert.ok(links(box.namespace).includes(POD_INTERFACE));
@@ -55,11 +59,11 @@ testIf(test, ...needs)('ADD twice is the same as once; DEL twice too, and it fre
 });
 
 testIf(test, ...needs)('a new sandbox under the same name replaces the old one', async () => {
-  const box = sandbox('again');
+  const box = await sandbox('again');
   const first = await cniAdd(box, socket);
   // The runtime recreated the sandbox after a crash and never sent DEL.
   loadNative().deleteNetns(box.namespace);
-  const next = sandbox('again');
+  const next = await sandbox('again');
   const second = await cniAdd(next, socket);
   assert.is(second.ips.length, 1);
   assert.ok(first.ips.length === 1);
@@ -72,7 +76,7 @@ testIf(test, ...needs)('a new sandbox under the same name replaces the old one',
 });
 
 testIf(test, ...needs)('DEL works when the namespace is gone already', async () => {
-  const box = sandbox('gone');
+  const box = await sandbox('gone');
   await cniAdd(box, socket);
   loadNative().deleteNetns(box.namespace);
   await cniDelete(box, socket);

@@ -3,9 +3,10 @@
  * can kill it at any point. Argument: the cluster's name.
  */
 import { join } from 'node:path';
+import { toJson } from '../../../control/objects/json.js';
 import { createAfxdpDriver } from '../../../control/sim/afxdp/driver.js';
 import { STATE_ROOT } from '../../../control/sim/afxdp/names.js';
-import { barePod, driverSpec } from './spec.js';
+import { barePod, driverSpec, podKey } from './spec.js';
 
 const cluster = process.argv[2]!;
 const say = (line: string): void => {
@@ -17,7 +18,11 @@ say('starting');
 await driver.start();
 say('started');
 await Promise.all(
-  ['a', 'b', 'c'].map((name, i) => driver.addPod(barePod(name, i % 2 === 0 ? 'node-1' : 'node-2'))),
+  ['a', 'b', 'c'].map(async (name, i) => {
+    const pod = barePod(name, i % 2 === 0 ? 'node-1' : 'node-2');
+    await driver.store.put(podKey(pod), toJson(pod));
+    await driver.addPod(pod);
+  }),
 );
 say('pods');
 setInterval(() => undefined, 60_000);

@@ -57,3 +57,8 @@ export function barePod(name: string, nodeName: string, namespace = 'default'): 
     status: { phase: 'Pending', podIPs: [], ready: false, terminating: false },
   };
 }
+
+/** Where an agent looks for the object of a pod it is to wire. */
+export function podKey({ metadata }: Pod): string {
+  return `/pteropus/k8s/Pod/${metadata.namespace}/${metadata.name}`;
+}
