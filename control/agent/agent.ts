@@ -1,0 +1,365 @@
+/**
+ * The node agent: keeps this node's data plane at what the cluster's objects say, and wires pods. Built from parts, so that
+ * the same agent runs in production, in a simulation and in a test.
+ */
+import type { Backend } from '../backends/backend.js';
+import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
+import type { ClusterConfig } from '../compiler/input.js';
+import { largestNodeId, planNode } from '../ipam/arithmetic.js';
+import type { ObjectEvent } from '../objects/types.js';
+import type { PodRef, Ruleset } from '../ruleset/types.js';
+import type { Store } from '../store/store.js';
+import { CniHandler } from './cni-handler.js';
+import { Dataplane } from './dataplane.js';
+import { AgentNotReadyError, NodeIdConflictError } from './errors.js';
+import { Healing, type ResyncKind } from './healing.js';
+import { Journal, type JournalState } from './journal.js';
+import { type LinkDriver, POD_LINK_PREFIX } from './links.js';
+import { type AgentEvent, EventLoop, type EventRecord, type Transaction } from './loop.js';
+import { changeMarks } from './marks.js';
+import { claimNodeId } from './node-id.js';
+import { NodeState } from './node-state.js';
+import { ObjectFeed } from './objects.js';
+import { recoverPods } from './recovery.js';
+import { type AgentStatus, StatusPublisher } from './status.js';
+import { Wiring } from './wiring.js';
+
+export interface AgentOptions {
+  /** Kubernetes name of the node. */
+  readonly node: string;
+  readonly config: ClusterConfig;
+  readonly store: Store;
+  /** Opens the node's data plane; called again after each loss. */
+  readonly openBackend: () => Promise<Backend>;
+  readonly links: LinkDriver;
+  /** Path of the journal; null = nothing outlives the process. */
+  readonly journal: string | null;
+  /** Underlay addresses, for a configuration without nodeInterconnectCIDR. */
+  readonly addresses?: readonly string[];
+  /** How long ADD waits for the pod's object before it wires the pod closed, milliseconds (default 1000). */
+  readonly podObjectWaitMs?: number;
+  /** Lines for a person. */
+  readonly log?: (line: string) => void;
+}
+
+export class Agent {
+  readonly cni: CniHandler;
+  readonly #loop: EventLoop;
+  readonly #healing: Healing;
+  readonly #feed: ObjectFeed;
+  readonly #status: StatusPublisher;
+  readonly #dataplane: Dataplane;
+  #waiting: (() => void)[] = [];
+  /** Store revision of the model, and of what is in force. */
+  #known = 0;
+  #applied = 0;
+  #ready = false;
+  /** What the data plane or the store keeps us from; and a claim to our node id that somebody else made. */
+  #problem: string | null = null;
+  #conflict: string | null = null;
+
+  private constructor(
+    private readonly options: AgentOptions,
+    private readonly state: NodeState,
+    private readonly journal: Journal | null,
+  ) {
+    const { store, node, links } = options;
+    this.#loop = new EventLoop((event, error) => this.#failed(event, error));
+    this.#healing = new Healing((kind) => this.#heal(kind));
+    this.#dataplane = new Dataplane(options.openBackend, (reason) => {
+      this.#log(`data plane lost: ${reason.message}`);
+      this.#healing.need('downstream');
+      this.#publish();
+    });
+    this.#feed = new ObjectFeed(store, {
+      pending: () => this.#loop.post(this.#objectsEvent()),
+      lost: (reason) => {
+        this.#log(`objects must be listed anew: ${reason.message}`);
+        this.#healing.need('full');
+      },
+      unreadable: (key, reason) => this.#log(`${key} in the store cannot be used: ${reason}`),
+    });
+    this.#status = new StatusPublisher(store, node);
+    const behind = (reason: string): void => {
+      this.#log(`data plane is behind: ${reason}`);
+      this.#healing.need('upstream');
+    };
+    const wiring = new Wiring({ state, links, journal, dataplane: this.#dataplane, behind });
+    this.cni = new CniHandler({
+      state,
+      links,
+      wiring,
+      loop: this.#loop,
+      ready: () => this.#ready,
+      inForce: () => this.#dataplane.inForce,
+      podKnown: (pod, uid) => this.#podKnown(pod, uid),
+    });
+  }
+
+  /**
+   * Starts the agent; resolves when everything the store holds is in force. Waits for a store or a data plane that is not up
+   * yet. Throws NodeIdConflictError, NodeIdsExhaustedError, InvalidInputError, and what the link driver throws.
+   */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const log = options.log ?? (() => undefined);
+    const journal = options.journal === null ? null : new Journal(options.journal);
+    const loaded = journal?.load() ?? { state: null, damage: null };
+    if (loaded.damage !== null) log(`${loaded.damage}; pods are read back from the data plane`);
+    const state = await prepareNode(options, loaded.state, log);
+    const agent = new Agent(options, state, journal);
+    await agent.#begin(loaded.state, loaded.damage !== null);
+    return agent;
+  }
+
+  /** The last thousand events, oldest first. */
+  get history(): readonly EventRecord[] {
+    return this.#loop.history;
+  }
+
+  get id(): number {
+    return this.state.identity.record.id;
+  }
+
+  /** What is in force in the data plane; null while that is not known. */
+  get inForce(): Ruleset | null {
+    return this.#dataplane.inForce;
+  }
+
+  /** The data plane as it is open now, for its counters and traces; null while it is lost. */
+  get backend(): Backend | null {
+    return this.#dataplane.backend;
+  }
+
+  status(): AgentStatus {
+    const problem = this.#conflict ?? this.#problem ?? (this.#dataplane.up ? null : 'the data plane is lost');
+    const ready = this.#ready && problem === null;
+    const status = { revision: this.#applied, ready, time: Date.now() };
+    return problem === null ? status : { ...status, problem };
+  }
+
+  /** Runs one resync as an event of its own. */
+  async resync(kind: ResyncKind): Promise<void> {
+    await this.#loop.push(this.#resyncEvent(kind));
+  }
+
+  /** Stops; traffic and pods stay as they are. */
+  async close(): Promise<void> {
+    this.#ready = false;
+    this.#healing.close();
+    await this.#loop.close();
+    this.#feed.stop();
+    await this.#status.close();
+    await this.#dataplane.close();
+  }
+
+  async #begin(journaled: JournalState | null, lostJournal: boolean): Promise<void> {
+    try {
+      await untilReachable(
+        () =>
+          this.#loop.push({
+            name: 'start',
+            object: null,
+            run: (tx) => this.#start(tx, journaled, lostJournal),
+          }),
+        (text) => this.#log(text),
+      );
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#ready = true;
+    this.#publish();
+  }
+
+  async #start(tx: Transaction, journaled: JournalState | null, lostJournal: boolean): Promise<void> {
+    const { links } = this.options;
+    const present = new Set(await links.podLinks());
+    let pods = journaled?.pods ?? [];
+    if (lostJournal) pods = recoverPods(await this.#dataplane.read());
+    const known = new Set(this.state.pods().map(({ link }) => link));
+    for (const record of pods) {
+      const name = `${record.pod.namespace}/${record.pod.name}`;
+      if (known.has(record.link)) continue;
+      if (!present.has(record.link)) {
+        this.#log(`pod ${name} is gone with its link ${record.link}`);
+        continue;
+      }
+      for (const address of record.addresses) this.state.addresses.restore(name, address);
+      this.state.attach(record);
+    }
+    if (journaled !== null) this.state.addresses.restoreCursor(journaled.cursor);
+    await this.#resync(tx, 'full');
+    const kept = new Set(this.state.pods().map(({ link }) => link));
+    for (const link of present) {
+      if (kept.has(link) || !link.startsWith(POD_LINK_PREFIX)) continue;
+      this.#log(`removing link ${link}: no pod of the journal has it`);
+      await links.detachPod(link);
+    }
+    await this.journal?.save(this.state.journal());
+  }
+
+  #resyncEvent(kind: ResyncKind): AgentEvent<void> {
+    return { name: `resync ${kind}`, object: null, run: (tx) => this.#resync(tx, kind) };
+  }
+
+  async #resync(tx: Transaction, kind: ResyncKind): Promise<void> {
+    if (kind !== 'downstream') {
+      await this.#claim();
+      const { objects, revision } = await this.#feed.list();
+      this.state.reset(objects);
+      this.#known = revision;
+      this.#wake();
+    }
+    if (kind !== 'upstream') this.#dataplane.distrust();
+    await this.#enforce(tx);
+  }
+
+  /** Puts our record into the store where it is missing. */
+  async #claim(): Promise<void> {
+    const { record } = this.state.identity;
+    try {
+      await claimNodeId(this.options.store, {
+        node: this.options.node,
+        journaled: record.id,
+        largest: record.id,
+        addresses: () => record.addresses,
+      });
+      this.#conflict = null;
+    } catch (error) {
+      if (error instanceof NodeIdConflictError) this.#conflict = error.message;
+      throw error;
+    }
+  }
+
+  #objectsEvent(): AgentEvent<void> {
+    return {
+      name: 'objects',
+      object: null,
+      run: async (tx) => {
+        const { events, revision, nodeIdsGone } = this.#feed.take();
+        // A listing may have overtaken them.
+        if (events.length === 0 && revision <= this.#applied) return;
+        for (const event of events) this.state.apply(event);
+        this.#known = Math.max(this.#known, revision);
+        if (nodeIdsGone.includes(this.id) || events.some((event) => this.#claimsOurId(event))) {
+          tx.followUp({ name: 'claim node id', object: this.options.node, run: () => this.#claim() });
+        }
+        this.#wake();
+        await this.#enforce(tx);
+      },
+    };
+  }
+
+  #claimsOurId(event: ObjectEvent): boolean {
+    if (event.type === 'delete' || event.object.kind !== 'NodeRecord') return false;
+    return event.object.id === this.id && event.object.metadata.name !== this.options.node;
+  }
+
+  /** Brings the data plane to what the state says, as far as it takes it. */
+  async #enforce(tx: Transaction): Promise<void> {
+    const known = this.#known;
+    const { changes, refused } = await this.#dataplane.apply(this.state.compile());
+    tx.changed(changeMarks(changes));
+    const [first] = refused;
+    this.#problem = first === undefined ? null : `the data plane refuses ${first[0]}: ${first[1]}`;
+    if (first !== undefined) {
+      this.#log(this.#problem ?? '');
+      this.#healing.need('upstream');
+    }
+    this.#applied = known;
+    this.#publish();
+  }
+
+  async #heal(kind: ResyncKind): Promise<boolean> {
+    await this.#loop.push(this.#resyncEvent(kind));
+    return this.#problem === null;
+  }
+
+  #failed(event: AgentEvent<unknown>, error: unknown): void {
+    this.#log(`${event.name}${event.object === null ? '' : ` ${event.object}`} failed: ${errorText(error)}`);
+    // CNI reverts what it did and tells its caller; a resync is repeated by whoever asked for it.
+    if (event.name === 'objects') this.#healing.need('upstream');
+    if (event.name === 'claim node id') this.#healing.need('full');
+    if (event.name.startsWith('resync')) this.#problem = errorText(error);
+    this.#publish();
+  }
+
+  /** Resolves when the pod's object is there, or when waiting any longer is worse than a pod that starts closed. */
+  async #podKnown(pod: PodRef, uid: string | null): Promise<void> {
+    const deadline = Date.now() + (this.options.podObjectWaitMs ?? 1000);
+    while (!this.state.knows(pod, uid)) {
+      const left = deadline - Date.now();
+      if (left <= 0) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.#waiting.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #publish(): void {
+    this.#status.publish(this.status());
+  }
+
+  #log(line: string): void {
+    this.options.log?.(line);
+  }
+}
+
+/** Node id, plan and the node's own links. */
+async function prepareNode(
+  options: AgentOptions,
+  journaled: JournalState | null,
+  log: (line: string) => void,
+): Promise<NodeState> {
+  const { node, config, store, links } = options;
+  if (journaled !== null && journaled.node !== node) {
+    throw new InvalidInputError(`the journal is node ${journaled.node}'s`, { object: `node ${node}` });
+  }
+  if (config.nodeInterconnectCIDR === null && options.addresses === undefined) {
+    throw new InvalidInputError('without nodeInterconnectCIDR the node needs its underlay addresses', {
+      object: `node ${node}`,
+      field: 'addresses',
+    });
+  }
+  const addressesOf = (id: number): readonly string[] => {
+    const { nodeAddress } = planNode(config, id);
+    return options.addresses ?? (nodeAddress === null ? [] : [nodeAddress]);
+  };
+  const record = await untilReachable(
+    () =>
+      claimNodeId(store, {
+        node,
+        journaled: journaled?.id ?? null,
+        largest: largestNodeId(config),
+        addresses: addressesOf,
+      }),
+    log,
+  );
+  const plan = planNode(config, record.id);
+  const nodeLinks = await links.setupNode({ node, plan, config, addresses: record.addresses });
+  return new NodeState({ record, plan, links: nodeLinks }, config);
+}
+
+/** Repeats `action` while it fails for a reason that passes, with growing pauses. */
+async function untilReachable<T>(action: () => Promise<T>, log: (line: string) => void): Promise<T> {
+  for (let pause = 5; ; pause = Math.min(pause * 2, 1000)) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof PteropusError) || !error.retryable || error instanceof AgentNotReadyError)
+        throw error;
+      if (pause >= 160) log(`waiting: ${errorText(error)}`);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}

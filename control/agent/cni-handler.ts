@@ -1,0 +1,165 @@
+/** The agent's answers to the CNI program (rows CNI-03..10): each call one event, each failure a code and a text. */
+
+import { CNI } from '../cni/codes.js';
+import { type CniReply, type CniRequest, failureReply } from '../cni/messages.js';
+import { isContainerId, isInterfaceName, parseArguments } from '../cni/names.js';
+import { errorText, PteropusError } from '../common/errors.js';
+import { bitsOf, parseIp } from '../common/ip.js';
+import { podInterfaceKey, podMtu } from '../compiler/interfaces.js';
+import type { PodRef, Ruleset } from '../ruleset/types.js';
+import type { PodRecord } from './journal.js';
+import type { LinkDriver } from './links.js';
+import type { EventLoop } from './loop.js';
+import { type NodeState, podKey } from './node-state.js';
+import type { Sandbox, Wiring } from './wiring.js';
+
+/** Namespace of sandboxes that no Kubernetes pod owns; the dot keeps it apart from every namespace of Kubernetes. */
+export const BARE_NAMESPACE = 'cni.sandbox';
+
+export interface CniParts {
+  readonly state: NodeState;
+  readonly links: LinkDriver;
+  readonly wiring: Wiring;
+  readonly loop: EventLoop;
+  readonly ready: () => boolean;
+  readonly inForce: () => Ruleset | null;
+  readonly podKnown: (pod: PodRef, uid: string | null) => Promise<void>;
+}
+
+/** A request that cannot be served, with its CNI code. */
+class RequestError extends PteropusError {
+  constructor(
+    readonly code: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export class CniHandler {
+  constructor(private readonly parts: CniParts) {}
+
+  /** Wires a sandbox. Never throws: a failure is in the reply. The pod's policies are in force when it resolves. */
+  add(request: CniRequest): Promise<CniReply> {
+    return answer(async () => {
+      const sandbox = this.#sandbox(request);
+      if (sandbox.netns === '') throw new RequestError(CNI.invalidEnvironment, 'CNI_NETNS is missing');
+      this.#checkReady();
+      if (sandbox.pod.namespace !== BARE_NAMESPACE) await this.parts.podKnown(sandbox.pod, sandbox.uid);
+      const object = podKey(sandbox.pod);
+      const record = await this.parts.loop.push({
+        name: 'CNI ADD',
+        object,
+        run: (tx) => {
+          this.#checkInterface(sandbox);
+          return this.parts.wiring.add(tx, sandbox);
+        },
+      });
+      return this.#reply(record);
+    });
+  }
+
+  /** Unwires a sandbox; one that is not known is fine. */
+  delete(request: CniRequest): Promise<CniReply> {
+    return answer(async () => {
+      const { containerId, ifname, pod } = this.#sandbox(request);
+      this.#checkReady();
+      await this.parts.loop.push({
+        name: 'CNI DEL',
+        object: podKey(pod),
+        run: async (tx) => {
+          const record = this.parts.state.sandbox(containerId, ifname, pod);
+          if (record !== undefined) await this.parts.wiring.remove(tx, record);
+        },
+      });
+      return { result: 0, error: '', interfaces: [], routes: [], dns: [] };
+    });
+  }
+
+  /** Says whether a sandbox is as ADD left it. */
+  check(request: CniRequest): Promise<CniReply> {
+    return answer(async () => {
+      const { containerId, ifname, pod, netns } = this.#sandbox(request);
+      this.#checkReady();
+      const { state, links, inForce } = this.parts;
+      const record = state.sandbox(containerId, ifname, pod);
+      if (record === undefined) throw new RequestError(CNI.unknownContainer, 'no such sandbox is wired here');
+      const problems = [...(await links.checkPod(state.linkSpec({ ...record, netns, ifname })))];
+      if (inForce()?.has(podInterfaceKey(record.pod)) !== true)
+        problems.push('the data plane does not have it');
+      if (problems.length > 0) throw new RequestError(CNI.differs, problems.join('; '));
+      return this.#reply({ ...record, netns, ifname });
+    });
+  }
+
+  #sandbox(request: CniRequest): Sandbox {
+    const { containerId, networkNamespace, interfaceName, extraArguments, ipamType } = request;
+    if (!isContainerId(containerId)) throw invalid('container id', containerId);
+    if (!isInterfaceName(interfaceName)) throw invalid('interface name', interfaceName);
+    if (ipamType !== '')
+      throw new RequestError(CNI.invalidConfig, `ipam.type ${ipamType}: addresses come from us only`);
+    const args = parseArguments(extraArguments);
+    if (args === null) throw invalid('CNI_ARGS', extraArguments);
+    const name = args.get('K8S_POD_NAME') ?? '';
+    const namespace = args.get('K8S_POD_NAMESPACE') ?? '';
+    if ((name === '') !== (namespace === '')) {
+      throw new RequestError(
+        CNI.invalidEnvironment,
+        'CNI_ARGS needs both K8S_POD_NAMESPACE and K8S_POD_NAME, or neither',
+      );
+    }
+    const pod = name === '' ? { namespace: BARE_NAMESPACE, name: containerId } : { namespace, name };
+    const uid = args.get('K8S_POD_UID') ?? '';
+    return { pod, uid: uid === '' ? null : uid, containerId, netns: networkNamespace, ifname: interfaceName };
+  }
+
+  /** A pod has one interface; a second one of the same sandbox is another network's business. */
+  #checkInterface({ pod, containerId, ifname }: Sandbox): void {
+    const other = this.parts.state.pod(pod);
+    if (other?.containerId === containerId && other.ifname !== ifname) {
+      throw new RequestError(
+        CNI.invalidConfig,
+        `pod ${podKey(pod)} has its interface already: ${other.ifname}`,
+      );
+    }
+  }
+
+  #checkReady(): void {
+    if (!this.parts.ready()) throw new RequestError(CNI.tryAgainLater, 'the agent is not ready yet');
+  }
+
+  #reply(record: PodRecord): CniReply {
+    const { gateway } = this.parts.state.identity.plan;
+    const mtu = podMtu(this.parts.state.config);
+    const ipAddresses = record.addresses.map((address) => {
+      const { family } = parseIp(address);
+      const version = family === 4 ? ('IPV4' as const) : ('IPV6' as const);
+      return { version, address: `${address}/${bitsOf(family)}`, gateway };
+    });
+    const dst = parseIp(gateway).family === 4 ? '0.0.0.0/0' : '::/0';
+    return {
+      result: 0,
+      error: '',
+      interfaces: [
+        { name: record.ifname, mac: record.podMac, sandbox: record.netns, ipAddresses, mtu },
+        { name: record.link, mac: record.mac, sandbox: '', ipAddresses: [], mtu },
+      ],
+      routes: [{ dst, gw: gateway }],
+      dns: [],
+    };
+  }
+}
+
+function invalid(what: string, value: string): RequestError {
+  return new RequestError(CNI.invalidEnvironment, `not a valid ${what}: ${JSON.stringify(value)}`);
+}
+
+async function answer(work: () => Promise<CniReply>): Promise<CniReply> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RequestError) return failureReply(error.code, error.message);
+    const retryable = error instanceof PteropusError && error.retryable;
+    return failureReply(retryable ? CNI.tryAgainLater : CNI.failed, errorText(error));
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * What the agent must know again after a restart, whatever else is lost: its node id, the pods wired here, and where the
+ * address pool stands. One JSON file with a checksum, replaced whole: temporary file, sync, rename, sync of the directory.
+ */
+import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { checksum } from '../common/checksum.js';
+import { errorText } from '../common/errors.js';
+import type { Ip, Mac, PodRef } from '../ruleset/types.js';
+import { syncDirectory } from '../store/log.js';
+import { JournalWriteError } from './errors.js';
+
+/** A pod wired on this node: what ADD was asked and what it made. */
+export interface PodRecord {
+  readonly pod: PodRef;
+  readonly uid: string | null;
+  /** null when the record was read back from the data plane after the journal was lost. */
+  readonly containerId: string | null;
+  readonly netns: string;
+  readonly ifname: string;
+  readonly link: string;
+  readonly mac: Mac;
+  readonly podMac: Mac;
+  readonly addresses: readonly Ip[];
+}
+
+export interface JournalState {
+  readonly node: string;
+  readonly id: number;
+  /** Address given out last. */
+  readonly cursor: Ip;
+  readonly pods: readonly PodRecord[];
+}
+
+export interface LoadedJournal {
+  /** null: there is none (or none that can be used). */
+  readonly state: JournalState | null;
+  /** Why an existing file was not used, and where it lies now; null = all well. */
+  readonly damage: string | null;
+}
+
+const VERSION = 1;
+
+export class Journal {
+  /** The write under way; the next one waits for it. */
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(readonly path: string) {}
+
+  /** Reads the file. A damaged one is renamed to `PATH.damaged`, and `damage` says so. */
+  load(): LoadedJournal {
+    let text: string;
+    try {
+      text = readFileSync(this.path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { state: null, damage: null };
+      return this.#setAside(errorText(error));
+    }
+    const end = text.indexOf('\n');
+    const body = text.slice(end + 1);
+    if (end < 0 || checksum(body) !== text.slice(0, end)) return this.#setAside('its checksum is wrong');
+    const parsed = JSON.parse(body) as { readonly version: number; readonly state: JournalState };
+    if (parsed.version !== VERSION)
+      return this.#setAside(`its version is ${parsed.version}, ours is ${VERSION}`);
+    return { state: parsed.state, damage: null };
+  }
+
+  /** Resolves when `state` is on the disk. Calls are done in order. Throws JournalWriteError. */
+  save(state: JournalState): Promise<void> {
+    const saved = this.#saving.then(() => this.#write(state));
+    this.#saving = saved.catch(() => undefined);
+    return saved;
+  }
+
+  async #write(state: JournalState): Promise<void> {
+    const body = `${JSON.stringify({ version: VERSION, state }, null, 1)}\n`;
+    const temporary = `${this.path}.new`;
+    try {
+      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+      const file = await open(temporary, 'w', 0o600);
+      try {
+        await file.writeFile(`${checksum(body)}\n${body}`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      renameSync(temporary, this.path);
+      syncDirectory(dirname(this.path));
+    } catch (cause) {
+      throw new JournalWriteError(`the journal cannot be written: ${errorText(cause)}`, {
+        object: this.path,
+        cause,
+        retryable: true,
+      });
+    }
+  }
+
+  #setAside(reason: string): LoadedJournal {
+    const aside = `${this.path}.damaged`;
+    let where = `kept as ${aside}`;
+    try {
+      renameSync(this.path, aside);
+    } catch (error) {
+      where = `and cannot be moved: ${errorText(error)}`;
+    }
+    return { state: null, damage: `journal ${this.path}: ${reason}; ${where}` };
+  }
+}

@@ -1,0 +1,143 @@
+import { spawnSync } from 'node:child_process';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loadNative, type Native, type Netns } from '../../native/index.js';
+import { file, root, testIf } from '../../test/support/requires.js';
+import { DEFAULT_CONFIG } from '../compiler/input.js';
+import { planNode, podMacs } from '../ipam/arithmetic.js';
+import { LinkExistsError, SandboxError } from './errors.js';
+import { type LinkDriver, type PodLinkSpec, podLinkName } from './links.js';
+import { HOST_LINK, HOST_PORT, openNativeLinks } from './links-native.js';
+
+const NODE = `pteropusA${process.pid}n`;
+const POD = `pteropusA${process.pid}p`;
+const path = (name: string): string => `/run/netns/${name}`;
+const plan = planNode(DEFAULT_CONFIG, 3);
+const ADDON = 'build/native/pteropus.node';
+
+const rooted = testIf(test, root(), file(ADDON));
+
+async function inNamespaces(
+  body: (links: LinkDriver, node: Netns, pod: Netns, native: Native) => Promise<void>,
+): Promise<void> {
+  const native = loadNative();
+  const node = native.createNetns(NODE);
+  const pod = native.createNetns(POD);
+  node.createVeth({ name: 'uplink' }, { name: 'far' });
+  const links = openNativeLinks(native, { netns: path(NODE), uplink: 'uplink' });
+  try {
+    await body(links, node, pod, native);
+  } finally {
+    await links.close();
+    node.close();
+    pod.close();
+    native.deleteNetns(NODE);
+    native.deleteNetns(POD);
+  }
+}
+
+const ip = (netns: string, ...args: string[]): string =>
+  spawnSync('ip', ['-n', netns, ...args], { encoding: 'utf8' }).stdout;
+
+function spec(containerId: string, address: string): PodLinkSpec {
+  const macs = podMacs(containerId, 'eth0');
+  return {
+    netns: path(POD),
+    ifname: 'eth0',
+    link: podLinkName(containerId, 'eth0'),
+    mac: macs.dataplane,
+    podMac: macs.pod,
+    addresses: [address],
+    gateway: plan.gateway,
+    mtu: 1450,
+  };
+}
+
+test('link names fit and differ however alike the container ids are', () => {
+  const names = new Set(Array.from({ length: 2000 }, (_, i) => podLinkName(`${'a'.repeat(60)}${i}`, 'eth0')));
+  assert.is(names.size, 2000);
+  for (const name of names) assert.is(name.length, 15);
+});
+
+rooted('the node: uplink up, the host’s stack joined to the data plane; twice is as once', async () => {
+  await inNamespaces(async (links, node) => {
+    const nodeSpec = { node: 'n3', plan, config: DEFAULT_CONFIG, addresses: [plan.nodeAddress ?? ''] };
+    const made = await links.setupNode(nodeSpec);
+    const index = node.links().find(({ name }) => name === HOST_PORT)?.index;
+    assert.equal(await links.setupNode(nodeSpec), made);
+    assert.is(node.links().find(({ name }) => name === HOST_PORT)?.index, index, 'the pair was kept');
+    assert.equal(made.host, { link: HOST_PORT, mac: '34:3c:00:00:00:03', peerMac: '36:3c:00:00:00:03' });
+    assert.equal(node.addresses(HOST_LINK).sort(), ['172.30.3.2/24', '192.168.16.3/32']);
+    assert.equal(node.addresses(HOST_PORT), []);
+    assert.match(ip(NODE, 'route', 'get', '10.1.7.7'), /via 172\.30\.3\.1 dev ptero0 src 192\.168\.16\.3 /);
+    assert.match(ip(NODE, 'route', 'get', '10.1.7.7'), /mtu 1450/);
+    assert.match(ip(NODE, 'route', 'get', '10.96.0.1'), /via 172\.30\.3\.1 dev ptero0 src 192\.168\.16\.3 /);
+    assert.match(ip(NODE, 'route', 'get', '8.8.8.8'), /via 172\.30\.3\.1 dev ptero0 src 192\.168\.16\.3 /);
+    assert.match(ip(NODE, 'neigh'), /172\.30\.3\.1 dev ptero0 lladdr 34:3c:00:00:00:03 PERMANENT/);
+  });
+});
+
+rooted('a pod: address alone, gateway behind the link, checked, detached twice', async () => {
+  await inNamespaces(async (links, node, pod) => {
+    const wanted = spec('c1', '10.1.3.2');
+    await links.attachPod(wanted);
+    assert.equal(await links.podLinks(), [wanted.link]);
+    assert.equal(await links.checkPod(wanted), []);
+    assert.equal(
+      pod.addresses('eth0').filter((a) => !a.includes(':')),
+      ['10.1.3.2/32'],
+    );
+    const routes = ip(POD, 'route');
+    assert.match(routes, /default via 10\.1\.3\.1 dev eth0/);
+    assert.match(routes, /10\.1\.3\.1 dev eth0 .*scope link/);
+    assert.match(ip(POD, 'neigh'), new RegExp(`10\\.1\\.3\\.1 dev eth0 lladdr ${wanted.mac} PERMANENT`));
+    assert.is(node.links().find(({ name }) => name === wanted.link)?.mac, wanted.mac);
+    const offloads = spawnSync('ip', ['netns', 'exec', POD, 'ethtool', '-k', 'eth0'], {
+      encoding: 'utf8',
+    }).stdout;
+    if (offloads !== '') assert.match(offloads, /tx-checksumming: off/);
+    pod.removeAddress('eth0', '10.1.3.2/32');
+    assert.match((await links.checkPod(wanted)).join(), /lost its address 10\.1\.3\.2/);
+    await links.detachPod(wanted.link);
+    await links.detachPod(wanted.link);
+    assert.equal(await links.podLinks(), []);
+    assert.match((await links.checkPod(wanted)).join(), /is gone/);
+  });
+});
+
+rooted('an interface of that name is refused, and nothing stays', async () => {
+  await inNamespaces(async (links) => {
+    await links.attachPod(spec('c1', '10.1.3.2'));
+    await links.attachPod(spec('c2', '10.1.3.3')).then(
+      () => assert.unreachable(),
+      (error: Error) => assert.instance(error, LinkExistsError),
+    );
+    assert.equal(await links.podLinks(), [spec('c1', '').link]);
+  });
+});
+
+rooted('a configuration that fails leaves no link', async () => {
+  await inNamespaces(async (links, _node, pod) => {
+    await links
+      .attachPod({ ...spec('c1', '10.1.3.2'), gateway: 'fe80::1', addresses: ['10.1.3.2'], mac: 'no mac' })
+      .then(
+        () => assert.unreachable(),
+        () => undefined,
+      );
+    assert.equal(await links.podLinks(), []);
+    assert.not(pod.links().some(({ name }) => name === 'eth0'));
+  });
+});
+
+rooted('the node’s own namespace and one that is not there are refused', async () => {
+  await inNamespaces(async (links) => {
+    for (const netns of [path(NODE), '/run/netns/pteropusA-none']) {
+      await links.attachPod({ ...spec('c1', '10.1.3.2'), netns }).then(
+        () => assert.unreachable(),
+        (error: Error) => assert.instance(error, SandboxError),
+      );
+    }
+  });
+});
+
+test.run();

@@ -1,0 +1,227 @@
+/**
+ * Links through netlink: a veth pair for each pod, its end made straight in the pod's namespace, and one pair (`ptero0`,
+ * `ptero1`) between the data plane and the host's own stack. The data plane's ends carry no address: AF_XDP takes all
+ * their packets.
+ */
+import { statSync } from 'node:fs';
+import { type Native, NativeError, type Netns } from '../../native/index.js';
+import { PteropusError } from '../common/errors.js';
+import { bitsOf, parseCidr, parseIp } from '../common/ip.js';
+import { TUNNEL_OVERHEAD } from '../compiler/interfaces.js';
+import type { Ip } from '../ruleset/types.js';
+import { LinkExistsError, SandboxError } from './errors.js';
+import {
+  type LinkDriver,
+  type NodeLinkSpec,
+  type NodeLinks,
+  POD_LINK_PREFIX,
+  type PodLinkSpec,
+} from './links.js';
+
+/** The host stack's end of the interconnect, and the data plane's. */
+export const HOST_LINK = 'ptero0';
+export const HOST_PORT = 'ptero1';
+
+export interface NativeLinksOptions {
+  /** Namespace of the node's host stack: `/proc/self/ns/net`, or a named one. */
+  readonly netns: string;
+  /** The node's own link to the underlay. */
+  readonly uplink: string;
+}
+
+/** The node's uplink does not exist. */
+export class UplinkError extends PteropusError {}
+
+/** Throws NativeError if the node's namespace cannot be opened. */
+export function openNativeLinks(native: Native, options: NativeLinksOptions): LinkDriver {
+  return new NativeLinks(native, options, native.openNetns(options.netns));
+}
+
+class NativeLinks implements LinkDriver {
+  constructor(
+    private readonly native: Native,
+    private readonly options: NativeLinksOptions,
+    private readonly node: Netns,
+  ) {}
+
+  async setupNode({ plan, config, addresses }: NodeLinkSpec): Promise<NodeLinks> {
+    const { node } = this;
+    const { uplink } = this.options;
+    const found = node.links().find(({ name }) => name === uplink);
+    if (found === undefined) throw new UplinkError('no such link', { object: uplink });
+    quiet(node, uplink);
+    node.setLink(uplink, { mtu: config.underlayMtu, up: true });
+    const { hostMac: mac, hostLinuxMac: peerMac } = plan;
+    this.#interconnect(mac, peerMac, config.underlayMtu);
+    const length = parseCidr(plan.hostSubnet).length;
+    node.addAddress(HOST_LINK, `${plan.hostLinuxAddress}/${length}`);
+    for (const address of addresses)
+      node.addAddress(HOST_LINK, `${address}/${bitsOf(parseIp(address).family)}`);
+    node.addNeighbor(HOST_LINK, plan.hostDataplaneAddress, mac);
+    const [source] = addresses;
+    const via = {
+      link: HOST_LINK,
+      gateway: plan.hostDataplaneAddress,
+      ...(source === undefined ? {} : { source }),
+    };
+    // What may go through a tunnel has to fit into it.
+    const tunnelled = config.underlayMtu - TUNNEL_OVERHEAD;
+    node.addRoute({ ...via, destination: config.podSubnetCIDR, mtu: tunnelled });
+    node.addRoute({ ...via, destination: config.hostSubnetCIDR, mtu: tunnelled });
+    node.addRoute({ ...via, destination: config.serviceCIDR, mtu: tunnelled });
+    node.addRoute({ ...via, destination: 'default' });
+    return { uplink: { link: uplink, mac: found.mac }, host: { link: HOST_PORT, mac, peerMac } };
+  }
+
+  async attachPod(spec: PodLinkSpec): Promise<void> {
+    const pod = this.#openSandbox(spec.netns);
+    try {
+      this.#makePair(spec, pod);
+      try {
+        this.#configure(spec, pod);
+      } catch (error) {
+        await this.detachPod(spec.link);
+        throw error;
+      }
+    } finally {
+      pod.close();
+    }
+  }
+
+  async detachPod(link: string): Promise<void> {
+    try {
+      this.node.deleteLink(link);
+    } catch (error) {
+      if (!(error instanceof NativeError) || error.code !== 'ENODEV') throw error;
+    }
+  }
+
+  async podLinks(): Promise<readonly string[]> {
+    return this.node
+      .links()
+      .filter(({ name, type }) => type === 'veth' && name.startsWith(POD_LINK_PREFIX) && name.length === 15)
+      .map(({ name }) => name);
+  }
+
+  async checkPod(spec: PodLinkSpec): Promise<readonly string[]> {
+    const problems: string[] = [];
+    const near = this.node.links().find(({ name }) => name === spec.link);
+    if (near === undefined) return [`link ${spec.link} is gone`];
+    if (!near.up) problems.push(`link ${spec.link} is down`);
+    let pod: Netns;
+    try {
+      pod = this.#openSandbox(spec.netns);
+    } catch (error) {
+      return [...problems, String(error)];
+    }
+    try {
+      const far = pod.links().find(({ name }) => name === spec.ifname);
+      if (far === undefined) return [...problems, `${spec.ifname} is gone from the sandbox`];
+      if (!far.up) problems.push(`${spec.ifname} is down`);
+      if (far.mac !== spec.podMac) problems.push(`${spec.ifname} has MAC ${far.mac}, not ${spec.podMac}`);
+      if (far.mtu !== spec.mtu) problems.push(`${spec.ifname} has MTU ${far.mtu}, not ${spec.mtu}`);
+      const there = pod.addresses(spec.ifname);
+      for (const address of spec.addresses) {
+        if (!there.includes(single(address))) problems.push(`${spec.ifname} has lost its address ${address}`);
+      }
+    } finally {
+      pod.close();
+    }
+    return problems;
+  }
+
+  async close(): Promise<void> {
+    this.node.close();
+  }
+
+  /** The pair that is there is kept, since the data plane may have its end open. */
+  #interconnect(mac: string, peerMac: string, mtu: number): void {
+    const { node } = this;
+    const links = node.links();
+    const host = links.find(({ name }) => name === HOST_LINK);
+    const port = links.find(({ name }) => name === HOST_PORT);
+    if (host === undefined || port === undefined || host.peerIndex !== port.index) {
+      if (host !== undefined) node.deleteLink(HOST_LINK);
+      if (port !== undefined && host?.peerIndex !== port.index) node.deleteLink(HOST_PORT);
+      node.createVeth({ name: HOST_LINK, mac: peerMac, mtu }, { name: HOST_PORT, mac, mtu });
+    }
+    quiet(node, HOST_PORT);
+    quiet(node, HOST_LINK);
+    node.setOffloads(HOST_LINK, SOFTWARE_CHECKSUMS);
+    node.setLink(HOST_PORT, { mac, mtu, up: true });
+    node.setLink(HOST_LINK, { mac: peerMac, mtu, up: true });
+  }
+
+  #openSandbox(path: string): Netns {
+    try {
+      if (sameNamespace(path, this.options.netns)) {
+        throw new SandboxError('is the node’s own namespace, not a sandbox', { object: path });
+      }
+      return this.native.openNetns(path);
+    } catch (cause) {
+      if (cause instanceof SandboxError) throw cause;
+      throw new SandboxError('the sandbox’s namespace cannot be opened', { object: path, cause });
+    }
+  }
+
+  #makePair({ link, ifname, mac, podMac, mtu }: PodLinkSpec, pod: Netns): void {
+    if (pod.links().some(({ name }) => name === ifname)) {
+      throw new LinkExistsError('is in the sandbox already', { object: ifname });
+    }
+    // A leftover of an ADD that a crash cut short: its name belongs to this sandbox alone.
+    if (this.node.links().some(({ name }) => name === link)) this.node.deleteLink(link);
+    this.node.createVeth({ name: link, mac, mtu }, { name: ifname, mac: podMac, mtu, netns: pod });
+  }
+
+  /** Row POD-03: the pod has its address alone; everything else is behind the gateway, whose MAC it knows. */
+  #configure(spec: PodLinkSpec, pod: Netns): void {
+    const { link, ifname, addresses, gateway, mac } = spec;
+    quiet(this.node, link);
+    this.node.setLink(link, { up: true });
+    pod.setOffloads(ifname, SOFTWARE_CHECKSUMS);
+    noRouterAdvertisements(pod, ifname);
+    pod.setLink('lo', { up: true });
+    for (const address of addresses) pod.addAddress(ifname, single(address));
+    pod.setLink(ifname, { up: true });
+    pod.addNeighbor(ifname, gateway, mac);
+    pod.addRoute({ destination: single(gateway), link: ifname, scope: 'link' });
+    pod.addRoute({ destination: 'default', link: ifname, gateway });
+  }
+}
+
+/**
+ * Packets reach an AF_XDP socket as the sender's stack leaves them: with offloads on, checksums would be missing and TCP
+ * segments larger than any frame. Receive offloads do no harm.
+ */
+const SOFTWARE_CHECKSUMS = { txChecksum: false, tso: false } as const;
+
+function single(address: Ip): string {
+  return `${address}/${bitsOf(parseIp(address).family)}`;
+}
+
+/** The kernel says and believes nothing on a link that the data plane serves. */
+function quiet(netns: Netns, link: string): void {
+  trySysctl(netns, `net/ipv6/conf/${link}/disable_ipv6`, '1');
+  netns.setSysctl(`net/ipv4/conf/${link}/rp_filter`, '0');
+  // The data plane's check of source addresses stands in; the kernel takes the larger of the two settings.
+  netns.setSysctl('net/ipv4/conf/all/rp_filter', '0');
+}
+
+/** A neighbor must not become the pod's router (CVE-2020-10749). */
+function noRouterAdvertisements(netns: Netns, link: string): void {
+  trySysctl(netns, `net/ipv6/conf/${link}/accept_ra`, '0');
+}
+
+/** A kernel without IPv6 has no such setting. */
+function trySysctl(netns: Netns, name: string, value: string): void {
+  try {
+    netns.setSysctl(name, value);
+  } catch (error) {
+    if (!(error instanceof NativeError) || error.code !== 'ENOENT') throw error;
+  }
+}
+
+function sameNamespace(a: string, b: string): boolean {
+  const [one, other] = [statSync(a), statSync(b)];
+  return one.ino === other.ino && one.dev === other.dev;
+}

@@ -1,0 +1,127 @@
+/** Wires and unwires pods: each step with its undoing, and the reply only after the pod's policies are in force. */
+import { podInterfaceKey } from '../compiler/interfaces.js';
+import { podMacs } from '../ipam/arithmetic.js';
+import type { Key, PodRef, Ruleset } from '../ruleset/types.js';
+import type { Dataplane } from './dataplane.js';
+import type { Journal, PodRecord } from './journal.js';
+import { type LinkDriver, podLinkName } from './links.js';
+import type { Transaction } from './loop.js';
+import { changeMarks } from './marks.js';
+import { type NodeState, podKey } from './node-state.js';
+
+/** One sandbox, as ADD names it. */
+export interface Sandbox {
+  readonly pod: PodRef;
+  readonly uid: string | null;
+  readonly containerId: string;
+  readonly netns: string;
+  readonly ifname: string;
+}
+
+export interface WiringParts {
+  readonly state: NodeState;
+  readonly links: LinkDriver;
+  readonly dataplane: Dataplane;
+  /** null: nothing outlives the process (a simulation in memory). */
+  readonly journal: Journal | null;
+  /** The data plane is behind what the agent knows; it has to be brought up to it. */
+  readonly behind: (reason: string) => void;
+}
+
+export class Wiring {
+  constructor(private readonly parts: WiringParts) {}
+
+  /**
+   * Wires the sandbox. Asked again for the same one, answers the same. Another sandbox of the same pod replaces the first
+   * (row CNI-09). Throws PoolExhaustedError, LinkExistsError, SandboxError, ApplyError, DataplaneUnavailableError,
+   * JournalWriteError; then nothing of it stays.
+   */
+  async add(tx: Transaction, sandbox: Sandbox): Promise<PodRecord> {
+    const { state, links, dataplane } = this.parts;
+    const old = state.pod(sandbox.pod);
+    if (old !== undefined) {
+      if (isSame(old, sandbox) && (await links.checkPod(state.linkSpec(old))).length === 0) {
+        await this.#enforce(tx, old);
+        return old;
+      }
+      await this.#unwire(tx, old);
+      state.addresses.release(podKey(old.pod));
+    }
+    const owner = podKey(sandbox.pod);
+    const address = state.addresses.allocate(owner);
+    tx.onRevert(() => {
+      state.addresses.release(owner);
+    });
+    const macs = podMacs(sandbox.containerId, sandbox.ifname);
+    const record: PodRecord = {
+      ...sandbox,
+      link: podLinkName(sandbox.containerId, sandbox.ifname),
+      mac: macs.dataplane,
+      podMac: macs.pod,
+      addresses: [address],
+    };
+    await links.attachPod(state.linkSpec(record));
+    tx.onRevert(() => links.detachPod(record.link));
+    state.attach(record);
+    tx.onRevert(async () => {
+      state.detach(record);
+      // Before the link goes, the data plane lets go of it; one that is away is refilled without it anyway.
+      await dataplane.apply(state.compile()).catch((error: unknown) => this.parts.behind(String(error)));
+    });
+    await this.#enforce(tx, record);
+    await this.#keep();
+    return record;
+  }
+
+  /** Unwires the sandbox and frees its addresses. */
+  async remove(tx: Transaction, record: PodRecord): Promise<void> {
+    await this.#unwire(tx, record);
+    await this.#keep();
+    this.parts.state.addresses.release(podKey(record.pod));
+  }
+
+  /** Out of the data plane, then the link. A data plane that is away or refuses does not hold it up. */
+  async #unwire(tx: Transaction, record: PodRecord): Promise<void> {
+    const { state, links, dataplane } = this.parts;
+    state.detach(record);
+    tx.onRevert(() => state.attach(record));
+    try {
+      const { changes } = await dataplane.apply(state.compile());
+      tx.changed(changeMarks(changes));
+    } catch (error) {
+      this.parts.behind(String(error));
+    }
+    await links.detachPod(record.link);
+  }
+
+  /** Everything of the pod is in force, or this throws. */
+  async #enforce(tx: Transaction, record: PodRecord): Promise<void> {
+    const wanted = this.parts.state.compile();
+    const { changes, refused } = await this.parts.dataplane.apply(wanted, keysOf(wanted, record.pod));
+    tx.changed(changeMarks(changes));
+    if (refused.size > 0) this.parts.behind('the data plane refused a part');
+  }
+
+  #keep(): Promise<void> {
+    return this.parts.journal?.save(this.parts.state.journal()) ?? Promise.resolve();
+  }
+}
+
+function isSame(record: PodRecord, sandbox: Sandbox): boolean {
+  return (
+    record.containerId === sandbox.containerId &&
+    record.netns === sandbox.netns &&
+    record.ifname === sandbox.ifname
+  );
+}
+
+/** What has to be in force before the pod may start: its interface, its policies, and the ways to it. */
+function keysOf(ruleset: Ruleset, pod: PodRef): ReadonlySet<Key> {
+  const own = podInterfaceKey(pod);
+  const keys = new Set<Key>([own, `endpoint/${pod.namespace}/${pod.name}`]);
+  for (const item of ruleset.values()) {
+    if (item.kind === 'route' && item.target.type === 'interface' && item.target.interface === own)
+      keys.add(item.key);
+  }
+  return keys;
+}
