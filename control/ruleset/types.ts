@@ -112,7 +112,10 @@ export interface AddressBlock {
   readonly except: readonly Cidr[];
 }
 
-/** Key `addressset/HASH`: equal contents share one set. Empty means: contains nothing. */
+/**
+ * Key `addressset/HASH` of what defines the set (selectors, blocks), not of its members: equal definitions share one set, and a
+ * pod that comes or goes updates one item and nothing that refers to it. Empty means: contains nothing.
+ */
 export interface AddressSetItem {
   readonly kind: 'addressset';
   readonly key: Key;
@@ -182,7 +185,8 @@ export interface ServiceBackend {
 /**
  * One port of one Service in one scope. `internal` = ClusterIP (internalTrafficPolicy), `external` = NodePort, external
  * and LoadBalancer addresses (externalTrafficPolicy). No backends: reject with ICMP port unreachable.
- * Key `service/NS/NAME/PROTOCOL/PORT/SCOPE`.
+ * Key `service/NS/NAME/PROTOCOL/PORT/SCOPE`, SCOPE being `internal`, `external`, `external/NODE` (NodePort with the policy Local: the
+ * addresses of another node) or `loadbalancer`; followed by `/ipv6` if its addresses are.
  */
 export interface ServiceItem {
   readonly kind: 'service';
