@@ -1,0 +1,180 @@
+/** One node of a test cluster: a rig with its items, its pods' stacks, and an underlay that joins it to others. */
+import * as assert from 'uvu/assert';
+import type { Change, Item, Key } from '../../control/ruleset/types.js';
+import type { ProbeResult } from '../../control/sim/driver.js';
+import { type Ipv4, parseEthernet, parseIpv4 } from '../../control/sim/memory/packet.js';
+import { type ProbeSpec, probe } from '../../control/sim/memory/probe.js';
+import { Station } from '../../control/sim/memory/station.js';
+import { parseUdp, udp } from '../../control/sim/memory/transport.js';
+import * as items from './items.js';
+import type { OpenRig, Rig } from './rig.js';
+
+const PROBE_MS = 2000;
+/** Long enough for anything that would be answered at all. */
+const SILENCE_MS = 250;
+
+/** A stack at the far end of a link that also keeps every IPv4 packet it gets. */
+export class Host {
+  readonly station: Station;
+  readonly received: Ipv4[] = [];
+
+  constructor(
+    readonly address: string,
+    spec: {
+      mac: string;
+      gateway: string | null;
+      gatewayMac: string | null;
+      send: (frame: Uint8Array) => void;
+    },
+  ) {
+    const { mac, gateway, gatewayMac, send } = spec;
+    this.station = new Station({
+      mac,
+      addresses: [address],
+      routes: [{ destination: '0.0.0.0/0', nextHop: gateway }],
+      neighbors: new Map(gateway === null || gatewayMac === null ? [] : [[gateway, gatewayMac]]),
+      send,
+    });
+  }
+
+  receive(frame: Uint8Array): void {
+    const parsed = parseEthernet(frame);
+    const packet = parsed?.type === 0x0800 ? parseIpv4(parsed.payload) : null;
+    if (packet !== null && packet.destination === this.address) this.received.push(packet);
+    this.station.receive(frame);
+  }
+
+  /** TCP and UDP servers on `port` that answer with `name`. */
+  listen(port: number, name: string): void {
+    this.station.servers.listen('TCP', port, name);
+    this.station.servers.listen('UDP', port, name);
+  }
+
+  probe(address: string, port = 0, protocol: ProbeSpec['protocol'] = 'tcp'): Promise<ProbeResult> {
+    return probe(this.station, { address, port, protocol, timeoutMs: PROBE_MS });
+  }
+
+  /** Asserts that nobody answers. */
+  async isSilent(address: string, port = 0, protocol: ProbeSpec['protocol'] = 'tcp'): Promise<void> {
+    const { outcome } = await probe(this.station, { address, port, protocol, timeoutMs: SILENCE_MS });
+    assert.is(outcome, 'timeout');
+  }
+
+  /** Asserts that the connection comes about; returns who answered. */
+  async reaches(address: string, port = 0, protocol: ProbeSpec['protocol'] = 'tcp'): Promise<string | null> {
+    const { outcome, answer } = await this.probe(address, port, protocol);
+    assert.is(outcome, 'connected', `${this.address} to ${address}:${port}/${protocol}`);
+    return answer;
+  }
+
+  sendUdp(destination: string, sourcePort: number, destinationPort: number, text = 'x'): void {
+    const payload = new TextEncoder().encode(text);
+    const segment = udp({ sourcePort, destinationPort, payload }, this.address, destination);
+    this.station.sendIp(this.address, destination, 17, segment);
+  }
+
+  /** Destination ports of the UDP datagrams received so far, which are then forgotten. */
+  takeUdp(): { readonly source: string; readonly sourcePort: number; readonly destinationPort: number }[] {
+    const taken = this.received.splice(0).flatMap((packet) => {
+      const segment = packet.protocol === 17 ? parseUdp(packet) : null;
+      if (segment === null) return [];
+      return [
+        { source: packet.source, sourcePort: segment.sourcePort, destinationPort: segment.destinationPort },
+      ];
+    });
+    return taken;
+  }
+}
+
+/** What joins the nodes' uplinks, with the outside host on it. */
+export class Underlay {
+  readonly outside: Host;
+  readonly frames: Uint8Array[] = [];
+  readonly #nodes: TestNode[] = [];
+
+  constructor() {
+    this.outside = new Host(items.OUTSIDE, {
+      mac: '02:00:00:00:ff:fe',
+      gateway: null,
+      gatewayMac: null,
+      send: (frame) => this.forward(null, frame),
+    });
+  }
+
+  join(node: TestNode): void {
+    this.#nodes.push(node);
+  }
+
+  forward(from: TestNode | null, frame: Uint8Array): void {
+    this.frames.push(frame);
+    if (from !== null) this.outside.receive(frame);
+    for (const node of this.#nodes) if (node !== from) node.rig.send(items.uplinkLink(node.id), frame);
+  }
+}
+
+export class TestNode {
+  readonly items = new Map<Key, Item>();
+
+  private constructor(
+    readonly id: number,
+    readonly rig: Rig,
+    readonly host: Host,
+  ) {}
+
+  /** Opens a node without pods, joined to the underlay; a default underlay has only the outside host on it. */
+  static async open(open: OpenRig, id = 1, underlay = new Underlay()): Promise<TestNode> {
+    const rig = await open();
+    const host = new Host(items.nodeAddress(id), {
+      mac: items.hostMac(id),
+      gateway: `172.30.${id}.1`,
+      gatewayMac: items.gatewayMac(id),
+      send: (frame) => rig.send(items.hostLink(id), frame),
+    });
+    const node = new TestNode(id, rig, host);
+    await rig.attach(items.uplinkLink(id), (frame) => underlay.forward(node, frame));
+    await rig.attach(items.hostLink(id), (frame) => host.receive(frame));
+    underlay.join(node);
+    await node.put(...items.nodeItems(id));
+    return node;
+  }
+
+  async addPod(pod: number, name: string): Promise<Host> {
+    const host = new Host(items.podAddress(this.id, pod), {
+      mac: items.podMac(this.id, pod),
+      gateway: items.gateway(this.id),
+      gatewayMac: items.gatewayMac(this.id),
+      send: (frame) => this.rig.send(items.podLink(this.id, name), frame),
+    });
+    host.listen(80, name);
+    await this.rig.attach(items.podLink(this.id, name), (frame) => host.receive(frame));
+    await this.put(...items.podItems(this.id, pod, name));
+    return host;
+  }
+
+  /** Adds or updates items in one transaction, and asserts that they are in force. */
+  async put(...wanted: readonly Item[]): Promise<void> {
+    await this.apply(wanted.map((item) => this.change(item)));
+  }
+
+  async remove(...keys: readonly Key[]): Promise<void> {
+    await this.apply(keys.map((key): Change => ({ type: 'remove', key, old: this.items.get(key) as Item })));
+  }
+
+  change(item: Item): Change {
+    const old = this.items.get(item.key);
+    if (old === undefined) return { type: 'add', key: item.key, item };
+    return { type: 'update', key: item.key, item, old };
+  }
+
+  async apply(changes: readonly Change[]): Promise<void> {
+    const results = await this.rig.backend.apply(changes);
+    assert.equal(
+      results.filter(({ error }) => error !== null),
+      [],
+    );
+    for (const change of changes) {
+      if (change.type === 'remove') this.items.delete(change.key);
+      else this.items.set(change.key, change.item);
+    }
+  }
+}

@@ -1,0 +1,128 @@
+/** Services: spread, stickiness, hairpin, reject, node ports, source ranges. */
+import type { Test } from 'uvu';
+import * as assert from 'uvu/assert';
+import * as items from './items.js';
+import { TestNode, Underlay } from './node.js';
+import type { OpenRig } from './rig.js';
+import { withRigs } from './with-rigs.js';
+
+const VIP = '10.96.0.10';
+const clusterIp = { address: VIP, port: 80, type: 'ClusterIP' } as const;
+
+export function servicesTests(test: Test, open: OpenRig): void {
+  const run = (name: string, body: (open: OpenRig) => Promise<void>): void =>
+    test(name, () => withRigs(open, body));
+
+  run('connections spread evenly over the backends, each sticks to its own', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const client = await node.addPod(1, 'client');
+    const pods = [await node.addPod(2, 'b'), await node.addPod(3, 'c'), await node.addPod(4, 'd')];
+    const backends = pods.map(({ address }) => `${address}:8080`);
+    await node.put(items.service('web', { protocol: 'UDP', frontends: [clusterIp], backends }));
+    const FLOWS = 600;
+    const flowsOf = async (): Promise<Map<number, number>> => {
+      for (const pod of pods) pod.received.length = 0;
+      for (let i = 0; i < FLOWS; i++) {
+        client.sendUdp(VIP, 20000 + i, 80);
+        if (i % 50 === 49) await node.rig.settle();
+      }
+      await node.rig.settle();
+      const owner = new Map<number, number>();
+      for (const [i, pod] of pods.entries()) {
+        for (const { sourcePort, destinationPort } of pod.takeUdp()) {
+          assert.is(destinationPort, 8080);
+          owner.set(sourcePort, i);
+        }
+      }
+      return owner;
+    };
+    const first = await flowsOf();
+    assert.is(first.size, FLOWS);
+    const counts = pods.map((_, i) => [...first.values()].filter((owner) => owner === i).length);
+    const expected = FLOWS / 3;
+    const chi = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+    assert.ok(
+      chi < 13.8,
+      `chi-square ${chi.toFixed(1)} of ${counts.join(', ')} (2 degrees of freedom, 0.1 %)`,
+    );
+    // One backend more: connections under way stay where they are.
+    await node.addPod(5, 'e');
+    const more = [...backends, `${items.podAddress(1, 5)}:8080`];
+    await node.put(items.service('web', { protocol: 'UDP', frontends: [clusterIp], backends: more }));
+    const second = await flowsOf();
+    assert.equal(second, first);
+  });
+
+  run('the client sees the address it asked for, TCP and UDP', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const client = await node.addPod(1, 'client');
+    const b = await node.addPod(2, 'b');
+    await node.put(
+      items.service('web', { frontends: [clusterIp], backends: [`${b.address}:80`] }),
+      items.service('web', { protocol: 'UDP', frontends: [clusterIp], backends: [`${b.address}:80`] }),
+    );
+    assert.is(await client.reaches(VIP, 80), 'b');
+    assert.is(await client.reaches(VIP, 80, 'udp'), 'b');
+    assert.is(await node.host.reaches(VIP, 80), 'b');
+  });
+
+  run('a pod reaches itself through a service', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const a = await node.addPod(1, 'a');
+    await node.put(
+      items.service('self', { frontends: [clusterIp], backends: [`${a.address}:80`] }),
+      items.policy('closed', 'ingress', []),
+      items.endpoint('a', 'policy/closed', null),
+    );
+    assert.is(await a.reaches(VIP, 80), 'a');
+  });
+
+  run('without backends the client is told at once', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const client = await node.addPod(1, 'client');
+    await node.put(items.service('none', { frontends: [clusterIp], backends: [] }));
+    for (const protocol of ['tcp', 'udp'] as const) {
+      const { outcome } = await client.probe(VIP, 80, protocol);
+      assert.ok(outcome === 'rejected' || outcome === 'refused', `${protocol}: ${outcome}`);
+    }
+    const { outcome } = await client.probe('10.96.0.99', 80);
+    assert.ok(outcome === 'rejected' || outcome === 'refused', `service range: ${outcome}`);
+  });
+
+  run('a backend that goes takes its connections along, new ones go elsewhere', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const client = await node.addPod(1, 'client');
+    const [b, c] = [await node.addPod(2, 'b'), await node.addPod(3, 'c')];
+    const one = (address: string) =>
+      items.service('web', { protocol: 'UDP', frontends: [clusterIp], backends: [`${address}:80`] });
+    await node.put(one(b.address));
+    assert.is(await client.reaches(VIP, 80, 'udp'), 'b');
+    await node.put(one(c.address));
+    assert.is(await client.reaches(VIP, 80, 'udp'), 'c');
+  });
+
+  run('a client with affinity comes back to the same backend', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const client = await node.addPod(1, 'client');
+    const pods = [await node.addPod(2, 'b'), await node.addPod(3, 'c'), await node.addPod(4, 'd')];
+    const backends = pods.map(({ address }) => `${address}:80`);
+    await node.put(items.service('sticky', { frontends: [clusterIp], backends, affinitySeconds: 600 }));
+    const answers = new Set<string | null>();
+    for (let i = 0; i < 12; i++) answers.add(await client.reaches(VIP, 80));
+    assert.is(answers.size, 1);
+  });
+
+  run('a node port works from outside, and source ranges are kept', async (rigs) => {
+    const underlay = new Underlay();
+    const node = await TestNode.open(rigs, 1, underlay);
+    const b = await node.addPod(1, 'b');
+    const frontend = { address: items.nodeAddress(1), port: 30080, type: 'NodePort' } as const;
+    const options = { scope: 'external', frontends: [frontend], backends: [`${b.address}:80`] } as const;
+    await node.put(items.service('web', options));
+    assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30080), 'b');
+    await node.put(items.service('web', { ...options, sourceRanges: ['203.0.113.0/24'] }));
+    await underlay.outside.isSilent(items.nodeAddress(1), 30080);
+    await node.put(items.service('web', { ...options, sourceRanges: ['192.168.16.0/24'] }));
+    assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30080), 'b');
+  });
+}

@@ -1,0 +1,18 @@
+/**
+ * What every backend must do, whatever it is made of. Runs over frames, so that nothing but the data plane is between the
+ * stations.
+ */
+import { suite } from 'uvu';
+import type { OpenRig } from './rig.js';
+import { reachabilityTests } from './suite-reachability.js';
+import { servicesTests } from './suite-services.js';
+import { transactionTests } from './suite-transactions.js';
+
+/** Runs the behaviour suite; each test opens rigs of its own and closes them. */
+export function backendSuite(name: string, open: OpenRig): void {
+  for (const [part, tests] of Object.entries({ reachabilityTests, servicesTests, transactionTests })) {
+    const test = suite(`${name} ${part.replace('Tests', '')}`);
+    tests(test, open);
+    test.run();
+  }
+}
