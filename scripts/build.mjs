@@ -2,7 +2,8 @@
 // Plain JavaScript, no packages: it runs before anything is built.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -74,13 +75,36 @@ const ASC_ARGUMENTS = [
 
 export function buildNative() {
   const inputs = [join(ROOT, 'CMakeLists.txt'), ...filesUnder('native', /\.(cc|h|txt)$/)];
-  step('native', inputs, 'native/pteropus.node', () => tool('cmake-js', ['compile', '--out', 'build/native/cmake']));
+  step('native', inputs, 'native/pteropus.node', () =>
+    tool('cmake-js', ['compile', '--out', 'build/native/cmake']),
+  );
+}
+
+/** The CNI plugin as one file that starts fast: a container runtime runs it anew for each pod. */
+export function buildCni() {
+  const inputs = ['control/cni', 'control/common'].flatMap((dir) => filesUnder(dir, SOURCES.ts));
+  step('cni', inputs, 'cni.mjs', () => {
+    const outfile = join(BUILD, 'cni.mjs');
+    createRequire(import.meta.url)('esbuild').buildSync({
+      entryPoints: [join(ROOT, 'control/cni/entry.ts')],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'esm',
+      minify: true,
+      keepNames: true,
+      banner: { js: '#!/usr/bin/env node' },
+    });
+    chmodSync(outfile, 0o755);
+  });
 }
 
 export function build({ native }) {
   mkdirSync(BUILD, { recursive: true });
   buildWasm();
   buildTypeScript();
+  buildCni();
   if (native) buildNative();
 }
 
