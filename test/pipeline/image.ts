@@ -1,0 +1,313 @@
+/**
+ * Writes a data-plane image by hand, as small as a test needs it. Independent of the real image writer: both follow layout.ts,
+ * so that a mistake of one shows against the other.
+ */
+import * as L from '../../dataplane-as/layout.js';
+import { ip, mac, mask, swap16 } from './words.js';
+
+export interface PortSpec {
+  readonly role: 'pod' | 'uplink' | 'host';
+  readonly mac: string;
+  readonly peerMac?: string;
+  readonly ip?: string;
+  readonly gateway?: string;
+  readonly mtu?: number;
+  readonly ingress?: number;
+  readonly egress?: number;
+  readonly onLink?: number;
+}
+
+export type AdjacencySpec =
+  | { readonly type: 'port'; readonly port: number; readonly nextHop?: string; readonly mtu?: number }
+  | { readonly type: 'drop' | 'reject' }
+  | {
+      readonly type: 'tunnel';
+      readonly port: number;
+      readonly local: string;
+      readonly remote: string;
+      readonly outerMac: string;
+      readonly localMac: string;
+      readonly remoteMac: string;
+      readonly localBvi: string;
+      readonly remoteBvi: string;
+      readonly vni?: number;
+      readonly mtu?: number;
+      readonly nextHop?: string;
+    };
+
+/** Ports end included; protocol number. */
+export interface IntervalSpec {
+  readonly protocol: number;
+  readonly from: number;
+  readonly to: number;
+  readonly allow: boolean;
+  readonly rule: number;
+}
+
+export interface PortSetSpec {
+  readonly intervals: readonly IntervalSpec[];
+  readonly allow: boolean;
+  readonly rule: number;
+}
+
+export interface ServiceSpec {
+  readonly frontends: readonly { readonly ip: string; readonly port: number; readonly protocol: number }[];
+  readonly backends: readonly { readonly ip: string; readonly port: number; readonly id: number }[];
+  readonly affinity?: number;
+  readonly ranges?: readonly string[];
+}
+
+export interface ImageSpec {
+  readonly generation: number;
+  readonly ports: readonly (PortSpec | null)[];
+  /** Index 1 is the first. */
+  readonly adjacencies: readonly AdjacencySpec[];
+  /** Space -> prefix -> value. */
+  readonly prefixes: readonly { readonly space: number; readonly prefix: string; readonly value: number }[];
+  readonly portSets?: readonly PortSetSpec[];
+  /** Index 1 is the first; each with the port set for identities without a pair. */
+  readonly policies?: readonly number[];
+  readonly pairs?: readonly { readonly policy: number; readonly identity: number; readonly portSet: number }[];
+  /** Index 1 is the first. */
+  readonly services?: readonly ServiceSpec[];
+  readonly snat?: { readonly ip: string; readonly first: number; readonly last: number };
+  readonly hairpin?: string;
+  readonly node?: string;
+}
+
+/** Same as the comment at HASH_A in layout.ts says. */
+function hash(a: number, b: number): number {
+  let h = Math.imul(a, L.HASH_A) ^ Math.imul((b + L.HASH_B) | 0, L.HASH_C);
+  h ^= h >>> 15;
+  h = Math.imul(h, L.HASH_D);
+  h ^= h >>> 13;
+  return h >>> 0;
+}
+
+const TABLE_LOG2 = 10;
+
+export class ImageWriter {
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+  readonly #base: number;
+  readonly #end: number;
+  #at: number;
+
+  constructor(memory: WebAssembly.Memory, base: number, size: number) {
+    this.#view = new DataView(memory.buffer);
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#base = base;
+    this.#end = base + size;
+    this.#at = base + L.IMG_HEADER_SIZE;
+  }
+
+  write(spec: ImageSpec): void {
+    this.#bytes.fill(0, this.#base, this.#end);
+    this.#at = this.#base + L.IMG_HEADER_SIZE;
+    this.#header(L.IMG_GENERATION, spec.generation);
+    this.#ports(spec.ports);
+    this.#adjacencies(spec.adjacencies);
+    this.#prefixes(spec.prefixes);
+    this.#policies(spec);
+    this.#services(spec.services ?? []);
+    const { snat } = spec;
+    this.#header(L.IMG_SNAT4, snat === undefined ? 0 : ip(snat.ip));
+    this.#header(L.IMG_SNAT_FIRST_PORT, snat?.first ?? 0);
+    this.#header(L.IMG_SNAT_LAST_PORT, snat?.last ?? 0);
+    this.#header(L.IMG_HAIRPIN4, spec.hairpin === undefined ? 0 : ip(spec.hairpin));
+    this.#header(L.IMG_NODE4, spec.node === undefined ? 0 : ip(spec.node));
+    const indexOf = (role: string): number => {
+      const index = spec.ports.findIndex((port) => port?.role === role);
+      return index < 0 ? L.PORT_NONE : index;
+    };
+    this.#header(L.IMG_HOST_PORT, indexOf('host'));
+    this.#header(L.IMG_UPLINK_PORT, indexOf('uplink'));
+  }
+
+  #header(word: number, value: number): void {
+    this.#view.setUint32(this.#base + word, value, true);
+  }
+
+  /** A new section; returns its address. */
+  #section(word: number, bytes: number): number {
+    const at = this.#at;
+    this.#at += Math.ceil(bytes / 64) * 64;
+    if (this.#at > this.#end) throw new RangeError('the test image is too small');
+    this.#header(word, at - this.#base);
+    return at;
+  }
+
+  #u32(at: number, value: number): void {
+    this.#view.setUint32(at, value, true);
+  }
+
+  #ports(ports: ImageSpec['ports']): void {
+    const base = this.#section(L.IMG_PORTS, L.PORT_SIZE * L.MAX_PORTS);
+    const roles = { pod: L.ROLE_POD, uplink: L.ROLE_UPLINK, host: L.ROLE_HOST };
+    for (const [index, port] of ports.entries()) {
+      if (port === null) continue;
+      const at = base + index * L.PORT_SIZE;
+      this.#bytes[at + L.PORT_ROLE] = roles[port.role];
+      this.#bytes[at + L.PORT_VRF] = port.role === 'pod' ? L.SPACE_POD : L.SPACE_MAIN;
+      this.#bytes[at + L.PORT_IP4_LENGTH] = port.onLink ?? 0;
+      this.#u32(at + L.PORT_MTU, port.mtu ?? 1500);
+      this.#bytes.set(mac(port.mac), at + L.PORT_MAC);
+      if (port.peerMac !== undefined) this.#bytes.set(mac(port.peerMac), at + L.PORT_PEER_MAC);
+      this.#u32(at + L.PORT_IP4, port.ip === undefined ? 0 : ip(port.ip));
+      this.#u32(at + L.PORT_GATEWAY4, port.gateway === undefined ? 0 : ip(port.gateway));
+      this.#u32(at + L.PORT_INGRESS_POLICY, port.ingress ?? 0);
+      this.#u32(at + L.PORT_EGRESS_POLICY, port.egress ?? 0);
+    }
+  }
+
+  #adjacencies(adjacencies: readonly AdjacencySpec[]): void {
+    const base = this.#section(L.IMG_ADJACENCIES, L.ADJ_SIZE * (adjacencies.length + 1));
+    this.#header(L.IMG_ADJACENCIES_COUNT, adjacencies.length + 1);
+    for (const [i, adjacency] of adjacencies.entries()) {
+      const at = base + (i + 1) * L.ADJ_SIZE;
+      if (adjacency.type === 'drop' || adjacency.type === 'reject') {
+        this.#bytes[at] = adjacency.type === 'drop' ? L.ADJ_TYPE_DROP : L.ADJ_TYPE_REJECT;
+        continue;
+      }
+      this.#bytes[at] = adjacency.type === 'port' ? L.ADJ_TYPE_PORT : L.ADJ_TYPE_TUNNEL;
+      this.#u32(at + L.ADJ_PORT, adjacency.port);
+      this.#u32(at + L.ADJ_MTU, adjacency.mtu ?? (adjacency.type === 'port' ? 1500 : 1450));
+      this.#u32(at + L.ADJ_NEXT_HOP4, adjacency.nextHop === undefined ? 0 : ip(adjacency.nextHop));
+      if (adjacency.type === 'tunnel') this.#tunnel(at, adjacency);
+    }
+  }
+
+  #tunnel(at: number, tunnel: Extract<AdjacencySpec, { type: 'tunnel' }>): void {
+    const t = at + L.ADJ_TEMPLATE;
+    const vni = tunnel.vni ?? 10;
+    this.#bytes.set(mac(tunnel.outerMac), t + 6);
+    this.#view.setUint16(t + 12, 0x0800);
+    this.#bytes.set([0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17], t + 14);
+    this.#u32(t + 26, ip(tunnel.local));
+    this.#u32(t + 30, ip(tunnel.remote));
+    this.#view.setUint16(t + 36, L.VXLAN_PORT);
+    this.#bytes[t + 42] = 8;
+    this.#view.setUint32(t + 46, vni << 8);
+    this.#bytes.set(mac(tunnel.remoteMac), t + 50);
+    this.#bytes.set(mac(tunnel.localMac), t + 56);
+    this.#view.setUint16(t + 62, 0x0800);
+    this.#u32(at + L.ADJ_REMOTE4, ip(tunnel.remote));
+    this.#u32(at + L.ADJ_LOCAL4, ip(tunnel.local));
+    this.#u32(at + L.ADJ_VNI, vni);
+    this.#u32(at + L.ADJ_LOCAL_BVI4, ip(tunnel.localBvi));
+    this.#u32(at + L.ADJ_REMOTE_BVI4, ip(tunnel.remoteBvi));
+    this.#bytes.set(mac(tunnel.localMac), at + L.ADJ_LOCAL_MAC);
+  }
+
+  /** Finds the slot of an open-addressing table whose `used` word is 0. */
+  #slot(base: number, size: number, used: number, h: number): number {
+    for (let i = 0; ; i++) {
+      const at = base + ((h + i) & ((1 << TABLE_LOG2) - 1)) * size;
+      if (this.#view.getUint32(at + used, true) === 0) return at;
+    }
+  }
+
+  #prefixes(prefixes: ImageSpec['prefixes']): void {
+    const base = this.#section(L.IMG_LPM4, L.LPM4_SIZE << TABLE_LOG2);
+    this.#header(L.IMG_LPM4_LOG2, TABLE_LOG2);
+    for (const { space, prefix, value } of prefixes) {
+      const [address = '', text = '32'] = prefix.split('/');
+      const length = Number(text);
+      const word = (ip(address) & mask(length)) >>> 0;
+      const meta = (L.LPM_USED | (space << 8) | length) >>> 0;
+      const at = this.#slot(base, L.LPM4_SIZE, L.LPM4_META, hash(word, meta));
+      this.#u32(at + L.LPM4_ADDRESS, word);
+      this.#u32(at + L.LPM4_META, meta);
+      this.#u32(at + L.LPM4_VALUE, value);
+      const lengths = this.#base + L.IMG_LENGTHS4 + space * 8;
+      this.#view.setBigUint64(
+        lengths,
+        this.#view.getBigUint64(lengths, true) | (1n << BigInt(length)),
+        true,
+      );
+    }
+  }
+
+  #policies(spec: ImageSpec): void {
+    const portSets = spec.portSets ?? [];
+    const policies = spec.policies ?? [];
+    const all = portSets.flatMap(({ intervals }) => intervals);
+    const intervals = this.#section(L.IMG_INTERVALS, L.INTERVAL_SIZE * Math.max(all.length, 1));
+    const sets = this.#section(L.IMG_PORTSETS, L.PORTSET_SIZE * Math.max(portSets.length, 1));
+    this.#header(L.IMG_INTERVALS_COUNT, all.length);
+    this.#header(L.IMG_PORTSETS_COUNT, portSets.length);
+    let first = 0;
+    for (const [i, set] of portSets.entries()) {
+      const at = sets + i * L.PORTSET_SIZE;
+      this.#u32(at + L.PORTSET_FIRST, first);
+      this.#u32(at + L.PORTSET_COUNT, set.intervals.length);
+      this.#u32(at + L.PORTSET_DEFAULT_ACTION, set.allow ? L.ACTION_ALLOW : L.ACTION_DENY);
+      this.#u32(at + L.PORTSET_DEFAULT_RULE, set.rule);
+      for (const interval of set.intervals) {
+        const to = intervals + first++ * L.INTERVAL_SIZE;
+        this.#u32(to + L.INTERVAL_FROM, (interval.protocol << 16) | interval.from);
+        this.#u32(to + L.INTERVAL_TO, (interval.protocol << 16) | interval.to);
+        this.#u32(to + L.INTERVAL_ACTION, interval.allow ? L.ACTION_ALLOW : L.ACTION_DENY);
+        this.#u32(to + L.INTERVAL_RULE, interval.rule);
+      }
+    }
+    const rows = this.#section(L.IMG_POLICIES, L.POLICY_SIZE * (policies.length + 1));
+    this.#header(L.IMG_POLICIES_COUNT, policies.length + 1);
+    for (const [i, portSet] of policies.entries()) this.#u32(rows + (i + 1) * L.POLICY_SIZE, portSet);
+    const pairs = this.#section(L.IMG_PAIRS, L.PAIR_SIZE << TABLE_LOG2);
+    this.#header(L.IMG_PAIRS_LOG2, TABLE_LOG2);
+    for (const { policy, identity, portSet } of spec.pairs ?? []) {
+      const at = this.#slot(pairs, L.PAIR_SIZE, L.PAIR_POLICY, hash(policy, identity));
+      this.#u32(at + L.PAIR_POLICY, policy);
+      this.#u32(at + L.PAIR_IDENTITY, identity);
+      this.#u32(at + L.PAIR_PORTSET, portSet);
+    }
+  }
+
+  #services(services: readonly ServiceSpec[]): void {
+    const backendCount = services.reduce((n, { backends }) => n + backends.length, 0);
+    const rangeCount = services.reduce((n, { ranges }) => n + (ranges?.length ?? 0), 0);
+    const rows = this.#section(L.IMG_SERVICES, L.SERVICE_SIZE * (services.length + 1));
+    const backends = this.#section(L.IMG_BACKENDS, L.BACKEND_SIZE * Math.max(backendCount, 1));
+    const slots = this.#section(L.IMG_SLOTS, 2 * Math.max(backendCount, 1));
+    const ranges = this.#section(L.IMG_RANGES, 8 * Math.max(rangeCount, 1));
+    const frontends = this.#section(L.IMG_FRONTENDS4, L.FRONTEND_SIZE << TABLE_LOG2);
+    this.#header(L.IMG_SERVICES_COUNT, services.length + 1);
+    this.#header(L.IMG_BACKENDS_COUNT, backendCount);
+    this.#header(L.IMG_SLOTS_COUNT, backendCount);
+    this.#header(L.IMG_RANGES_COUNT, rangeCount);
+    this.#header(L.IMG_FRONTENDS4_LOG2, TABLE_LOG2);
+    let backend = 0;
+    let range = 0;
+    for (const [i, service] of services.entries()) {
+      const at = rows + (i + 1) * L.SERVICE_SIZE;
+      this.#u32(at + L.SERVICE_FLAGS, service.ranges === undefined ? 0 : L.SVF_RANGES);
+      this.#u32(at + L.SERVICE_AFFINITY, service.affinity ?? 0);
+      this.#u32(at + L.SERVICE_SLOTS, backend);
+      this.#u32(at + L.SERVICE_SLOT_COUNT, service.backends.length);
+      this.#u32(at + L.SERVICE_BACKENDS, backend);
+      this.#u32(at + L.SERVICE_BACKEND_COUNT, service.backends.length);
+      this.#u32(at + L.SERVICE_RANGES, range);
+      this.#u32(at + L.SERVICE_RANGE_COUNT, service.ranges?.length ?? 0);
+      for (const prefix of service.ranges ?? []) {
+        const [address = '', length = '32'] = prefix.split('/');
+        this.#u32(ranges + range * 8, ip(address));
+        this.#u32(ranges + range++ * 8 + 4, mask(Number(length)));
+      }
+      for (const [place, { ip: address, port, id }] of service.backends.entries()) {
+        const row = backends + backend * L.BACKEND_SIZE;
+        this.#u32(row + L.BACKEND_IP4, ip(address));
+        this.#view.setUint16(row + L.BACKEND_PORT, port);
+        this.#u32(row + L.BACKEND_ID, id);
+        this.#view.setUint16(slots + backend++ * 2, place, true);
+      }
+      for (const { ip: address, port, protocol } of service.frontends) {
+        const key = (swap16(port) | (protocol << 16)) >>> 0;
+        const slot = this.#slot(frontends, L.FRONTEND_SIZE, L.FRONTEND_SERVICE, hash(ip(address), key));
+        this.#u32(slot + L.FRONTEND_ADDRESS, ip(address));
+        this.#u32(slot + L.FRONTEND_KEY, key);
+        this.#u32(slot + L.FRONTEND_SERVICE, i + 1);
+      }
+    }
+  }
+}
