@@ -3,7 +3,7 @@ import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
 import type { Service, ServicePort } from '../objects/types.js';
 import { sortedBy } from '../ruleset/canonical.js';
 import type { Frontend, Ip, ServiceBackend, ServiceItem } from '../ruleset/types.js';
-import { type Context, familyOf, type NodeView } from './context.js';
+import { type Context, familyOf, type NodeView, sortedSet } from './context.js';
 import { type Candidate, candidatesOf, onNode, usable } from './endpoints.js';
 
 /** Services with this label belong to another proxy. */
@@ -144,7 +144,8 @@ function loadBalancerScope(
     scope: 'external',
     frontends: addresses.map((address) => ({ address, port, type: 'LoadBalancer' })),
     backends: local.length > 0 ? local : usable(candidates),
-    sourceRanges: spec.loadBalancerSourceRanges ?? null,
+    // To the API an empty list is an absent one: no restriction.
+    sourceRanges: spec.loadBalancerSourceRanges?.length ? sortedSet(spec.loadBalancerSourceRanges) : null,
   };
 }
 

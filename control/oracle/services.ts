@@ -28,8 +28,8 @@ export function serviceTargets(
     (entry) => at(entry, 'port') === port && (textAt(entry, 'protocol') ?? 'TCP') === protocol,
   );
   if (wanted === undefined) throw new Error(`no Service ${namespace}/${name} with ${protocol} port ${port}`);
-  const ranges = listAt(service, 'spec', 'loadBalancerSourceRanges');
-  if (frontend === 'LoadBalancer' && ranges !== undefined) {
+  const ranges = listAt(service, 'spec', 'loadBalancerSourceRanges') ?? [];
+  if (frontend === 'LoadBalancer' && ranges.length > 0) {
     if (!client.ips.some((ip) => ranges.some((range) => inCidr(String(range), ip)))) return 'filtered';
   }
   const slices = objects.filter(
