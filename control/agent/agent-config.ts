@@ -1,0 +1,107 @@
+/** The agent's configuration file: JSON, every field checked. */
+import { readFileSync } from 'node:fs';
+import { errorText, InvalidInputError } from '../common/errors.js';
+import { canonicalIp } from '../common/ip.js';
+import type { ClusterConfig } from '../compiler/input.js';
+import { parseClusterConfig } from '../ipam/config.js';
+
+export interface AgentConfig {
+  /** Kubernetes name of the node. */
+  readonly node: string;
+  /** Unix sockets: of the store, of the data plane, and the one CNI calls come in by. */
+  readonly store: string;
+  readonly dataplane: string;
+  readonly cni: string;
+  readonly journal: string;
+  /** Namespace of the node's host stack. */
+  readonly netns: string;
+  /** The node's link to the underlay. */
+  readonly uplink: string;
+  /** Underlay addresses; needed when the cluster has no nodeInterconnectCIDR. */
+  readonly addresses: readonly string[] | null;
+  readonly cluster: ClusterConfig;
+  /** End when standard input ends (for a supervisor that may be killed). */
+  readonly dieWithStdin: boolean;
+}
+
+type Raw = Readonly<Record<string, unknown>>;
+
+const FIELDS: readonly (keyof AgentConfig)[] = [
+  'node',
+  'store',
+  'dataplane',
+  'cni',
+  'journal',
+  'netns',
+  'uplink',
+  'addresses',
+  'cluster',
+  'dieWithStdin',
+];
+
+/** Throws InvalidInputError naming file and field. */
+export function readAgentConfig(path: string): AgentConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new InvalidInputError(`cannot be read: ${errorText(cause)}`, { object: path, cause });
+  }
+  return parseAgentConfig(value, path);
+}
+
+export function parseAgentConfig(value: unknown, object: string): AgentConfig {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InvalidInputError('must be a JSON object', { object, value });
+  }
+  const raw = value as Raw;
+  for (const field of Object.keys(raw)) {
+    if (!FIELDS.includes(field as keyof AgentConfig)) {
+      throw new InvalidInputError('unknown field', { object, field, value: raw[field] });
+    }
+  }
+  const text = (field: keyof AgentConfig, fallback?: string): string => {
+    const given = raw[field] ?? fallback;
+    if (typeof given !== 'string' || given === '') {
+      throw new InvalidInputError('must be text, not empty', { object, field, value: raw[field] });
+    }
+    return given;
+  };
+  const dieWithStdin = raw['dieWithStdin'] ?? false;
+  if (typeof dieWithStdin !== 'boolean') {
+    throw new InvalidInputError('must be true or false', {
+      object,
+      field: 'dieWithStdin',
+      value: dieWithStdin,
+    });
+  }
+  return {
+    node: text('node'),
+    store: text('store'),
+    dataplane: text('dataplane'),
+    cni: text('cni', '/run/pteropus/cni.sock'),
+    journal: text('journal', '/var/lib/pteropus/journal.json'),
+    netns: text('netns', '/proc/self/ns/net'),
+    uplink: text('uplink'),
+    addresses: addressesOf(raw['addresses'], object),
+    cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),
+    dieWithStdin,
+  };
+}
+
+function addressesOf(value: unknown, object: string): readonly string[] | null {
+  if (value === undefined || value === null) return null;
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new InvalidInputError('must be a list of addresses', { object, field: 'addresses', value });
+  }
+  return value.map((entry: unknown, i) => {
+    if (typeof entry === 'string') {
+      try {
+        return canonicalIp(entry);
+      } catch {
+        // Told below, with the field.
+      }
+    }
+    throw new InvalidInputError('not an IP address', { object, field: `addresses[${i}]`, value: entry });
+  });
+}
