@@ -15,6 +15,18 @@ export interface Requirement {
  * lists in the usual cases (matchLabels or In with one value, order, repeats). Empty = everything.
  */
 export function requirementsOf(selector: LabelSelector): readonly Requirement[] {
+  let known = KNOWN.get(selector);
+  if (known === undefined) {
+    known = normalize(selector);
+    KNOWN.set(selector, known);
+  }
+  return known;
+}
+
+/** Objects are never changed in place, so a selector is taken apart once. */
+const KNOWN = new WeakMap<LabelSelector, readonly Requirement[]>();
+
+function normalize(selector: LabelSelector): readonly Requirement[] {
   const all: Requirement[] = Object.entries(selector.matchLabels).map(([key, value]) => ({
     key,
     operator: 'In',

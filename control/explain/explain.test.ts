@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { InvalidInputError } from '../common/errors.js';
+import { parseArguments } from './arguments.js';
+import { run } from './main.js';
+
+const MANIFESTS = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: shop }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec: { containers: [{ name: c, ports: [{ containerPort: 8080 }] }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: client, namespace: shop, labels: { app: client } }
+spec: { nodeName: node-1, containers: [{ name: c }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: front, namespace: shop }
+spec: { selector: { app: web }, ports: [{ port: 80, targetPort: 8080 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: empty, namespace: shop }
+spec: { selector: { app: none }, ports: [{ port: 80 }] }
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: web, namespace: shop }
+spec:
+  podSelector: { matchLabels: { app: web } }
+  ingress:
+  - from:
+    - podSelector: { matchLabels: { app: client } }
+    ports: [{ port: 8080 }]
+`;
+
+const folder = mkdtempSync(join(tmpdir(), 'pteropus-explain-'));
+writeFileSync(join(folder, 'all.yaml'), MANIFESTS);
+process.on('exit', () => rmSync(folder, { recursive: true }));
+
+/** Runs the program; what it printed, and its exit code. */
+async function explain(
+  ...args: readonly string[]
+): Promise<{ readonly code: number; readonly text: string }> {
+  const write = process.stdout.write;
+  let text = '';
+  process.stdout.write = ((chunk: string) => {
+    text += chunk;
+    return true;
+  }) as typeof write;
+  try {
+    return { code: await run(['-f', folder, ...args]), text };
+  } finally {
+    process.stdout.write = write;
+  }
+}
+
+test('allowed: the rule that allows it, with its file and line', async () => {
+  const { code, text } = await explain('--from', 'shop/client', '--to', 'shop/web');
+  assert.is(code, 0);
+  assert.match(
+    text,
+    /^ALLOWED: shop\/client \(10\.1\.1\.\d+ on node-1\) -> shop\/web-\S+ \(\S+ on node-\d\), TCP 8080\n/,
+  );
+  assert.match(text, /egress {3}allowed: no policy selects shop\/client in this direction\n/);
+  assert.match(
+    text,
+    /ingress {2}allowed by NetworkPolicy shop\/web spec\.ingress\[0\] \(\S*all\.yaml:\d+\)\n/,
+  );
+});
+
+test('denied: what closes the pod', async () => {
+  const { code, text } = await explain('--from', 'shop/client', '--to', 'shop/web', '--port', '22');
+  assert.is(code, 1);
+  assert.match(text, /^DENIED/);
+  assert.match(text, /denied: no rule allows it, and shop\/web-\S+ is selected by NetworkPolicy shop\/web/);
+});
+
+test('a Service: every backend, as JSON too', async () => {
+  const { code, text } = await explain('--from', 'shop/client', '--to', 'shop/front', '--json');
+  assert.is(code, 0);
+  const answer = JSON.parse(text) as {
+    verdict: string;
+    service: { name: string };
+    ways: { allowed: boolean }[];
+  };
+  assert.is(answer.verdict, 'allowed');
+  assert.is(answer.service.name, 'front');
+  assert.equal(
+    answer.ways.map(({ allowed }) => allowed),
+    [true, true],
+  );
+  const closed = await explain('--from', '203.0.113.9', '--to', 'service/shop/front');
+  assert.is(closed.code, 1);
+  assert.match(closed.text, /^DENIED: 203\.0\.113\.9 -> Service shop\/front \(10\.\S+\), TCP 80\n/);
+});
+
+test('a Service that refuses says why', async () => {
+  const empty = await explain('--from', 'shop/client', '--to', 'shop/empty');
+  assert.is(empty.code, 1);
+  assert.match(empty.text, /service {2}no endpoint is ready/);
+  const port = await explain('--from', 'shop/client', '--to', 'shop/front', '--port', '81');
+  assert.match(port.text, /service {2}has no port 81\/TCP, only 80\/TCP/);
+});
+
+test('out of the cluster, to nobody, from the node, and by ICMP', async () => {
+  const out = await explain('--from', 'shop/client', '--to', '8.8.8.8', '--port', '53', '--protocol', 'udp');
+  assert.match(out.text, /route {4}out of the uplink by 192\.168\.16\.254, source becomes 192\.168\.16\.1\n/);
+  const nobody = await explain('--from', 'shop/client', '--to', '10.1.1.250', '--port', '1');
+  assert.is(nobody.code, 1);
+  assert.match(nobody.text, /route {4}dropped: nobody in 10\.1\.1\.0\/24 has this address/);
+  const node = await explain('--from', 'node/node-1', '--to', 'shop/client', '--port', '1');
+  assert.match(node.text, /^ALLOWED: node node-1 \(192\.168\.16\.1\)/);
+  const ping = await explain('--from', 'shop/client', '--to', 'shop/web', '--protocol', 'icmp');
+  assert.is(ping.code, 1);
+});
+
+async function refusal(...args: readonly string[]): Promise<string> {
+  try {
+    await explain(...args);
+  } catch (error) {
+    assert.instance(error, InvalidInputError);
+    return (error as Error).message;
+  }
+  return 'none';
+}
+
+test('wrong input names what is wrong', async () => {
+  assert.match(
+    await refusal('--from', 'shop/x', '--to', 'shop/web'),
+    /--from: is no pod, workload.*"shop\/x"/,
+  );
+  assert.match(await refusal('--from', 'shop/client', '--to', 'a/b/c'), /--to: is no pod, Service/);
+  assert.match(await refusal('--from', 'shop/web', '--to', 'shop/client'), /shop\/client: which port\?/);
+  assert.match(await refusal('--from', 'shop/web'), /--to: is needed/);
+  assert.match(
+    await refusal('--from', 'a', '--to', 'b', '--port', '0'),
+    /--port: must be 1-65535 \(got "0"\)/,
+  );
+  assert.match(await refusal('--form', 'a'), /unknown option \(got "--form"\)/);
+  assert.match(await refusal('--protocol'), /--protocol: needs a value/);
+});
+
+test('help, and values after an equals sign', () => {
+  assert.is(parseArguments(['--help']), null);
+  const parsed = parseArguments(['-f', 'x', '--from=a/b', '--to=c/d', '--port=80', '--protocol=SCTP']);
+  assert.equal([parsed?.from, parsed?.to, parsed?.port, parsed?.protocol], ['a/b', 'c/d', 80, 'SCTP']);
+});
+
+test.run();
