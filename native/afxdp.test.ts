@@ -5,7 +5,14 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as L from '../dataplane-as/layout.js';
 import { program, root, testIf } from '../test/support/requires.js';
-import { loadNative, NativeError, type Netns, type Xdp, type XdpPortSpec } from './index.js';
+import {
+  loadNative,
+  NativeError,
+  type Netns,
+  type Xdp,
+  type XdpPortMode,
+  type XdpPortSpec,
+} from './index.js';
 
 const test = suite('afxdp');
 const it = testIf(test, root(), program('ip'), program('ping'));
@@ -53,8 +60,12 @@ class Bed {
     pod.addAddress('eth0', `10.9.0.${n + 1}/24`);
   }
 
-  addPort(n: number, spec: Partial<XdpPortSpec> = {}): ReturnType<Xdp['addPort']> {
+  addPort(n: number, spec: Partial<XdpPortSpec> = {}): XdpPortMode {
     return this.xdp.addPort(n, { netns: this.node, link: `port${n}`, mode: 'auto', mtu: 1500, ...spec });
+  }
+
+  openPort(n: number, spec: Partial<XdpPortSpec> = {}): void {
+    this.xdp.openPort(n, { netns: this.node, link: `port${n}`, mode: 'auto', mtu: 1500, ...spec });
   }
 
   word(entry: number, offset: number): number {
@@ -98,6 +109,13 @@ class Bed {
   /** Gives back the packets in hand and all that still arrive. */
   drain(received = 0): void {
     for (let n = this.xdp.step(received, 0); n > 0; ) n = this.xdp.step(n, 0);
+  }
+
+  /** Removes ports; true when every frame is free again. */
+  allFree(...ports: number[]): boolean {
+    for (const port of ports) this.xdp.removePort(port);
+    for (let i = 0; this.conserved().kernel > 0 && i < 1000; i++) this.drain(this.xdp.step(0, 10_000));
+    return this.xdp.frames().free === FRAME_COUNT;
   }
 
   conserved(): ReturnType<Xdp['frames']> {
@@ -148,9 +166,7 @@ for (const mode of ['native', 'generic'] as const) {
       assert.ok(packets >= 100);
       for (const port of [0, 1])
         assert.deepEqual(bed.xdp.counters(port), { rxDropped: 0, txFull: 0, fillEmpty: 0, invalid: 0 });
-      bed.xdp.removePort(0);
-      bed.xdp.removePort(1);
-      assert.deepEqual(bed.xdp.frames(), { total: FRAME_COUNT, free: FRAME_COUNT, caller: 0, kernel: 0 });
+      assert.ok(bed.allFree(0, 1));
     }));
 }
 
@@ -163,9 +179,7 @@ it('carries jumbo packets in chains of buffers', () =>
     const { result, longest } = await bed.wireUntil(ping);
     assert.match(result.stdout, / 0% packet loss/);
     assert.equal(longest, 9014);
-    bed.xdp.removePort(0);
-    bed.xdp.removePort(1);
-    assert.equal(bed.conserved().free, FRAME_COUNT);
+    assert.ok(bed.allFree(0, 1));
   }));
 
 it('loses no frame while ports come and go under a flood', () =>
@@ -173,19 +187,20 @@ it('loses no frame while ports come and go under a flood', () =>
     bed.addPort(0);
     bed.addPort(1);
     let changes = 0;
-    const flood = bed.ping(0, 1, '-f', '-c', '2000', '-s', '1400', '-W', '1');
+    const open = (): void => bed.openPort(2 + (changes % 2));
+    const flood = bed.ping(0, 1, '-f', '-c', '6000', '-s', '1400', '-W', '1');
     const { result } = await bed.wireUntil(flood, (round) => {
-      const port = 2 + (changes % 2);
-      if (round % 100 === 0) bed.addPort(port);
-      if (round % 100 === 50) {
-        bed.xdp.removePort(port);
+      if (round === 0) open();
+      for (const opened of bed.xdp.opened()) {
+        assert.equal(opened.error, null);
+        bed.xdp.removePort(opened.port);
         changes++;
+        open();
       }
     });
     assert.match(result.stdout, / 0% packet loss/);
-    assert.ok(changes > 3, `only ${changes} changes`);
-    for (let port = 0; port < 4; port++) bed.xdp.removePort(port);
-    assert.equal(bed.conserved().free, FRAME_COUNT);
+    assert.ok(changes >= 3, `only ${changes} changes`);
+    assert.ok(bed.allFree(0, 1, 2, 3));
   }));
 
 it('sends more than the kernel takes at once, and all of it arrives', () =>
@@ -250,9 +265,29 @@ it('outlives the link of a port, and serves new ports after it', () =>
     bed.addPort(0);
     const { result } = await bed.wireUntil(bed.ping(1, 0, '-c', '5', '-i', '0.01', '-W', '1'));
     assert.match(result.stdout, / 0% packet loss/);
-    bed.xdp.removePort(0);
-    bed.xdp.removePort(1);
-    assert.equal(bed.conserved().free, FRAME_COUNT);
+    assert.ok(bed.allFree(0, 1));
+  }));
+
+it('opens ports in the background, and wakes for each', () =>
+  withBed(new Bed(2), (bed) => {
+    bed.openPort(0);
+    bed.openPort(1, { link: 'nothing' });
+    assert.equal(
+      code(() => bed.openPort(0)),
+      'EEXIST',
+    );
+    const ended: [number, string | undefined][] = [];
+    while (ended.length < 2) {
+      bed.drain(bed.xdp.step(0, 1_000_000));
+      for (const { port, error } of bed.xdp.opened()) ended.push([port, error?.code]);
+    }
+    assert.deepEqual(ended, [
+      [0, undefined],
+      [1, 'ENODEV'],
+    ]);
+    // Free again, and removable while it is being opened.
+    bed.openPort(1);
+    assert.ok(bed.allFree(0, 1));
   }));
 
 it('refuses what cannot work, by name', () =>
@@ -279,9 +314,7 @@ it('refuses what cannot work, by name', () =>
       'ENOENT',
     );
     assert.equal(bed.conserved().caller, 0);
-    bed.xdp.removePort(0);
-    bed.xdp.removePort(0);
-    assert.equal(bed.conserved().free, FRAME_COUNT);
+    assert.ok(bed.allFree(0, 0));
     const memory = new Uint8Array(bed.memory.buffer);
     const good = {
       memory,

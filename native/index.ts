@@ -118,13 +118,24 @@ export interface XdpPortSpec {
   readonly mtu: number;
 }
 
+export interface XdpPortMode {
+  readonly mode: 'native' | 'generic';
+  /** Packets of several buffers pass (kernel >= 6.6). */
+  readonly multiBuffer: boolean;
+}
+
 /** AF_XDP sockets of one worker over one UMEM that is the WebAssembly memory. Not thread-safe but for `wake`. */
 export interface Xdp {
-  /** Opens the socket and attaches the redirect program; `port` becomes V_RX_PORT of what arrives. */
-  addPort(
-    port: number,
-    spec: XdpPortSpec,
-  ): { readonly mode: 'native' | 'generic'; readonly multiBuffer: boolean };
+  /**
+   * Starts opening the sockets and attaching the redirect program in the background, which takes the kernel 10 to 30 ms;
+   * `port` becomes V_RX_PORT of what arrives. The end is told by `opened`, and wakes a waiting `step`.
+   */
+  openPort(port: number, spec: XdpPortSpec): void;
+  /** The ports whose opening ended since the last call. One with an error is free again. */
+  opened(): (XdpPortMode & { readonly port: number; readonly error: NativeError | null })[];
+  /** openPort, and waits for its end; for callers that have no packets to carry meanwhile. */
+  addPort(port: number, spec: XdpPortSpec): XdpPortMode;
+  /** Ends service at once; the kernel's part is undone in the background, then the frames come back. Absent is fine. */
   removePort(port: number): void;
   /**
    * Transmits or frees the first `transmit` vector entries as V_TX_PORT says (PORT_NONE = free), reaps completions, refills,
@@ -136,6 +147,7 @@ export interface Xdp {
   inject(at: number, bytes: Uint8Array, port: number): boolean;
   /** Makes a waiting `step` return; callable from any thread through `wakeFd`. */
   readonly wakeFd: number;
+  /** Packets; each is counted once. `fillEmpty`: lost for want of a free frame; `invalid`: not sendable as described. */
   counters(port: number): {
     readonly rxDropped: number;
     readonly txFull: number;

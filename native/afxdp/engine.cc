@@ -180,6 +180,7 @@ void Engine::refill(Socket& socket) {
 }
 
 uint32_t Engine::poll() {
+  if (keeper_->ready()) collect();
   const auto sockets = static_cast<uint32_t>(active_.size());
   uint32_t received = 0;
   pending_ = false;

@@ -1,11 +1,11 @@
 // All AF_XDP sockets of one worker over one memory: opens ports, and moves batches between them and the packet vector.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "afxdp/device.h"
-#include "afxdp/program.h"
+#include "afxdp/keeper.h"
 #include "afxdp/socket.h"
 #include "afxdp/umem.h"
 #include "common/fd.h"
@@ -21,12 +21,12 @@ struct EngineSpec {
   uint32_t batch;
 };
 
-struct PortSpec {
-  int netnsFd;  // negative: the process's own namespace
-  std::string netnsPath;
-  std::string link;
-  AttachMode mode;
-  uint32_t mtu;
+// A port that was asked for: it is open, or `error` says why not.
+struct Opened {
+  uint32_t port;
+  bool native;
+  bool multiBuffer;
+  std::optional<SystemError> error;
 };
 
 struct Counters {
@@ -41,12 +41,17 @@ class Engine {
  public:
   explicit Engine(const EngineSpec& spec);
 
-  struct Added {
-    bool native;
-    bool multiBuffer;
-  };
-  Added addPort(uint32_t port, const PortSpec& spec);
-  void removePort(uint32_t port);
+  // Ports under way are opened, served ones closed before it returns.
+  ~Engine();
+
+  // Starts opening a port in the background; its end is in `opened`. EEXIST, EINVAL for the index.
+  void openPort(uint32_t index, PortSpec spec);
+  // Ports that were opened, or failed to, since the last call.
+  std::vector<Opened> opened();
+  // openPort, and waits for it.
+  Opened addPort(uint32_t index, PortSpec spec);
+  // Ends service at once; the kernel's part is undone in the background, then the frames come back.
+  void removePort(uint32_t index);
   uint32_t step(uint32_t transmit, uint32_t timeoutMicros);
   bool inject(uint32_t at, const uint8_t* bytes, uint32_t length, uint32_t port);
   Counters counters(uint32_t port) const;
@@ -54,23 +59,15 @@ class Engine {
   int wakeFd() const { return wake_.get(); }
 
  private:
-  struct Port {
-    Attachment attachment;
-    std::vector<std::unique_ptr<Socket>> sockets;
-    std::string object;
-    Device device{};
-    uint64_t txFull = 0;
-    uint64_t invalid = 0;
-  };
-
   uint32_t word(uint32_t entry, uint32_t offset) const;
   void setWord(uint32_t entry, uint32_t offset, uint32_t value);
   void writeEntry(uint32_t at, uint32_t address, uint32_t length, uint32_t total, uint32_t port, uint32_t handle);
 
-  std::unique_ptr<Socket> openSocket(uint32_t ifindex, uint32_t queue, const std::string& object);
-  uint16_t freeSocketId() const;
-  void start(Socket& socket, uint32_t port);
-  void drop(std::unique_ptr<Port> port);
+  void collect();
+  void waitForOpening(uint32_t index);
+  void serve(std::unique_ptr<Port> port);
+  FirstFrames firstFrames();
+  uint16_t newSocketId();
 
   void send(uint32_t count);
   bool enqueue(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length);
@@ -87,10 +84,13 @@ class Engine {
   Fd epoll_;
   Fd wake_;
   std::vector<std::unique_ptr<Port>> ports_;  // by port index
+  std::vector<bool> opening_;                 // by port index
+  std::vector<bool> ids_;                     // by socket id: in use
+  std::vector<Opened> opened_;
   std::vector<Socket*> active_;
-  uint32_t next_ = 0;  // socket to receive from first: each in its turn
-  bool multiBuffer_ = false;
+  uint32_t next_ = 0;     // socket to receive from first: each in its turn
   bool pending_ = false;  // some socket has entries to send that the kernel did not take
+  std::optional<Keeper> keeper_;  // last, so that it ends before what it uses
 };
 
 }  // namespace pteropus

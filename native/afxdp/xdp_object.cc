@@ -1,6 +1,6 @@
 #include "afxdp/xdp_object.h"
 
-#include <unistd.h>
+#include <fcntl.h>
 
 #include "netlink/netns_object.h"
 
@@ -14,6 +14,26 @@ AttachMode modeOf(const Napi::Object& spec) {
   if (mode == "generic") return AttachMode::Generic;
   if (mode == "auto") return AttachMode::Auto;
   throw Napi::TypeError::New(spec.Env(), "mode: native, generic or auto is needed");
+}
+
+// The descriptor is a copy: the caller may close its Netns while the port is being opened.
+PortSpec portSpec(const Napi::Object& spec) {
+  const Napi::Value netns = spec.Get("netns");
+  PortSpec wanted{Fd(), "/proc/self/ns/net", text(spec, "link"), modeOf(spec), number(spec, "mtu")};
+  if (netns.IsNull()) return wanted;
+  const Netns& inside = NetnsObject::of(netns);
+  wanted.netnsPath = inside.path();
+  wanted.netns = Fd(check(fcntl(inside.fd(), F_DUPFD_CLOEXEC, 0), "dup", inside.path()));
+  return wanted;
+}
+
+Napi::Object openedObject(Napi::Env env, const Opened& opened) {
+  Napi::Object object = Napi::Object::New(env);
+  object["port"] = opened.port;
+  object["mode"] = opened.native ? "native" : "generic";
+  object["multiBuffer"] = opened.multiBuffer;
+  object["error"] = opened.error ? errorOf(env, *opened.error) : env.Null();
+  return object;
 }
 
 bool powerOfTwo(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
@@ -37,6 +57,8 @@ void checkSpec(const EngineSpec& s) {
 Napi::Function XdpObject::define(Napi::Env env) {
   return DefineClass(env, "Xdp",
                      {
+                         InstanceMethod<&XdpObject::openPort>("openPort"),
+                         InstanceMethod<&XdpObject::opened>("opened"),
                          InstanceMethod<&XdpObject::addPort>("addPort"),
                          InstanceMethod<&XdpObject::removePort>("removePort"),
                          InstanceMethod<&XdpObject::step>("step"),
@@ -73,23 +95,25 @@ Engine& XdpObject::engine(Napi::Env env) const {
   return *engine_;
 }
 
+void XdpObject::openPort(Info info) {
+  const uint32_t port = numberOf(info[0], "port");
+  const Napi::Object spec = objectOf(info[1], "spec");
+  guarded(info.Env(), [&] { engine(info.Env()).openPort(port, portSpec(spec)); });
+}
+
+Napi::Value XdpObject::opened(Info info) {
+  const Napi::Env env = info.Env();
+  const std::vector<Opened> opened = engine(env).opened();
+  Napi::Array array = Napi::Array::New(env, opened.size());
+  for (uint32_t i = 0; i < opened.size(); i++) array.Set(i, openedObject(env, opened[i]));
+  return array;
+}
+
 Napi::Value XdpObject::addPort(Info info) {
   const Napi::Env env = info.Env();
   const uint32_t port = numberOf(info[0], "port");
   const Napi::Object spec = objectOf(info[1], "spec");
-  const Napi::Value netns = spec.Get("netns");
-  PortSpec wanted{-1, "/proc/self/ns/net", text(spec, "link"), modeOf(spec), number(spec, "mtu")};
-  if (!netns.IsNull()) {
-    const Netns& inside = NetnsObject::of(netns);
-    if (inside.fd() < 0) rethrow(env, SystemError{"addPort", EBADF, inside.path(), "closed"});
-    wanted.netnsFd = inside.fd();
-    wanted.netnsPath = inside.path();
-  }
-  const Engine::Added added = guarded(env, [&] { return engine(env).addPort(port, wanted); });
-  Napi::Object result = Napi::Object::New(env);
-  result["mode"] = added.native ? "native" : "generic";
-  result["multiBuffer"] = added.multiBuffer;
-  return result;
+  return openedObject(env, guarded(env, [&] { return engine(env).addPort(port, portSpec(spec)); }));
 }
 
 void XdpObject::removePort(Info info) { engine(info.Env()).removePort(numberOf(info[0], "port")); }

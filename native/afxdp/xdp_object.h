@@ -16,6 +16,8 @@ class XdpObject : public Napi::ObjectWrap<XdpObject> {
   using Info = const Napi::CallbackInfo&;
   Engine& engine(Napi::Env env) const;
 
+  void openPort(Info info);
+  Napi::Value opened(Info info);
   Napi::Value addPort(Info info);
   void removePort(Info info);
   Napi::Value step(Info info);

@@ -19,16 +19,17 @@ struct Instance {
 
 inline Instance& instance(Napi::Env env) { return *env.GetInstanceData<Instance>(); }  // set by `bind`
 
-// Throws makeError(syscall, errno, object, detail): the TypeScript side makes its NativeError.
-[[noreturn]] inline void rethrow(Napi::Env env, const SystemError& e) {
-  const Napi::Value error = instance(env).makeError.Call({
+// makeError(syscall, errno, object, detail): the TypeScript side makes its NativeError.
+inline Napi::Value errorOf(Napi::Env env, const SystemError& e) {
+  return instance(env).makeError.Call({
       Napi::String::New(env, e.syscall),
       Napi::Number::New(env, e.error),
       Napi::String::New(env, e.object),
       Napi::String::New(env, e.detail),
   });
-  throw Napi::Error(env, error);
 }
+
+[[noreturn]] inline void rethrow(Napi::Env env, const SystemError& e) { throw Napi::Error(env, errorOf(env, e)); }
 
 // Runs C++ that may fail with SystemError inside a JavaScript call.
 template <typename Work>

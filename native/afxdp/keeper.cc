@@ -1,0 +1,168 @@
+#include "afxdp/keeper.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+
+#include "common/layout.h"
+#include "common/namespace.h"
+
+namespace pteropus {
+
+namespace {
+
+// The kernel leaves this much free before a received packet (XDP_PACKET_HEADROOM): more than the layout's HEADROOM.
+constexpr uint32_t KERNEL_HEADROOM = 256;
+static_assert(KERNEL_HEADROOM >= layout::HEADROOM, "received packets have the headroom the layout promises");
+constexpr uint32_t LINK_HEADER = 14 + 4;
+
+template <typename T>
+void forget(std::vector<const T*>& list, const T* item) {
+  list.erase(std::remove(list.begin(), list.end(), item), list.end());
+}
+
+}  // namespace
+
+Keeper::Keeper(Umem& umem, int wakeFd) : umem_(umem), wakeFd_(wakeFd), thread_([this] { run(); }) {}
+
+Keeper::~Keeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_one();
+  thread_.join();
+}
+
+void Keeper::run() {
+  for (;;) {
+    std::function<Finished()> job;
+    {
+      std::unique_lock lock(mutex_);
+      work_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      if (jobs_.empty()) return;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    Finished finished = job();
+    {
+      const std::lock_guard lock(mutex_);
+      finished_.push_back(std::move(finished));
+      ready_.store(true, std::memory_order_release);
+    }
+    result_.notify_one();
+    eventfd_write(wakeFd_, 1);
+  }
+}
+
+void Keeper::post(std::function<Finished()> job) {
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  work_.notify_one();
+}
+
+std::vector<Finished> Keeper::take() {
+  const std::lock_guard lock(mutex_);
+  ready_.store(false, std::memory_order_release);
+  return std::exchange(finished_, {});
+}
+
+void Keeper::wait() {
+  std::unique_lock lock(mutex_);
+  result_.wait(lock, [this] { return !finished_.empty(); });
+}
+
+void Keeper::open(uint32_t index, PortSpec spec, FirstFrames first) {
+  // std::function wants to be copied; the descriptor inside must not be.
+  post([this, index, shared = std::make_shared<PortSpec>(std::move(spec)), first = std::move(first)] {
+    Finished finished;
+    finished.index = index;
+    try {
+      finished.opened = openPort(index, *shared, first);
+    } catch (SystemError& e) {
+      finished.closed.push_back(first.owner);
+      finished.error = std::move(e);
+    }
+    return finished;
+  });
+}
+
+void Keeper::close(std::unique_ptr<Port> port) {
+  post([this, raw = port.release()] { return closePort(raw); });
+}
+
+// Detaches the program and closes the sockets; when that has returned the kernel writes to their frames no more.
+Finished Keeper::closePort(Port* port) {
+  Finished finished;
+  finished.index = port->index;
+  forget(open_, static_cast<const Port*>(port));
+  for (const auto& socket : port->sockets) {
+    finished.closed.push_back(socket->id);
+    forget(sockets_, static_cast<const Socket*>(socket.get()));
+  }
+  delete port;
+  return finished;
+}
+
+// In the device's namespace. Any bound socket can share its frames; one whose device has vanished cannot (EBADF), so each
+// is tried in turn, and without any the frames are registered anew.
+std::unique_ptr<Socket> Keeper::openSocket(uint32_t ifindex, uint32_t queue, const std::string& object) {
+  for (const Socket* other : sockets_) {
+    try {
+      return std::make_unique<Socket>(umem_, other->fd.get(), ifindex, queue, object);
+    } catch (const SystemError& e) {
+      if (e.error != EBADF) throw;
+    }
+  }
+  auto socket = std::make_unique<Socket>(umem_, -1, ifindex, queue, object);
+  multiBuffer_ = socket->multiBuffer;
+  return socket;
+}
+
+void Keeper::offer(Socket& socket, const FirstFrames& first) {
+  socket.id = first.owner;
+  socket.target = first.target;
+  socket.posted = static_cast<uint32_t>(first.frames.size());
+  for (uint32_t i = 0; i < socket.posted; i++) socket.fill.at(i) = umem_.offsetOf(first.frames[i]);
+  socket.fill.produce(socket.posted);
+  socket.fill.publish();
+}
+
+std::unique_ptr<Port> Keeper::openPort(uint32_t index, const PortSpec& spec, const FirstFrames& first) {
+  auto port = std::make_unique<Port>();
+  port->index = index;
+  port->object = spec.link + " in " + spec.netnsPath;
+  const std::string& object = port->object;
+  const size_t before = sockets_.size();
+  try {
+    runIn(spec.netns.get(), spec.netnsPath, [&] {
+      const Device device = port->device = findDevice(spec.link, object);
+      // The kernel would say EINVAL.
+      for (const Port* other : open_) {
+        if (other->device.netns == device.netns && other->device.index == device.index)
+          fail("bind", EBUSY, object, "it is a port already");
+      }
+      std::vector<int> fds;
+      for (uint32_t queue = 0; queue < device.queues; queue++) {
+        port->sockets.push_back(openSocket(device.index, queue, object));
+        sockets_.push_back(port->sockets.back().get());
+        fds.push_back(port->sockets.back()->fd.get());
+      }
+      offer(*port->sockets.front(), first);
+      const uint32_t oneBuffer = umem_.frameSize() - KERNEL_HEADROOM - LINK_HEADER;
+      if (spec.mtu > oneBuffer && !multiBuffer_)
+        fail("bind", EMSGSIZE, object, "an MTU above " + std::to_string(oneBuffer) + " needs kernel 6.6 (AF_XDP multi-buffer)");
+      port->attachment = attachRedirect(device.index, fds, spec.mode, object);
+    });
+  } catch (...) {
+    sockets_.resize(before);
+    throw;
+  }
+  port->multiBuffer = multiBuffer_;
+  open_.push_back(port.get());
+  return port;
+}
+
+}  // namespace pteropus

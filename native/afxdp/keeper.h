@@ -1,0 +1,96 @@
+// Opens and closes ports on a thread of its own: the kernel takes 10 to 30 ms for each (it waits for all readers of what
+// changes), and packets must not wait for that. One thread does all, in order, so that a port never meets its own past.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "afxdp/device.h"
+#include "afxdp/program.h"
+#include "afxdp/socket.h"
+#include "afxdp/umem.h"
+#include "common/error.h"
+
+namespace pteropus {
+
+struct PortSpec {
+  Fd netns;  // closed: the process's own namespace
+  std::string netnsPath;
+  std::string link;
+  AttachMode mode;
+  uint32_t mtu;
+};
+
+struct Port {
+  uint32_t index = 0;
+  std::string object;
+  Device device{};
+  std::vector<std::unique_ptr<Socket>> sockets;
+  Attachment attachment;  // closed first: no packet comes while the sockets close
+  bool multiBuffer = false;
+  uint64_t txFull = 0;
+  uint64_t invalid = 0;
+};
+
+// What the first socket of a port starts with, so that nothing is lost between attaching and the engine's next step.
+struct FirstFrames {
+  uint16_t owner = 0;
+  uint32_t target = 0;
+  std::vector<uint32_t> frames;
+};
+
+// One job's end: a port that is open, why it is not, or the ids of sockets whose frames are nobody's now.
+struct Finished {
+  uint32_t index = 0;
+  std::unique_ptr<Port> opened;
+  std::optional<SystemError> error;
+  std::vector<uint16_t> closed;
+};
+
+class Keeper {
+ public:
+  // `wakeFd` is signalled at each job's end.
+  Keeper(Umem& umem, int wakeFd);
+  // Does what is still to be done.
+  ~Keeper();
+
+  void open(uint32_t index, PortSpec spec, FirstFrames first);
+  void close(std::unique_ptr<Port> port);
+
+  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  std::vector<Finished> take();
+  // Blocks until `take` has something.
+  void wait();
+
+ private:
+  void run();
+  void post(std::function<Finished()> job);
+  std::unique_ptr<Port> openPort(uint32_t index, const PortSpec& spec, const FirstFrames& first);
+  std::unique_ptr<Socket> openSocket(uint32_t ifindex, uint32_t queue, const std::string& object);
+  void offer(Socket& socket, const FirstFrames& first);
+  Finished closePort(Port* port);
+
+  Umem& umem_;
+  const int wakeFd_;
+  // Of the thread alone.
+  std::vector<const Port*> open_;
+  std::vector<const Socket*> sockets_;
+  bool multiBuffer_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable work_, result_;
+  std::deque<std::function<Finished()>> jobs_;
+  std::vector<Finished> finished_;
+  bool stopping_ = false;
+  std::atomic<bool> ready_{false};
+  std::thread thread_;
+};
+
+}  // namespace pteropus
