@@ -3,7 +3,7 @@
 import * as L from '../../../dataplane-as/layout.js';
 import { loadNative, type Netns, type Xdp } from '../../../native/index.js';
 import type { Feed, FeedCounters, Link } from './feed.js';
-import { bytesOf, type MemoryPlan } from './memory.js';
+import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 
 /** One copy-mode sendto() transmits at most 32 frames; larger batches would only wait. */
 const BATCH = 64;
@@ -11,11 +11,13 @@ const BATCH = 64;
 export class XdpFeed implements Feed {
   readonly #xdp: Xdp;
   readonly #netns: Netns | null;
+  readonly #words: Uint32Array;
   readonly #open = new Set<number>();
 
   /** @param netns path of the network namespace the links are in; null = the process's own */
   constructor(memory: WebAssembly.Memory, plan: MemoryPlan, netns: string | null) {
     const native = loadNative();
+    this.#words = wordsOf(memory);
     this.#netns = netns === null ? null : native.openNetns(netns);
     this.#xdp = native.openXdp({
       memory: bytesOf(memory),
@@ -47,7 +49,9 @@ export class XdpFeed implements Feed {
   }
 
   inject(at: number, bytes: Uint8Array, port: number): boolean {
-    return this.#xdp.inject(at, bytes, port);
+    if (!this.#xdp.inject(at, bytes, L.PORT_NONE)) return false;
+    this.#words[(L.VECTOR_BASE + at * L.VECTOR_SIZE + L.V_TX_PORT) >>> 2] = port;
+    return true;
   }
 
   counters(port: number): FeedCounters {
