@@ -9,6 +9,8 @@ export interface Expected {
   readonly reach: Reach;
   /** Who may answer (`NS/NAME`); null = not known by name. */
   readonly answers: ReadonlySet<string> | null;
+  /** How many destinations an attempt may end at: backends of a Service, over all addresses asked. */
+  readonly endings: number;
   /** Which policy decided, or which default; for a person. */
   readonly reason: string;
 }
@@ -52,7 +54,7 @@ function problemOf(
   // One client of a Service with affinity sees one backend only, so a mix may show either face.
   if (expected.reach === 'some') {
     const sticky = column.service?.service.spec.sessionAffinity === 'ClientIP';
-    return measured === 'some' || sticky || probes.length < 4 ? null : `expected a mix, ${describe(probes)}`;
+    return measured === 'some' || sticky ? null : `expected a mix, ${describe(probes)}`;
   }
   if (measured === expected.reach) return null;
   return `expected ${expected.reach === 'yes' ? 'an answer' : 'none'}, ${describe(probes)}`;
@@ -66,4 +68,10 @@ function describe(probes: Cell['probes']): string {
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   return `measured ${[...counts].map(([outcome, count]) => (count > 1 ? `${count} × ${outcome}` : outcome)).join(', ')}`;
+}
+
+/** A pod asking itself, directly or through a Service that it stands behind: always open, so no difference of policy. */
+export function isSelf({ row, column, expected }: Cell): boolean {
+  if (column.service !== null) return expected.answers?.has(row.id) === true;
+  return column.pod !== null && row.id === `${column.pod.namespace}/${column.pod.name}`;
 }

@@ -131,5 +131,5 @@ function combine(all: readonly Ending[]): Expected {
   const answers = names.includes(null) ? null : new Set(names.filter((name) => name !== null));
   const reasons = [...new Set(all.map(({ reason }) => reason))];
   const more = reasons.length > 2 ? ` and ${reasons.length - 2} more` : '';
-  return { reach, answers, reason: reasons.slice(0, 2).join('; or ') + more };
+  return { reach, answers, endings: all.length, reason: reasons.slice(0, 2).join('; or ') + more };
 }

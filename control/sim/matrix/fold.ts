@@ -2,7 +2,7 @@
  * Replicas of one workload that agree become one row or column, so that a picture shows workloads and not copies.
  * What differs, or is wrong, stays by itself. Pure.
  */
-import type { Cell, Reach } from './cell.js';
+import { type Cell, isSelf, type Reach } from './cell.js';
 import type { Column, Row } from './plan.js';
 
 export interface FoldedAxis<T extends Row | Column> {
@@ -47,7 +47,8 @@ function columnVector(column: Column, rows: readonly Row[], at: At): readonly st
   return rows.map((row) => {
     const cell = at(row, column);
     if (cell?.agrees === false) return `wrong ${column.id}`;
-    return row.type === 'node' || isSelf(row, column) ? '' : (cell?.measured ?? '-');
+    if (cell === undefined) return row.type === 'node' ? '' : '-';
+    return row.type === 'node' || isSelf(cell) ? '' : cell.measured;
   });
 }
 
@@ -56,13 +57,9 @@ function rowVector(row: Row, columns: readonly FoldedAxis<Column>[], at: At): re
     const cells = members.flatMap((column) => at(row, column) ?? []);
     if (cells.some(({ agrees }) => !agrees)) return `wrong ${row.id}`;
     if (row.type === 'node') return '';
-    const others = cells.filter((cell) => !isSelf(cell.row, cell.column));
+    const others = cells.filter((cell) => !isSelf(cell));
     return others.length === 0 ? '' : (summary(others, false)?.reach ?? '-');
   });
-}
-
-function isSelf(row: Row, column: Column): boolean {
-  return column.pod !== null && row.id === `${column.pod.namespace}/${column.pod.name}`;
 }
 
 /** Neighbours of one group whose vectors agree; '' agrees with everything. */
@@ -100,7 +97,7 @@ function single<T extends Row | Column>(items: readonly T[]): readonly FoldedAxi
 
 /** One symbol for several cells. A pod's reach to itself says little where it has siblings, so it does not count then. */
 function summary(cells: readonly Cell[], many: boolean): FoldedCell | null {
-  const others = many ? cells.filter((cell) => !isSelf(cell.row, cell.column)) : cells;
+  const others = many ? cells.filter((cell) => !isSelf(cell)) : cells;
   const counted = others.length > 0 ? others : cells;
   const first = counted[0];
   if (first === undefined) return null;

@@ -16,11 +16,17 @@ export interface MeasureOptions {
   readonly patienceMs: number;
   /** Shortest wait for silence, milliseconds. */
   readonly silenceMs: number;
-  /** Probes on their way at the same time. */
-  readonly atOnce: number;
+  /** Probes on their way at the same time: those that should be answered, and those that should not. */
+  readonly answeredAtOnce: number;
+  readonly silentAtOnce: number;
 }
 
-export const MEASURE: MeasureOptions = { patienceMs: 2000, silenceMs: 250, atOnce: 600 };
+export const MEASURE: MeasureOptions = {
+  patienceMs: 2000,
+  silenceMs: 250,
+  answeredAtOnce: 250,
+  silentAtOnce: 1500,
+};
 
 type Prober = Pick<Driver, 'probe'>;
 
@@ -31,33 +37,44 @@ export async function measure(
   options: MeasureOptions = MEASURE,
 ): Promise<readonly Cell[]> {
   const out = new Map<PlannedCell, Cell>();
-  const run = async (some: readonly ExpectedCell[], timeoutMs: number) => {
-    for (const batch of batches(some, options.atOnce)) {
+  const run = async (some: readonly ExpectedCell[], timeoutMs: number, atOnce: number) => {
+    for (const batch of batches(some, atOnce)) {
       for (const cell of await probeCells(driver, batch, timeoutMs)) out.set(cell.planned, cell.cell);
     }
   };
   await run(
     cells.filter(({ expected }) => expected.reach === 'yes'),
     options.patienceMs,
+    options.answeredAtOnce,
   );
   const silence = silenceFor([...out.values()], options);
   await run(
     cells.filter(({ expected }) => expected.reach !== 'yes'),
     silence,
+    options.silentAtOnce,
   );
   const wrong = cells.filter(({ planned }) => out.get(planned)?.agrees === false);
-  await run(wrong, options.patienceMs);
+  await run(
+    wrong.filter(({ expected }) => expected.reach === 'yes'),
+    options.patienceMs,
+    options.answeredAtOnce,
+  );
+  await run(
+    wrong.filter(({ expected }) => expected.reach !== 'yes'),
+    silence * 2,
+    options.answeredAtOnce,
+  );
   return cells.map(({ planned }) => out.get(planned)!);
 }
 
-/** Five times the slowest of the 99 % fastest answers, within bounds. */
+/** Five times what nine of ten answers took at most, within bounds. */
 function silenceFor(cells: readonly Cell[], { silenceMs, patienceMs }: MeasureOptions): number {
   const times = cells
     .flatMap(({ probes }) => probes)
     .filter(({ result }) => result.outcome === 'connected')
     .map(({ result }) => result.millis)
     .sort((a, b) => a - b);
-  const slow = times[Math.floor(times.length * 0.99)] ?? 0;
+  const slow = times[Math.floor(times.length * 0.9)] ?? 0;
   return Math.round(Math.min(Math.max(silenceMs, slow * 5), patienceMs / 2));
 }
 
@@ -75,13 +92,13 @@ async function probeCells(
   });
 }
 
-/** A Service is asked twice for each backend (at least 4 times for a mix), so that all of them get their turn. */
+/**
+ * A Service is asked twice for each backend, so that all of them get their turn; where a mix is expected, so often that
+ * meeting one kind only is less likely than one in ten thousand (two backends).
+ */
 function probesOf({ planned, expected }: ExpectedCell, timeoutMs: number): readonly Probe[] {
   const { row, column, targets } = planned;
-  const backends = column.service === null ? 1 : (expected.answers?.size ?? 1);
-  const many = expected.reach === 'some' ? Math.max(8, backends * 4) : backends * 2;
-  const rounds =
-    column.service === null || expected.reach === 'no' || backends < 2 ? 1 : Math.ceil(many / targets.length);
+  const rounds = Math.ceil(attempts(expected) / targets.length);
   return Array.from({ length: rounds }).flatMap(() =>
     targets.map(({ address }) => ({
       from: row.party,
@@ -91,6 +108,11 @@ function probesOf({ planned, expected }: ExpectedCell, timeoutMs: number): reado
       timeoutMs,
     })),
   );
+}
+
+function attempts({ reach, endings }: Expected): number {
+  if (reach === 'some') return Math.max(16, endings * 6);
+  return reach === 'yes' && endings > 1 ? endings * 2 : 1;
 }
 
 /** Cells cut into groups of about `size` probes. */

@@ -8,17 +8,22 @@
  *       - allow: shop/web -> shop/cart:7070
  *       - deny: "* -> payments/ledger"
  *       - partly: outside -> service/shop/web
+ *       - ignore: "* -> ops/debug"
  *
  * A line is `FROM -> TO`; each side may list several names, separated by commas. The last line that matches a cell counts.
- * FROM: `NS/NAME` (a workload or a pod; `*` inside stands for anything), `node/NAME`, `outside`, or `*`.
- * TO: `NS/NAME`, `service/NS/NAME` or `outside`, or `outside/ADDRESS`; then optionally `:PORT` and `/udp`, `/tcp` or `/icmp`.
+ * FROM: `NS/NAME` (a workload or a pod; `*` inside stands for anything), `outside`, `*`, or `node/NAME`.
+ * TO: `NS/NAME`, `service/NS/NAME` (all its addresses), `outside` or `outside/ADDRESS`; then optionally `:PORT` (of a Service
+ * its own port, or its nodePort for that alone) and `/tcp`, `/udp` or `/icmp`.
+ *
+ * Not compared, since Kubernetes leaves it open whatever policies say: a pod asking itself, directly or through a Service it
+ * stands behind; and nodes (which reach their own pods), unless a line names them with `node/`.
  */
 import { parseDocument } from 'yaml';
 import { InvalidInputError } from '../../common/errors.js';
-import type { Cell, Reach } from './cell.js';
+import { type Cell, isSelf, type Reach } from './cell.js';
 import type { Column, Row } from './plan.js';
 
-export type Wish = 'allow' | 'deny' | 'partly';
+export type Wish = 'allow' | 'deny' | 'partly' | 'ignore';
 
 export interface Statement {
   readonly wish: Wish;
@@ -47,7 +52,9 @@ export interface Mismatch {
   readonly because: string;
 }
 
-const REACH: Readonly<Record<Wish, Reach>> = { allow: 'yes', deny: 'no', partly: 'some' };
+const REACH: Readonly<Record<Wish, Reach | null>> = { allow: 'yes', deny: 'no', partly: 'some', ignore: null };
+
+const isWish = (word: string | undefined): word is Wish => word !== undefined && Object.hasOwn(REACH, word);
 
 /** Throws InvalidInputError naming file and line. */
 export function parseReachability(text: string, file: string): Reachability {
@@ -76,9 +83,9 @@ export function parseReachability(text: string, file: string): Reachability {
     if (
       entry.length !== 1 ||
       typeof words !== 'string' ||
-      (wish !== 'allow' && wish !== 'deny' && wish !== 'partly')
+      !isWish(wish)
     ) {
-      return fail('each line must be `allow:`, `deny:` or `partly:` with FROM -> TO', item, line);
+      return fail('each line must be `allow:`, `deny:`, `partly:` or `ignore:` with FROM -> TO', item, line);
     }
     const sides = words.split(/->|→/).map((side) => side.trim());
     const [from, to] = sides;
@@ -127,8 +134,8 @@ export function compare(
     const matching = wanted.statements.filter((statement) => matches(statement, cell));
     for (const statement of matching) used.add(statement);
     const last = matching.at(-1);
-    const reach = last !== undefined ? REACH[last.wish] : FALLBACK[wanted.fallback];
-    if (reach === null) continue;
+    const reach = last !== undefined ? REACH[last.wish] : cell.row.type === 'node' ? null : REACH[wanted.fallback];
+    if (reach === null || isSelf(cell)) continue;
     checked++;
     if (cell.measured === reach) continue;
     const because =
@@ -140,20 +147,17 @@ export function compare(
   return { checked, mismatches, unused: wanted.statements.filter((statement) => !used.has(statement)) };
 }
 
-const FALLBACK: Readonly<Record<Reachability['fallback'], Reach | null>> = {
-  allow: 'yes',
-  deny: 'no',
-  ignore: null,
-};
-
 function matches(statement: Statement, { row, column }: Cell): boolean {
   const from = namesOfRow(row);
-  if (!statement.from.some((name) => from.some((own) => name.test(own)))) return false;
+  const named = statement.from.some(
+    (name) => (row.type !== 'node' || name.source.startsWith('^node')) && from.some((own) => name.test(own)),
+  );
+  if (!named) return false;
   const to = namesOfColumn(column);
   return statement.to.some(
     ({ name, port, protocol }) =>
       to.some((own) => name.test(own)) &&
-      (port === null || port === portOf(column)) &&
+      (port === null || portsOf(column).includes(port)) &&
       (protocol === null || protocol === column.protocol),
   );
 }
@@ -171,9 +175,9 @@ function namesOfColumn({ pod, service, group, targets }: Column): readonly strin
   return ['outside', ...targets.map(({ address }) => `outside/${address}`)];
 }
 
-/** A Service is named by its own port, whichever frontend the cell is about. */
-function portOf(column: Column): number {
-  return column.service?.port.port ?? column.port;
+/** A Service is named by its own port, whichever frontend the cell is about; a nodePort also by itself. */
+function portsOf(column: Column): readonly number[] {
+  return column.service === null ? [column.port] : [column.service.port.port, column.port];
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

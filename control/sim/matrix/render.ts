@@ -25,7 +25,8 @@ const RESET = '\u001b[0m';
 
 export function renderMatrix(cells: readonly Cell[], options: RenderOptions): string {
   const folded = fold(cells, options.wide);
-  const labelWidth = Math.max(...folded.rows.map(({ label }) => label.length), 10);
+  const titles = Object.values(TITLES).map((title) => title.length);
+  const labelWidth = Math.max(...folded.rows.map(({ label }) => label.length), ...titles);
   const blocks = (['pods', 'services', 'outside'] as const).flatMap((section) => {
     const columns = folded.columns.filter(({ members }) => members[0]?.section === section);
     return chunk(columns, fit(columns, labelWidth, options.width)).map((some) =>
@@ -63,8 +64,10 @@ function block(
     const head = i === 0 ? `${title}`.padEnd(labelWidth + 2) : indent;
     return `${head}${bars}${dim('┌ ')}${columnLabel(column)}`;
   });
-  const rows = folded.rows.map((row) => {
-    const places = columns.map((column) => symbol(folded.at(row, column), color));
+  const rows = folded.rows.flatMap((row) => {
+    const cells = columns.map((column) => folded.at(row, column));
+    if (cells.every((cell) => cell === null)) return [];
+    const places = cells.map((cell) => symbol(cell, color));
     return `${row.label.padEnd(labelWidth)}  ${places.join(' ')}`.trimEnd();
   });
   return [...stairs, ...rows].join('\n');
