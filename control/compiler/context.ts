@@ -1,6 +1,5 @@
 /** What every part of one compilation looks at: the node, its peers, and who holds which address. */
 import { PteropusError } from '../common/errors.js';
-import { parseIp } from '../common/ip.js';
 import { type NodePlan, planNode } from '../ipam/arithmetic.js';
 import type { Model } from '../model/model.js';
 import type { NodeRecord, Pod } from '../objects/types.js';
@@ -89,11 +88,12 @@ export function hasEnded(pod: Pod): boolean {
 
 /** The first address of each family, IPv4 first. */
 export function firstOfEachFamily(addresses: readonly Ip[]): readonly Ip[] {
-  return [4, 6].flatMap((family) => addresses.find((ip) => parseIp(ip).family === family) ?? []);
+  return [4, 6].flatMap((family) => addresses.find((ip) => familyOf(ip) === family) ?? []);
 }
 
+/** Of an address in canonical text. */
 export function familyOf(address: Ip): 4 | 6 {
-  return parseIp(address).family;
+  return address.includes(':') ? 6 : 4;
 }
 
 /** Sorted, each once. */

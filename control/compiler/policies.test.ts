@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Model } from '../model/model.js';
 import { parseApiObject } from '../objects/manifest.js';
+import { judge } from '../ruleset/evaluate.js';
 import type { PolicyItem } from '../ruleset/types.js';
 import { compile } from './compile.js';
 import {
@@ -13,6 +14,7 @@ import {
   clusterOf,
   compileCluster,
   judgeBoth,
+  localOf,
   NODES,
   nodeRecord,
 } from './fixture.js';
@@ -344,6 +346,60 @@ test('defect 19: pods that have ended are no peers, and whoever reuses an addres
     sets.map((set) => set.addresses),
     [[]],
   );
+});
+
+test('defect 19: nor do records elsewhere of an address that is wired here count', () => {
+  const policy = apiPolicy('p', 'default', { podSelector: ONE, ingress: [{ from: [pods('two')] }] });
+  const ended = { ...apiPod('ended', 'default', '10.1.2.9', 'n2', { app: 'two' }) };
+  const status = { phase: 'Failed', podIPs: [{ ip: '10.1.2.9' }] };
+  check(clusterOf(...PODS, { ...ended, status }, policy), '10.1.2.9', P1, { 'tcp 80': false });
+  check(clusterOf(...PODS, ended, policy), '10.1.2.9', P1, { 'tcp 80': true });
+  // Not ended, on another node, but its address is wired here for somebody else.
+  const elsewhere = apiPod('elsewhere', 'default', '10.1.1.9', 'n2', { app: 'two' });
+  const heir = apiPod('heir', 'other', '10.1.1.9', 'n1');
+  const model = Model.of([
+    ...[PODS[0], elsewhere, heir, policy].map(parseApiObject),
+    ...NODES.map((n) => nodeRecord(n)),
+  ]);
+  const ruleset = compile(model, localOf('n1', model.all('Pod')), DEFAULT_CONFIG);
+  const question = { direction: 'ingress', peer: '10.1.1.9', protocol: 'TCP', port: 80 } as const;
+  assert.not(judge(ruleset, { ...question, pod: { namespace: 'default', name: 'pod1' } }).allowed);
+});
+
+test('egress by port names: several names and protocols in one rule do not mix', () => {
+  const port = (name: string, containerPort: number, protocol = 'TCP') => ({ name, containerPort, protocol });
+  const cluster = clusterOf(
+    apiPod('a', 'x', '10.1.1.2', 'n1', {}, [port('web', 80), port('dns', 53, 'UDP')]),
+    apiPod('b', 'x', '10.1.1.3', 'n1', {}, [port('alt', 80), port('dns', 54)]),
+    apiPod('client', 'y', '10.1.3.2', 'n3'),
+    apiPolicy('p', 'y', {
+      podSelector: {},
+      policyTypes: ['Egress'],
+      egress: [
+        { to: [{ namespaceSelector: {} }], ports: [{ port: 'web' }] },
+        { to: [{ namespaceSelector: {} }], ports: [{ port: 'dns' }, { port: 'dns', protocol: 'UDP' }] },
+      ],
+    }),
+  );
+  check(cluster, '10.1.3.2', '10.1.1.2', {
+    'tcp 80': true,
+    'udp 53': true,
+    'tcp 53': false,
+    'tcp 54': false,
+  });
+  check(cluster, '10.1.3.2', '10.1.1.3', { 'tcp 80': false, 'tcp 54': true, 'udp 53': false });
+  const both = clusterOf(
+    apiPod('a', 'x', '10.1.1.2', 'n1', {}, [port('web', 80)]),
+    apiPod('b', 'x', '10.1.1.3', 'n1', {}, [port('alt', 80)]),
+    apiPod('client', 'y', '10.1.3.2', 'n3'),
+    apiPolicy('p', 'y', {
+      podSelector: {},
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ namespaceSelector: {} }], ports: [{ port: 'web' }, { port: 'alt' }] }],
+    }),
+  );
+  check(both, '10.1.3.2', '10.1.1.2', { 'tcp 80': true, 'tcp 53': false });
+  check(both, '10.1.3.2', '10.1.1.3', { 'tcp 80': true, 'tcp 54': false });
 });
 
 test('host-network pods are neither subject nor peer', () => {

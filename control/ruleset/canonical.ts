@@ -16,9 +16,31 @@ export function contentHash(value: unknown): string {
   return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 16);
 }
 
+/** Whether two items have the same canonical form. */
 export function sameItem(a: Item, b: Item): boolean {
-  return a === b || canonical(a) === canonical(b);
+  return samePlain(a, b);
 }
+
+/** Equality of plain data, whatever the order of an object's keys. */
+function samePlain(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return (
+      Array.isArray(a) &&
+      Array.isArray(b) &&
+      a.length === b.length &&
+      a.every((item, i) => samePlain(item, b[i]))
+    );
+  }
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && samePlain((a as Plain)[key], (b as Plain)[key]))
+  );
+}
+
+type Plain = Readonly<Record<string, unknown>>;
 
 /** Items sorted by key. */
 export function sortedItems(ruleset: Ruleset): readonly Item[] {
