@@ -13,6 +13,7 @@ import { Image } from './image.js';
 import { Lowering } from './lowering.js';
 import { type MemoryPlan, wordsOf } from './memory.js';
 import { OpenLinks } from './open-links.js';
+import type { Neighbor } from './routes.js';
 import type { Runner } from './runner.js';
 import { Tracer } from './tracer.js';
 
@@ -29,6 +30,7 @@ export class WasmBackend implements Backend {
   #generation = 1;
   /** Something in memory is not as it was written: the next transaction writes both images anew. */
   #damaged = false;
+  #neighbors: readonly Neighbor[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -97,7 +99,9 @@ export class WasmBackend implements Backend {
       return failed(changes, error);
     }
     this.#lowering.commit();
-    this.runner.setNeighbors(this.#lowering.routes.neighbors());
+    const neighbors = this.#lowering.routes.neighbors();
+    if (neighbors !== this.#neighbors) this.runner.setNeighbors(neighbors);
+    this.#neighbors = neighbors;
     return changes.map(({ key }) => ({ key, error: null }));
   }
 

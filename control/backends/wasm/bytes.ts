@@ -1,7 +1,6 @@
 /** Addresses as the pipeline's tables hold them: packet bytes read as little-endian words ("network" in layout.ts). */
-import { isIPv4 } from 'node:net';
-import { PteropusError } from '../../common/errors.js';
-import type { Cidr, Ip, Mac, Protocol } from '../../ruleset/types.js';
+import { InvalidInputError } from '../../common/errors.js';
+import type { Cidr, Ip, Key, Mac, Protocol } from '../../ruleset/types.js';
 
 /** An IPv4 prefix: `host` is the network address in host order, `word` the same as a table word. */
 export interface Prefix4 {
@@ -9,6 +8,10 @@ export interface Prefix4 {
   readonly word: number;
   readonly length: number;
 }
+
+const DOT = 46;
+const ZERO = 48;
+const NINE = 57;
 
 /** Swaps the bytes of a 32-bit word: host order to table word and back. */
 export function swap32(v: number): number {
@@ -20,12 +23,19 @@ export function swap16(v: number): number {
   return ((v & 0xff) << 8) | ((v >>> 8) & 0xff);
 }
 
-/** Host order value of an IPv4 address, null for IPv6. */
+/** Host order value of an IPv4 address (canonical text), null for IPv6. */
 export function ip4Host(text: Ip): number | null {
-  if (!isIPv4(text)) return null;
   let value = 0;
-  for (const part of text.split('.')) value = value * 256 + Number(part);
-  return value;
+  let part = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      value = value * 256 + part;
+      part = 0;
+    } else if (code >= ZERO && code <= NINE) part = part * 10 + (code - ZERO);
+    else return null;
+  }
+  return value * 256 + part;
 }
 
 /** An IPv4 address as a table word, null for IPv6. */
@@ -68,11 +78,11 @@ export function formatWord(word: number): Ip {
   return `${word & 255}.${(word >>> 8) & 255}.${(word >>> 16) & 255}.${word >>> 24}`;
 }
 
-/** The six bytes of a MAC address. Throws when it is none. */
-export function macBytes(mac: Mac): Uint8Array {
+/** The six bytes of a MAC address of item `object`. Throws InvalidInputError when it is none. */
+export function macBytes(mac: Mac, object: Key): Uint8Array {
   const parts = mac.split(':').map((part) => Number.parseInt(part, 16));
   if (parts.length !== 6 || parts.some((part) => !(part >= 0 && part <= 255))) {
-    throw new PteropusError('not a MAC address', { value: mac });
+    throw new InvalidInputError('not a MAC address', { object, value: mac });
   }
   return Uint8Array.from(parts);
 }

@@ -18,7 +18,7 @@ export function encapTemplate(row: Uint8Array, view: DataView, tunnel: TunnelIte
   const local = ip4Word(tunnel.local) ?? 0;
   const remote = ip4Word(tunnel.remote) ?? 0;
   const ethernet = L.ADJ_TEMPLATE;
-  row.set(macBytes(outerMac), ethernet + 6);
+  row.set(macBytes(outerMac, tunnel.key), ethernet + 6);
   view.setUint16(ethernet + 12, 0x0800);
   const ip = ethernet + OUTER_ETHERNET;
   row[ip] = 0x45;
@@ -32,13 +32,13 @@ export function encapTemplate(row: Uint8Array, view: DataView, tunnel: TunnelIte
   row[vxlan] = VNI_VALID;
   view.setUint32(vxlan + 4, tunnel.vni * 256);
   const inner = vxlan + VXLAN;
-  row.set(macBytes(tunnel.remoteMac), inner);
-  row.set(macBytes(tunnel.localMac), inner + 6);
+  row.set(macBytes(tunnel.remoteMac, tunnel.key), inner);
+  row.set(macBytes(tunnel.localMac, tunnel.key), inner + 6);
   view.setUint16(inner + 12, 0x0800);
   view.setUint32(L.ADJ_REMOTE4, remote, true);
   view.setUint32(L.ADJ_LOCAL4, local, true);
   view.setUint32(L.ADJ_VNI, tunnel.vni, true);
   view.setUint32(L.ADJ_LOCAL_BVI4, ip4Word(tunnel.localBvi) ?? 0, true);
   view.setUint32(L.ADJ_REMOTE_BVI4, ip4Word(tunnel.remoteBvi) ?? 0, true);
-  row.set(macBytes(tunnel.localMac), L.ADJ_LOCAL_MAC);
+  row.set(macBytes(tunnel.localMac, tunnel.key), L.ADJ_LOCAL_MAC);
 }

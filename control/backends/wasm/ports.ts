@@ -65,8 +65,8 @@ export class Ports {
     row[L.PORT_ROLE] = ROLES[item.role];
     row[L.PORT_VRF] = item.role === 'pod' ? L.SPACE_POD : L.SPACE_MAIN;
     view.setUint32(L.PORT_MTU, item.mtu, true);
-    row.set(macBytes(item.mac), L.PORT_MAC);
-    if (item.peerMac !== null) row.set(macBytes(item.peerMac), L.PORT_PEER_MAC);
+    row.set(macBytes(item.mac, key), L.PORT_MAC);
+    if (item.peerMac !== null) row.set(macBytes(item.peerMac, key), L.PORT_PEER_MAC);
     const own = firstIp4(item.ownAddresses);
     view.setUint32(L.PORT_IP4, item.role === 'uplink' ? own : firstIp4(item.peerAddresses), true);
     view.setUint32(L.PORT_GATEWAY4, own, true);

@@ -1,7 +1,7 @@
 /** Routes, and the adjacencies they lead to: interfaces, tunnels, drop and reject. */
 import * as L from '../../../dataplane-as/layout.js';
-import type { Key, RouteItem, RouteTarget, TunnelItem } from '../../ruleset/types.js';
-import { contains4, ip4Host, ip4Word, type Prefix4, parsePrefix4 } from './bytes.js';
+import type { Key, Mac, RouteItem, RouteTarget, TunnelItem } from '../../ruleset/types.js';
+import { contains4, ip4Host, ip4Word, mask4, type Prefix4, parsePrefix4 } from './bytes.js';
 import type { CellStore } from './cells.js';
 import { encapTemplate } from './encap.js';
 import { DanglingReferenceError } from './errors.js';
@@ -23,12 +23,23 @@ interface Placed {
   readonly adjacency: string;
 }
 
+interface Tunnel {
+  readonly item: TunnelItem;
+  /** Outer destination, host order; null = IPv6. */
+  readonly remote: number | null;
+}
+
 export class Routes {
   readonly #routes: TrackedMap<Key, Placed>;
-  readonly #tunnels: TrackedMap<Key, TunnelItem>;
+  readonly #tunnels: TrackedMap<Key, Tunnel>;
+  /** Tunnel -> the interface its packets leave by; null = there is no way to the peer. */
+  readonly #leaveBy: TrackedMap<Key, Key | null>;
   readonly #adjacencies: IndexPool;
   /** Name of an adjacency -> what it is. */
   readonly #targets: TrackedMap<string, RouteTarget>;
+  /** The main table by prefix, for finding the way to tunnels' peers: host * 64 + length. */
+  readonly #main: TrackedMap<number, Placed>;
+  #neighbors: readonly Neighbor[] | null = null;
   #dirtyTunnels = new Set<Key>();
   #dirtyPorts = new Set<Key>();
 
@@ -40,8 +51,10 @@ export class Routes {
   ) {
     this.#routes = new TrackedMap(ledger);
     this.#tunnels = new TrackedMap(ledger);
+    this.#leaveBy = new TrackedMap(ledger);
     this.#adjacencies = new IndexPool(ledger, 'adjacencies', 1, cells.plan.size.adjacencies);
     this.#targets = new TrackedMap(ledger);
+    this.#main = new TrackedMap(ledger);
   }
 
   targetAt(adjacency: number): RouteTarget | undefined {
@@ -53,6 +66,7 @@ export class Routes {
     const placed = this.#routes.get(key);
     if (placed === undefined) return;
     this.#routes.delete(key);
+    if (placed.item.vrf === 'main') this.#main.delete(mainKey(placed.prefix.host, placed.prefix.length));
     this.lpm.delete(`route ${key}`, spaceOf(placed.item), placed.prefix);
     this.#release(placed.adjacency);
     this.#routeChanged(placed);
@@ -66,6 +80,7 @@ export class Routes {
     const index = this.#acquire(item.target, item.key);
     if (old !== undefined) this.#release(old.adjacency);
     this.#routes.set(item.key, placed);
+    if (item.vrf === 'main') this.#main.set(mainKey(prefix.host, prefix.length), placed);
     this.lpm.set(`route ${item.key}`, item.key, spaceOf(item), prefix, index);
     this.#routeChanged(placed);
   }
@@ -73,13 +88,14 @@ export class Routes {
   removeTunnel(key: Key): void {
     if (!this.#tunnels.has(key)) return;
     this.#tunnels.delete(key);
+    this.#leaveBy.delete(key);
     this.#release(`tunnel ${key}`);
     this.#dirtyTunnels.add(key);
   }
 
   putTunnel(item: TunnelItem): void {
     if (!this.#tunnels.has(item.key)) this.#acquire({ type: 'tunnel', tunnel: item.key }, item.key);
-    this.#tunnels.set(item.key, item);
+    this.#tunnels.set(item.key, { item, remote: ip4Host(item.remote) });
     this.#dirtyTunnels.add(item.key);
   }
 
@@ -92,6 +108,7 @@ export class Routes {
   discard(): void {
     this.#dirtyTunnels = new Set();
     this.#dirtyPorts = new Set();
+    this.#neighbors = null;
   }
 
   /** Writes the rows of ports and adjacencies that the changes since the last call touch. Throws for dangling references. */
@@ -99,18 +116,23 @@ export class Routes {
     for (const key of this.#dirtyPorts) this.ports.write(key, this.#onLinkLength(key));
     if (this.#dirtyPorts.size > 0) this.#rewriteOver(this.#dirtyPorts);
     for (const key of this.#dirtyTunnels) this.#writeTunnel(key);
-    this.discard();
+    if (this.#dirtyPorts.size > 0 || this.#dirtyTunnels.size > 0) this.discard();
   }
 
   /** Next hops to be resolved before packets need them: those of tunnels, and gateways on links without a known station. */
-  neighbors(): Neighbor[] {
+  neighbors(): readonly Neighbor[] {
+    this.#neighbors ??= this.#findNeighbors();
+    return this.#neighbors;
+  }
+
+  #findNeighbors(): Neighbor[] {
     const found = new Map<string, Neighbor>();
     const add = (port: number | undefined, address: number | null): void => {
       if (port !== undefined && address !== null) found.set(`${port} ${address}`, { port, address });
     };
     for (const target of this.#targets.values()) {
       if (target.type === 'tunnel') {
-        const way = this.#wayTo(this.#tunnels.get(target.tunnel)?.remote);
+        const way = this.#wayTo(this.#tunnels.get(target.tunnel));
         if (way !== null) add(way.port, ip4Word(way.nextHop));
       } else if (target.type === 'interface' && target.nextHop !== null) {
         const item = this.ports.itemOf(target.interface);
@@ -132,9 +154,8 @@ export class Routes {
 
   #routeChanged({ item, prefix }: Placed): void {
     if (item.vrf !== 'main') return;
-    for (const [key, tunnel] of this.#tunnels) {
+    for (const [key, { remote }] of this.#tunnels) {
       if (this.#dirtyTunnels.has(key)) continue;
-      const remote = ip4Host(tunnel.remote);
       if (remote !== null && contains4(prefix, remote)) this.#dirtyTunnels.add(key);
     }
     if (item.target.type === 'interface' && item.target.nextHop === null) {
@@ -146,6 +167,7 @@ export class Routes {
     const name = nameOf(target);
     const { index, fresh } = this.#adjacencies.acquire(name, owner);
     if (fresh) {
+      this.#neighbors = null;
       this.#targets.set(name, target);
       if (target.type === 'tunnel') this.#dirtyTunnels.add(target.tunnel);
       else this.#writePlain(name, target, owner);
@@ -155,14 +177,17 @@ export class Routes {
 
   #release(name: string): void {
     if (!this.#adjacencies.release(name)) return;
+    this.#neighbors = null;
     this.#targets.delete(name);
     this.cells.set(`adjacency ${name}`, null);
   }
 
   #rewriteOver(interfaces: ReadonlySet<Key>): void {
     for (const [name, target] of this.#targets) {
-      if (target.type === 'tunnel') this.#dirtyTunnels.add(target.tunnel);
-      else if (target.type === 'interface' && interfaces.has(target.interface)) {
+      if (target.type === 'tunnel') {
+        const over = this.#leaveBy.get(target.tunnel);
+        if (typeof over !== 'string' || interfaces.has(over)) this.#dirtyTunnels.add(target.tunnel);
+      } else if (target.type === 'interface' && interfaces.has(target.interface)) {
         this.#writePlain(name, target, this.cells.get(`adjacency ${name}`)?.owner ?? target.interface);
       }
     }
@@ -197,14 +222,15 @@ export class Routes {
     }
     const row = new Uint8Array(L.ADJ_SIZE);
     const view = new DataView(row.buffer);
-    const way = this.#wayTo(tunnel.remote);
+    const way = this.#wayTo(tunnel);
+    this.#leaveBy.set(key, way?.interface ?? null);
     // Without a way to the peer its packets are dropped; they are counted as such.
     row[L.ADJ_TYPE] = way === null ? L.ADJ_TYPE_DROP : L.ADJ_TYPE_TUNNEL;
     if (way !== null) {
       view.setUint32(L.ADJ_PORT, way.port, true);
-      view.setUint32(L.ADJ_MTU, tunnel.mtu, true);
+      view.setUint32(L.ADJ_MTU, tunnel.item.mtu, true);
       view.setUint32(L.ADJ_NEXT_HOP4, ip4Word(way.nextHop) ?? 0, true);
-      encapTemplate(row, view, tunnel, way.mac);
+      encapTemplate(row, view, tunnel.item, way.mac);
     }
     this.#writeRow(name, key, row);
   }
@@ -217,24 +243,21 @@ export class Routes {
   }
 
   /** How the outer packet leaves for a tunnel's peer: the longest route of the main table, if it leads out of an interface. */
-  #wayTo(remote: string | undefined): { port: number; mac: string; nextHop: string } | null {
-    const host = remote === undefined ? null : ip4Host(remote);
-    if (remote === undefined || host === null) return null;
+  #wayTo(
+    tunnel: Tunnel | undefined,
+  ): { readonly interface: Key; readonly port: number; readonly mac: Mac; readonly nextHop: string } | null {
+    const host = tunnel?.remote ?? null;
+    if (tunnel === undefined || host === null) return null;
     let best: Placed | undefined;
-    for (let length = 32; length >= 0 && best === undefined; length--) best = this.#mainRoute(host, length);
+    for (let length = 32; length >= 0 && best === undefined; length--) {
+      best = this.#main.get(mainKey(host, length));
+    }
     const target = best?.item.target;
     if (target?.type !== 'interface') return null;
     const port = this.ports.indexOf(target.interface);
     const item = this.ports.itemOf(target.interface);
     if (port === undefined || item === undefined) return null;
-    return { port, mac: item.mac, nextHop: target.nextHop ?? remote };
-  }
-
-  #mainRoute(host: number, length: number): Placed | undefined {
-    const shift = 32 - length;
-    const network = length === 0 ? 0 : ((host >>> shift) << shift) >>> 0;
-    const text = [network >>> 24, (network >>> 16) & 255, (network >>> 8) & 255, network & 255].join('.');
-    return this.#routes.get(`route/main/${text}/${length}`);
+    return { interface: item.key, port, mac: item.mac, nextHop: target.nextHop ?? tunnel.item.remote };
   }
 
   /** Prefix length of the subnet on an interface's own link, by its route; 32 when there is none. */
@@ -244,13 +267,17 @@ export class Routes {
       const host = ip4Host(address);
       if (host === null) continue;
       for (let length = 31; length >= 1; length--) {
-        const target = this.#mainRoute(host, length)?.item.target;
+        const target = this.#main.get(mainKey(host, length))?.item.target;
         if (target?.type === 'interface' && target.interface === key && target.nextHop === null)
           return length;
       }
     }
     return 32;
   }
+}
+
+function mainKey(host: number, length: number): number {
+  return ((host & mask4(length)) >>> 0) * 64 + length;
 }
 
 function spaceOf(item: RouteItem): number {
