@@ -120,6 +120,12 @@ export class ThreadRunner implements Runner {
     return answer.type === 'counters' ? answer.counters : [];
   }
 
+  /** Ends the worker; another takes over with the same tables and sessions. */
+  replaceWorker(reason: string): void {
+    this.#spec.log(`replacing the worker: ${reason}`);
+    void this.#worker?.terminate();
+  }
+
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#watch);
@@ -248,8 +254,7 @@ export class ThreadRunner implements Runner {
       return;
     }
     if (now - this.#beat.at < STUCK_AFTER_MS) return;
-    this.#spec.log(`worker stands still for ${Math.round(now - this.#beat.at)} ms`);
+    this.replaceWorker(`it stands still for ${Math.round(now - this.#beat.at)} ms`);
     this.#beat = { count, at: now };
-    void worker.terminate();
   }
 }

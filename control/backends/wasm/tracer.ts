@@ -1,6 +1,7 @@
 /** Starts and stops the pipeline's trace and collects its records from the ring before they are overwritten. */
 import * as L from '../../../dataplane-as/layout.js';
 import { InvalidInputError, PteropusError } from '../../common/errors.js';
+import { parseIp } from '../../common/ip.js';
 import type { Trace, TraceFilter, TraceStep } from '../backend.js';
 import { ip4Word } from './bytes.js';
 import type { Lowering } from './lowering.js';
@@ -74,6 +75,7 @@ export class Tracer {
 
 function addressWord(field: string, address: string | undefined): number {
   if (address === undefined) return 0;
+  parseIp(address);
   const word = ip4Word(address);
   if (word === null)
     throw new InvalidInputError('only IPv4 addresses can be traced', { field, value: address });

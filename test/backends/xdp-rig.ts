@@ -1,0 +1,66 @@
+/** A rig over AF_XDP: a data plane with its worker on veth pairs in a network namespace of its own. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { wordsOf } from '../../control/backends/wasm/memory.js';
+import { openXdpBackend, type XdpBackend } from '../../control/dataplane/open.js';
+import * as L from '../../dataplane-as/layout.js';
+import type { Native, Netns } from '../../native/index.js';
+import type { Rig } from './rig.js';
+import { XdpStations } from './xdp-stations.js';
+
+/** Real links and a sleeping worker: what was sent is where it goes after this time. */
+const SETTLE_MS = 60;
+
+export interface XdpRig extends Rig {
+  readonly dataplane: XdpBackend;
+  /** What the data plane logged. */
+  readonly lines: readonly string[];
+}
+
+let made = 0;
+
+/** Makes a namespace of our own; the name carries the process, so that runs do not meet. */
+export function makeNetns(native: Native): Netns {
+  return native.createNetns(`pterB-${process.pid}-${made++}`);
+}
+
+/** A link and its far end, both up and quiet. */
+export function makeLink(netns: Netns, link: string): { readonly far: string } {
+  const far = `${link}-s`;
+  netns.createVeth({ name: link }, { name: far });
+  for (const name of [link, far]) {
+    netns.setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, '1');
+    netns.setLink(name, { up: true });
+  }
+  return { far };
+}
+
+export async function openXdpRig(native: Native): Promise<XdpRig> {
+  const netns = makeNetns(native);
+  const stations = new XdpStations(netns.path);
+  const lines: string[] = [];
+  const dataplane = await openXdpBackend({
+    netns: netns.path,
+    memory: { sessionsLog2: 14, frameCount: 2048, seed: 7 },
+    log: (line) => lines.push(line),
+  });
+  return {
+    backend: dataplane.backend,
+    dataplane,
+    lines,
+    attach: async (link, receive) => stations.attach(link, makeLink(netns, link).far, receive),
+    send: (link, frame) => stations.send(link, frame),
+    settle: () => wait(SETTLE_MS),
+    tamper: async () => {
+      const words = wordsOf(dataplane.memory);
+      const image = Atomics.load(words, (L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE) >>> 2);
+      const ports = (image + (words[(image + L.IMG_PORTS) >>> 2] ?? 0)) >>> 2;
+      words.fill(0, ports, ports + L.PORT_SIZE);
+    },
+    close: async () => {
+      await dataplane.backend.close();
+      await stations.close();
+      native.deleteNetns(netns.path.slice(netns.path.lastIndexOf('/') + 1));
+      netns.close();
+    },
+  };
+}
