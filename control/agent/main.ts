@@ -44,37 +44,54 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 async function serve(config: AgentConfig): Promise<void> {
-  const ended = endOf(config.dieWithStdin);
+  const end = endOf(config.dieWithStdin);
   const store = await openStoreClient(config.store);
   const links = openNativeLinks(loadNative(), { netns: config.netns, uplink: config.uplink });
-  const agent = await Agent.start({
-    node: config.node,
-    config: config.cluster,
-    store,
-    openBackend: () => openRemoteBackend(config.dataplane, { timeoutMs: DATAPLANE_TIMEOUT_MS }),
-    links,
-    journal: config.journal,
-    ...(config.addresses === null ? {} : { addresses: config.addresses }),
-    log: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
-  });
-  const server = await serveCni(agent.cni, config.cni);
-  process.stdout.write('{"ready":true}\n');
-  await ended;
-  await server.close();
-  await agent.close();
-  await store.close();
-  await links.close();
+  try {
+    const starting = Agent.start({
+      node: config.node,
+      config: config.cluster,
+      store,
+      openBackend: () => openRemoteBackend(config.dataplane, { timeoutMs: DATAPLANE_TIMEOUT_MS }),
+      links,
+      journal: config.journal,
+      ...(config.addresses === null ? {} : { addresses: config.addresses }),
+      log: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
+    });
+    const agent = await Promise.race([starting, end.asked]);
+    // Asked to end while it waits for its parts: nothing of ours is there to be closed in order.
+    if (agent === undefined) process.exit(0);
+    const server = await serveCni(agent.cni, config.cni);
+    process.stdout.write('{"ready":true}\n');
+    await end.asked;
+    await server.close();
+    await agent.close();
+  } finally {
+    await store.close();
+    await links.close();
+    end.release();
+  }
 }
 
-/** Resolves on a signal to end. Whoever holds our standard input being gone ends us at once, ready or not. */
-function endOf(withStdin: boolean): Promise<void> {
-  if (withStdin) {
-    process.stdin.on('error', () => process.exit(0));
-    process.stdin.on('close', () => process.exit(0));
-    process.stdin.resume();
-  }
-  return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
+interface End {
+  /** Resolves on a signal to end. */
+  readonly asked: Promise<undefined>;
+  /** Lets go of signals and standard input, so that the process can end by itself. */
+  release(): void;
+}
+
+/** With `withStdin`, the end of standard input ends us at once: whoever held it is gone. */
+function endOf(withStdin: boolean): End {
+  const exit = (): never => process.exit(0);
+  if (withStdin) process.stdin.on('error', exit).on('close', exit).resume();
+  let ask = (): void => undefined;
+  const asked = new Promise<undefined>((resolve) => {
+    ask = () => resolve(undefined);
   });
+  process.on('SIGTERM', ask).on('SIGINT', ask);
+  const release = (): void => {
+    process.off('SIGTERM', ask).off('SIGINT', ask);
+    if (withStdin) process.stdin.off('error', exit).off('close', exit).destroy();
+  };
+  return { asked, release };
 }
