@@ -38,7 +38,10 @@ test('the node itself: host to pod and back, uplink to host without losing a hop
   const reply = node.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(N.back(probe), SYN | ACK)));
   assert.is(reply.outcome, L.OUT_FORWARD_HOST);
   const ssh = N.flow(N.OUTSIDE, 5000, N.NODE_IP, 22);
-  const inbound = node.one(N.UPLINK, N.fromUplink(ip4({ ...ssh, protocol: TCP, payload: tcp(ssh, SYN), ttl: 1 })));
+  const inbound = node.one(
+    N.UPLINK,
+    N.fromUplink(ip4({ ...ssh, protocol: TCP, payload: tcp(ssh, SYN), ttl: 1 })),
+  );
   assert.is(inbound.outcome, L.OUT_FORWARD_HOST);
   assert.is(read(inbound.frame).ip.ttl, 1);
   assert.ok(read(inbound.frame).ip.headerGood);
@@ -55,16 +58,12 @@ test('without a route, with a drop route, with a reject route', () => {
   assert.is(refused.outcome, L.OUT_REJECT_SENT);
   assert.is(refused.port, N.POD1);
   const bare = N.startNode({ prefixes: [] });
-  assert.is(
-    bare.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(web))).outcome,
-    L.DROP_NO_ROUTE,
-  );
+  assert.is(bare.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(web))).outcome, L.DROP_NO_ROUTE);
 });
 
 test('an unknown next hop is asked for once, the next packet is dropped', () => {
   const node = N.startNode();
-  const packet = (port: number) =>
-    N.fromHost(N.tcpPacket(N.flow(N.NODE_IP, port, '192.168.16.77', 80)));
+  const packet = (port: number) => N.fromHost(N.tcpPacket(N.flow(N.NODE_IP, port, '192.168.16.77', 80)));
   const asked = node.one(N.HOST, packet(1));
   assert.is(asked.outcome, L.OUT_ARP_REQUEST);
   assert.is(asked.port, N.UPLINK);

@@ -8,6 +8,8 @@ import { ip } from './words.js';
 /** The compiled pipeline; tests run from build/js. */
 export const WASM_PATH = fileURLToPath(new URL('../../../dataplane.wasm', import.meta.url));
 
+const COMPILED = await WebAssembly.compile(readFileSync(WASM_PATH));
+
 export interface PipelineExports {
   init(): void;
   process(n: number, nowMs: number): void;
@@ -66,8 +68,7 @@ export class Harness {
     this.view = new DataView(this.memory.buffer);
     for (const at of this.gaps()) this.bytes.fill(CANARY, at, at + GAP);
     this.#writeControl(pages * 65536);
-    const module = new WebAssembly.Module(readFileSync(WASM_PATH));
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
+    const instance = new WebAssembly.Instance(COMPILED, { env: { memory: this.memory } });
     this.exports = instance.exports as unknown as PipelineExports;
     this.exports.init();
   }

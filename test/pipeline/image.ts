@@ -19,7 +19,8 @@ export interface PortSpec {
 
 export type AdjacencySpec =
   | { readonly type: 'port'; readonly port: number; readonly nextHop?: string; readonly mtu?: number }
-  | { readonly type: 'drop' | 'reject' }
+  | { readonly type: 'drop' }
+  | { readonly type: 'reject' }
   | {
       readonly type: 'tunnel';
       readonly port: number;
@@ -67,7 +68,11 @@ export interface ImageSpec {
   readonly portSets?: readonly PortSetSpec[];
   /** Index 1 is the first; each with the port set for identities without a pair. */
   readonly policies?: readonly number[];
-  readonly pairs?: readonly { readonly policy: number; readonly identity: number; readonly portSet: number }[];
+  readonly pairs?: readonly {
+    readonly policy: number;
+    readonly identity: number;
+    readonly portSet: number;
+  }[];
   /** Index 1 is the first. */
   readonly services?: readonly ServiceSpec[];
   readonly snat?: { readonly ip: string; readonly first: number; readonly last: number };
@@ -220,11 +225,7 @@ export class ImageWriter {
       this.#u32(at + L.LPM4_META, meta);
       this.#u32(at + L.LPM4_VALUE, value);
       const lengths = this.#base + L.IMG_LENGTHS4 + space * 8;
-      this.#view.setBigUint64(
-        lengths,
-        this.#view.getBigUint64(lengths, true) | (1n << BigInt(length)),
-        true,
-      );
+      this.#view.setBigUint64(lengths, this.#view.getBigUint64(lengths, true) | (1n << BigInt(length)), true);
     }
   }
 

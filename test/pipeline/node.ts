@@ -122,7 +122,10 @@ export function fromHost(packet: Uint8Array): Uint8Array {
 }
 
 /** A frame of the peer node's tunnel as it arrives on the uplink. */
-export function fromTunnel(packet: Uint8Array, options: { vni?: number; type?: number; dst?: string } = {}): Uint8Array {
+export function fromTunnel(
+  packet: Uint8Array,
+  options: { vni?: number; type?: number; dst?: string } = {},
+): Uint8Array {
   const inner = ethernet(options.dst ?? MAC_BVI, MAC_PEER_BVI, options.type ?? 0x0800, packet);
   const outer: Flow = { src: PEER_IP, dst: NODE_IP, sport: 50000, dport: 4789 };
   const payload = udp(outer, vxlan(options.vni ?? 10, inner), false);

@@ -131,7 +131,12 @@ export function sctp(flow: Flow, data: Uint8Array): Uint8Array {
   return bytes;
 }
 
-export function icmp(type: number, code: number, rest: number, data: Uint8Array = new Uint8Array()): Uint8Array {
+export function icmp(
+  type: number,
+  code: number,
+  rest: number,
+  data: Uint8Array = new Uint8Array(),
+): Uint8Array {
   const bytes = join(new Uint8Array(8), data);
   const v = view(bytes);
   bytes[0] = type;

@@ -32,7 +32,8 @@ test('Ethernet: length, type, destination', () => {
   assert.is(node.one(N.POD1, new Uint8Array()).outcome, L.DROP_SHORT);
   assert.is(node.one(N.POD1, good.slice(0, 13)).outcome, L.DROP_SHORT);
   assert.is(node.one(N.POD1, good.slice(0, 33)).outcome, L.DROP_SHORT);
-  const typed = (type: number) => node.one(N.POD1, ethernet(N.MAC_GW, N.MAC_POD1, type, new Uint8Array(46))).outcome;
+  const typed = (type: number) =>
+    node.one(N.POD1, ethernet(N.MAC_GW, N.MAC_POD1, type, new Uint8Array(46))).outcome;
   assert.is(typed(0x86dd), L.DROP_IPV6);
   assert.is(typed(0x8100), L.DROP_ETHERTYPE);
   const packet = N.tcpPacket(web);
