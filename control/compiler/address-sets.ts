@@ -3,7 +3,7 @@ import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
 import { requirementsOf } from '../model/selector.js';
 import type { NetworkPolicyPeer, Pod } from '../objects/types.js';
 import { contentHash } from '../ruleset/canonical.js';
-import type { AddressBlock, AddressSetItem, Key } from '../ruleset/types.js';
+import type { AddressBlock, AddressSetItem, Ip, Key } from '../ruleset/types.js';
 import { type Context, podAddresses, sortedSet } from './context.js';
 
 /**
@@ -33,19 +33,20 @@ export class AddressSets {
     return key;
   }
 
-  /** A set of some pods, named by `definition`. */
-  ofPods(definition: unknown, pods: Iterable<Pod>): Key {
+  /** A set of these addresses, named by `definition`. */
+  ofAddresses(definition: unknown, addresses: Iterable<Ip>): Key {
     const key = `addressset/${contentHash(definition)}`;
-    if (!this.members.has(key)) this.put(key, new Set(pods));
+    this.items.set(key, { kind: 'addressset', key, addresses: sortedSet(addresses), blocks: [] });
     return key;
   }
 
-  /** Whether the set holds this pod: by selector, or because a block holds one of its addresses. */
-  contains(key: Key, pod: Pod): boolean {
+  /** The addresses of a pod that the set holds: all where selectors chose the pod, else those inside a block. */
+  addressesIn(key: Key, pod: Pod): readonly Ip[] {
+    const addresses = podAddresses(this.context, pod);
     const members = this.members.get(key);
-    if (members !== undefined) return members.has(pod);
+    if (members !== undefined) return members.has(pod) ? addresses : [];
     const blocks = this.items.get(key)?.blocks ?? [];
-    return podAddresses(this.context, pod).some((ip) => blocks.some((block) => blockContains(block, ip)));
+    return addresses.filter((ip) => blocks.some((block) => blockContains(block, ip)));
   }
 
   private ofBlock(block: AddressBlock): Key {

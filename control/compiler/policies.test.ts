@@ -402,6 +402,24 @@ test('egress by port names: several names and protocols in one rule do not mix',
   check(both, '10.1.3.2', '10.1.1.3', { 'tcp 80': true, 'tcp 54': false });
 });
 
+test('egress by port name to a block: only the addresses inside it, not the pod with all it has', () => {
+  const dual = apiPod('dual', 'x', '10.1.1.2', 'n1', {}, [{ name: 'web', containerPort: 80 }]);
+  const cluster = clusterOf(
+    { ...dual, status: { phase: 'Running', podIPs: [{ ip: '10.1.1.2' }, { ip: 'fd00:1::2' }] } },
+    {
+      ...apiPod('client', 'y', '10.1.3.2', 'n3'),
+      status: { phase: 'Running', podIPs: [{ ip: '10.1.3.2' }, { ip: 'fd00:3::2' }] },
+    },
+    apiPolicy('p', 'y', {
+      podSelector: {},
+      policyTypes: ['Egress'],
+      egress: [{ to: [block('10.0.0.0/8')], ports: [{ port: 'web' }] }],
+    }),
+  );
+  check(cluster, '10.1.3.2', '10.1.1.2', { 'tcp 80': true });
+  check(cluster, 'fd00:3::2', 'fd00:1::2', { 'tcp 80': false });
+});
+
 test('host-network pods are neither subject nor peer', () => {
   const host = { ...apiPod('h', 'default', '192.168.16.2', 'n2', { app: 'two' }) };
   const pod = { ...host, spec: { ...(host['spec'] as object), hostNetwork: true } };

@@ -1,10 +1,12 @@
 /** NetworkPolicies: what is judged for the pods wired here. */
+import { getOrMake } from '../model/label-index.js';
 import { matches } from '../model/selector.js';
 import type { NetworkPolicy, NetworkPolicyRule, Pod } from '../objects/types.js';
 import { compareText, contentHash } from '../ruleset/canonical.js';
 import type {
   AddressSetItem,
   EndpointItem,
+  Ip,
   Key,
   Origin,
   PodRef,
@@ -105,15 +107,17 @@ class PolicyCompiler {
     const rules: PolicyRule[] = [];
     if (split.ranges.length > 0) rules.push(allow(peers, split.ranges, origin));
     for (const named of split.names) {
-      const byNumber = new Map<number, Pod[]>();
+      const byNumber = new Map<number, Ip[]>();
       for (const pod of this.context.model.podsNamingPort(named.name, named.protocol)) {
         const number = resolvePort(pod, named);
-        if (number === null || podAddresses(this.context, pod).length === 0) continue;
-        if (peers !== null && !peers.some((set) => this.sets.contains(set, pod))) continue;
-        byNumber.set(number, [...(byNumber.get(number) ?? []), pod]);
+        const addresses =
+          peers === null
+            ? podAddresses(this.context, pod)
+            : peers.flatMap((set) => this.sets.addressesIn(set, pod));
+        if (number !== null && addresses.length > 0) getOrMake(byNumber, number, () => []).push(...addresses);
       }
-      for (const [number, pods] of [...byNumber].sort(([a], [b]) => a - b)) {
-        const set = this.sets.ofPods({ peers, named, number }, pods);
+      for (const [number, addresses] of [...byNumber].sort(([a], [b]) => a - b)) {
+        const set = this.sets.ofAddresses({ peers, named, number }, addresses);
         rules.push(allow([set], [singlePort(named.protocol, number)], origin));
       }
     }
