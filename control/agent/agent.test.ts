@@ -215,7 +215,7 @@ test('a refused ADD leaves nothing: no address, no link, no journal entry, no it
 
 test('a link that cannot be made frees the address', async () => {
   const machine = new Machine();
-  const agent = await machine.agent();
+  const agent = await machine.agent({ journal: null, podObjectWaitMs: 0 });
   machine.links.failAttach = new Error('no such namespace');
   assert.is((await agent.cni.add(request('web'))).result, CNI.failed);
   machine.links.failAttach = null;

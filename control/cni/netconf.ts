@@ -27,21 +27,32 @@ export interface NetConf {
   readonly text: string;
 }
 
-/** Throws CniError: 6 not JSON, 1 version, 7 anything else. */
-export function parseNetConf(text: string, command: Command): NetConf {
+/** A configuration of which only the version is known to be right. */
+export interface Versioned {
+  readonly cniVersion: Version;
+  readonly value: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+/** Throws CniError: 6 not a JSON object, 1 a version we do not speak or the command does not have. */
+export function parseVersion(text: string, command: Command): Versioned {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
     throw new CniError(CNI.decodingFailure, 'the network configuration is not JSON', String(cause));
   }
-  if (!isMapping(value))
+  if (!isMapping(value)) {
     throw new CniError(CNI.decodingFailure, 'the network configuration is not a JSON object');
+  }
   // Absent means 0.1.0, by the specification.
   const cniVersion = value['cniVersion'] ?? '0.1.0';
   if (!VERSIONS.includes(cniVersion as Version)) {
-    const text_ = `cniVersion ${JSON.stringify(cniVersion)} is not supported; supported are ${VERSIONS.join(', ')}`;
-    throw new CniError(CNI.incompatibleVersion, text_);
+    const supported = `supported are ${VERSIONS.join(', ')}`;
+    throw new CniError(
+      CNI.incompatibleVersion,
+      `cniVersion ${JSON.stringify(cniVersion)} is not supported; ${supported}`,
+    );
   }
   if (command === 'CHECK' && cniVersion === '0.3.1') {
     throw new CniError(
@@ -49,6 +60,11 @@ export function parseNetConf(text: string, command: Command): NetConf {
       'CHECK came with cniVersion 0.4.0; the configuration says 0.3.1',
     );
   }
+  return { cniVersion: cniVersion as Version, value, text };
+}
+
+/** Throws CniError with code 7. */
+export function parseNetConf({ cniVersion, value, text }: Versioned, command: Command): NetConf {
   const name = value['name'];
   if (typeof name !== 'string' || name === '') throw invalid('name is missing');
   if (!isNetworkName(name)) throw invalid(`name has invalid characters: ${JSON.stringify(name)}`);
@@ -61,7 +77,7 @@ export function parseNetConf(text: string, command: Command): NetConf {
   const dns = value['dns'] ?? {};
   if (!isMapping(dns)) throw invalid('dns is not an object');
   return {
-    cniVersion: cniVersion as Version,
+    cniVersion,
     name,
     socket: socketOf(value['socket'] ?? DEFAULT_SOCKET),
     timeoutMs: timeoutOf(value['timeoutMs'] ?? DEFAULT_TIMEOUT_MS),

@@ -4,7 +4,7 @@ import { CNI } from './codes.js';
 import { type Environment, readEnvironment } from './environment.js';
 import { CniError } from './errors.js';
 import type { CniReply } from './messages.js';
-import { NEWEST, type NetConf, parseNetConf, VERSIONS } from './netconf.js';
+import { NEWEST, type NetConf, parseNetConf, parseVersion, VERSIONS } from './netconf.js';
 import { decodeReply, encodeRequest } from './protobuf.js';
 import { toResult } from './result.js';
 import { callUnary, RpcError } from './rpc.js';
@@ -26,8 +26,9 @@ export async function runPlugin(
     if (environment.command === 'VERSION') {
       return { exitCode: 0, stdout: json({ cniVersion: NEWEST, supportedVersions: VERSIONS }) };
     }
-    const conf = parseNetConf(await readStdin(), environment.command);
-    version = conf.cniVersion;
+    const versioned = parseVersion(await readStdin(), environment.command);
+    version = versioned.cniVersion;
+    const conf = parseNetConf(versioned, environment.command);
     const reply = await call(environment, conf);
     if (reply.result !== 0) throw new CniError(reply.result, reply.error);
     return { exitCode: 0, stdout: environment.command === 'ADD' ? json(toResult(reply, conf)) : '' };
