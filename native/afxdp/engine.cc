@@ -1,11 +1,9 @@
 // The batch step: send, complete, refill, receive, wait. Opening and closing of ports is in ports.cc.
 #include "afxdp/engine.h"
 
-#include <sys/epoll.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -24,17 +22,6 @@ using namespace layout;
 constexpr uint32_t MAX_SEGMENTS = 17;
 // How long a sleep may last while the kernel still owes us a send.
 constexpr uint32_t PENDING_WAIT_MICROS = 100;
-
-void waitOn(int epoll, uint32_t micros) {
-  epoll_event events[8];
-  const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
-  static thread_local bool coarse = false;  // kernel before 5.11
-  if (!coarse) {
-    if (syscall(SYS_epoll_pwait2, epoll, events, 8, &timeout, nullptr, 0) >= 0 || errno != ENOSYS) return;
-    coarse = true;
-  }
-  epoll_wait(epoll, events, 8, static_cast<int>((micros + 999) / 1000));
-}
 
 }  // namespace
 
@@ -232,10 +219,14 @@ uint32_t Engine::receive(Socket& socket, uint32_t at, uint32_t limit) {
   return packets;
 }
 
+// poll and not epoll: an epoll set is told of every packet, also while we are awake and look ourselves.
 void Engine::wait(uint32_t timeoutMicros) {
-  waitOn(epoll_.get(), pending_ ? std::min(timeoutMicros, PENDING_WAIT_MICROS) : timeoutMicros);
+  const uint32_t micros = pending_ ? std::min(timeoutMicros, PENDING_WAIT_MICROS) : timeoutMicros;
+  const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
+  ppoll(waiting_.data(), waiting_.size(), &timeout, nullptr);
+  if (waiting_[0].revents == 0) return;
   eventfd_t value;
-  eventfd_read(wake_.get(), &value);  // EAGAIN when nobody woke us
+  eventfd_read(wake_.get(), &value);
 }
 
 bool Engine::inject(uint32_t at, const uint8_t* bytes, uint32_t length, uint32_t port) {

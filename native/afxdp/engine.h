@@ -1,5 +1,7 @@
 // All AF_XDP sockets of one worker over one memory: opens ports, and moves batches between them and the packet vector.
 #pragma once
+#include <poll.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,6 +70,7 @@ class Engine {
   void serve(std::unique_ptr<Port> port);
   FirstFrames firstFrames();
   uint16_t newSocketId();
+  void listWaiting();
 
   void send(uint32_t count);
   bool enqueue(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length);
@@ -81,13 +84,13 @@ class Engine {
   EngineSpec spec_;
   uint8_t* vector_;
   Umem umem_;
-  Fd epoll_;
   Fd wake_;
   std::vector<std::unique_ptr<Port>> ports_;  // by port index
   std::vector<bool> opening_;                 // by port index
   std::vector<bool> ids_;                     // by socket id: in use
   std::vector<Opened> opened_;
   std::vector<Socket*> active_;
+  std::vector<pollfd> waiting_;  // the wake descriptor, then those of `active_`
   uint32_t next_ = 0;     // socket to receive from first: each in its turn
   bool pending_ = false;  // some socket has entries to send that the kernel did not take
   std::optional<Keeper> keeper_;  // last, so that it ends before what it uses

@@ -1,5 +1,4 @@
 // The ports of an engine: asked of the keeper, taken into service when they are open, and given back to it.
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -21,13 +20,10 @@ Engine::Engine(const EngineSpec& spec)
     : spec_(spec),
       vector_(spec.memory + spec.vectorOffset),
       umem_(spec.memory + spec.framesOffset, spec.frameSize, spec.frameCount),
-      epoll_(check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1", "xdp")),
       wake_(check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", "xdp")),
       ports_(layout::MAX_PORTS),
       opening_(layout::MAX_PORTS) {
-  epoll_event event{};
-  event.events = EPOLLIN;
-  check(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event), "epoll_ctl", "xdp");
+  listWaiting();
   keeper_.emplace(umem_, wake_.get());
 }
 
@@ -103,11 +99,14 @@ void Engine::serve(std::unique_ptr<Port> port) {
     }
     active_.push_back(socket.get());
     refill(*socket);
-    epoll_event event{};
-    event.events = EPOLLIN;
-    epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket->fd.get(), &event);
   }
+  listWaiting();
   ports_[port->index] = std::move(port);
+}
+
+void Engine::listWaiting() {
+  waiting_.assign(1, {wake_.get(), POLLIN, 0});
+  for (const Socket* socket : active_) waiting_.push_back({socket->fd.get(), POLLIN, 0});
 }
 
 // An id names the owner of frames, so it is not given again before they are taken back.
@@ -125,7 +124,7 @@ void Engine::removePort(uint32_t index) {
   if (!ports_[index]) return;
   const auto ours = [&](const Socket* socket) { return socket->port == index; };
   active_.erase(std::remove_if(active_.begin(), active_.end(), ours), active_.end());
-  for (const auto& socket : ports_[index]->sockets) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket->fd.get(), nullptr);
+  listWaiting();
   keeper_->close(std::move(ports_[index]));
 }
 
