@@ -1,6 +1,6 @@
 /** What every part of one compilation looks at: the node, its peers, and who holds which address. */
 import { PteropusError } from '../common/errors.js';
-import { type NodePlan, planNode } from '../ipam/arithmetic.js';
+import { NodeIdRangeError, type NodePlan, planNode } from '../ipam/arithmetic.js';
 import type { Model } from '../model/model.js';
 import type { NodeRecord, Pod } from '../objects/types.js';
 import { compareText } from '../ruleset/canonical.js';
@@ -38,20 +38,30 @@ export function makeContext(model: Model, local: NodeLocal, config: ClusterConfi
     throw new UnknownNodeError('has no node record', { object: `node ${local.node}`, retryable: true });
   }
   const attached = new Map(local.attachments.map((attachment) => [refText(attachment.pod), attachment]));
-  const peers = [...model.all('NodeRecord')].filter((other) => other.metadata.name !== local.node);
   return {
     model,
     local,
     config,
     self: viewOf(config, record),
-    peers: peers
-      .map((peer) => viewOf(config, peer))
+    peers: [...model.all('NodeRecord')]
+      .filter((other) => other.metadata.name !== local.node)
+      .flatMap((other) => peerView(config, other))
       .sort((a, b) => a.id - b.id || compareText(a.name, b.name)),
     attached,
     holders: new Map(
       local.attachments.flatMap(({ pod, addresses }) => addresses.map((ip) => [ip, refText(pod)] as const)),
     ),
   };
+}
+
+/** A peer whose id has no place in the ranges cannot be reached; its own agent says so. It must not stop this node. */
+function peerView(config: ClusterConfig, record: NodeRecord): readonly NodeView[] {
+  try {
+    return [viewOf(config, record)];
+  } catch (error) {
+    if (error instanceof NodeIdRangeError) return [];
+    throw error;
+  }
 }
 
 function viewOf(config: ClusterConfig, record: NodeRecord): NodeView {

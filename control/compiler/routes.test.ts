@@ -84,7 +84,13 @@ test('a peer without an address, or with an id that is taken, gets no tunnel and
   const config = { ...DEFAULT_CONFIG, nodeInterconnectCIDR: null };
   const lost = { ...nodeRecord({ name: 'lost', id: 7 }), addresses: [] };
   const twin = nodeRecord({ name: 'twin', id: 1 });
-  const model = Model.of([nodeRecord({ name: 'n1', id: 1 }), lost, twin]);
+  const far = {
+    ...lost,
+    metadata: { ...lost.metadata, name: 'far' },
+    id: 100000,
+    addresses: ['192.168.16.9'],
+  };
+  const model = Model.of([nodeRecord({ name: 'n1', id: 1 }), lost, twin, far]);
   const ruleset = compile(model, localOf('n1', []), config);
   assert.equal(
     [...ruleset.keys()].filter((key) => key.startsWith('tunnel/')),

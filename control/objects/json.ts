@@ -2,6 +2,7 @@
 import { type ErrorDetails, errorText } from '../common/errors.js';
 import { isRecord } from './document.js';
 import {
+  address,
   boolean,
   either,
   integer,
@@ -56,7 +57,7 @@ const SHAPES: { readonly [K in t.Kind]: Shape<Extract<t.KubeObject, { kind: K }>
     kind: oneOf('NodeRecord'),
     metadata,
     id: integer,
-    addresses: list(string),
+    addresses: list(address),
   }),
   Node: object<t.Node>({
     kind: oneOf('Node'),
@@ -89,7 +90,7 @@ const SHAPES: { readonly [K in t.Kind]: Shape<Extract<t.KubeObject, { kind: K }>
     }),
     status: object({
       phase: oneOf('Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'),
-      podIPs: list(string),
+      podIPs: list(address),
       ready: boolean,
       terminating: boolean,
     }),

@@ -3,6 +3,7 @@
  * optional field present as `undefined`, so that what was written is what is read: `[]` and absent stay apart.
  */
 import { InvalidInputError } from '../common/errors.js';
+import { canonicalIp } from '../common/ip.js';
 import { formatPath, isRecord, type Path } from './document.js';
 
 export type Shape<T> = (value: unknown, path: Path) => T;
@@ -22,6 +23,18 @@ export const boolean: Shape<boolean> = (value, path) =>
 
 export const integer: Shape<number> = (value, path) =>
   Number.isSafeInteger(value) ? (value as number) : refuse('must be a whole number', value, path);
+
+/** An address in canonical text. */
+export const address: Shape<string> = (value, path) =>
+  typeof value === 'string' && isCanonicalIp(value) ? value : refuse('must be an IP address', value, path);
+
+function isCanonicalIp(text: string): boolean {
+  try {
+    return canonicalIp(text) === text;
+  } catch {
+    return false;
+  }
+}
 
 export function oneOf<const T extends string>(...values: readonly T[]): Shape<T> {
   return (value, path) =>
