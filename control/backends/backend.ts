@@ -4,7 +4,7 @@
  */
 import type { Change, Item, Key, PodRef } from '../ruleset/types.js';
 
-/** The outcome of one change. `error` null = it is in force. */
+/** The outcome of one change. `error` null = nothing is wrong with it; it is in force unless another one failed. */
 export interface ChangeResult {
   readonly key: Key;
   readonly error: { readonly name: string; readonly message: string; readonly retryable: boolean } | null;

@@ -30,10 +30,16 @@ export function transactionTests(test: Test, open: OpenRig): void {
     const bad = items.endpoint('b', 'policy/closed', 'policy/that-is-not-there');
     const results = await node.rig.backend.apply([node.change(good), node.change(bad)]);
     assert.is(results.length, 2);
-    assert.ok(results.every(({ error }) => error !== null));
     const blamed = results.find(({ key }) => key === bad.key)?.error;
+    assert.is(results.find(({ key }) => key === good.key)?.error, null, 'nothing is wrong with that one');
     assert.is(blamed?.retryable, false);
     assert.match(blamed?.message ?? '', 'policy/that-is-not-there');
+    assert.equal(await node.rig.backend.dump(), before);
+    // Taking away what others need is refused as well.
+    const needed = items.podKey('b');
+    const removal: Change = { type: 'remove', key: needed, old: node.items.get(needed) as Item };
+    const [refused] = await node.rig.backend.apply([removal]);
+    assert.ok(refused?.error);
     assert.equal(await node.rig.backend.dump(), before);
     assert.is(await a.reaches(b.address, 80), 'b');
     // And the backend is not stuck: the good part alone goes in.

@@ -8,7 +8,6 @@ import type { Change, Item, Key } from '../../ruleset/types.js';
 import type { Backend, ChangeResult, Counters, Trace, TraceFilter } from '../backend.js';
 import type { Operation } from './cells.js';
 import { CounterReader } from './counters.js';
-import { TransactionRevertedError } from './errors.js';
 import { Image } from './image.js';
 import { Lowering } from './lowering.js';
 import { type MemoryPlan, wordsOf } from './memory.js';
@@ -132,15 +131,14 @@ export class WasmBackend implements Backend {
   }
 }
 
-/** Nothing is in force: who is to blame gets the error, the others are told that they were reverted. */
+/**
+ * Nothing is in force. The change to blame carries the error: that of the item the error names, or the one that removed what
+ * that item needs; all of them when it is about none of them (the data plane is lost, say).
+ */
 function failed(changes: readonly Change[], error: unknown): ChangeResult[] {
-  const object = error instanceof PteropusError ? error.object : undefined;
-  const known = changes.some(({ key }) => key === object);
-  return changes.map(({ key }) => {
-    const blamed = !known || key === object;
-    const cause = blamed ? error : new TransactionRevertedError(key, error);
-    const name = cause instanceof Error ? cause.name : 'Error';
-    const retryable = cause instanceof PteropusError && cause.retryable;
-    return { key, error: { name, message: errorText(cause), retryable } };
-  });
+  const known = error instanceof PteropusError ? error : undefined;
+  const about = [known?.object, known?.value].find((name) => changes.some(({ key }) => key === name));
+  const name = error instanceof Error ? error.name : 'Error';
+  const told = { name, message: errorText(error), retryable: known?.retryable ?? false };
+  return changes.map(({ key }) => ({ key, error: about === undefined || about === key ? told : null }));
 }

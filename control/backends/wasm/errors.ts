@@ -20,13 +20,6 @@ export class DanglingReferenceError extends PteropusError {
   }
 }
 
-/** Another change of the same transaction failed, so this one is not in force either. */
-export class TransactionRevertedError extends PteropusError {
-  constructor(object: Key, cause: unknown) {
-    super('not applied: another change of the transaction failed', { object, cause, retryable: true });
-  }
-}
-
 /** The WebAssembly pipeline could not be loaded, or it trapped. */
 export class PipelineError extends PteropusError {}
 
