@@ -18,6 +18,8 @@ export interface WorkerStart {
 export const HEARTBEAT = 0;
 /** Main: messages posted so far; the worker looks into its port only when this moved. */
 export const POSTED = 1;
+/** Worker: how often the pipeline trapped and was started anew. */
+export const TRAPS = 2;
 export const SHARED_WORDS = 16;
 
 export type Request =

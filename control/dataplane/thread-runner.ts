@@ -12,13 +12,20 @@ import { wordsOf } from '../backends/wasm/memory.js';
 import type { Neighbor } from '../backends/wasm/routes.js';
 import type { Runner } from '../backends/wasm/runner.js';
 import { errorText } from '../common/errors.js';
-import { type Answer, HEARTBEAT, POSTED, type Request, SHARED_WORDS, type WorkerStart } from './messages.js';
+import {
+  type Answer,
+  HEARTBEAT,
+  POSTED,
+  type Request,
+  SHARED_WORDS,
+  TRAPS,
+  type WorkerStart,
+} from './messages.js';
 
 const WATCH_EVERY_MS = 500;
 const STUCK_AFTER_MS = 2000;
-/** So many restarts in a row, none of which ran for a while, and the data plane gives up. */
+/** So many workers in a row that could not even start, and the data plane gives up. */
 const MAX_FAILURES = 5;
-const HEALTHY_AFTER_MS = 10_000;
 /** A socket of the worker before may hold its queue for a moment. */
 const OPEN_TRIES = 20;
 const OPEN_RETRY_MS = 100;
@@ -40,7 +47,6 @@ interface Waiting {
 
 export class ThreadRunner implements Runner {
   readonly lost: Promise<Error>;
-  restarts = 0;
   readonly #spec: ThreadSpec;
   readonly #words: Uint32Array;
   readonly #shared = new SharedArrayBuffer(SHARED_WORDS * 4);
@@ -55,7 +61,8 @@ export class ThreadRunner implements Runner {
   #nextId = 1;
   #closing = false;
   #failures = 0;
-  #startedAt = 0;
+  #replaced = 0;
+  #trapsSeen = 0;
   #beat = { count: 0, at: 0 };
   #lose: (error: Error) => void = () => {};
 
@@ -79,6 +86,11 @@ export class ThreadRunner implements Runner {
       throw error;
     }
     return runner;
+  }
+
+  /** Workers replaced, and traps that a worker got over by itself. */
+  get restarts(): number {
+    return this.#replaced + Atomics.load(this.#sharedWords, TRAPS);
   }
 
   async openPort(port: number, link: Link): Promise<void> {
@@ -146,8 +158,7 @@ export class ThreadRunner implements Runner {
       name: 'pipeline',
     });
     this.#worker = worker;
-    this.#startedAt = performance.now();
-    this.#beat = { count: Atomics.load(this.#sharedWords, HEARTBEAT), at: this.#startedAt };
+    this.#beat = { count: Atomics.load(this.#sharedWords, HEARTBEAT), at: performance.now() };
     let reason = 'it ended';
     worker.on('error', (error) => {
       reason = errorText(error);
@@ -177,10 +188,10 @@ export class ThreadRunner implements Runner {
     }
     this.#waiting.clear();
     // A first worker that never ran is `start`'s to report.
-    if (this.#closing || (!running && this.restarts === 0)) return;
-    this.restarts++;
-    this.#failures = performance.now() - this.#startedAt > HEALTHY_AFTER_MS ? 1 : this.#failures + 1;
-    this.#spec.log(`worker ended (${reason}); restart ${this.restarts}`);
+    if (this.#closing || (!running && this.#replaced === 0)) return;
+    this.#replaced++;
+    this.#failures = running ? 0 : this.#failures + 1;
+    this.#spec.log(`worker ended (${reason}); restart ${this.#replaced}`);
     if (this.#failures > MAX_FAILURES) {
       this.#lose(
         new DataPlaneLostError(`the worker cannot be kept running: ${reason}`, { object: 'worker' }),
@@ -246,10 +257,13 @@ export class ThreadRunner implements Runner {
   }
 
   #look(): void {
-    const worker = this.#worker;
+    const traps = Atomics.load(this.#sharedWords, TRAPS);
+    if (traps !== this.#trapsSeen)
+      this.#spec.log(`the pipeline trapped and was started anew (${traps} times so far)`);
+    this.#trapsSeen = traps;
     const now = performance.now();
     const count = Atomics.load(this.#sharedWords, HEARTBEAT);
-    if (worker === null || this.#wakeFd < 0 || count !== this.#beat.count) {
+    if (this.#worker === null || this.#wakeFd < 0 || count !== this.#beat.count) {
       this.#beat = { count, at: now };
       return;
     }

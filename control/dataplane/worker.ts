@@ -13,6 +13,7 @@ import {
   type PlainError,
   POSTED,
   type Request,
+  TRAPS,
   type WorkerStart,
 } from './messages.js';
 
@@ -51,14 +52,15 @@ function serveAll(port: MessagePort, feed: XdpFeed, loop: PipelineLoop): boolean
   return true;
 }
 
-function run(port: MessagePort, start: WorkerStart): void {
-  const shared = new Int32Array(start.shared);
-  const feed = new XdpFeed(start.memory, start.plan, start.netns);
-  const loop = new PipelineLoop(start.memory, start.plan, startPipeline(start.module, start.memory), feed);
-  // The same clock in every worker, so that sessions live on when one takes over from another.
-  const origin = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-  port.postMessage({ type: 'ready', wakeFd: feed.wakeFd } satisfies Answer);
-  let served = -1;
+/** Rounds without end; returns false when it is told to stop. `state.served` = posts seen so far. */
+function work(
+  port: MessagePort,
+  feed: XdpFeed,
+  loop: PipelineLoop,
+  shared: Int32Array,
+  origin: number,
+  state: { served: number },
+): boolean {
   let idle = 0;
   for (;;) {
     const now = Math.floor(origin + performance.now());
@@ -67,9 +69,29 @@ function run(port: MessagePort, start: WorkerStart): void {
     idle = n === 0 ? idle + 1 : 0;
     Atomics.add(shared, HEARTBEAT, 1);
     const posted = Atomics.load(shared, POSTED);
-    if (posted === served) continue;
-    served = posted;
-    if (!serveAll(port, feed, loop)) break;
+    if (posted === state.served) continue;
+    state.served = posted;
+    if (!serveAll(port, feed, loop)) return false;
+  }
+}
+
+function run(port: MessagePort, start: WorkerStart): void {
+  const shared = new Int32Array(start.shared);
+  const feed = new XdpFeed(start.memory, start.plan, start.netns);
+  const loop = new PipelineLoop(start.memory, start.plan, startPipeline(start.module, start.memory), feed);
+  // The same clock in every worker, so that sessions live on when one takes over from another.
+  const origin = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+  port.postMessage({ type: 'ready', wakeFd: feed.wakeFd } satisfies Answer);
+  const state = { served: -1 };
+  for (let running = true; running; ) {
+    try {
+      running = work(port, feed, loop, shared, origin, state);
+    } catch {
+      // A trap: the packets of this batch are lost, the pipeline starts anew over the same tables and sessions.
+      Atomics.add(shared, TRAPS, 1);
+      loop.dropBatch();
+      loop.pipeline = startPipeline(start.module, start.memory);
+    }
   }
   feed.close();
   port.close();

@@ -11,7 +11,7 @@ import { CounterReader } from './counters.js';
 import { Image } from './image.js';
 import { Lowering } from './lowering.js';
 import { type MemoryPlan, wordsOf } from './memory.js';
-import { OpenLinks } from './open-links.js';
+import { type LinkPlan, OpenLinks } from './open-links.js';
 import type { Neighbor } from './routes.js';
 import type { Runner } from './runner.js';
 import { Tracer } from './tracer.js';
@@ -86,18 +86,19 @@ export class WasmBackend implements Backend {
       const item = this.#lowering.items.get(key);
       if (item !== undefined && !this.#holds(item)) this.#damaged = true;
     }
+    let links: LinkPlan;
     try {
       const { operations, fresh } = this.#lowering.plan(changes);
-      const links = this.#links.plan(this.#lowering.ports);
+      links = this.#links.plan(this.#lowering.ports);
       await links.open();
       this.#counters.restart(fresh);
       await this.#publish(operations);
-      await links.finish();
     } catch (error) {
       this.#lowering.rollback();
       return failed(changes, error);
     }
     this.#lowering.commit();
+    await links.finish();
     const neighbors = this.#lowering.routes.neighbors();
     if (neighbors !== this.#neighbors) this.runner.setNeighbors(neighbors);
     this.#neighbors = neighbors;

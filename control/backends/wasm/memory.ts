@@ -36,7 +36,7 @@ export interface MemorySpec {
   readonly image?: ImageSize;
   /** log2 of the number of session lines; two lines a connection. */
   readonly sessionsLog2?: number;
-  /** 2048 or 4096. */
+  /** A power of two from 2048 on; AF_XDP knows only 2048 and 4096. */
   readonly frameSize?: number;
   /** A power of two. */
   readonly frameCount?: number;
@@ -69,8 +69,8 @@ const SESSIONS6_LOG2 = 4; // laid out now, sized when IPv6 forwards
 /** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines, 8,192 frames, 70 MiB in all. */
 export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   const { sessionsLog2 = 18, frameSize = 2048, frameCount = 8192 } = spec;
-  if (frameSize !== 2048 && frameSize !== 4096) throw bad('frameSize', frameSize);
-  if (!Number.isInteger(Math.log2(frameCount))) throw bad('frameCount', frameCount);
+  if (!isPowerOfTwo(frameSize) || frameSize < 2048 || frameSize > 65536) throw bad('frameSize', frameSize);
+  if (!isPowerOfTwo(frameCount)) throw bad('frameCount', frameCount);
   if (!Number.isInteger(sessionsLog2) || sessionsLog2 < 4 || sessionsLog2 > 24) {
     throw bad('sessionsLog2', sessionsLog2);
   }
@@ -88,6 +88,10 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
     timeouts: { ...DEFAULT_TIMEOUTS, ...spec.timeouts },
     seed: spec.seed ?? randomInt(2 ** 31),
   };
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return Number.isInteger(Math.log2(value));
 }
 
 function bad(field: string, value: unknown): PteropusError {
