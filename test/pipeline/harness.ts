@@ -42,6 +42,8 @@ const CANARY = 0xa5;
 
 export interface HarnessOptions {
   readonly sessionsLog2?: number;
+  /** Memory behind all regions, for the caller's own use. */
+  readonly extraBytes?: number;
 }
 
 export class Harness {
@@ -52,6 +54,7 @@ export class Harness {
   readonly sessionsBase: number;
   readonly sessionsLog2: number;
   readonly framesBase: number;
+  readonly extraBase: number;
   readonly frameSize = FRAME_SIZE;
   /** The clock, milliseconds. */
   now = 1_000_000;
@@ -61,7 +64,8 @@ export class Harness {
     this.sessionsLog2 = options.sessionsLog2 ?? 12;
     this.sessionsBase = L.IMAGES_BASE + 2 * IMAGE_SIZE + GAP;
     this.framesBase = this.sessionsBase + (L.SESSION_SIZE << this.sessionsLog2) + GAP;
-    const end = this.framesBase + FRAMES * FRAME_SIZE + GAP;
+    this.extraBase = this.framesBase + FRAMES * FRAME_SIZE + GAP;
+    const end = this.extraBase + (options.extraBytes ?? 0);
     const pages = Math.ceil(end / 65536);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.bytes = new Uint8Array(this.memory.buffer);

@@ -149,9 +149,8 @@ export function back({ src, dst, sport, dport }: Flow): Flow {
   return { src: dst, dst: src, sport: dport, dport: sport };
 }
 
-/** A harness with the image published and the peer and the router known by ARP. */
-export function startNode(change: Partial<ImageSpec> = {}, options: HarnessOptions = {}): Harness {
-  const harness = new Harness(options);
+/** Publishes the image and makes the peer and the router known by ARP. */
+export function start(harness: Harness, change: Partial<ImageSpec> = {}): void {
   harness.publish(nodeImage(change));
   for (const [address, station] of [
     [PEER_IP, MAC_PEER],
@@ -160,5 +159,11 @@ export function startNode(change: Partial<ImageSpec> = {}, options: HarnessOptio
     const reply = arp(2, station, address, MAC_UPLINK, NODE_IP);
     harness.one(UPLINK, ethernet(MAC_UPLINK, station, 0x0806, reply));
   }
+}
+
+/** A harness that is ready for packets. */
+export function startNode(change: Partial<ImageSpec> = {}, options: HarnessOptions = {}): Harness {
+  const harness = new Harness(options);
+  start(harness, change);
   return harness;
 }

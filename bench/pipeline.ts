@@ -1,0 +1,141 @@
+/**
+ * The pipeline in memory: nanoseconds a packet for established connections, without I/O.
+ *   node build/js/bench/pipeline.js [--seconds N] [--batch 32]
+ * Each figure is the best, median and worst of several rounds, less the time of the feed alone (which copies 64-112 bytes of
+ * header into frames, as a driver would). Raw figures go to bench/results/pipeline.json.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import * as L from '../dataplane-as/layout.js';
+
+// Before any module is compiled: only optimised code is measured.
+setFlagsFromString('--no-liftoff');
+const { Harness } = await import('../test/pipeline/harness.js');
+const { scenarios } = await import('./pipeline-scenarios.js');
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const RECORD = 128;
+const MOST_FLOWS = 65536;
+const FLOWS = [1, 1024, 8192, 65536];
+const ROUNDS = 7;
+
+function option(name: string, fallback: number): number {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : Number(process.argv[at + 1]);
+}
+
+const BATCH = option('batch', 64);
+const ROUND_MS = (option('seconds', 16) * 1000) / (ROUNDS * FLOWS.length * 6 * 2);
+
+interface Feed {
+  feed(source: number, count: number, first: number, n: number, frames: number, frameSize: number): void;
+}
+
+/** Compiles dataplane-as/bench/feed.ts over the memory of the pipeline. */
+async function loadFeed(memory: WebAssembly.Memory): Promise<Feed> {
+  const out = `${ROOT}build/bench-feed.wasm`;
+  const asc = `${ROOT}node_modules/.bin/asc`;
+  const features = ['--enable', 'simd,threads,bulk-memory', '--optimizeLevel', '3', '--noAssert'];
+  const shared = ['--importMemory', '--sharedMemory', '--initialMemory', '64', '--maximumMemory', '65536'];
+  const args = [
+    asc,
+    `${ROOT}dataplane-as/bench/feed.ts`,
+    '--outFile',
+    out,
+    '--runtime',
+    'stub',
+    ...features,
+    ...shared,
+  ];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+  const compiled = await WebAssembly.compile(readFileSync(out));
+  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Feed;
+}
+
+interface Figures {
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+}
+
+/** Nanoseconds a call of `pass` costs for each of its packets. */
+function measure(pass: (first: number) => void): Figures {
+  const rounds: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    let packets = 0;
+    const start = process.hrtime.bigint();
+    let elapsed = 0;
+    while (elapsed < ROUND_MS * 1e6) {
+      for (let i = 0; i < 64; i++) {
+        pass(packets);
+        packets += BATCH;
+      }
+      elapsed = Number(process.hrtime.bigint() - start);
+    }
+    rounds.push(elapsed / packets);
+  }
+  rounds.sort((a, b) => a - b);
+  return { min: rounds[0]!, median: rounds[ROUNDS >> 1]!, max: rounds[ROUNDS - 1]! };
+}
+
+const results: { scenario: string; flows: number; feed: Figures; whole: Figures; net: Figures }[] = [];
+process.stdout.write(`${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}, batch ${BATCH}\n`);
+process.stdout.write('scenario        flows   ns/packet net of feed: min median  max   Mpps\n');
+for (const scenario of scenarios) {
+  for (const flows of FLOWS) {
+    const node = new Harness({ sessionsLog2: 19, extraBytes: MOST_FLOWS * RECORD });
+    scenario.prepare(node);
+    const { feed } = await loadFeed(node.memory);
+    const source = node.extraBase;
+    for (let i = 0; i < flows; i++) {
+      const { frame, port } = scenario.packet(i);
+      node.bytes.set(frame, source + i * RECORD);
+      node.view.setUint32(source + i * RECORD + 120, frame.length, true);
+      node.view.setUint32(source + i * RECORD + 124, port, true);
+    }
+    const frames = node.frameAt(0);
+    const copy = (first: number) => feed(source, flows, first, BATCH, frames, node.frameSize);
+    const pass = (first: number) => {
+      copy(first);
+      node.exports.process(BATCH, node.now);
+    };
+    // Opens every connection.
+    for (let first = 0; first < Math.max(flows, BATCH) * 2; first += BATCH) pass(first);
+    const before = node.outcomeCount(scenario.outcome);
+    const created = node.sessionStat(L.SS_CREATED);
+    const alone = measure(copy);
+    let fed = 0;
+    const whole = measure((first) => {
+      pass(first);
+      fed += BATCH;
+    });
+    const right = node.outcomeCount(scenario.outcome) - before;
+    if (right !== fed) throw new Error(`${scenario.name}: ${fed - right} of ${fed} packets went elsewhere`);
+    const opened = node.sessionStat(L.SS_CREATED) - created;
+    if (opened > fed / 1000) throw new Error(`${scenario.name}: ${opened} connections were opened again`);
+    const net = {
+      min: whole.min - alone.min,
+      median: whole.median - alone.median,
+      max: whole.max - alone.min,
+    };
+    results.push({ scenario: scenario.name, flows, feed: alone, whole, net });
+    const figures = [net.min, net.median, net.max].map((ns) => ns.toFixed(1).padStart(6)).join(' ');
+    const label = `${scenario.name.padEnd(14)} ${String(flows).padStart(6)}`;
+    process.stdout.write(
+      `${label}   ${' '.repeat(20)}${figures} ${(1000 / net.median).toFixed(1).padStart(6)}\n`,
+    );
+  }
+}
+mkdirSync(`${ROOT}bench/results`, { recursive: true });
+const record = {
+  date: new Date().toISOString(),
+  cpu: cpus()[0]?.model,
+  node: process.version,
+  batch: BATCH,
+  results,
+};
+writeFileSync(`${ROOT}bench/results/pipeline.json`, `${JSON.stringify(record, null, 2)}\n`);
