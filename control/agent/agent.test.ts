@@ -514,6 +514,38 @@ test('requests that cannot be right are refused with the code of the specificati
   await agent.close();
 });
 
+test('STATUS says whether ADD would be served', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent();
+  assert.is((await agent.cni.status(request('web'))).result, 0);
+  machine.dataplane.reachable = false;
+  machine.dataplane.crash();
+  await machine.until((status) => !status.ready);
+  assert.is((await agent.cni.status(request('web'))).result, CNI.unavailable);
+  await agent.close();
+});
+
+test('GC unwires what the runtime no longer knows, of its network only', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent();
+  const of = (network: string, ...valid: string[]): Partial<CniRequest> => ({
+    extraNwConfig: JSON.stringify({
+      name: network,
+      'cni.dev/valid-attachments': valid.map((containerID) => ({ containerID, ifname: 'eth0' })),
+    }),
+  });
+  for (const name of ['a', 'b', 'c']) await agent.cni.add(request(name, `c-${name}`, of('net')));
+  await agent.cni.add(request('d', 'c-d', of('other')));
+  assert.is((await agent.cni.gc(request('', '', of('net', 'c-b')))).result, 0);
+  const left = [...machine.dataplane.items.keys()].filter((key) => key.startsWith('endpoint/'));
+  assert.equal(left.sort(), ['endpoint/shop/b', 'endpoint/shop/d']);
+  assert.is(
+    (await agent.cni.gc(request('', '', { extraNwConfig: '{"name":"net"}' }))).result,
+    CNI.invalidConfig,
+  );
+  await agent.close();
+});
+
 test('an agent that waits for its data plane starts when that is up', async () => {
   const machine = new Machine();
   machine.dataplane.reachable = false;

@@ -91,6 +91,7 @@ export class Agent {
       wiring,
       loop: this.#loop,
       ready: () => this.#ready,
+      problem: () => this.#whyNot(),
       inForce: () => this.#dataplane.inForce,
       podKnown: (pod, uid) => this.#podKnown(pod, uid),
     });
@@ -131,10 +132,15 @@ export class Agent {
   }
 
   status(): AgentStatus {
-    const problem = this.#conflict ?? this.#problem ?? (this.#dataplane.up ? null : 'the data plane is lost');
-    const ready = this.#ready && problem === null;
+    const problem = this.#whyNot();
+    const ready = problem === null;
     const status = { revision: this.#applied, ready, time: Date.now() };
     return problem === null ? status : { ...status, problem };
+  }
+
+  #whyNot(): string | null {
+    if (!this.#ready) return 'the agent is not ready yet';
+    return this.#conflict ?? this.#problem ?? (this.#dataplane.up ? null : 'the data plane is lost');
   }
 
   /** Runs one resync as an event of its own. */

@@ -16,12 +16,17 @@ import type { Sandbox, Wiring } from './wiring.js';
 /** Namespace of sandboxes that no Kubernetes pod owns; the dot keeps it apart from every namespace of Kubernetes. */
 export const BARE_NAMESPACE = 'cni.sandbox';
 
+const VALID_ATTACHMENTS = 'cni.dev/valid-attachments';
+const EMPTY: CniReply = { result: 0, error: '', interfaces: [], routes: [], dns: [] };
+
 export interface CniParts {
   readonly state: NodeState;
   readonly links: LinkDriver;
   readonly wiring: Wiring;
   readonly loop: EventLoop;
   readonly ready: () => boolean;
+  /** Why ADD could not be served; null = it could. */
+  readonly problem: () => string | null;
   readonly inForce: () => Ruleset | null;
   readonly podKnown: (pod: PodRef, uid: string | null) => Promise<void>;
 }
@@ -72,7 +77,7 @@ export class CniHandler {
           if (record !== undefined) await this.parts.wiring.remove(tx, record);
         },
       });
-      return { result: 0, error: '', interfaces: [], routes: [], dns: [] };
+      return EMPTY;
     });
   }
 
@@ -89,6 +94,43 @@ export class CniHandler {
         problems.push('the data plane does not have it');
       if (problems.length > 0) throw new RequestError(CNI.differs, problems.join('; '));
       return this.#reply({ ...record, netns, ifname });
+    });
+  }
+
+  /** Whether ADD would be served now. */
+  status(_request: CniRequest): Promise<CniReply> {
+    return answer(async () => {
+      const problem = this.parts.problem();
+      if (problem !== null) throw new RequestError(CNI.unavailable, problem);
+      return EMPTY;
+    });
+  }
+
+  /** Unwires what the runtime no longer knows of one network; all failures are told at the end. */
+  gc(request: CniRequest): Promise<CniReply> {
+    return answer(async () => {
+      const { name, validAttachments } = networkOf(request.extraNwConfig);
+      if (validAttachments === null)
+        throw new RequestError(CNI.invalidConfig, `${VALID_ATTACHMENTS} is missing`);
+      this.#checkReady();
+      const stale = this.parts.state.pods().filter((record) => {
+        const { containerId, ifname, network } = record;
+        return network === name && !validAttachments.has(`${containerId}/${ifname}`);
+      });
+      const failures: string[] = [];
+      for (const { containerId, ifname, pod } of stale) {
+        const run = this.parts.loop.push({
+          name: 'CNI GC',
+          object: podKey(pod),
+          run: async (tx) => {
+            const record = this.parts.state.sandbox(containerId ?? '', ifname, null);
+            if (record !== undefined) await this.parts.wiring.remove(tx, record);
+          },
+        });
+        await run.catch((error: unknown) => failures.push(`${podKey(pod)}: ${errorText(error)}`));
+      }
+      if (failures.length > 0) throw new RequestError(CNI.failed, failures.join('; '));
+      return EMPTY;
     });
   }
 
@@ -110,7 +152,15 @@ export class CniHandler {
     }
     const pod = name === '' ? { namespace: BARE_NAMESPACE, name: containerId } : { namespace, name };
     const uid = args.get('K8S_POD_UID') ?? '';
-    return { pod, uid: uid === '' ? null : uid, containerId, netns: networkNamespace, ifname: interfaceName };
+    const { name: network } = networkOf(request.extraNwConfig);
+    return {
+      pod,
+      uid: uid === '' ? null : uid,
+      containerId,
+      network,
+      netns: networkNamespace,
+      ifname: interfaceName,
+    };
   }
 
   /** A pod has one interface; a second one of the same sandbox is another network's business. */
@@ -148,6 +198,29 @@ export class CniHandler {
       dns: [],
     };
   }
+}
+
+/** What is read of the network configuration: its name, and GC's list as `CONTAINERID/IFNAME`. */
+function networkOf(text: string): {
+  readonly name: string;
+  readonly validAttachments: ReadonlySet<string> | null;
+} {
+  let value: unknown = null;
+  try {
+    value = text === '' ? null : JSON.parse(text);
+  } catch {
+    throw new RequestError(CNI.decodingFailure, 'the network configuration is not JSON');
+  }
+  const { name, [VALID_ATTACHMENTS]: list } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const valid = Array.isArray(list) ? (list as readonly unknown[]) : null;
+  const keys = valid?.map((entry) => {
+    const { containerID, ifname } = (entry ?? {}) as Readonly<Record<string, unknown>>;
+    return `${String(containerID)}/${String(ifname)}`;
+  });
+  return {
+    name: typeof name === 'string' ? name : '',
+    validAttachments: keys === undefined ? null : new Set(keys),
+  };
 }
 
 function invalid(what: string, value: string): RequestError {

@@ -20,6 +20,8 @@ export interface CniService {
   add(request: CniRequest): Promise<CniReply>;
   delete(request: CniRequest): Promise<CniReply>;
   check(request: CniRequest): Promise<CniReply>;
+  status(request: CniRequest): Promise<CniReply>;
+  gc(request: CniRequest): Promise<CniReply>;
 }
 
 export interface CniServer {
@@ -36,6 +38,8 @@ export async function serveCni(service: CniService, path: string): Promise<CniSe
     Add: unary((request) => service.add(request)),
     Delete: unary((request) => service.delete(request)),
     Check: unary((request) => service.check(request)),
+    Status: unary((request) => service.status(request)),
+    Gc: unary((request) => service.gc(request)),
   } satisfies UntypedServiceImplementation);
   // gRPC is given connections of a socket that we opened, since it would open one for everybody.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());

@@ -17,6 +17,8 @@ export interface PodRecord {
   readonly uid: string | null;
   /** null when the record was read back from the data plane after the journal was lost. */
   readonly containerId: string | null;
+  /** Name of the network configuration it was wired for. */
+  readonly network: string;
   readonly netns: string;
   readonly ifname: string;
   readonly link: string;

@@ -10,6 +10,7 @@ export function recoverPods(ruleset: Ruleset): readonly PodRecord[] {
         pod: item.pod,
         uid: null,
         containerId: null,
+        network: '',
         netns: '',
         ifname: '',
         link: item.link,

@@ -14,6 +14,8 @@ export interface Sandbox {
   readonly pod: PodRef;
   readonly uid: string | null;
   readonly containerId: string;
+  /** Name of the network configuration. */
+  readonly network: string;
   readonly netns: string;
   readonly ifname: string;
 }

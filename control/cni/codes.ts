@@ -8,6 +8,8 @@ export const CNI = {
   decodingFailure: 6,
   invalidConfig: 7,
   tryAgainLater: 11,
+  /** STATUS: ADD cannot be served now. */
+  unavailable: 50,
   /** What we refuse or could not do, other than the above. */
   failed: 100,
   /** CHECK: the sandbox is not as ADD left it. */

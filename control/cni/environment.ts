@@ -3,7 +3,7 @@ import { CNI } from './codes.js';
 import { CniError } from './errors.js';
 import { isContainerId, isInterfaceName, parseArguments } from './names.js';
 
-export type Command = 'ADD' | 'DEL' | 'CHECK' | 'VERSION';
+export type Command = 'ADD' | 'DEL' | 'CHECK' | 'STATUS' | 'GC' | 'VERSION';
 
 export interface Environment {
   readonly command: Command;
@@ -19,6 +19,8 @@ const REQUIRED: Readonly<Record<Command, readonly string[]>> = {
   ADD: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_PATH'],
   CHECK: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_PATH'],
   DEL: ['CNI_CONTAINERID', 'CNI_IFNAME', 'CNI_PATH'],
+  STATUS: ['CNI_PATH'],
+  GC: ['CNI_PATH'],
   VERSION: [],
 };
 
@@ -42,7 +44,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     ifname: value('CNI_IFNAME'),
     args: value('CNI_ARGS'),
   };
-  if (command === 'VERSION') return environment;
+  if (!REQUIRED[environment.command].includes('CNI_CONTAINERID')) return environment;
   const { containerId, ifname, args } = environment;
   if (!isContainerId(containerId)) {
     throw new CniError(

@@ -5,7 +5,7 @@ const HELP = `usage: pteropus cni
 
 The CNI plugin, called by a container runtime: command and sandbox in the environment (CNI_COMMAND, CNI_CONTAINERID,
 CNI_NETNS, CNI_IFNAME, CNI_ARGS, CNI_PATH), network configuration as JSON on standard input, result or error as JSON on
-standard output. Commands ADD, DEL, CHECK and VERSION; versions 0.3.1, 0.4.0, 1.0.0 and 1.1.0 of the specification.
+standard output. Commands ADD, DEL, CHECK, STATUS, GC and VERSION; versions 0.3.1, 0.4.0, 1.0.0 and 1.1.0 of the specification.
 
 Network configuration:
   cniVersion, name, type   as the specification says

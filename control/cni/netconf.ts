@@ -9,6 +9,16 @@ export const VERSIONS = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 export type Version = (typeof VERSIONS)[number];
 export const NEWEST: Version = '1.1.0';
 
+/** The version each command came with. */
+const SINCE: Readonly<Record<Command, Version>> = {
+  ADD: '0.3.1',
+  DEL: '0.3.1',
+  VERSION: '0.3.1',
+  CHECK: '0.4.0',
+  STATUS: '1.1.0',
+  GC: '1.1.0',
+};
+
 export const DEFAULT_SOCKET = '/run/pteropus/cni.sock';
 const DEFAULT_TIMEOUT_MS = 30_000;
 
@@ -54,11 +64,10 @@ export function parseVersion(text: string, command: Command): Versioned {
       `cniVersion ${JSON.stringify(cniVersion)} is not supported; ${supported}`,
     );
   }
-  if (command === 'CHECK' && cniVersion === '0.3.1') {
-    throw new CniError(
-      CNI.incompatibleVersion,
-      'CHECK came with cniVersion 0.4.0; the configuration says 0.3.1',
-    );
+  const since = SINCE[command];
+  if (VERSIONS.indexOf(cniVersion as Version) < VERSIONS.indexOf(since)) {
+    const said = `the configuration says ${String(cniVersion)}`;
+    throw new CniError(CNI.incompatibleVersion, `${command} came with cniVersion ${since}; ${said}`);
   }
   return { cniVersion: cniVersion as Version, value, text };
 }

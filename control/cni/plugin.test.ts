@@ -49,7 +49,16 @@ const take =
   };
 
 test.before(async () => {
-  server = await serveCni({ add: take('add'), delete: take('delete'), check: take('check') }, socket);
+  server = await serveCni(
+    {
+      add: take('add'),
+      delete: take('delete'),
+      check: take('check'),
+      status: take('status'),
+      gc: take('gc'),
+    },
+    socket,
+  );
 });
 test.before.each(() => {
   seen = [];
@@ -167,6 +176,25 @@ test('DEL and CHECK print nothing; DEL works without a namespace', async () => {
       ['check', '/run/netns/x'],
     ],
   );
+});
+
+test('STATUS and GC, of 1.1.0, need no sandbox', async () => {
+  const bare = { CNI_CONTAINERID: '', CNI_IFNAME: '', CNI_NETNS: '', CNI_ARGS: '' };
+  const stdin = conf({ cniVersion: '1.1.0', 'cni.dev/valid-attachments': [] });
+  for (const command of ['STATUS', 'GC']) {
+    const { exitCode, stdout } = await run(command, stdin, bare);
+    assert.equal([exitCode, stdout], [0, '']);
+    assert.is((await run(command, conf(), bare)).result.code, CNI.incompatibleVersion);
+  }
+  assert.equal(
+    seen.map(([method, { extraNwConfig }]) => [method, extraNwConfig]),
+    [
+      ['status', stdin],
+      ['gc', stdin],
+    ],
+  );
+  const away = await run('STATUS', conf({ cniVersion: '1.1.0', socket: join(directory, 'none') }), bare);
+  assert.is(away.result.code, CNI.unavailable);
 });
 
 test('all missing variables are named at once, code 4', async () => {

@@ -29,7 +29,11 @@ export async function runPlugin(
     const versioned = parseVersion(await readStdin(), environment.command);
     version = versioned.cniVersion;
     const conf = parseNetConf(versioned, environment.command);
-    const reply = await call(environment, conf);
+    const reply = await call(environment, conf).catch((error: unknown) => {
+      // For STATUS an agent that is away is an answer: pods cannot be wired.
+      if (environment.command !== 'STATUS' || !(error instanceof RpcError)) throw error;
+      throw new CniError(CNI.unavailable, error.message);
+    });
     if (reply.result !== 0) throw new CniError(reply.result, reply.error);
     return { exitCode: 0, stdout: environment.command === 'ADD' ? json(toResult(reply, conf)) : '' };
   } catch (error) {
@@ -41,7 +45,7 @@ export async function runPlugin(
   }
 }
 
-const METHODS = { ADD: 'Add', DEL: 'Delete', CHECK: 'Check' } as const;
+const METHODS = { ADD: 'Add', DEL: 'Delete', CHECK: 'Check', STATUS: 'Status', GC: 'Gc' } as const;
 
 async function call(environment: Environment, conf: NetConf): Promise<CniReply> {
   const { command, containerId, netns, ifname, args } = environment;
