@@ -81,10 +81,14 @@ void Engine::send(uint32_t count) {
 // Puts a packet and its chain into the tx ring, or counts why not. The first buffer may start anywhere in its frame.
 bool Engine::enqueue(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length) {
   uint32_t segments = 1;
-  for (uint32_t f = umem_.segment(frame).next; f != Umem::NONE; f = umem_.segment(f).next) segments++;
+  bool whole = true;
+  for (uint32_t f = umem_.segment(frame).next; f != Umem::NONE && whole; f = umem_.segment(f).next) {
+    whole = umem_.owner(f) == Umem::CALLER;
+    segments++;
+  }
   // The kernel skips a bad descriptor without completing it: its frame would be lost. So none is ever given.
   const uint32_t inFrame = offset - static_cast<uint32_t>(umem_.offsetOf(frame));
-  if (length == 0 || inFrame >= umem_.frameSize() || length > umem_.frameSize() - inFrame || segments > MAX_SEGMENTS) {
+  if (!whole || length == 0 || inFrame >= umem_.frameSize() || length > umem_.frameSize() - inFrame || segments > MAX_SEGMENTS) {
     port.invalid++;
     return false;
   }
@@ -121,17 +125,18 @@ void Engine::flush(Socket& socket) {
   socket.tx.publish();
   uint32_t left = socket.tx.untaken();
   while (left > 0) {
-    const bool failed = sendto(socket.fd.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0;
-    if (failed && (errno == ENXIO || errno == ENODEV)) {
-      socket.dead = true;
-      break;
-    }
+    const int error = sendto(socket.fd.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0 ? errno : 0;
     const uint32_t now = socket.tx.untaken();
-    if (now == left) break;
+    if (now == left) {
+      socket.dead = error == ENXIO || error == ENODEV;
+      // Soon possible again. Not so for a link that is down (ENETDOWN): that waits for the next packet.
+      socket.kick = error == EAGAIN || error == EBUSY || error == ENOBUFS || error == EINTR;
+      pending_ |= socket.kick;
+      return;
+    }
     left = now;
   }
-  socket.kick = left > 0 && !socket.dead;
-  pending_ |= socket.kick;
+  socket.kick = false;
 }
 
 void Engine::reap(Socket& socket) {
