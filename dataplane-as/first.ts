@@ -12,13 +12,14 @@ import {
   fromPort,
   fromTunnel,
   judge,
+  judgeAnswer,
   ROLE_TUNNEL,
   role,
   routedBack,
   rule,
   wayBack,
 } from './judge';
-import { FIN, ICMP, REPLY, RST, SCTP, TCP, UDP } from './l4';
+import { ACK, FIN, ICMP, REPLY, RST, SCTP, SYN, TCP, UDP } from './l4';
 import {
   DROP_FRAGMENT_UNKNOWN,
   DROP_HOP_LOOP,
@@ -56,6 +57,7 @@ import {
   SF_FROM_HOST,
   SF_FROM_UPLINK,
   SF_KEEP_TTL,
+  SF_PICKED_UP,
   SF_REPLY,
   SF_RETURN_TUNNEL,
   SF_SNAT,
@@ -132,11 +134,21 @@ export function first(v: usize): i32 {
   }
   const outcome = judge(v, source, newDestination, protocol, newPorts >> 16, service !== 0, true);
   if (outcome !== 0) return outcome;
+  if (protocol === TCP && service === 0 && !starts(v)) {
+    const answer = judgeAnswer(v, source, destination, pair & 0xffff);
+    if (answer !== 0) return answer;
+    flags |= SF_PICKED_UP;
+  }
   const translated = translateSource(source);
   if (translated !== 0) return translated;
   const settled = settlePort(v, protocol);
   if (settled !== 0) return settled;
   return open(v, protocol, service, backend);
+}
+
+/** A SYN without ACK: nothing else opens a TCP connection (RFC 9293 section 3.5). */
+function starts(v: usize): bool {
+  return (load<u8>(<usize>load<u32>(v, V_L4), 13) & (SYN | ACK)) === SYN;
 }
 
 /** A pod reaches itself through a service: it must see another source, or it would answer itself directly. */

@@ -176,6 +176,32 @@ export function judge(
   return 0;
 }
 
+/**
+ * A TCP packet without a connection and without SYN may be the answer of the end that was connected to; taken for a
+ * connection of that end's own, it would bring back one that a policy has just ended. So the pods at both ends must allow
+ * the other way as well. Call after judge() said 0; `portLoaded` is the source port. Returns 0 or the outcome to drop with.
+ */
+export function judgeAnswer(v: usize, source: u32, destination: u32, portLoaded: u32): i32 {
+  if (source === destination) return 0;
+  const key = policyKey(TCP, portLoaded);
+  // The node reaches its own pods whatever policies say.
+  if (role === ROLE_POD && exitRole !== ROLE_HOST) {
+    const policy = load<u32>(origin, PORT_INGRESS_POLICY);
+    if (policy !== 0 && !allows(v, STAGE_INGRESS, policy, destination, key))
+      return refused(DROP_POLICY_INGRESS);
+  }
+  if (exitRole === ROLE_POD) {
+    const policy = load<u32>(ports + ((<usize>targetPort()) << PORT_SHIFT), PORT_EGRESS_POLICY);
+    if (policy !== 0 && !allows(v, STAGE_EGRESS, policy, source, key)) return refused(DROP_POLICY_EGRESS);
+  }
+  return 0;
+}
+
+function refused(outcome: i32): i32 {
+  countRule(verdictRule);
+  return outcome;
+}
+
 /** Pods of the cluster are reached through tunnels or pod ports: nobody on the underlay may use their addresses towards a pod. */
 function isPod(source: u32): bool {
   const back = route(SPACE_POD, source);

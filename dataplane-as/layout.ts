@@ -335,6 +335,8 @@ export const SF_FROM_HOST = 32;
 export const SF_KEEP_TTL = 64;
 /** On the reply line: the first packet came in by the uplink. */
 export const SF_FROM_UPLINK = 128;
+/** TCP met in the middle: which end opened it is not known, so policies must allow both ways. */
+export const SF_PICKED_UP = 256;
 export const SESSION6_SIZE = 128;
 
 // Session statistics: u64 words from SESSION_STATS_BASE.

@@ -9,6 +9,7 @@ import {
   fromPort,
   fromTunnel,
   judge,
+  judgeAnswer,
   ROLE_TUNNEL,
   role,
   routeToPod,
@@ -44,6 +45,7 @@ import {
   S_SRC,
   SF_DNAT,
   SF_FROM_UPLINK,
+  SF_PICKED_UP,
   SF_REPLY,
   SF_RETURN_TUNNEL,
   SS_REJUDGED,
@@ -108,7 +110,7 @@ export function rejudge(v: usize, line: usize): i32 {
     removePair(line);
     return AGAIN;
   }
-  const outcome = judge(
+  let outcome = judge(
     v,
     source,
     load<u32>(forth, S_NEW_DST),
@@ -117,6 +119,9 @@ export function rejudge(v: usize, line: usize): i32 {
     (load<u16>(forth, S_FLAGS) & SF_DNAT) !== 0,
     false,
   );
+  if (outcome === 0 && (load<u16>(forth, S_FLAGS) & SF_PICKED_UP) !== 0) {
+    outcome = judgeAnswer(v, source, load<u32>(forth, S_NEW_DST), load<u32>(forth, S_PORTS) & 0xffff);
+  }
   if (outcome !== 0) {
     removePair(line);
     return outcome === REJECT && isReply ? DROP_NO_ROUTE : outcome;

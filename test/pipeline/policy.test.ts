@@ -104,14 +104,14 @@ test('a new policy stops an open connection that it forbids, from either end, an
     const node = N.startNode();
     const open = (port: number) => {
       const flow = N.flow(N.POD1_IP, 999, N.POD2_IP, port);
-      const forth = () => node.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(flow, ACK))).outcome;
+      const forth = (flags = ACK) => node.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(flow, flags))).outcome;
       const reply = () => node.one(N.POD2, N.fromPod(N.POD2, N.tcpPacket(N.back(flow), ACK))).outcome;
       return { forth, reply };
     };
     const good = open(80);
     const bad = open(443);
     for (const { forth, reply } of [good, bad]) {
-      assert.is(forth(), L.OUT_FORWARD_POD);
+      assert.is(forth(SYN), L.OUT_FORWARD_POD);
       assert.is(reply(), L.OUT_FORWARD_POD);
     }
     node.publish(N.nodeImage(isolated({ generation: 2 })));
@@ -122,6 +122,32 @@ test('a new policy stops an open connection that it forbids, from either end, an
     assert.is(bad.forth(), L.DROP_POLICY_INGRESS);
     assert.is(node.sessionStat(L.SS_ACTIVE), first === 'forth' ? 1 : 1);
     assert.ok(node.sessionStat(L.SS_REJUDGED) >= 2);
+  }
+});
+
+test('answers of the server do not bring back a connection that a policy ended', () => {
+  const node = N.startNode();
+  const flow = N.flow(N.POD1_IP, 999, N.POD2_IP, 443);
+  const forth = () => node.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(flow, ACK))).outcome;
+  const reply = () => node.one(N.POD2, N.fromPod(N.POD2, N.tcpPacket(N.back(flow), ACK))).outcome;
+  node.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(flow, SYN)));
+  assert.is(reply(), L.OUT_FORWARD_POD);
+  node.publish(N.nodeImage(isolated({ generation: 2 })));
+  for (let i = 0; i < 3; i++) {
+    assert.is(forth(), L.DROP_POLICY_INGRESS);
+    assert.is(reply(), L.DROP_POLICY_INGRESS);
+  }
+  assert.is(node.sessionStat(L.SS_ACTIVE), 0);
+});
+
+test('TCP met in the middle is picked up from either end if both ways are allowed, and judged so again', () => {
+  for (const port of [80, 443]) {
+    const node = N.startNode(isolated());
+    const flow = N.flow(N.POD1_IP, 999, N.POD2_IP, port);
+    const reply = () => node.one(N.POD2, N.fromPod(N.POD2, N.tcpPacket(N.back(flow), ACK))).outcome;
+    assert.is(reply(), port === 80 ? L.OUT_FORWARD_POD : L.DROP_POLICY_INGRESS);
+    node.publish(N.nodeImage(isolated({ generation: 2, pairs: [] })));
+    assert.is(reply(), L.DROP_POLICY_INGRESS);
   }
 });
 
