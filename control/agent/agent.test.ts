@@ -192,6 +192,21 @@ test('an ADD whose pod is not known yet waits for it; one that stays unknown sta
   await hasty.close();
 });
 
+test('an ADD for a pod recreated under its old name waits for the new object, and never takes the old one’s labels', async () => {
+  const machine = new Machine();
+  const of = (uid: string): Pod => ({ ...pod('web'), metadata: { ...pod('web').metadata, uid } });
+  const args = 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=new';
+  await machine.put(of('old'));
+  const hasty = await machine.agent({ podObjectWaitMs: 1 });
+  assert.is((await hasty.cni.add(request('web', 'c1', { extraArguments: args }))).result, CNI.tryAgainLater);
+  await hasty.close();
+  const agent = await machine.agent({ podObjectWaitMs: 5000 });
+  const adding = agent.cni.add(request('web', 'c1', { extraArguments: args }));
+  await machine.put(of('new'));
+  assert.is((await adding).result, 0);
+  await agent.close();
+});
+
 test('a refused ADD leaves nothing: no address, no link, no journal entry, no item', async () => {
   const machine = new Machine();
   const agent = await machine.agent();

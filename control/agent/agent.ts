@@ -290,12 +290,16 @@ export class Agent {
     this.#publish();
   }
 
-  /** Resolves when the pod's object is there, or when waiting any longer is worse than a pod that starts closed. */
-  async #podKnown(pod: PodRef, uid: string | null): Promise<void> {
+  /**
+   * Waits for the pod's object. False: what is known is an earlier pod of that name, whose labels may be others. A pod
+   * that stays unknown is fine: the compiler keeps it closed as long as any policy could select it.
+   */
+  async #podKnown(pod: PodRef, uid: string | null): Promise<boolean> {
     const deadline = Date.now() + (this.options.podObjectWaitMs ?? 1000);
-    while (!this.state.knows(pod, uid)) {
+    for (;;) {
+      const known = this.state.knows(pod, uid);
       const left = deadline - Date.now();
-      if (left <= 0) return;
+      if (known === 'known' || left <= 0) return known !== 'earlier';
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
         this.#waiting.push(() => {

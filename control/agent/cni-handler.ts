@@ -28,7 +28,8 @@ export interface CniParts {
   /** Why ADD could not be served; null = it could. */
   readonly problem: () => string | null;
   readonly inForce: () => Ruleset | null;
-  readonly podKnown: (pod: PodRef, uid: string | null) => Promise<void>;
+  /** Waits for the pod's object; false: only an earlier pod of that name is known. */
+  readonly podKnown: (pod: PodRef, uid: string | null) => Promise<boolean>;
 }
 
 /** A request that cannot be served, with its CNI code. */
@@ -50,8 +51,11 @@ export class CniHandler {
       const sandbox = this.#sandbox(request);
       if (sandbox.netns === '') throw new RequestError(CNI.invalidEnvironment, 'CNI_NETNS is missing');
       this.#checkReady();
-      if (sandbox.pod.namespace !== BARE_NAMESPACE) await this.parts.podKnown(sandbox.pod, sandbox.uid);
-      const object = podKey(sandbox.pod);
+      const { pod, uid } = sandbox;
+      if (pod.namespace !== BARE_NAMESPACE && !(await this.parts.podKnown(pod, uid))) {
+        throw new RequestError(CNI.tryAgainLater, `only an earlier pod ${podKey(pod)} is known yet`);
+      }
+      const object = podKey(pod);
       const record = await this.parts.loop.push({
         name: 'CNI ADD',
         object,

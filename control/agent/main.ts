@@ -1,6 +1,7 @@
 /** `pteropus agent`: the node agent as a process of its own, beside a data plane that outlives it. */
 import { loadNative } from '../../native/index.js';
 import { openRemoteBackend } from '../backends/wasm/remote.js';
+import { clearSocketPath } from '../common/listen.js';
 import { openStoreClient } from '../store/client.js';
 import { Agent } from './agent.js';
 import { type AgentConfig, readAgentConfig } from './agent-config.js';
@@ -44,6 +45,8 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 async function serve(config: AgentConfig): Promise<void> {
+  // Two agents of one node would undo each other's work: the second ends here.
+  await clearSocketPath(config.cni);
   const end = endOf(config.dieWithStdin);
   const store = await openStoreClient(config.store);
   const links = openNativeLinks(loadNative(), { netns: config.netns, uplink: config.uplink });

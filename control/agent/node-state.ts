@@ -101,11 +101,12 @@ export class NodeState {
     this.#model.apply({ type: 'put', object: { ...object, status: { ...object.status, podIPs } } });
   }
 
-  /** Whether the pod's object is known (of this uid, where the caller has one). */
-  knows(pod: PodRef, uid: string | null): boolean {
+  /** Whether the pod's object is known; `earlier`: only that of another pod of the same name is. */
+  knows(pod: PodRef, uid: string | null): 'known' | 'unknown' | 'earlier' {
     const object = this.#model.get('Pod', pod.namespace, pod.name);
-    if (object === undefined) return false;
-    return uid === null || object.metadata.uid === null || object.metadata.uid === uid;
+    if (object === undefined) return 'unknown';
+    const same = uid === null || object.metadata.uid === null || object.metadata.uid === uid;
+    return same ? 'known' : 'earlier';
   }
 
   linkSpec({ netns, ifname, link, mac, podMac, addresses }: PodRecord): PodLinkSpec {

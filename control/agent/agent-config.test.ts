@@ -1,0 +1,41 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { InvalidInputError } from '../common/errors.js';
+import { DEFAULT_CONFIG } from '../compiler/input.js';
+import { parseAgentConfig } from './agent-config.js';
+
+const LEAST = { node: 'n1', store: '/run/store', dataplane: '/run/dp', uplink: 'eth0' };
+
+test('what is absent has its default', () => {
+  assert.equal(parseAgentConfig(LEAST, 'f'), {
+    ...LEAST,
+    cni: '/run/pteropus/cni.sock',
+    journal: '/var/lib/pteropus/journal.json',
+    netns: '/proc/self/ns/net',
+    addresses: null,
+    cluster: DEFAULT_CONFIG,
+    dieWithStdin: false,
+  });
+});
+
+test('what is wrong names the file and the field', () => {
+  const cases: [object, RegExp][] = [
+    [{ ...LEAST, node: '' }, /^f: node: /],
+    [{ ...LEAST, uplink: 7 }, /uplink: must be text/],
+    [{ ...LEAST, sockt: '/x' }, /sockt: unknown field/],
+    [{ ...LEAST, addresses: [] }, /addresses: must be a list/],
+    [{ ...LEAST, addresses: ['10.0.0.1', 'x'] }, /addresses\[1\]: not an IP address/],
+    [{ ...LEAST, dieWithStdin: 1 }, /dieWithStdin/],
+    [{ ...LEAST, cluster: { vni: 0 } }, /f cluster: vni/],
+    [[], /must be a JSON object/],
+  ];
+  for (const [value, pattern] of cases) {
+    assert.throws(
+      () => parseAgentConfig(value, 'f'),
+      (e: Error) => e instanceof InvalidInputError && pattern.test(e.message),
+      JSON.stringify(value),
+    );
+  }
+});
+
+test.run();

@@ -1,0 +1,124 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { AgentNotReadyError } from './errors.js';
+import { type AgentEvent, EventLoop } from './loop.js';
+
+function recorder(): {
+  readonly log: string[];
+  event: (name: string, body?: AgentEvent<void>['run']) => AgentEvent<void>;
+} {
+  const log: string[] = [];
+  return {
+    log,
+    event: (name, body) => ({
+      name,
+      object: null,
+      run: async (tx) => {
+        log.push(name);
+        await body?.(tx);
+      },
+    }),
+  };
+}
+
+test('one by one, follow-ups ahead of what waits', async () => {
+  const { log, event } = recorder();
+  const loop = new EventLoop(() => undefined);
+  await Promise.all([
+    loop.push(
+      event('a', async (tx) => {
+        tx.followUp(event('a1', async (inner) => inner.followUp(event('a1x'))));
+        tx.followUp(event('a2'));
+        await new Promise((resolve) => setImmediate(resolve));
+        log.push('a ends');
+      }),
+    ),
+    loop.push(event('b')),
+  ]);
+  assert.equal(log, ['a', 'a ends', 'a1', 'a1x', 'a2', 'b']);
+  assert.equal(
+    loop.history.map(({ seq, name, follows }) => [seq, name, follows]),
+    [
+      [1, 'a', null],
+      [2, 'a1', 1],
+      [3, 'a1x', 2],
+      [4, 'a2', 1],
+      [5, 'b', null],
+    ],
+  );
+  await loop.close();
+});
+
+test('a failed event is undone, last step first; its caller and the record get the error', async () => {
+  const failures: string[] = [];
+  const loop = new EventLoop((event, error) => failures.push(`${event.name}: ${String(error)}`));
+  const undone: string[] = [];
+  const failing = loop.push({
+    name: 'add',
+    object: 'shop/web',
+    run: async (tx) => {
+      tx.changed(['+a']);
+      tx.onRevert(() => {
+        undone.push('first');
+      });
+      tx.onRevert(() => Promise.reject(new Error('cannot')));
+      tx.onRevert(async () => {
+        await Promise.resolve();
+        undone.push('third');
+      });
+      throw new Error('no room');
+    },
+  });
+  const after = loop.push({ name: 'next', object: null, run: async () => undone.join() });
+  await failing.then(
+    () => assert.unreachable(),
+    (error: Error) => assert.is(error.message, 'no room'),
+  );
+  assert.is(await after, 'third,first', 'undone before the next event began');
+  const [record] = loop.history;
+  assert.ok(record?.reverted);
+  assert.is(record?.error, 'no room; undoing it failed: cannot');
+  assert.equal(record?.changes, ['+a']);
+  assert.ok(record !== undefined && record.end >= record.start);
+  assert.equal(failures, ['add: Error: no room']);
+  await loop.close();
+});
+
+test('closing finishes what runs, refuses what waits and what comes', async () => {
+  const { log, event } = recorder();
+  const loop = new EventLoop(() => undefined);
+  let release = (): void => undefined;
+  const running = loop.push(
+    event(
+      'runs',
+      () =>
+        new Promise((resolve) => {
+          release = resolve;
+        }),
+    ),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  const waiting = loop.push(event('waits'));
+  const closing = loop.close();
+  const late = loop.push(event('late'));
+  release();
+  await Promise.all([running, closing]);
+  for (const refused of [waiting, late]) {
+    await refused.then(
+      () => assert.unreachable(),
+      (error: Error) => assert.instance(error, AgentNotReadyError),
+    );
+  }
+  assert.equal(log, ['runs']);
+});
+
+test('the history holds the last thousand', async () => {
+  const { event } = recorder();
+  const loop = new EventLoop(() => undefined);
+  await Promise.all(Array.from({ length: 1100 }, (_, i) => loop.push(event(`${i}`))));
+  assert.is(loop.history.length, 1000);
+  assert.is(loop.history[0]?.seq, 101);
+  await loop.close();
+});
+
+test.run();
