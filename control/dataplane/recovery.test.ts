@@ -50,7 +50,7 @@ it('connections outlive the worker', () =>
     await node.addPod(3, 'c');
     b.received.length = 0;
     a.sendUdp(b.address, 5000, 80);
-    await node.rig.settle();
+    await b.arrived(1);
     assert.is(b.takeUdp().length, 1);
     assert.is((await node.rig.backend.counters()).sessions.created, 1, 'no new session was needed');
     assert.ok(lines.some((line) => line.includes('restart 1')));

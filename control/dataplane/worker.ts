@@ -21,80 +21,110 @@ import {
 const SPINS = 128;
 const SLEEP_MICROS = 50_000;
 
+class PacketWorker {
+  readonly #shared: Int32Array;
+  readonly #feed: XdpFeed;
+  readonly #loop: PipelineLoop;
+  /** The same clock in every worker, so that sessions live on when one takes over from another. */
+  readonly #origin = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+  /** Ports being opened -> the request to be answered. */
+  readonly #opening = new Map<number, number>();
+  /** Posts seen so far. */
+  #served = -1;
+
+  constructor(
+    readonly port: MessagePort,
+    readonly start: WorkerStart,
+  ) {
+    const { memory, plan, netns, module, shared } = start;
+    this.#shared = new Int32Array(shared);
+    this.#feed = new XdpFeed(memory, plan, netns);
+    this.#loop = new PipelineLoop(memory, plan, startPipeline(module, memory), this.#feed);
+    this.#answer({ type: 'ready', wakeFd: this.#feed.wakeFd });
+  }
+
+  /** Runs until it is told to stop. */
+  run(): void {
+    for (let running = true; running; ) {
+      try {
+        running = this.#rounds();
+      } catch {
+        // A trap: the packets of this batch are lost, the pipeline starts anew over the same tables and sessions.
+        Atomics.add(this.#shared, TRAPS, 1);
+        this.#loop.dropBatch();
+        this.#loop.pipeline = startPipeline(this.start.module, this.start.memory);
+      }
+    }
+    this.#feed.close();
+    this.port.close();
+  }
+
+  /** Rounds without end; returns false when told to stop. */
+  #rounds(): boolean {
+    let idle = 0;
+    for (;;) {
+      const now = Math.floor(this.#origin + performance.now());
+      this.#loop.maintain(now);
+      const n = this.#loop.round(now, idle < SPINS ? 0 : SLEEP_MICROS);
+      idle = n === 0 ? idle + 1 : 0;
+      Atomics.add(this.#shared, HEARTBEAT, 1);
+      if (this.#opening.size > 0) this.#answerOpened();
+      const posted = Atomics.load(this.#shared, POSTED);
+      if (posted === this.#served) continue;
+      this.#served = posted;
+      if (!this.#serveAll()) return false;
+    }
+  }
+
+  /** Takes all waiting requests; false when one of them was `stop`. */
+  #serveAll(): boolean {
+    for (;;) {
+      const next = receiveMessageOnPort(this.port);
+      if (next === undefined) return true;
+      const request = next.message as Request;
+      try {
+        this.#serve(request);
+      } catch (error) {
+        this.#opening.delete('port' in request ? request.port : -1);
+        this.#answer({ type: 'done', id: request.id, error: plain(error) });
+      }
+      if (request.type === 'stop') return false;
+    }
+  }
+
+  #serve(request: Request): void {
+    const { id } = request;
+    if (request.type === 'open') {
+      this.#opening.set(request.port, id);
+      this.#feed.startOpening(request.port, request.link);
+      return;
+    }
+    if (request.type === 'counters') {
+      const counters = request.ports.map((port) => this.#feed.counters(port));
+      this.#answer({ type: 'counters', id, counters });
+      return;
+    }
+    if (request.type === 'close') this.#feed.closePort(request.port);
+    else if (request.type === 'neighbors') this.#loop.setNeighbors(request.neighbors);
+    this.#answer({ type: 'done', id, error: null });
+  }
+
+  #answerOpened(): void {
+    for (const { port, error } of this.#feed.opened()) {
+      const id = this.#opening.get(port);
+      this.#opening.delete(port);
+      if (id !== undefined) this.#answer({ type: 'done', id, error: error === null ? null : plain(error) });
+    }
+  }
+
+  #answer(answer: Answer): void {
+    this.port.postMessage(answer);
+  }
+}
+
 function plain(error: unknown): PlainError {
   const name = error instanceof Error ? error.name : 'Error';
   return { name, message: errorText(error), retryable: error instanceof PteropusError && error.retryable };
 }
 
-/** Carries one request out; false for `stop`. */
-function serve(request: Request, feed: XdpFeed, loop: PipelineLoop, answer: (a: Answer) => void): boolean {
-  const { id } = request;
-  try {
-    if (request.type === 'open') feed.openPort(request.port, request.link);
-    else if (request.type === 'close') feed.closePort(request.port);
-    else if (request.type === 'neighbors') loop.setNeighbors(request.neighbors);
-    else if (request.type === 'counters') {
-      answer({ type: 'counters', id, counters: request.ports.map((port) => feed.counters(port)) });
-      return true;
-    }
-    answer({ type: 'done', id, error: null });
-  } catch (error) {
-    answer({ type: 'done', id, error: plain(error) });
-  }
-  return request.type !== 'stop';
-}
-
-/** Takes all waiting requests; false when one of them was `stop`. */
-function serveAll(port: MessagePort, feed: XdpFeed, loop: PipelineLoop): boolean {
-  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-    if (!serve(next.message as Request, feed, loop, (a) => port.postMessage(a))) return false;
-  }
-  return true;
-}
-
-/** Rounds without end; returns false when it is told to stop. `state.served` = posts seen so far. */
-function work(
-  port: MessagePort,
-  feed: XdpFeed,
-  loop: PipelineLoop,
-  shared: Int32Array,
-  origin: number,
-  state: { served: number },
-): boolean {
-  let idle = 0;
-  for (;;) {
-    const now = Math.floor(origin + performance.now());
-    loop.maintain(now);
-    const n = loop.round(now, idle < SPINS ? 0 : SLEEP_MICROS);
-    idle = n === 0 ? idle + 1 : 0;
-    Atomics.add(shared, HEARTBEAT, 1);
-    const posted = Atomics.load(shared, POSTED);
-    if (posted === state.served) continue;
-    state.served = posted;
-    if (!serveAll(port, feed, loop)) return false;
-  }
-}
-
-function run(port: MessagePort, start: WorkerStart): void {
-  const shared = new Int32Array(start.shared);
-  const feed = new XdpFeed(start.memory, start.plan, start.netns);
-  const loop = new PipelineLoop(start.memory, start.plan, startPipeline(start.module, start.memory), feed);
-  // The same clock in every worker, so that sessions live on when one takes over from another.
-  const origin = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-  port.postMessage({ type: 'ready', wakeFd: feed.wakeFd } satisfies Answer);
-  const state = { served: -1 };
-  for (let running = true; running; ) {
-    try {
-      running = work(port, feed, loop, shared, origin, state);
-    } catch {
-      // A trap: the packets of this batch are lost, the pipeline starts anew over the same tables and sessions.
-      Atomics.add(shared, TRAPS, 1);
-      loop.dropBatch();
-      loop.pipeline = startPipeline(start.module, start.memory);
-    }
-  }
-  feed.close();
-  port.close();
-}
-
-if (parentPort !== null) run(parentPort, workerData as WorkerStart);
+if (parentPort !== null) new PacketWorker(parentPort, workerData as WorkerStart).run();

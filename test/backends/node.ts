@@ -73,6 +73,14 @@ export class Host {
     this.station.sendIp(this.address, destination, 17, segment);
   }
 
+  /** Resolves when that many packets came (since they were last taken), or after a while. */
+  async arrived(count: number): Promise<void> {
+    const deadline = performance.now() + PROBE_MS;
+    while (this.received.length < count && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
   /** Destination ports of the UDP datagrams received so far, which are then forgotten. */
   takeUdp(): { readonly source: string; readonly sourcePort: number; readonly destinationPort: number }[] {
     const taken = this.received.splice(0).flatMap((packet) => {

@@ -80,6 +80,7 @@ export function transactionTests(test: Test, open: OpenRig): void {
     );
     const before = await node.rig.backend.counters();
     for (let i = 0; i < 5; i++) a.sendUdp('10.96.0.10', 7000 + i, 80);
+    await b.arrived(5);
     await node.rig.settle();
     const after = await node.rig.backend.counters();
     const key = items.podKey('a');

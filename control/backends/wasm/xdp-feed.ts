@@ -1,7 +1,7 @@
 /** The feed over AF_XDP: adapts the native addon's sockets (native/index.ts). Runs in the worker that runs the pipeline. */
 
 import * as L from '../../../dataplane-as/layout.js';
-import { loadNative, type Netns, type Xdp } from '../../../native/index.js';
+import { loadNative, type Netns, type Xdp, type XdpPortSpec } from '../../../native/index.js';
 import type { Feed, FeedCounters, Link } from './feed.js';
 import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 
@@ -36,8 +36,21 @@ export class XdpFeed implements Feed {
   }
 
   openPort(port: number, link: Link): void {
-    this.#xdp.addPort(port, { netns: this.#netns, link: link.name, mode: 'auto', mtu: link.mtu });
+    this.#xdp.addPort(port, this.#spec(link));
     this.#open.add(port);
+  }
+
+  /** Same as openPort, in the background: packets of other ports do not wait. The end is told by `opened`. */
+  startOpening(port: number, link: Link): void {
+    this.#xdp.openPort(port, this.#spec(link));
+    this.#open.add(port);
+  }
+
+  /** Ports whose opening ended since the last call; a waiting `step` returns when there is one. */
+  opened(): readonly { readonly port: number; readonly error: Error | null }[] {
+    const ended = this.#xdp.opened();
+    for (const { port, error } of ended) if (error !== null) this.#open.delete(port);
+    return ended;
   }
 
   closePort(port: number): void {
@@ -58,6 +71,10 @@ export class XdpFeed implements Feed {
     if (!this.#open.has(port)) return { rxDropped: 0, txDropped: 0 };
     const { rxDropped, fillEmpty, txFull, invalid } = this.#xdp.counters(port);
     return { rxDropped: rxDropped + fillEmpty, txDropped: txFull + invalid };
+  }
+
+  #spec(link: Link): XdpPortSpec {
+    return { netns: this.#netns, link: link.name, mode: 'auto', mtu: link.mtu };
   }
 
   close(): void {
