@@ -8,6 +8,7 @@ import {
   DROP_ARP,
   DROP_NO_NEIGHBOR,
   DROP_SPOOFED,
+  MAX_PORTS,
   OUT_ARP_LEARNED,
   OUT_ARP_REPLY,
   OUT_ARP_REQUEST,
@@ -19,6 +20,7 @@ import {
   PORT_PEER_MAC,
   PORT_ROLE,
   PORT_SHIFT,
+  ROLE_NONE,
   ROLE_POD,
   ROLE_UPLINK,
   V_ADDRESS,
@@ -110,12 +112,14 @@ function answer(eth: usize, address: u32, mac: u64): void {
   store<u32>(eth, sender, 38);
 }
 
-/** Writes a request for `address` (network order) at V_ADDRESS, to be sent by the port. Returns its length in bytes. */
+/** Writes a request for `address` (network order) at V_ADDRESS, to be sent by the port. Returns its length in bytes, 0 if there is no such port. */
 export function writeRequest(v: usize, portIndex: u32, address: u32): u32 {
+  if (portIndex >= <u32>MAX_PORTS) return 0;
   const port = ports + ((<usize>portIndex) << PORT_SHIFT);
   const eth: usize = load<u32>(v, V_ADDRESS);
   const mac = load<u64>(port, PORT_MAC) & MAC_MASK;
   const role: u32 = load<u8>(port, PORT_ROLE);
+  if (role === ROLE_NONE) return 0;
   const own = load<u32>(port, PORT_IP4);
   writeMacs(eth, BROADCAST, mac);
   store<u16>(eth, 0x0608, 12);

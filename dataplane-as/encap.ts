@@ -29,6 +29,7 @@ import { record } from './trace';
 
 /** Outer IPv4 header's length field without the inner frame: IPv4, UDP, VXLAN. */
 const OUTER: u32 = 36;
+const DONT_FRAGMENT: u32 = 0x0040; // as loaded
 
 /**
  * Puts the frame of `v` (V_ADDRESS is its Ethernet header, which the template overwrites) into the tunnel and sets
@@ -59,11 +60,13 @@ export function encapsulate(v: usize, adjacency: usize): bool {
   v128.store(eth, v128.load(adjacency, ADJ_TEMPLATE + 48), 48);
   store<u32>(eth, <u32>mac);
   store<u16>(eth, <u16>(mac >> 32), 4);
-  store<u16>(eth, bswap<u16>(<u16>(total + OUTER)), 16);
-  // Identification 0 with "don't fragment" (RFC 6864), TTL and protocol from the template, checksum below.
-  store<u32>(eth, 0x00400000, 18);
-  store<u16>(eth, 0, 24);
-  store<u16>(eth, ~fold(sumHeader20(eth + 14)), 24);
+  // Identification 0 with "don't fragment" (RFC 6864). The sum is taken over the template, whose length, flags and checksum
+  // are zero: reading back what was just written in other widths would stall.
+  const length: u32 = bswap<u16>(<u16>(total + OUTER));
+  const sum = sumHeader20(adjacency + ADJ_TEMPLATE + 14) + <u64>length + DONT_FRAGMENT;
+  store<u16>(eth, length, 16);
+  store<u16>(eth, DONT_FRAGMENT, 20);
+  store<u16>(eth, ~fold(sum), 24);
   // RFC 7348 section 5: 49152-65535, from the flow, so that the underlay spreads flows over its paths.
   const sourcePort = 0xc000 | (load<u32>(v, V_HASH) >> 18);
   store<u16>(eth, bswap<u16>(<u16>sourcePort), 34);

@@ -5,7 +5,7 @@
  */
 import { now } from './context';
 import { imageHash } from './hash';
-import { headerLength, parseFirstFragment, REPLY } from './l4';
+import { headerLength, parseFirstFragment, REPLY, setKey } from './l4';
 import {
   CONTROL_BASE,
   CTL_TIMEOUT_FRAGMENT,
@@ -45,6 +45,7 @@ export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffer
     if (buffered < needed || length === 0) return DROP_FRAGMENT_TINY;
     store<u32>(v, load<u32>(v, V_FLAGS) | VF_FIRST_FRAGMENT, V_FLAGS);
     const l4: usize = load<u32>(v, V_L4);
+    if (needed === 0) setKey(v, 0, protocol);
     const outcome = needed === 0 ? 0 : parseFirstFragment(v, l4, protocol);
     if (outcome !== 0) return outcome;
     // An ICMP error never needs to be fragmented.
@@ -56,8 +57,7 @@ export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffer
   const entry = find(addresses, id);
   if (entry === 0) return DROP_FRAGMENT_UNKNOWN;
   store<u32>(v, load<u32>(v, V_FLAGS) | VF_LATER_FRAGMENT, V_FLAGS);
-  store<u32>(v, load<u32>(entry, FR_PORTS), V_PORTS);
-  store<u32>(v, load<u32>(entry, FR_PROTOCOL), V_PROTOCOL);
+  setKey(v, load<u32>(entry, FR_PORTS), load<u32>(entry, FR_PROTOCOL));
   return 0;
 }
 

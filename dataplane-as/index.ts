@@ -36,8 +36,7 @@ export function process(n: i32, nowMs: u32): void {
   parse(n);
   chooseTraced(n);
   hash(n);
-  lookup(n);
-  resolve(n);
+  if (lookup(n)) resolve(n);
   forward(n);
   output(n);
   tally(n);
@@ -57,7 +56,7 @@ export function neighborKnown(address: u32, port: i32): i32 {
 
 /**
  * Writes an ARP request for `address` (network order as loaded) into the buffer of vector entry `at` (V_ADDRESS; 42 bytes),
- * to be sent by `port`. Returns its length. The entry's V_LENGTH, V_TOTAL and V_TX_PORT are set.
+ * to be sent by `port`. Returns its length, 0 if the port is not there. The entry's V_LENGTH, V_TOTAL and V_TX_PORT are set.
  */
 export function buildArp(at: i32, address: u32, port: i32): i32 {
   const v: usize = VECTOR_BASE + ((<u32>at) << VECTOR_SHIFT);

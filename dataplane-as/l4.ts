@@ -3,7 +3,7 @@
  * their own: source = identifier, destination = type of the query; a reply carries them swapped and, so that it can never
  * stand for a query of the other side, the protocol number REPLY.
  */
-import { DROP_ICMP_ERROR, DROP_L4_HEADER, V_FLAGS, V_PORTS, V_PROTOCOL, VF_ICMP_ERROR } from './layout';
+import { DROP_ICMP_ERROR, DROP_L4_HEADER, V_FLAGS, V_PORTS, VF_ICMP_ERROR } from './layout';
 
 export const ICMP: u32 = 1;
 export const TCP: u32 = 6;
@@ -39,15 +39,28 @@ export function parseL4(v: usize, l4: usize, protocol: u32, length: u32, buffere
     if (buffered < 8) return DROP_L4_HEADER;
     const declared: u32 = bswap<u16>(load<u16>(l4, 4));
     if (declared < 8 || declared > length) return DROP_L4_HEADER;
-  } else if (protocol === SCTP) {
-    if (buffered < 12) return DROP_L4_HEADER;
-  } else if (protocol === ICMP) {
-    return icmp(v, l4, buffered);
   } else {
-    return protocol === REPLY ? DROP_L4_HEADER : 0;
+    return parseOther(v, l4, protocol, buffered);
   }
-  store<u32>(v, load<u32>(l4), V_PORTS);
+  setKey(v, load<u32>(l4), protocol);
   return 0;
+}
+
+function parseOther(v: usize, l4: usize, protocol: u32, buffered: u32): i32 {
+  if (protocol === ICMP) return icmp(v, l4, buffered);
+  if (protocol === REPLY) return DROP_L4_HEADER;
+  if (protocol === SCTP) {
+    if (buffered < 12) return DROP_L4_HEADER;
+    setKey(v, load<u32>(l4), protocol);
+  } else {
+    setKey(v, 0, protocol);
+  }
+  return 0;
+}
+
+/** V_PORTS and V_PROTOCOL, in one store as later stages load them. */
+export function setKey(v: usize, ports: u32, protocol: u32): void {
+  store<u64>(v, <u64>ports | ((<u64>protocol) << 32), V_PORTS);
 }
 
 /** Header of a first fragment: only its presence is checked, its length fields speak of the whole datagram. */
@@ -58,7 +71,7 @@ export function parseFirstFragment(v: usize, l4: usize, protocol: u32): i32 {
     if (<u32>load<u8>(l4, 12) >> 4 < 5) return DROP_L4_HEADER;
     if ((flags & SYN) !== 0 && (flags & (FIN | RST)) !== 0) return DROP_L4_HEADER;
   }
-  store<u32>(v, load<u32>(l4), V_PORTS);
+  setKey(v, load<u32>(l4), protocol);
   return 0;
 }
 
@@ -67,11 +80,11 @@ function icmp(v: usize, l4: usize, buffered: u32): i32 {
   const type: u32 = load<u8>(l4);
   const identifier: u32 = load<u16>(l4, 4);
   if (type === 8 || type === 13) {
-    store<u32>(v, identifier | (type << 24), V_PORTS);
+    setKey(v, identifier | (type << 24), ICMP);
   } else if (type === 0 || type === 14) {
-    store<u32>(v, ((type === 0 ? 8 : 13) << 8) | (identifier << 16), V_PORTS);
-    store<u32>(v, REPLY, V_PROTOCOL);
+    setKey(v, ((type === 0 ? 8 : 13) << 8) | (identifier << 16), REPLY);
   } else if (type === 3 || type === 11 || type === 12) {
+    setKey(v, 0, ICMP);
     store<u32>(v, load<u32>(v, V_FLAGS) | VF_ICMP_ERROR, V_FLAGS);
   } else {
     // Redirects, source quench, router advertisements and the like steer routing: nobody here may.

@@ -40,17 +40,27 @@ export function hash(n: i32): void {
   touched = sum;
 }
 
-/** Sets V_SESSION where a line is in force; leaves 0 for the slow path. */
-export function lookup(n: i32): void {
+/** Sets V_SESSION where a line is in force; returns whether any packet is left for the slow path. */
+export function lookup(n: i32): bool {
+  let missing = false;
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const line = find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
-    if (line === 0 || load<u32>(line, S_GENERATION) !== generation) continue;
-    if (load<u8>(line, S_STATE) === ST_CLOSING && reopens(v, line)) continue;
-    if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) continue;
+    if (line === 0 || isStale(v, line)) {
+      missing = true;
+      continue;
+    }
     store<u32>(v, <u32>line, V_SESSION);
     if (tracing) record(v, STAGE_SESSION_HIT, <u32>line, load<u32>(line, S_RULE), generation, 0, 0);
   }
+  return missing;
+}
+
+/** Must the slow path look at this packet although it has a line? */
+function isStale(v: usize, line: usize): bool {
+  if (load<u32>(line, S_GENERATION) !== generation) return true;
+  if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) return true;
+  return load<u8>(line, S_STATE) === ST_CLOSING && reopens(v, line);
 }
 
 /** Is the line still that of packet `v`? */
