@@ -3,23 +3,23 @@
  * the same agent runs in production, in a simulation and in a test.
  */
 import type { Backend } from '../backends/backend.js';
-import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
+import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
-import { largestNodeId, planNode } from '../ipam/arithmetic.js';
 import type { ObjectEvent } from '../objects/types.js';
 import type { PodRef, Ruleset } from '../ruleset/types.js';
 import type { Store } from '../store/store.js';
 import { CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
-import { AgentNotReadyError, NodeIdConflictError } from './errors.js';
+import { NodeIdConflictError } from './errors.js';
 import { Healing, type ResyncKind } from './healing.js';
 import { Journal, type JournalState } from './journal.js';
 import { type LinkDriver, POD_LINK_PREFIX } from './links.js';
 import { type AgentEvent, EventLoop, type EventRecord, type Transaction } from './loop.js';
 import { changeMarks } from './marks.js';
 import { claimNodeId } from './node-id.js';
-import { NodeState } from './node-state.js';
+import type { NodeState } from './node-state.js';
 import { ObjectFeed } from './objects.js';
+import { prepareNode, untilReachable } from './prepare.js';
 import { recoverPods } from './recovery.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
 import { Wiring } from './wiring.js';
@@ -322,54 +322,5 @@ export class Agent {
 
   #log(line: string): void {
     this.options.log?.(line);
-  }
-}
-
-/** Node id, plan and the node's own links. */
-async function prepareNode(
-  options: AgentOptions,
-  journaled: JournalState | null,
-  log: (line: string) => void,
-): Promise<NodeState> {
-  const { node, config, store, links } = options;
-  if (journaled !== null && journaled.node !== node) {
-    throw new InvalidInputError(`the journal is node ${journaled.node}'s`, { object: `node ${node}` });
-  }
-  if (config.nodeInterconnectCIDR === null && options.addresses === undefined) {
-    throw new InvalidInputError('without nodeInterconnectCIDR the node needs its underlay addresses', {
-      object: `node ${node}`,
-      field: 'addresses',
-    });
-  }
-  const addressesOf = (id: number): readonly string[] => {
-    const { nodeAddress } = planNode(config, id);
-    return options.addresses ?? (nodeAddress === null ? [] : [nodeAddress]);
-  };
-  const record = await untilReachable(
-    () =>
-      claimNodeId(store, {
-        node,
-        journaled: journaled?.id ?? null,
-        largest: largestNodeId(config),
-        addresses: addressesOf,
-      }),
-    log,
-  );
-  const plan = planNode(config, record.id);
-  const nodeLinks = await links.setupNode({ node, plan, config, addresses: record.addresses });
-  return new NodeState({ record, plan, links: nodeLinks }, config);
-}
-
-/** Repeats `action` while it fails for a reason that passes, with growing pauses. */
-async function untilReachable<T>(action: () => Promise<T>, log: (line: string) => void): Promise<T> {
-  for (let pause = 5; ; pause = Math.min(pause * 2, 1000)) {
-    try {
-      return await action();
-    } catch (error) {
-      if (!(error instanceof PteropusError) || !error.retryable || error instanceof AgentNotReadyError)
-        throw error;
-      if (pause >= 160) log(`waiting: ${errorText(error)}`);
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
   }
 }

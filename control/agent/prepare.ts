@@ -1,0 +1,60 @@
+/** What an agent needs before it can begin: its node id, its plan, and the node's own links. */
+import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
+import { largestNodeId, planNode } from '../ipam/arithmetic.js';
+import type { AgentOptions } from './agent.js';
+import { AgentNotReadyError } from './errors.js';
+import type { JournalState } from './journal.js';
+import { claimNodeId } from './node-id.js';
+import { NodeState } from './node-state.js';
+
+/**
+ * Claims the node's id and sets its links up; waits for a store that is not up yet. Throws NodeIdConflictError,
+ * NodeIdsExhaustedError, InvalidInputError, and what the link driver throws.
+ */
+export async function prepareNode(
+  options: AgentOptions,
+  journaled: JournalState | null,
+  log: (line: string) => void,
+): Promise<NodeState> {
+  const { node, config, store, links } = options;
+  if (journaled !== null && journaled.node !== node) {
+    throw new InvalidInputError(`the journal is node ${journaled.node}'s`, { object: `node ${node}` });
+  }
+  if (config.nodeInterconnectCIDR === null && options.addresses === undefined) {
+    throw new InvalidInputError('without nodeInterconnectCIDR the node needs its underlay addresses', {
+      object: `node ${node}`,
+      field: 'addresses',
+    });
+  }
+  const addressesOf = (id: number): readonly string[] => {
+    const { nodeAddress } = planNode(config, id);
+    return options.addresses ?? (nodeAddress === null ? [] : [nodeAddress]);
+  };
+  const record = await untilReachable(
+    () =>
+      claimNodeId(store, {
+        node,
+        journaled: journaled?.id ?? null,
+        largest: largestNodeId(config),
+        addresses: addressesOf,
+      }),
+    log,
+  );
+  const plan = planNode(config, record.id);
+  const nodeLinks = await links.setupNode({ node, plan, config, addresses: record.addresses });
+  return new NodeState({ record, plan, links: nodeLinks }, config);
+}
+
+/** Repeats `action` while it fails for a reason that passes, with growing pauses. */
+export async function untilReachable<T>(action: () => Promise<T>, log: (line: string) => void): Promise<T> {
+  for (let pause = 5; ; pause = Math.min(pause * 2, 1000)) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof PteropusError) || !error.retryable || error instanceof AgentNotReadyError)
+        throw error;
+      if (pause >= 160) log(`waiting: ${errorText(error)}`);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
