@@ -102,6 +102,7 @@ function portName(port: number, lowering: Lowering): string {
 }
 
 function adjacencyName(adjacency: number, lowering: Lowering): string {
+  if ((adjacency & L.S_DIRECT) !== 0) return portName((adjacency & ~L.S_DIRECT) >>> 0, lowering);
   const target = lowering.routes.targetAt(adjacency);
   if (target === undefined) return 'nowhere';
   if (target.type === 'tunnel') return target.tunnel;
