@@ -74,8 +74,8 @@ testIf(test, ...requirements())(
       await once(dying, 'exit');
       assert.ok((await cleanLeftovers(loadNative())).includes(cluster));
       // Underlay, outside and two nodes; pods are being added meanwhile.
-    const infrastructure = netnsNames(`pteropus-${cluster}-pod-`).filter((name) => !name.includes('-pod_'));
-    assert.is(infrastructure.length, 4);
+      const infrastructure = netnsNames(`pteropus-${cluster}-pod-`).filter((name) => !name.includes('-pod_'));
+      assert.is(infrastructure.length, 4);
       assert.ok(existsSync(join(STATE_ROOT, `${cluster}-pod`)));
     } finally {
       living.kill('SIGKILL');

@@ -83,7 +83,7 @@ class NamespaceDriver implements AfxdpDriver {
   async start(): Promise<void> {
     const { spec, native } = this;
     await withStateLock(async () => {
-      const cleaned = await cleanDead(native);
+      const cleaned = await cleanDead(native, spec.cluster);
       if (cleaned.length > 0) spec.progress(`removed what was left of ${cleaned.join(', ')}`);
       claim(spec.cluster, spec.runDir);
       this.claimed = true;

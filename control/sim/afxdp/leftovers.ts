@@ -6,7 +6,7 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Native } from '../../../native/index.js';
-import { clusterOfNamespace, namespacePath } from './names.js';
+import { clusterOfNamespace, namespacePath, STATE_ROOT } from './names.js';
 import { isAlive, readOwner, recordedClusters, release, startTime, withStateLock } from './owner.js';
 
 const EXIT_WAIT_MS = 2000;
@@ -16,8 +16,8 @@ export async function cleanLeftovers(native: Native): Promise<readonly string[]>
   return withStateLock(() => cleanDead(native));
 }
 
-/** As `cleanLeftovers`, for a caller that holds the state lock. */
-export async function cleanDead(native: Native): Promise<readonly string[]> {
+/** As `cleanLeftovers`, for a caller that holds the state lock and is about to start `starting`. */
+export async function cleanDead(native: Native, starting: string | null = null): Promise<readonly string[]> {
   // Owners are read after the namespaces are listed: a claim comes before the first namespace.
   const namespaces = ourNamespaces(native);
   const dead = new Set([...namespaces.keys(), ...recordedClusters()].filter(isDead));
@@ -26,6 +26,8 @@ export async function cleanDead(native: Native): Promise<readonly string[]> {
     const runDir = readOwner(cluster)?.runDir;
     if (runDir !== undefined) rmSync(runDir, { recursive: true, force: true });
     release(cluster);
+    // The log of a supervisor; one that starts anew under the same name writes to it already.
+    if (cluster !== starting) rmSync(join(STATE_ROOT, `${cluster}.log`), { force: true });
   }
   return [...dead].sort();
 }
