@@ -1,10 +1,13 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CNI } from '../cni/codes.js';
 import { toJson } from '../objects/json.js';
 import type { EndpointItem, PolicyItem } from '../ruleset/types.js';
+import { openStoreClient } from '../store/client.js';
 import { EmbeddedStore } from '../store/embedded.js';
+import { serveStore } from '../store/server.js';
 import { NodeIdConflictError } from './errors.js';
 import { denyAll, directory, Machine, pod, request, wired } from './fixtures.js';
 import { recordOf } from './node-id.js';
@@ -142,6 +145,33 @@ test('an object that cannot be read is told and skipped', async () => {
   await machine.settled(await machine.put(pod('web')));
   assert.is(machine.lines.filter((line) => line.includes('cannot be used')).length, 2);
   await agent.close();
+});
+
+test('a store replaced by another one: listed anew, the node’s id claimed there too', async () => {
+  const machine = new Machine();
+  await machine.put(pod('web', { app: 'web' }));
+  await machine.put(denyAll('old', { app: 'web' }));
+  const socket = join(directory, 'replaced.sock');
+  let server = await serveStore(machine.store, socket);
+  const client = await openStoreClient(socket);
+  const agent = await machine.agent({ store: client });
+  await wired(agent, 'web');
+  await server.close();
+  const other = new Machine();
+  await other.put(pod('web', { app: 'web' }));
+  await other.put(denyAll('new', { app: 'web' }));
+  server = await serveStore(other.store, socket);
+  await other.until((status) => status.ready);
+  const endpoint = machine.dataplane.items.get('endpoint/shop/web') as EndpointItem;
+  const policy = machine.dataplane.items.get(endpoint.ingress ?? '') as PolicyItem;
+  assert.equal(
+    policy.isolatedBy.map(({ name }) => name),
+    ['new'],
+  );
+  assert.match((await other.store.get('/pteropus/nodes/1'))?.value ?? '', '"n1"');
+  await agent.close();
+  await client.close();
+  await server.close();
 });
 
 test('node ids: lowest free, kept by the journal through a lost store, conflicts refused', async () => {

@@ -166,6 +166,46 @@ test('another sandbox of the same pod replaces the first, whose DEL then touches
   await agent.close();
 });
 
+test('a replacement that fails leaves neither sandbox, and every address is free', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent();
+  await wired(agent, 'web', 'c1');
+  machine.links.failAttach = new Error('no such namespace');
+  assert.is((await agent.cni.add(request('web', 'c2'))).result, CNI.failed);
+  assert.is(machine.links.pods.size, 0);
+  assert.not(machine.dataplane.items.has('interface/pod/shop/web'));
+  machine.links.failAttach = null;
+  await wired(agent, 'web', 'c3');
+  assert.equal(
+    [...machine.links.pods.values()].map(({ netns }) => netns),
+    ['/run/netns/c3'],
+  );
+  await agent.close();
+});
+
+test('the same sandbox whose link is gone is wired anew', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent();
+  await wired(agent, 'web');
+  machine.links.pods.clear();
+  assert.is((await agent.cni.check(request('web'))).result, CNI.differs);
+  await wired(agent, 'web');
+  assert.is((await agent.cni.check(request('web'))).result, 0);
+  await agent.close();
+});
+
+test('two sandboxes of one pod at the same time: one is wired, whole', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent();
+  const replies = await Promise.all(['c1', 'c2', 'c3'].map((id) => agent.cni.add(request('web', id))));
+  const codes = new Set(replies.map(({ result }) => result));
+  assert.ok(codes.delete(0));
+  codes.delete(CNI.tryAgainLater);
+  assert.is(codes.size, 0, 'the others came too early or were replaced');
+  assert.is(machine.links.pods.size, 1);
+  await agent.close();
+});
+
 test('DEL frees everything, twice is fine, unknown is fine', async () => {
   const machine = new Machine();
   const agent = await machine.agent();

@@ -9,7 +9,7 @@ import { podInterfaceKey, podMtu } from '../compiler/interfaces.js';
 import type { PodRef, Ruleset } from '../ruleset/types.js';
 import type { PodRecord } from './journal.js';
 import type { LinkDriver } from './links.js';
-import type { EventLoop } from './loop.js';
+import type { EventLoop, Transaction } from './loop.js';
 import { type NodeState, podKey } from './node-state.js';
 import type { Sandbox, Wiring } from './wiring.js';
 
@@ -56,14 +56,15 @@ export class CniHandler {
         throw new RequestError(CNI.tryAgainLater, `only an earlier pod ${podKey(pod)} is known yet`);
       }
       const object = podKey(pod);
-      const record = await this.parts.loop.push({
-        name: 'CNI ADD',
-        object,
-        run: (tx) => {
+      const { loop, state, wiring } = this.parts;
+      if (state.pod(pod) !== undefined) {
+        const run = (tx: Transaction): Promise<void> => {
           this.#checkInterface(sandbox);
-          return this.parts.wiring.add(tx, sandbox);
-        },
-      });
+          return wiring.makeWay(tx, sandbox);
+        };
+        await loop.push({ name: 'CNI ADD make way', object, run });
+      }
+      const record = await loop.push({ name: 'CNI ADD', object, run: (tx) => wiring.add(tx, sandbox) });
       return this.#reply(record);
     });
   }

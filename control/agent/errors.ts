@@ -6,6 +6,9 @@ export class LinkExistsError extends PteropusError {}
 /** The sandbox's namespace cannot be used: absent, or the node's own. */
 export class SandboxError extends PteropusError {}
 
+/** Two sandboxes of one pod are being wired at the same time. */
+export class PodBusyError extends PteropusError {}
+
 /** The data plane refuses changes; nothing of the transaction is in force. */
 export class ApplyError extends PteropusError {}
 

@@ -3,6 +3,7 @@ import { podInterfaceKey } from '../compiler/interfaces.js';
 import { podMacs } from '../ipam/arithmetic.js';
 import type { Key, PodRef, Ruleset } from '../ruleset/types.js';
 import type { Dataplane } from './dataplane.js';
+import { PodBusyError } from './errors.js';
 import type { Journal, PodRecord } from './journal.js';
 import { type LinkDriver, podLinkName } from './links.js';
 import type { Transaction } from './loop.js';
@@ -34,20 +35,34 @@ export class Wiring {
   constructor(private readonly parts: WiringParts) {}
 
   /**
-   * Wires the sandbox. Asked again for the same one, answers the same. Another sandbox of the same pod replaces the first
-   * (row CNI-09). Throws PoolExhaustedError, LinkExistsError, SandboxError, ApplyError, DataplaneUnavailableError,
-   * JournalWriteError; then nothing of it stays.
+   * Makes way for the sandbox: another one of the same pod (row CNI-09), or what is left of this very one, is removed.
+   * A step of its own, so that an ADD that fails afterwards does not bring a dead sandbox back.
+   */
+  async makeWay(tx: Transaction, sandbox: Sandbox): Promise<void> {
+    const { state, links } = this.parts;
+    const old = state.pod(sandbox.pod);
+    if (old === undefined) return;
+    if (isSame(old, sandbox) && (await links.checkPod(state.linkSpec(old))).length === 0) return;
+    await this.remove(tx, old);
+  }
+
+  /**
+   * Wires the sandbox. Asked again for the same one, answers the same. Throws PodBusyError, PoolExhaustedError,
+   * LinkExistsError, SandboxError, ApplyError, DataplaneUnavailableError, JournalWriteError; then nothing of it stays.
    */
   async add(tx: Transaction, sandbox: Sandbox): Promise<PodRecord> {
     const { state, links, dataplane } = this.parts;
     const old = state.pod(sandbox.pod);
     if (old !== undefined) {
-      if (isSame(old, sandbox) && (await links.checkPod(state.linkSpec(old))).length === 0) {
-        await this.#enforce(tx, old);
-        return old;
+      if (!isSame(old, sandbox)) {
+        throw new PodBusyError('another sandbox of it was wired meanwhile', {
+          object: `pod ${podKey(sandbox.pod)}`,
+          value: old.containerId,
+          retryable: true,
+        });
       }
-      await this.#unwire(tx, old);
-      state.addresses.release(podKey(old.pod));
+      await this.#enforce(tx, old);
+      return old;
     }
     const owner = podKey(sandbox.pod);
     const address = state.addresses.allocate(owner);
