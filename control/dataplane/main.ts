@@ -1,5 +1,6 @@
 /** `pteropus dataplane`: the WebAssembly data plane of one node as a process of its own. */
 import { parseArgs } from 'node:util';
+import type { Status } from '../backends/wasm/wire.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import { openXdpBackend } from './open.js';
 import { serve } from './server.js';
@@ -87,15 +88,15 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (options.dieWithStdin) process.stdin.once('close', () => resolve('end of standard input')).resume();
   });
   const { backend, runner } = await openXdpBackend({ netns: options.netns, memory: options.memory, log });
-  const server = await serve(options.socket, backend, () => ({
-    pid: process.pid,
-    restarts: runner.restarts,
-  }));
-  log(`listening on ${options.socket}`);
-  const lost = backend.lost.then((error) => error);
-  const why = await Promise.race([ended, lost]);
-  log(why instanceof Error ? errorText(why) : `ending: ${why}`);
-  await server.close();
-  await backend.close();
-  return why instanceof Error ? 3 : 0;
+  try {
+    const status = (): Status => ({ pid: process.pid, restarts: runner.restarts });
+    const server = await serve(options.socket, backend, status);
+    log(`listening on ${options.socket}`);
+    const why = await Promise.race([ended, backend.lost]);
+    log(why instanceof Error ? errorText(why) : `ending: ${why}`);
+    await server.close();
+    return why instanceof Error ? 3 : 0;
+  } finally {
+    await backend.close();
+  }
 }

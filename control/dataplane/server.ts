@@ -12,6 +12,9 @@ import {
 } from '../backends/wasm/wire.js';
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
 
+/** The socket could not be made. */
+export class ListenError extends PteropusError {}
+
 export interface Served {
   /** Stops listening and ends all connections; the backend stays open. */
   close(): Promise<void>;
@@ -19,7 +22,7 @@ export interface Served {
 
 type Handlers = { readonly [M in Method]: (params: Methods[M]['params']) => Promise<Methods[M]['result']> };
 
-/** Listens on `path`, which is replaced if it is there. Throws what listening throws. */
+/** Listens on `path`, which is replaced if it is there. Throws ListenError. */
 export async function serve(path: string, backend: Backend, status: () => Status): Promise<Served> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -32,7 +35,9 @@ export async function serve(path: string, backend: Backend, status: () => Status
   const mask = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      server.once('error', (cause) => {
+        reject(new ListenError('cannot listen on the socket', { object: path, cause }));
+      });
       server.listen(path, resolve);
     });
   } finally {

@@ -126,7 +126,6 @@ export class ThreadRunner implements Runner {
     }
   }
 
-  /** The feed's own counters, in the order of `ports`. */
   async feedCounters(ports: readonly number[]): Promise<readonly FeedCounters[]> {
     const answer = await this.#ask({ type: 'counters', ports });
     return answer.type === 'counters' ? answer.counters : [];

@@ -4,7 +4,7 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { PipelineLoop } from '../backends/wasm/loop.js';
-import { startPipeline } from '../backends/wasm/pipeline.js';
+import { isTrap, startPipeline } from '../backends/wasm/pipeline.js';
 import { XdpFeed } from '../backends/wasm/xdp-feed.js';
 import { errorText, PteropusError } from '../common/errors.js';
 import {
@@ -48,7 +48,8 @@ class PacketWorker {
     for (let running = true; running; ) {
       try {
         running = this.#rounds();
-      } catch {
+      } catch (error) {
+        if (!isTrap(error)) throw error;
         // A trap: the packets of this batch are lost, the pipeline starts anew over the same tables and sessions.
         Atomics.add(this.#shared, TRAPS, 1);
         this.#loop.dropBatch();

@@ -62,7 +62,12 @@ export class WasmBackend implements Backend {
   }
 
   counters(): Promise<Counters> {
-    return this.#inTurn(async () => this.#counters.read(this.#lowering));
+    return this.#inTurn(async () => {
+      const ports = [...this.#lowering.ports.indexes()].map(([port]) => port);
+      // While the worker is being replaced there is nobody to ask; its counters start anew then.
+      const lost = await this.runner.feedCounters(ports).catch(() => []);
+      return this.#counters.read(this.#lowering, new Map(ports.map((port, i) => [port, lost[i]])));
+    });
   }
 
   trace(filter: TraceFilter): Promise<Trace> {

@@ -1,6 +1,7 @@
 /** Counters out of the shared memory, under their names. */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Counters, InterfaceCounters } from '../backend.js';
+import type { FeedCounters } from './feed.js';
 import type { FreshIndexes, Lowering } from './lowering.js';
 import { OUTCOME_NAMES, WELL_KNOWN_RULES } from './outcomes.js';
 
@@ -30,9 +31,10 @@ export class CounterReader {
     }
   }
 
-  read(lowering: Lowering): Counters {
+  /** @param lost what the feed lost, by port: counted among the interface's drops */
+  read(lowering: Lowering, lost: ReadonlyMap<number, FeedCounters | undefined>): Counters {
     const interfaces: Record<string, InterfaceCounters> = {};
-    for (const [port, key] of lowering.ports.indexes()) interfaces[key] = this.#port(port);
+    for (const [port, key] of lowering.ports.indexes()) interfaces[key] = this.#port(port, lost.get(port));
     const outcomes: Record<string, number> = {};
     for (const [code, name] of OUTCOME_NAMES) outcomes[name] = this.#count(L.OUTCOMES_BASE + code * 8);
     const services: Record<string, { connections: number; packets: number }> = {};
@@ -56,14 +58,14 @@ export class CounterReader {
     return { interfaces, outcomes, services, rules, sessions };
   }
 
-  #port(port: number): InterfaceCounters {
+  #port(port: number, lost: FeedCounters | undefined): InterfaceCounters {
     const at = portAt(port);
     return {
       rxPackets: this.#count(at + L.PC_RX_PACKETS),
       rxBytes: this.#count(at + L.PC_RX_BYTES),
       txPackets: this.#count(at + L.PC_TX_PACKETS),
       txBytes: this.#count(at + L.PC_TX_BYTES),
-      drops: this.#count(at + L.PC_DROPS),
+      drops: this.#count(at + L.PC_DROPS) + (lost?.rxDropped ?? 0) + (lost?.txDropped ?? 0),
     };
   }
 

@@ -33,6 +33,11 @@ export async function compilePipeline(file = WASM_FILE): Promise<WebAssembly.Mod
   }
 }
 
+/** True for what the pipeline itself throws: a trap, or an abort. Anything else is a mistake of the code around it. */
+export function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError || error instanceof PipelineError;
+}
+
 /** Makes an instance over `memory` and initialises it. */
 export function startPipeline(module: WebAssembly.Module, memory: WebAssembly.Memory): Pipeline {
   const abort = (): never => {

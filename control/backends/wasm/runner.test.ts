@@ -59,6 +59,9 @@ class FakeRunner implements Runner {
   async closePort(port: number): Promise<void> {
     this.log.push(`close ${port}`);
   }
+  async feedCounters(): Promise<[]> {
+    return [];
+  }
   setNeighbors(): void {}
   async quiesce(): Promise<void> {
     this.log.push('published');

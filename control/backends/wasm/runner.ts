@@ -1,9 +1,9 @@
 /** The one that runs the pipeline: this thread (inline, for the memory feed) or a worker thread (control/dataplane). */
-import type { Link } from './feed.js';
+import type { FeedCounters, Link } from './feed.js';
 import { PipelineLoop } from './loop.js';
 import type { MemoryPlan } from './memory.js';
 import { MemoryFeed, type MemoryLinks } from './memory-feed.js';
-import { startPipeline } from './pipeline.js';
+import { isTrap, startPipeline } from './pipeline.js';
 import type { Neighbor } from './routes.js';
 
 export interface Runner {
@@ -15,6 +15,8 @@ export interface Runner {
   setNeighbors(neighbors: readonly Neighbor[]): void;
   /** Resolves when no batch uses another image than the one in force. */
   quiesce(): Promise<void>;
+  /** What the feed lost before or after the pipeline, in the order of `ports`. */
+  feedCounters(ports: readonly number[]): Promise<readonly FeedCounters[]>;
   /** Resolves with the reason when the pipeline cannot run any more. */
   readonly lost: Promise<Error>;
   /** How often the pipeline was started again after a trap or a stall. */
@@ -65,6 +67,10 @@ export class InlineRunner implements Runner {
   /** No batch is under way while this thread does something else. */
   async quiesce(): Promise<void> {}
 
+  async feedCounters(ports: readonly number[]): Promise<readonly FeedCounters[]> {
+    return ports.map((port) => this.#feed.counters(port));
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -87,7 +93,8 @@ export class InlineRunner implements Runner {
       for (let i = 0; i < rounds && (this.#loop.unsent || this.#feed.pending); i++) {
         this.#loop.round(this.now(), 0);
       }
-    } catch {
+    } catch (error) {
+      if (!isTrap(error)) throw error;
       // A trap: the packets of this batch are lost, the pipeline starts anew over the same tables and sessions.
       this.restarts++;
       this.#loop.dropBatch();
