@@ -134,6 +134,28 @@ testIf(test, ...needs)(
   },
 );
 
+testIf(test, ...needs)('datagrams larger than the way allows come through a NodePort both ways', async () => {
+  // The client learns the smaller MTU behind the node from an ICMP error and sends again.
+  const script = `
+    const socket = require('dgram').createSocket('udp4');
+    socket.on('message', (m) => { console.log(m.length - Number(process.argv[2])); process.exit(0); });
+    const send = () => socket.send(Buffer.alloc(Number(process.argv[2]), 120), 30080, process.argv[1], () => undefined);
+    socket.on('error', () => undefined);
+    setInterval(send, 50);
+    setTimeout(() => process.exit(1), 3000);
+    send();`;
+  const namespace = outsideNamespace(cluster.spec.cluster);
+  for (const id of [1, 2]) {
+    const { nodeAddress } = planNode(cluster.spec.config, id);
+    // Several sockets, so that backends of both nodes get their turn.
+    for (const size of [1000, 1460, 1472, 1472, 1472, 3000, 3000, 3000, 9000]) {
+      const argv = [process.execPath, '-e', script, nodeAddress ?? '', String(size)];
+      const extra = await inNetnsAsync(namespace, ...argv);
+      assert.is(Number(extra), 'default/web-0 '.length, `${size} bytes to node ${id}`);
+    }
+  }
+});
+
 testIf(test, ...needs)(
   'with externalTrafficPolicy Local the pod sees the client, and other nodes stay silent',
   async () => {
