@@ -9,13 +9,14 @@ const RECORD: u32 = 128;
 const LENGTH: u32 = 120;
 const PORT: u32 = 124;
 
-/**
- * Packets `first` … `first + n - 1` (modulo `count`, a power of two) of the prepared ones at `store`, into frames that start
- * at `frames`, `frameSize` apart.
- */
-export function feed(source: usize, count: u32, first: u32, n: u32, frames: usize, frameSize: u32): void {
+/** The prepared packet that comes next. */
+let next: u32 = 0;
+
+/** The next `n` of the `count` prepared packets at `source`, into frames that start at `frames`, `frameSize` apart. */
+export function feed(source: usize, count: u32, n: u32, frames: usize, frameSize: u32): void {
   for (let i: u32 = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    const from = source + ((first + i) & (count - 1)) * RECORD;
+    const from = source + next * RECORD;
+    next = next + 1 === count ? 0 : next + 1;
     const to = frames + i * frameSize;
     v128.store(to, v128.load(from));
     v128.store(to, v128.load(from, 16), 16);
