@@ -174,6 +174,32 @@ test('a store replaced by another one: listed anew, the node’s id claimed ther
   await server.close();
 });
 
+test('a store that comes back empty opens nothing: what is in force stays until it is filled', async () => {
+  const machine = new Machine();
+  await machine.put(pod('web', { app: 'web' }));
+  await machine.put(denyAll('closed', { app: 'web' }));
+  let agent = await machine.agent();
+  await wired(agent, 'web');
+  const before = new Map(machine.dataplane.items);
+  await agent.close();
+  const empty = new Machine();
+  let started = false;
+  const starting = machine.agent({ store: empty.store }).then((again) => {
+    started = true;
+    return again;
+  });
+  while (!machine.lines.some((line) => line.includes('holds no objects'))) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.not(started);
+  assert.equal(machine.dataplane.items, before);
+  await empty.put(denyAll('closed', { app: 'web' }));
+  await empty.put(pod('web', { app: 'web' }));
+  agent = await starting;
+  assert.equal(machine.dataplane.items, before);
+  await agent.close();
+});
+
 test('node ids: lowest free, kept by the journal through a lost store, conflicts refused', async () => {
   const machine = new Machine();
   await machine.put(recordOf('other', 1, ['192.168.16.1']));

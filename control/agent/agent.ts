@@ -5,12 +5,12 @@
 import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
-import type { ObjectEvent } from '../objects/types.js';
+import type { KubeObject, ObjectEvent } from '../objects/types.js';
 import type { PodRef, Ruleset } from '../ruleset/types.js';
 import type { Store } from '../store/store.js';
-import { CniHandler } from './cni-handler.js';
+import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
-import { NodeIdConflictError } from './errors.js';
+import { NodeIdConflictError, StoreEmptyError } from './errors.js';
 import { Healing, type ResyncKind } from './healing.js';
 import { Journal, type JournalState } from './journal.js';
 import { type LinkDriver, POD_LINK_PREFIX } from './links.js';
@@ -212,12 +212,23 @@ export class Agent {
     if (kind !== 'downstream') {
       await this.#claim();
       const { objects, revision } = await this.#feed.list();
+      this.#checkFilled(objects);
       this.state.reset(objects);
       this.#known = revision;
       this.#wake();
     }
     if (kind !== 'upstream') this.#dataplane.distrust();
     await this.#enforce(tx);
+  }
+
+  /** A store that lost everything must not open every policy: what is in force stays until it is filled again. */
+  #checkFilled(objects: readonly KubeObject[]): void {
+    const wired = this.state.pods().some(({ pod }) => pod.namespace !== BARE_NAMESPACE);
+    if (!wired || objects.some(({ kind }) => kind !== 'NodeRecord')) return;
+    this.#feed.stop();
+    throw new StoreEmptyError('the store holds no objects, though pods run here; what is in force stays', {
+      retryable: true,
+    });
   }
 
   /** Puts our record into the store where it is missing. */

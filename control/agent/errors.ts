@@ -18,6 +18,9 @@ export class DataplaneUnavailableError extends PteropusError {}
 /** The agent is not ready, or is closing. */
 export class AgentNotReadyError extends PteropusError {}
 
+/** The store holds no object at all, while pods run here: it was emptied, and is not believed until it is filled again. */
+export class StoreEmptyError extends PteropusError {}
+
 /** The journal and the store tell different node ids, or two nodes claim one. Nothing is guessed. */
 export class NodeIdConflictError extends PteropusError {}
 

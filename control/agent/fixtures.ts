@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import type { CniRequest } from '../cni/messages.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import { toJson } from '../objects/json.js';
-import type { KubeObject, NetworkPolicy, Pod } from '../objects/types.js';
+import type { KubeObject, Namespace, NetworkPolicy, Pod } from '../objects/types.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { Agent, type AgentOptions } from './agent.js';
 import { FakeDataplane, FakeLinks } from './fakes.js';
@@ -25,7 +25,8 @@ export class Machine {
   readonly journal = join(directory, `${count++}.json`);
   readonly lines: string[] = [];
 
-  agent(change: Partial<AgentOptions> = {}): Promise<Agent> {
+  async agent(change: Partial<AgentOptions> = {}): Promise<Agent> {
+    if (change.store === undefined) await this.put(NAMESPACE);
     return Agent.start({
       node: 'n1',
       config: DEFAULT_CONFIG,
@@ -67,6 +68,11 @@ export class Machine {
     });
   }
 }
+
+const NAMESPACE: Namespace = {
+  kind: 'Namespace',
+  metadata: { name: 'shop', namespace: null, uid: null, labels: {}, annotations: {} },
+};
 
 export function pod(name: string, labels: Record<string, string> = {}, podIPs: string[] = []): Pod {
   return {
