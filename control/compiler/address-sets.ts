@@ -1,16 +1,19 @@
 /** Address sets: who a peer of a rule is. Equal definitions share one set, whoever writes them. */
 import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
+import { getOrMake } from '../model/label-index.js';
 import { requirementsOf } from '../model/selector.js';
 import type { NetworkPolicyPeer, Pod } from '../objects/types.js';
 import { contentHash } from '../ruleset/canonical.js';
 import type { AddressBlock, AddressSetItem, Ip, Key } from '../ruleset/types.js';
 import { type Context, podAddresses, sortedSet } from './context.js';
+import { type NamedPort, resolvePort } from './ports.js';
+import type { PeerSets } from './rules.js';
 
 /**
  * Sets are named by what defines them, not by what is in them: a pod that comes or goes changes one item, and no rule that
  * refers to it.
  */
-export class AddressSets {
+export class AddressSets implements PeerSets {
   private readonly items = new Map<Key, AddressSetItem>();
   /** Pods behind a set of selectors; sets of blocks are not here. */
   private readonly members = new Map<Key, ReadonlySet<Pod>>();
@@ -24,24 +27,33 @@ export class AddressSets {
   /** The set of a peer in a policy of `namespace`. */
   ofPeer(namespace: string, peer: NetworkPolicyPeer): Key {
     if (peer.ipBlock !== undefined) return this.ofBlock(peer.ipBlock);
-    const definition = {
-      namespaces: peer.namespaceSelector === undefined ? namespace : requirementsOf(peer.namespaceSelector),
-      pods: requirementsOf(peer.podSelector ?? EVERYTHING),
-    };
-    const key = `addressset/${contentHash(definition)}`;
+    const key = peerSetKey(namespace, peer);
     if (!this.members.has(key)) this.put(key, new Set(this.select(namespace, peer)));
     return key;
   }
 
-  /** A set of these addresses, named by `definition`. */
-  ofAddresses(definition: unknown, addresses: Iterable<Ip>): Key {
+  /** See `PeerSets`. */
+  ofPort(peers: readonly Key[] | null, named: NamedPort): readonly (readonly [number, Key])[] {
+    const byNumber = new Map<number, Ip[]>();
+    for (const pod of this.context.model.podsNamingPort(named.name, named.protocol)) {
+      const number = resolvePort(pod, named);
+      const addresses =
+        peers === null ? podAddresses(this.context, pod) : peers.flatMap((set) => this.addressesIn(set, pod));
+      if (number !== null && addresses.length > 0) getOrMake(byNumber, number, () => []).push(...addresses);
+    }
+    return [...byNumber]
+      .sort(([a], [b]) => a - b)
+      .map(([number, addresses]) => [number, this.ofAddresses({ peers, named, number }, addresses)]);
+  }
+
+  private ofAddresses(definition: unknown, addresses: Iterable<Ip>): Key {
     const key = `addressset/${contentHash(definition)}`;
     this.items.set(key, { kind: 'addressset', key, addresses: sortedSet(addresses), blocks: [] });
     return key;
   }
 
   /** The addresses of a pod that the set holds: all where selectors chose the pod, else those inside a block. */
-  addressesIn(key: Key, pod: Pod): readonly Ip[] {
+  private addressesIn(key: Key, pod: Pod): readonly Ip[] {
     const addresses = podAddresses(this.context, pod);
     const members = this.members.get(key);
     if (members !== undefined) return members.has(pod) ? addresses : [];
@@ -50,10 +62,9 @@ export class AddressSets {
   }
 
   private ofBlock(block: AddressBlock): Key {
-    const blocks = [{ cidr: block.cidr, except: sortedSet(block.except) }];
-    const key = `addressset/${contentHash(blocks)}`;
-    this.items.set(key, { kind: 'addressset', key, addresses: [], blocks });
-    return key;
+    const item = blockSet(block);
+    this.items.set(item.key, item);
+    return item.key;
   }
 
   private put(key: Key, pods: ReadonlySet<Pod>): void {
@@ -70,9 +81,24 @@ export class AddressSets {
   }
 }
 
-const EVERYTHING = { matchLabels: {}, matchExpressions: [] };
+export const EVERYTHING = { matchLabels: {}, matchExpressions: [] };
 
-function blockContains(block: AddressBlock, address: string): boolean {
+/** The key of the set of a peer that is given by selectors. */
+export function peerSetKey(namespace: string, peer: NetworkPolicyPeer): Key {
+  const definition = {
+    namespaces: peer.namespaceSelector === undefined ? namespace : requirementsOf(peer.namespaceSelector),
+    pods: requirementsOf(peer.podSelector ?? EVERYTHING),
+  };
+  return `addressset/${contentHash(definition)}`;
+}
+
+/** The set of a peer that is an ipBlock. */
+export function blockSet(block: AddressBlock): AddressSetItem {
+  const blocks = [{ cidr: block.cidr, except: sortedSet(block.except) }];
+  return { kind: 'addressset', key: `addressset/${contentHash(blocks)}`, addresses: [], blocks };
+}
+
+export function blockContains(block: AddressBlock, address: string): boolean {
   const ip = parseIp(address);
   return (
     cidrContains(parseCidr(block.cidr), ip) &&
