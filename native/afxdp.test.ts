@@ -2,6 +2,7 @@ import * as assert from 'node:assert/strict';
 import { execFile, execFileSync, type PromiseWithChild, spawn } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as L from '../dataplane-as/layout.js';
 import { program, root, testIf } from '../test/support/requires.js';
@@ -437,6 +438,26 @@ it('waits for its time, and not longer than until it is woken', () =>
     bed.native.wake(bed.xdp.wakeFd);
     assert.ok(waited(5_000_000) < 1000);
     assert.ok(waited(2_000) >= 1.9);
+  }));
+
+it('lets a busy worker be ended at any moment, and the next one take its ports', () =>
+  withBed(new Bed(1), async (bed) => {
+    const source = `
+      const { parentPort } = require('node:worker_threads');
+      import(${JSON.stringify(new URL('./index.js', import.meta.url).href)}).then(({ loadNative }) => {
+        const native = loadNative();
+        const { buffer } = new WebAssembly.Memory({ initial: 80, maximum: 80, shared: true });
+        const xdp = native.openXdp({ memory: new Uint8Array(buffer), vectorOffset: 0, vectorCapacity: 64,
+          framesOffset: 65536, frameSize: 4096, frameCount: 1024, batch: 64 });
+        xdp.addPort(0, { netns: native.openNetns(${JSON.stringify(bed.node.path)}), link: 'port0', mode: 'auto', mtu: 1500 });
+        parentPort.postMessage('open');
+        for (let n = 0; ; n = xdp.step(n, 100)) try { xdp.counters(9); } catch {}
+      });`;
+    for (let i = 0; i < 8; i++) {
+      const worker = new Worker(source, { eval: true });
+      await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+      await worker.terminate();
+    }
   }));
 
 it('leaves no program on the device when its process is killed', () =>

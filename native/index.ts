@@ -4,10 +4,11 @@
  *
  * Every object with `close()` owns kernel descriptors; nothing else does. Errors are NativeError with errno and object.
  */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { PteropusError } from '../control/common/errors.js';
+import { errorText, PteropusError } from '../control/common/errors.js';
 
 /** A system call failed. `code` is the errno's name (`EBUSY`), `syscall` what was tried, `object` on what. */
 export class NativeError extends PteropusError {
@@ -204,10 +205,10 @@ export function loadNative(): Native {
     try {
       loaded = (createRequire(import.meta.url)(path) as Binary).bind(makeError);
     } catch (cause) {
-      throw new NativeUnavailableError('the native addon is not built: run `npm run build`', {
-        object: path,
-        cause,
-      });
+      const why = existsSync(path)
+        ? `does not load: ${errorText(cause)}`
+        : 'is not built: run `npm run build`';
+      throw new NativeUnavailableError(`the native addon ${why}`, { object: path, cause });
     }
   }
   return loaded;

@@ -45,7 +45,8 @@ void Engine::openPort(uint32_t index, PortSpec spec) {
 FirstFrames Engine::firstFrames() {
   FirstFrames first;
   first.owner = newSocketId();
-  const auto share = umem_.count() / (2 * static_cast<uint32_t>(ids_.size()));
+  // The shares of many ports add up as a harmonic series does; a quarter of it leaves frames for sending and for growth.
+  const auto share = umem_.count() / (4 * static_cast<uint32_t>(ids_.size()));
   first.target = std::clamp(share, 8u, FIRST_TARGET);
   while (first.frames.size() < first.target && umem_.available() > 0) first.frames.push_back(umem_.take(first.owner));
   return first;

@@ -30,7 +30,7 @@ class Probe : public std::enable_shared_from_this<Probe> {
     tcp_ = protocol_ == "tcp";
     if (tcp_) fd_ = open(to->family(), SOCK_STREAM, 0);
     else if (protocol_ == "udp") fd_ = open(to->family(), SOCK_DGRAM, 0);
-    else if (protocol_ == "icmp") fd_ = open(to->family(), SOCK_DGRAM, six ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+    else if (protocol_ == "icmp") fd_ = open(to->family(), SOCK_DGRAM, six ? int{IPPROTO_ICMPV6} : int{IPPROTO_ICMP});
     else return finish("error", "unknown-protocol");
     if (fd_ < 0) return finish("error", errorWord(errno));
     wantIcmpErrors(fd_, to->family());
