@@ -8,6 +8,9 @@ import { UPLINK } from './topology.js';
 
 const PTEROPUS = fileURLToPath(new URL('../../../../../bin/pteropus.mjs', import.meta.url));
 
+/** Packet buffers of 2 KiB: room for the bursts of some hundred pods on one node. */
+const FRAMES = '16384';
+
 export interface NodeSpec {
   readonly name: string;
   readonly id: number;
@@ -31,7 +34,7 @@ export class SimNode {
       argv: [
         process.execPath,
         ...[PTEROPUS, 'dataplane', '--socket', this.paths.dataplaneSocket],
-        ...['--feed', 'afxdp', '--die-with-stdin'],
+        ...['--feed', 'afxdp', '--frames', FRAMES, '--die-with-stdin'],
       ],
       log: this.paths.dataplaneLog,
       saysReady: false,
