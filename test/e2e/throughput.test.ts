@@ -13,7 +13,7 @@ import { requirements } from './support/needs.js';
 const SECONDS = process.env['PTEROPUS_LONG'] === '1' ? 60 : 10;
 /** Bytes VXLAN adds over IPv4: outer IP, UDP, VXLAN, inner Ethernet. */
 const OVERHEAD = 50;
-const needs = requirements('iperf3', 'ping');
+const needs = requirements('iperf3', 'ping', 'ethtool');
 
 interface IperfReport {
   readonly intervals?: readonly { readonly sum: { readonly bits_per_second: number } }[];
@@ -66,6 +66,8 @@ for (const mtu of [1400, 1500, 9000]) {
     const cluster = await startTestCluster(`mtu${mtu}`, manifests, { config: { underlayMtu: mtu } });
     try {
       const largest = mtu - OVERHEAD;
+      const features = await runInside(cluster.driver, 'near', 'ethtool', '-k', 'eth0');
+      assert.match(features, /tx-checksumming: off/, 'pods make their checksums themselves');
       for (const to of ['beside', 'far']) {
         for (const size of [56, 1000, largest - 28]) {
           await runInside(

@@ -26,6 +26,7 @@ function service(namespace: string, name: string, spec: Partial<Service['spec']>
       sessionAffinityTimeoutSeconds: 10800,
       externalTrafficPolicy: 'Cluster',
       internalTrafficPolicy: 'Cluster',
+      allocateLoadBalancerNodePorts: true,
       healthCheckNodePort: null,
       loadBalancerSourceRanges: undefined,
       publishNotReadyAddresses: false,
