@@ -88,6 +88,7 @@ import { backendAddress, backendId, backendPort, choose, countService, serviceOf
 import { allocate, answerKey, count, expired, findTuple, removePair } from './sessions';
 import { record } from './trace';
 
+const EPHEMERAL: u16 = 32768;
 /** Ports tried before a source port is given up on. */
 const PORT_TRIES: u32 = 128;
 /** Range for connections that only need another port than the one in use. */
@@ -134,7 +135,7 @@ export function first(v: usize): i32 {
   }
   const outcome = judge(v, source, newDestination, protocol, newPorts >> 16, service !== 0, true);
   if (outcome !== 0) return outcome;
-  if (protocol === TCP && service === 0 && !starts(v)) {
+  if (protocol === TCP && service === 0 && !starts(v) && !fromOpener(pair)) {
     const answer = judgeAnswer(v, source, destination, pair & 0xffff);
     if (answer !== 0) return answer;
     flags |= SF_PICKED_UP;
@@ -149,6 +150,14 @@ export function first(v: usize): i32 {
 /** A SYN without ACK: nothing else opens a TCP connection (RFC 9293 section 3.5). */
 function starts(v: usize): bool {
   return (load<u8>(<usize>load<u32>(v, V_L4), 13) & (SYN | ACK)) === SYN;
+}
+
+/**
+ * Between an ephemeral port and a lower one, who has the ephemeral port opened the connection (RFC 6335 section 6; systems
+ * begin at 32768). So a client's connection survives the loss of the table although nobody may connect to the client.
+ */
+function fromOpener(pair: u32): bool {
+  return bswap<u16>(<u16>pair) >= EPHEMERAL && bswap<u16>(<u16>(pair >> 16)) < EPHEMERAL;
 }
 
 /** A pod reaches itself through a service: it must see another source, or it would answer itself directly. */

@@ -4,6 +4,7 @@ import { sessionHash } from './hash';
 import {
   DROP_SESSION_FULL,
   S_GENERATION,
+  S_NEW_DST,
   S_PORTS,
   S_RULE,
   S_SRC,
@@ -13,6 +14,7 @@ import {
   STAGE_SESSION_HIT,
   V_FLAGS,
   V_HASH,
+  V_L3,
   V_OUTCOME,
   V_PORTS,
   V_SESSION,
@@ -71,6 +73,10 @@ function holds(v: usize, line: usize): bool {
   );
 }
 
+function leads(v: usize, line: usize): bool {
+  return load<u32>(line, S_NEW_DST) === load<u32>(<usize>load<u32>(v, V_L3), 16);
+}
+
 /**
  * Runs the slow path where it is needed. That may take lines from other connections, also from packets of this very batch:
  * then those are decided anew. Two rounds suffice but for a table far too small; what is left then is dropped.
@@ -92,8 +98,8 @@ function disown(n: i32, last: bool): void {
     const line: usize = load<u32>(v, V_SESSION);
     if (load<u32>(v, V_OUTCOME) !== 0 || line === 0) continue;
     const error = (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) !== 0;
-    // An ICMP error is already translated: it only needs its line to exist.
-    if (error ? load<u32>(line, S_SRC) !== 0 : holds(v, line)) continue;
+    // An ICMP error is already translated: what counts is that the line still leads to where it goes.
+    if (error ? leads(v, line) : holds(v, line)) continue;
     store<u32>(v, 0, V_SESSION);
     if (last || error) store<u32>(v, DROP_SESSION_FULL, V_OUTCOME);
   }

@@ -151,6 +151,22 @@ test('TCP met in the middle is picked up from either end if both ways are allowe
   }
 });
 
+test('a client nobody may connect to keeps its connection when the table was lost', () => {
+  const base = N.nodeImage(isolated());
+  const ports = base.ports.map((port, i) => (port !== null && i === N.POD1 ? { ...port, ingress: 3 } : port));
+  const node = N.startNode({ ...isolated(), ports, policies: [0, 0, 0] });
+  const flow = N.flow(N.POD1_IP, 40000, N.POD2_IP, 80);
+  const reply = () => node.one(N.POD2, N.fromPod(N.POD2, N.tcpPacket(N.back(flow), ACK))).outcome;
+  assert.is(reply(), L.DROP_POLICY_INGRESS, 'the server alone cannot tell who opened it');
+  assert.is(node.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(flow, ACK))).outcome, L.OUT_FORWARD_POD);
+  assert.is(reply(), L.OUT_FORWARD_POD);
+  node.publish({ ...base, ports, generation: 2, policies: [0, 0, 0] });
+  assert.is(reply(), L.OUT_FORWARD_POD);
+  const forbidden = N.flow(N.POD1_IP, 40000, N.POD2_IP, 443);
+  const packet = N.fromPod(N.POD1, N.tcpPacket(forbidden, ACK));
+  assert.is(node.one(N.POD1, packet).outcome, L.DROP_POLICY_INGRESS);
+});
+
 test('a port that was taken by another pod ends its connections', () => {
   const node = N.startNode();
   const flow = N.flow(N.POD1_IP, 999, N.POD2_IP, 80);
