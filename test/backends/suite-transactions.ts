@@ -47,6 +47,24 @@ export function transactionTests(test: Test, open: OpenRig): void {
     await a.isSilent(b.address, 80);
   });
 
+  run('changes cost the connections they allow no packet', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];
+    const rules = [items.allow('web', ['addressset/friends'], [items.port('UDP', 9)])];
+    await node.put(items.addressSet('friends', [a.address]), items.policy('web', 'ingress', rules));
+    await node.put(items.endpoint('b', 'policy/web', null));
+    const ROUNDS = 60;
+    for (let round = 0; round < ROUNDS; round++) {
+      for (let i = 0; i < 5; i++) a.sendUdp(b.address, 7500 + i, 9);
+      const friends = [a.address, ...Array.from({ length: round }, (_, i) => `10.1.9.${i}`)];
+      // The change and the packets are under way at the same time, and no queue gets long.
+      await node.put(items.addressSet('friends', friends), items.policy(`other-${round}`, 'egress', []));
+      await b.arrived((round + 1) * 5);
+    }
+    await node.rig.settle();
+    assert.is(b.takeUdp().length, ROUNDS * 5);
+  });
+
   run('damage is seen when read back, and mended by putting in again what is missing', async (rigs) => {
     const node = await TestNode.open(rigs);
     const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];

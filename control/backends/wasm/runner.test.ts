@@ -6,12 +6,10 @@ import * as items from '../../../test/backends/items.js';
 import { TestNode } from '../../../test/backends/node.js';
 import type { Rig } from '../../../test/backends/rig.js';
 import { WasmBackend } from './backend.js';
-import { PortError } from './errors.js';
-import type { Link } from './feed.js';
+import { FakeRunner } from './fake-runner.js';
 import { openMemory, planMemory, wordsOf } from './memory.js';
 import { MemoryLinks } from './memory-feed.js';
 import { openWithMemory } from './open.js';
-import type { Runner } from './runner.js';
 
 const turns = async (): Promise<void> => {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -44,30 +42,6 @@ test('a trap is no end: the pipeline starts anew, and a resync mends the tables 
   assert.is(await a.reaches(b.address, 80), 'b');
   await rig.close();
 });
-
-/** Remembers what was asked of it; opening `bad` fails. */
-class FakeRunner implements Runner {
-  readonly log: string[] = [];
-  readonly lost: Promise<Error> = new Promise(() => {});
-  readonly restarts = 0;
-  bad = '';
-
-  async openPort(port: number, link: Link): Promise<void> {
-    if (link.name === this.bad) throw new PortError('no such link', { object: link.name });
-    this.log.push(`open ${port} ${link.name}`);
-  }
-  async closePort(port: number): Promise<void> {
-    this.log.push(`close ${port}`);
-  }
-  async feedCounters(): Promise<[]> {
-    return [];
-  }
-  setNeighbors(): void {}
-  async quiesce(): Promise<void> {
-    this.log.push('published');
-  }
-  async close(): Promise<void> {}
-}
 
 test('links open before a transaction is in force and close after it; a failure leaves them as they were', async () => {
   const runner = new FakeRunner();
