@@ -40,6 +40,10 @@ export class LabelIndex<Id> {
     }
   }
 
+  labelsOf(id: Id): Labels | undefined {
+    return this.members.get(id);
+  }
+
   /** Members the selector matches, in no particular order. */
   select(selector: LabelSelector): Iterable<Id> {
     const requirements = requirementsOf(selector);

@@ -86,6 +86,15 @@ export class Model {
     return this.namespaces.select(selector);
   }
 
+  /** The labels a namespace is selected by; undefined while nothing is known of it. */
+  namespaceLabels(name: string): Labels | undefined {
+    return this.namespaces.labelsOf(name);
+  }
+
+  pod(key: ObjectKey): Pod | undefined {
+    return this.byKey('Pod', key);
+  }
+
   policiesOf(namespace: string): Iterable<NetworkPolicy> {
     return this.policies.get(namespace)?.values() ?? [];
   }

@@ -31,6 +31,11 @@ export function diffRulesets(old: Ruleset, wanted: Ruleset): readonly Change[] {
   for (const item of old.values()) {
     if (!wanted.has(item.key)) removes.push({ type: 'remove', key: item.key, old: item });
   }
+  return inOrder(puts, removes);
+}
+
+/** The order `diffRulesets` gives: additions and updates, then removals. Sorts the lists given. */
+export function inOrder(puts: Change[], removes: Change[]): readonly Change[] {
   return [...puts.sort((a, b) => compareChanges(a, b)), ...removes.sort((a, b) => compareChanges(b, a))];
 }
 

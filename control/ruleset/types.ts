@@ -235,8 +235,23 @@ export type ItemKind = Item['kind'];
 /** Key -> item. Iteration order has no meaning; the canonical form sorts by key. */
 export type Ruleset = ReadonlyMap<Key, Item>;
 
-/** One step from an old ruleset to a new one. */
+/** How the addresses of a set changed: none of `added` was in it, all of `removed` were; both sorted. */
+export interface AddressDelta {
+  readonly added: readonly Ip[];
+  readonly removed: readonly Ip[];
+}
+
+/**
+ * One step from an old ruleset to a new one. `delta`, where it is given, says the same as `old` and `item` of an address set, so
+ * that large sets need not be compared.
+ */
 export type Change =
   | { readonly type: 'add'; readonly key: Key; readonly item: Item }
-  | { readonly type: 'update'; readonly key: Key; readonly item: Item; readonly old: Item }
+  | {
+      readonly type: 'update';
+      readonly key: Key;
+      readonly item: Item;
+      readonly old: Item;
+      readonly delta?: AddressDelta;
+    }
   | { readonly type: 'remove'; readonly key: Key; readonly old: Item };

@@ -1,0 +1,79 @@
+import type { AddressDelta, AddressSetItem, Ip, Key } from '../../ruleset/types.js';
+import { SortedTexts } from './sorted-texts.js';
+
+/**
+ * The addresses of one set, each counted: an address that two pods name (one of them is on its way out) stays until both have let
+ * go of it. Changes gather until `settle` turns them into the next item.
+ */
+export class AddressBag {
+  #list: SortedTexts;
+  #item: AddressSetItem;
+  /** How often an address is held beyond the first time. */
+  readonly #extra = new Map<Ip, number>();
+  readonly #added = new Set<Ip>();
+  readonly #removed = new Set<Ip>();
+
+  constructor(
+    readonly key: Key,
+    addresses: readonly Ip[],
+  ) {
+    const sorted = [...addresses].sort();
+    const distinct: Ip[] = [];
+    for (const address of sorted) {
+      if (distinct.at(-1) === address) this.#extra.set(address, (this.#extra.get(address) ?? 0) + 1);
+      else distinct.push(address);
+    }
+    this.#list = SortedTexts.of(distinct);
+    this.#item = itemOf(key, this.#list);
+  }
+
+  /** As of the last `settle`. */
+  get item(): AddressSetItem {
+    return this.#item;
+  }
+
+  /** Distinct addresses now. */
+  get size(): number {
+    return this.#list.size + this.#added.size - this.#removed.size;
+  }
+
+  add(address: Ip): void {
+    if (this.#has(address)) this.#extra.set(address, (this.#extra.get(address) ?? 0) + 1);
+    else if (!this.#removed.delete(address)) this.#added.add(address);
+  }
+
+  /** Lets go of an address that was added. */
+  remove(address: Ip): void {
+    const extra = this.#extra.get(address) ?? 0;
+    if (extra > 1) this.#extra.set(address, extra - 1);
+    else if (extra === 1) this.#extra.delete(address);
+    else if (!this.#added.delete(address)) this.#removed.add(address);
+  }
+
+  /** Takes the changes since the last call into the item; null if they come to nothing. */
+  settle(): AddressDelta | null {
+    if (this.#added.size === 0 && this.#removed.size === 0) return null;
+    this.#list = this.#list.change(this.#added, this.#removed);
+    this.#item = itemOf(this.key, this.#list);
+    const delta = { added: [...this.#added].sort(), removed: [...this.#removed].sort() };
+    this.#added.clear();
+    this.#removed.clear();
+    return delta;
+  }
+
+  #has(address: Ip): boolean {
+    return this.#added.has(address) || (this.#list.has(address) && !this.#removed.has(address));
+  }
+}
+
+/** The addresses are laid out in one array only when somebody reads them: who follows deltas need not. */
+function itemOf(key: Key, list: SortedTexts): AddressSetItem {
+  return {
+    kind: 'addressset',
+    key,
+    get addresses() {
+      return list.toArray();
+    },
+    blocks: [],
+  };
+}
