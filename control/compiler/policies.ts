@@ -1,8 +1,8 @@
-/** NetworkPolicies: what is judged for the pods wired here. */
+/** NetworkPolicies and ClusterNetworkPolicies: what is judged for the pods wired here. */
 import { getOrMake } from '../model/label-index.js';
-import { matches } from '../model/selector.js';
-import type { NetworkPolicy, Pod } from '../objects/types.js';
-import { compareText, contentHash } from '../ruleset/canonical.js';
+import type { Model } from '../model/model.js';
+import type { Pod } from '../objects/types.js';
+import { contentHash } from '../ruleset/canonical.js';
 import type {
   AddressSetItem,
   EndpointItem,
@@ -13,9 +13,17 @@ import type {
   PolicyRule,
 } from '../ruleset/types.js';
 import { AddressSets } from './address-sets.js';
+import {
+  type AnyPolicy,
+  comparePolicies,
+  isSubject,
+  namespaceLabels,
+  originOf,
+  untilPodIsKnown,
+} from './cluster-policies.js';
 import type { Context } from './context.js';
 import { podInterfaceKey } from './interfaces.js';
-import { type Direction, judges, originOf, ownPortNames, rulesOf } from './rules.js';
+import { type Direction, judges, ownPortNames, rulesOf } from './rules.js';
 
 /** Endpoints of all pods wired here, the policies that judge them, and the sets those refer to. */
 export function compilePolicies(context: Context): readonly (EndpointItem | PolicyItem | AddressSetItem)[] {
@@ -46,11 +54,38 @@ export function policyItem(
   return { kind: 'policy', key: `policy/${contentHash(contents)}`, ...contents };
 }
 
+/**
+ * The policies that judge a pod in one direction, in the order in which they are asked. A pod whose object has not come yet could be
+ * any pod of its namespace: then those that could select it.
+ */
+export function policiesFor(model: Model, ref: PodRef, direction: Direction): readonly AnyPolicy[] {
+  const pod = model.get('Pod', ref.namespace, ref.name);
+  const labels = namespaceLabels(ref.namespace, model.get('Namespace', null, ref.namespace));
+  return [...model.policiesOf(ref.namespace), ...model.all('ClusterNetworkPolicy')]
+    .filter((policy) => judges(policy, direction) && isSubject(policy, ref.namespace, labels, pod))
+    .sort(comparePolicies);
+}
+
+/** The item of a pod that `policies` (all that judge it, in order) make, or null if they say nothing about it. */
+export function judgedBy(
+  policies: readonly AnyPolicy[],
+  direction: Direction,
+  rules: readonly PolicyRule[],
+): PolicyItem | null {
+  const isolating = policies.filter(({ kind }) => kind === 'NetworkPolicy');
+  if (isolating.length === 0 && rules.length === 0) return null;
+  return policyItem(
+    direction,
+    rules,
+    isolating.map((policy) => originOf(policy, null)),
+  );
+}
+
 class PolicyCompiler {
   readonly policies = new Map<Key, PolicyItem>();
   readonly sets: AddressSets;
   /** Rules that are the same for every pod a policy selects, made once. */
-  private readonly shared = new Map<Direction, Map<NetworkPolicy, readonly PolicyRule[]>>();
+  private readonly shared = new Map<Direction, Map<AnyPolicy, readonly PolicyRule[]>>();
 
   constructor(private readonly context: Context) {
     this.sets = new AddressSets(context);
@@ -60,25 +95,21 @@ class PolicyCompiler {
     return endpointItem(ref, this.policy(ref, 'ingress'), this.policy(ref, 'egress'));
   }
 
-  /** The item that judges one direction of a pod, or null if no policy selects it there. */
   private policy(ref: PodRef, direction: Direction): Key | null {
-    const pod = this.context.model.get('Pod', ref.namespace, ref.name);
-    const selecting = [...this.context.model.policiesOf(ref.namespace)]
-      .filter((policy) => judges(policy, direction))
-      // A pod whose object has not come yet could be any pod of its namespace: it stays closed rather than open.
-      .filter(({ spec }) => pod === undefined || matches(spec.podSelector, pod.metadata.labels))
-      .sort((a, b) => compareText(a.metadata.name, b.metadata.name));
-    if (selecting.length === 0) return null;
-    const item = policyItem(
-      direction,
-      pod === undefined ? [] : selecting.flatMap((policy) => this.rules(policy, direction, pod)),
-      selecting.map((policy) => originOf(policy, null)),
-    );
+    const { model } = this.context;
+    const pod = model.get('Pod', ref.namespace, ref.name);
+    const selecting = policiesFor(model, ref, direction);
+    const rules =
+      pod === undefined
+        ? untilPodIsKnown(selecting, direction)
+        : selecting.flatMap((policy) => this.rules(policy, direction, pod));
+    const item = judgedBy(selecting, direction, rules);
+    if (item === null) return null;
     this.policies.set(item.key, item);
     return item.key;
   }
 
-  private rules(policy: NetworkPolicy, direction: Direction, pod: Pod): readonly PolicyRule[] {
+  private rules(policy: AnyPolicy, direction: Direction, pod: Pod): readonly PolicyRule[] {
     const make = (): readonly PolicyRule[] => rulesOf(policy, direction, pod, this.sets);
     if (ownPortNames(policy, direction).length > 0) return make();
     return getOrMake(

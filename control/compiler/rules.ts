@@ -1,7 +1,13 @@
 /** The rules of one policy in one direction. Which addresses a peer stands for is asked of `PeerSets`, and is never in a rule. */
-import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyRule, Pod } from '../objects/types.js';
+import type {
+  ClusterNetworkPolicyRule,
+  NetworkPolicyPeer,
+  NetworkPolicyRule,
+  Pod,
+} from '../objects/types.js';
 import { compareText } from '../ruleset/canonical.js';
-import type { Key, Origin, PolicyItem, PolicyRule } from '../ruleset/types.js';
+import type { Key, PolicyItem, PolicyRule } from '../ruleset/types.js';
+import { ACTION_OF, type AnyPolicy, failClosed, originOf, tierOf } from './cluster-policies.js';
 import { type NamedPort, resolvePort, singlePort, sortRanges, splitPorts } from './ports.js';
 
 export type Direction = PolicyItem['direction'];
@@ -18,41 +24,47 @@ export interface PeerSets {
 }
 
 /** Whether the policy judges this direction. */
-export function judges(policy: NetworkPolicy, direction: Direction): boolean {
+export function judges(policy: AnyPolicy, direction: Direction): boolean {
+  if (policy.kind === 'ClusterNetworkPolicy') return policy.spec[direction].length > 0;
   return policy.spec.policyTypes.includes(direction === 'ingress' ? 'Ingress' : 'Egress');
 }
 
 /** All rules of the policy in that direction, for one of the pods it selects. */
 export function rulesOf(
-  policy: NetworkPolicy,
+  policy: AnyPolicy,
   direction: Direction,
   pod: Pod,
   sets: PeerSets,
 ): readonly PolicyRule[] {
-  return (policy.spec[direction] ?? []).flatMap((rule, i) => {
+  const tier = tierOf(policy);
+  const rules: readonly (NetworkPolicyRule | ClusterNetworkPolicyRule)[] = policy.spec[direction] ?? [];
+  return rules.flatMap((rule, i): readonly PolicyRule[] => {
     const origin = originOf(policy, `spec.${direction}[${i}]`);
+    const closed = 'action' in rule ? failClosed(rule, tier, origin) : null;
+    if (closed !== null) return closed;
+    const verdict = { tier, action: 'action' in rule ? ACTION_OF[rule.action] : 'allow', origin } as const;
     const peers = peersOf(policy, rule, sets);
     return direction === 'ingress'
-      ? [ingressRule(rule, peers, origin, pod)]
-      : egressRules(rule, peers, origin, sets);
+      ? [ingressRule(rule, peers, verdict, pod)]
+      : egressRules(rule, peers, verdict, sets);
   });
 }
 
-/** The port names for which pods that the policy selects get different rules: those that are looked up on the pod itself. */
-export function ownPortNames(policy: NetworkPolicy, direction: Direction): readonly NamedPort[] {
-  if (direction === 'egress') return [];
-  return (policy.spec.ingress ?? []).flatMap((rule) => splitPorts(rule.ports)?.names ?? []);
-}
+/** What the rules made of one written rule have in common. */
+type Verdict = Pick<PolicyRule, 'tier' | 'action' | 'origin'>;
 
-export function originOf(policy: NetworkPolicy, field: string | null): Origin {
-  return { kind: policy.kind, namespace: policy.metadata.namespace, name: policy.metadata.name, field };
+/** The port names for which pods that the policy selects get different rules: those that are looked up on the pod itself. */
+export function ownPortNames(policy: AnyPolicy, direction: Direction): readonly NamedPort[] {
+  if (direction === 'egress') return [];
+  const rules: readonly NetworkPolicyRule[] = policy.spec.ingress ?? [];
+  return rules.flatMap((rule) => splitPorts(rule.ports)?.names ?? []);
 }
 
 /** Port names of an ingress rule are those of the pod itself; one it does not have matches nothing. */
 function ingressRule(
   rule: NetworkPolicyRule,
   peers: readonly Key[] | null,
-  origin: Origin,
+  verdict: Verdict,
   pod: Pod,
 ): PolicyRule {
   const split = splitPorts(rule.ports);
@@ -61,7 +73,7 @@ function ingressRule(
     return port === null ? [] : [singlePort(name.protocol, port)];
   });
   const ports = split === null ? null : sortRanges([...split.ranges, ...(resolved ?? [])]);
-  return allow(peers, ports, origin);
+  return { ...verdict, peers, ports };
 }
 
 /**
@@ -71,28 +83,24 @@ function ingressRule(
 function egressRules(
   rule: NetworkPolicyRule,
   peers: readonly Key[] | null,
-  origin: Origin,
+  verdict: Verdict,
   sets: PeerSets,
 ): readonly PolicyRule[] {
   const split = splitPorts(rule.ports);
-  if (split === null) return [allow(peers, null, origin)];
+  if (split === null) return [{ ...verdict, peers, ports: null }];
   const rules: PolicyRule[] = [];
-  if (split.ranges.length > 0) rules.push(allow(peers, split.ranges, origin));
+  if (split.ranges.length > 0) rules.push({ ...verdict, peers, ports: split.ranges });
   for (const named of split.names) {
     for (const [number, set] of sets.ofPort(peers, named)) {
-      rules.push(allow([set], [singlePort(named.protocol, number)], origin));
+      rules.push({ ...verdict, peers: [set], ports: [singlePort(named.protocol, number)] });
     }
   }
   return rules;
 }
 
 /** Absent and empty both mean everyone (null). */
-function peersOf(policy: NetworkPolicy, rule: NetworkPolicyRule, sets: PeerSets): readonly Key[] | null {
+function peersOf(policy: AnyPolicy, rule: NetworkPolicyRule, sets: PeerSets): readonly Key[] | null {
   if (rule.peers === undefined || rule.peers.length === 0) return null;
   const namespace = policy.metadata.namespace ?? '';
   return [...new Set(rule.peers.map((peer) => sets.ofPeer(namespace, peer)))].sort(compareText);
-}
-
-function allow(peers: readonly Key[] | null, ports: PolicyRule['ports'], origin: Origin): PolicyRule {
-  return { tier: 'network', action: 'allow', peers, ports, origin };
 }

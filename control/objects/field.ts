@@ -51,6 +51,16 @@ export class Field {
     return this.value.map((item: unknown, i) => new Field(this.document, item, [...this.path, i]));
   }
 
+  /** The fields that are there, other than those in `known`. */
+  others(...known: readonly string[]): readonly Field[] {
+    if (!this.present) return [];
+    if (!isRecord(this.value)) return this.fail('must be an object');
+    return Object.keys(this.value)
+      .filter((key) => !known.includes(key))
+      .map((key) => this.get(key))
+      .filter(({ present }) => present);
+  }
+
   /** Fails on a field that is not in `known`: where a dropped field would widen what is allowed. */
   only(...known: readonly string[]): this {
     if (!this.present) return this;

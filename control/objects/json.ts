@@ -36,7 +36,7 @@ const selector = object<t.LabelSelector>({
   ),
 });
 
-const rule = object<t.NetworkPolicyRule>({
+const ruleFields = {
   peers: optional(
     list(
       object<t.NetworkPolicyPeer>({
@@ -49,6 +49,13 @@ const rule = object<t.NetworkPolicyRule>({
   ports: optional(
     list(object<t.NetworkPolicyPort>({ protocol, port: optional(numberOrName), endPort: optional(integer) })),
   ),
+};
+const rule = object<t.NetworkPolicyRule>(ruleFields);
+const clusterRule = object<t.ClusterNetworkPolicyRule>({
+  ...ruleFields,
+  name: nullable(string),
+  action: oneOf('Accept', 'Deny', 'Pass'),
+  unsupported: list(string),
 });
 
 const SHAPES: { readonly [K in t.Kind]: Shape<Extract<t.KubeObject, { kind: K }>> } = {
@@ -119,6 +126,7 @@ const SHAPES: { readonly [K in t.Kind]: Shape<Extract<t.KubeObject, { kind: K }>
       externalTrafficPolicy: oneOf('Cluster', 'Local'),
       internalTrafficPolicy: oneOf('Cluster', 'Local'),
       healthCheckNodePort: nullable(integer),
+      allocateLoadBalancerNodePorts: boolean,
       loadBalancerSourceRanges: optional(list(string)),
       publishNotReadyAddresses: boolean,
       trafficDistribution: nullable(string),
@@ -151,6 +159,17 @@ const SHAPES: { readonly [K in t.Kind]: Shape<Extract<t.KubeObject, { kind: K }>
       policyTypes: list(oneOf('Ingress', 'Egress')),
       ingress: optional(list(rule)),
       egress: optional(list(rule)),
+    }),
+  }),
+  ClusterNetworkPolicy: object<t.ClusterNetworkPolicy>({
+    kind: oneOf('ClusterNetworkPolicy'),
+    metadata,
+    spec: object({
+      tier: oneOf('Admin', 'Baseline'),
+      priority: integer,
+      subject: object({ namespaceSelector: selector, podSelector: selector }),
+      ingress: list(clusterRule),
+      egress: list(clusterRule),
     }),
   }),
 };

@@ -1,4 +1,5 @@
 /** Manifests (YAML or JSON text) to objects. */
+import { parseClusterNetworkPolicy } from './cluster-policy.js';
 import { parseNamespace, parseNode } from './cluster-scoped.js';
 import {
   DuplicateObjectError,
@@ -22,6 +23,7 @@ const PARSERS: Readonly<Record<string, (document: RawDocument) => KubeObject>> =
   'v1 Service': parseService,
   'discovery.k8s.io/v1 EndpointSlice': parseEndpointSlice,
   'networking.k8s.io/v1 NetworkPolicy': parseNetworkPolicy,
+  'policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy': parseClusterNetworkPolicy,
 };
 
 const WORKLOADS: ReadonlySet<string> = new Set([

@@ -29,6 +29,7 @@ export function parseService(document: RawDocument): Service {
       externalTrafficPolicy: spec.get('externalTrafficPolicy').oneOf(['Cluster', 'Local'], 'Cluster'),
       internalTrafficPolicy: spec.get('internalTrafficPolicy').oneOf(['Cluster', 'Local'], 'Cluster'),
       healthCheckNodePort: spec.get('healthCheckNodePort').portOrNull(),
+      allocateLoadBalancerNodePorts: spec.get('allocateLoadBalancerNodePorts').boolean(true),
       loadBalancerSourceRanges: spec
         .get('loadBalancerSourceRanges')
         .items()

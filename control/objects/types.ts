@@ -86,6 +86,8 @@ export interface Service {
     readonly externalTrafficPolicy: 'Cluster' | 'Local';
     readonly internalTrafficPolicy: 'Cluster' | 'Local';
     readonly healthCheckNodePort: number | null;
+    /** False: no node ports for a load balancer that does not need them. */
+    readonly allocateLoadBalancerNodePorts: boolean;
     readonly loadBalancerSourceRanges: readonly string[] | undefined;
     readonly publishNotReadyAddresses: boolean;
     readonly trafficDistribution: string | null;
@@ -166,6 +168,33 @@ export interface NetworkPolicy {
   };
 }
 
+/** A rule of a ClusterNetworkPolicy, its peers and ports said in the terms of a NetworkPolicy. */
+export interface ClusterNetworkPolicyRule extends NetworkPolicyRule {
+  readonly name: string | null;
+  readonly action: 'Accept' | 'Deny' | 'Pass';
+  /**
+   * Fields of the rule that mean something we do not know, as paths. Not empty: the rule fails closed, as the API asks of
+   * implementations: Accept matches nothing, Deny and Pass deny everything.
+   */
+  readonly unsupported: readonly string[];
+}
+
+/** policy.networking.k8s.io/v1alpha2, cluster-scoped. */
+export interface ClusterNetworkPolicy {
+  readonly kind: 'ClusterNetworkPolicy';
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly tier: 'Admin' | 'Baseline';
+    /** 0-1000; the lower is asked first. */
+    readonly priority: number;
+    /** `subject.namespaces` is all pods of those namespaces. */
+    readonly subject: { readonly namespaceSelector: LabelSelector; readonly podSelector: LabelSelector };
+    /** In order: the first that matches decides. */
+    readonly ingress: readonly ClusterNetworkPolicyRule[];
+    readonly egress: readonly ClusterNetworkPolicyRule[];
+  };
+}
+
 /** A node's claim to an id, and where its tunnels end (rows NODE-01, NODE-02). Ours, not Kubernetes'. */
 export interface NodeRecord {
   readonly kind: 'NodeRecord';
@@ -175,7 +204,15 @@ export interface NodeRecord {
   readonly addresses: readonly string[];
 }
 
-export type KubeObject = Namespace | Pod | Node | Service | EndpointSlice | NetworkPolicy | NodeRecord;
+export type KubeObject =
+  | Namespace
+  | Pod
+  | Node
+  | Service
+  | EndpointSlice
+  | NetworkPolicy
+  | ClusterNetworkPolicy
+  | NodeRecord;
 export type Kind = KubeObject['kind'];
 
 /** `KIND/NAMESPACE/NAME`, namespace empty for cluster-scoped kinds. */
