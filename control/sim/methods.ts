@@ -66,14 +66,15 @@ export const METHODS: Readonly<Record<string, Method>> = {
     const { cells, millis } = await session.matrix({ icmp });
     return present(cells, session.spec.feed, millis, options);
   },
-  async apply({ session, say }, params): Promise<Difference> {
-    return logged('applied', say, await session.apply((params as InputsParams).inputs));
+  async apply(supervised, params): Promise<Difference> {
+    return logged('applied', supervised, await supervised.session.apply((params as InputsParams).inputs));
   },
-  async delete({ session, say }, params): Promise<Difference> {
-    return logged('deleted', say, await session.delete((params as KeysParams).keys));
+  async delete(supervised, params): Promise<Difference> {
+    return logged('deleted', supervised, await supervised.session.delete((params as KeysParams).keys));
   },
-  async deleteInputs({ session, say }, params): Promise<Difference> {
-    return logged('deleted', say, await session.delete(Session.keysOf((params as InputsParams).inputs)));
+  async deleteInputs(supervised, params): Promise<Difference> {
+    const keys = Session.keysOf((params as InputsParams).inputs);
+    return logged('deleted', supervised, await supervised.session.delete(keys));
   },
   async trace({ session }, params): Promise<string> {
     const { from, to, all } = params as TraceParams;
@@ -93,8 +94,8 @@ export const METHODS: Readonly<Record<string, Method>> = {
   },
 };
 
-function logged(verb: string, say: (line: string) => void, difference: Difference): Difference {
-  say(`${verb}: ${describeDifference(difference)}`);
+function logged(verb: string, supervised: Supervised, difference: Difference): Difference {
+  supervised.say(`${verb}: ${describeDifference(difference)}`);
   return difference;
 }
 

@@ -1,6 +1,6 @@
 /** Command lines of `pteropus sim`. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { loadNative } from '../../native/index.js';
@@ -96,7 +96,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
   const given = values.filename ?? [];
   const example = given.length === 0;
   const { feed, reason } = chooseFeed(values.feed);
-  const exampleExpect = resolve(EXAMPLE, 'expect.yaml');
+  const exampleExpect = relative(process.cwd(), resolve(EXAMPLE, 'expect.yaml'));
   return {
     files: example ? [EXAMPLE] : given,
     nodes,

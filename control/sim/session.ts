@@ -39,7 +39,6 @@ export interface Traced {
 export class Session {
   /** `KIND/NS/NAME` -> item applied since the start; null = deleted. */
   readonly #overlay = new Map<string, ManifestItem | null>();
-  readonly #reader = new ManifestReader();
   readonly #cluster: Cluster;
   #base: ManifestSet;
 
@@ -47,6 +46,7 @@ export class Session {
     readonly spec: SessionSpec,
     readonly driver: Driver,
     cluster: Cluster,
+    private readonly reader: ManifestReader,
     base: ManifestSet,
   ) {
     this.#cluster = cluster;
@@ -87,7 +87,7 @@ export class Session {
     const cluster = new Cluster({ driver, nodes, config, outside, outsidePorts: ports, progress });
     try {
       await cluster.start();
-      const session = new Session(spec, driver, cluster, base);
+      const session = new Session(spec, driver, cluster, reader, base);
       await cluster.bring(base);
       return session;
     } catch (error) {
@@ -102,10 +102,13 @@ export class Session {
 
   /** Reads the -f arguments again and brings in what changed. */
   async reload(): Promise<Difference> {
-    // Standard input was read at the start and cannot change.
-    const inputs = await readInputs(this.spec.files);
-    const base = this.#reader.parse(inputs);
-    const difference = await this.#cluster.bring(this.#with(base, this.#overlay));
+    const base = this.reader.parse(await readInputs(this.spec.files));
+    // What is newer counts: a document that was saved just now outdoes an earlier apply or delete.
+    const overlay = new Map(
+      [...this.#overlay].filter(([key]) => same(base.items.get(key), this.#base.items.get(key))),
+    );
+    const difference = await this.#cluster.bring(this.#with(base, overlay));
+    for (const key of [...this.#overlay.keys()]) if (!overlay.has(key)) this.#overlay.delete(key);
     this.#base = base;
     return difference;
   }
@@ -172,6 +175,10 @@ export class Session {
     }
     return { ...base, items };
   }
+}
+
+function same(a: ManifestItem | undefined, b: ManifestItem | undefined): boolean {
+  return a === b || JSON.stringify(a?.document.value) === JSON.stringify(b?.document.value);
 }
 
 /** What was read, in a few lines. */

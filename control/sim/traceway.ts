@@ -63,7 +63,19 @@ function podOf(state: ClusterState, name: string) {
   return found.pod;
 }
 
-/** The first packet on every node it meets and the answer's way back; with `all`, every packet. */
+/** `10.1.3.9:42342 -> 10.1.2.6:7070` in a step's text; the first group is the source address. */
+const FLOW = /([\d.]+)(?::\d+)? -> [^\s,]+/;
+
+function sourceOf(state: ClusterState, from: Party): string | undefined {
+  if (from.type === 'outside') return state.outside.addresses[0];
+  if (from.type === 'node') return state.nodes.find(({ name }) => name === from.node)?.address;
+  const { namespace, name } = from.pod;
+  return state.pods.find(
+    ({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name,
+  )?.pod.status.podIPs[0];
+}
+
+/** On every node the first packet of each direction; with `all`, every packet. */
 export function formatTraced({ probe, result, steps }: Traced, state: ClusterState, all: boolean): string {
   const target = probe.port === 0 ? probe.address : `${probe.address}:${probe.port}`;
   const outcome =
@@ -71,23 +83,30 @@ export function formatTraced({ probe, result, steps }: Traced, state: ClusterSta
       ? `connected${result.answer === null ? '' : `, ${result.answer} answered`} (${result.millis.toFixed(1)} ms)`
       : result.outcome;
   const head = `${partyName(probe.from)} → ${addressName(state, probe.address)}${target}/${probe.protocol}: ${outcome}`;
-  const shown = new Map<string, number>();
-  const lines: string[] = [];
-  let last = '';
+  const packets = new Map<string, Traced['steps'][number][]>();
   for (const step of steps) {
-    const packet = `${step.node} ${step.packet}`;
-    const seen = shown.get(packet) ?? shown.size + 1;
-    shown.set(packet, seen);
-    const onNode = [...shown.keys()].filter((key) => key.startsWith(`${step.node} `)).indexOf(packet);
-    if (!all && onNode > 1) continue;
-    if (packet !== last)
-      lines.push(
-        `${step.node}, packet ${step.packet}${step.interface === null ? '' : ` on ${step.interface}`}`,
-      );
-    last = packet;
-    lines.push(`    ${step.stage.padEnd(14)} ${step.text}`);
+    const key = `${step.node} ${step.packet}`;
+    packets.set(key, [...(packets.get(key) ?? []), step]);
   }
-  return [head, ...(lines.length === 0 ? ['no node saw a packet of it'] : lines), ''].join('\n');
+  const seen = new Set<string>();
+  const shown = [...packets.values()].flatMap((own) => {
+    const [first] = own;
+    if (first === undefined) return [];
+    const flow = `${first.node} ${FLOW.exec(first.text)?.[0] ?? first.packet}`;
+    if (seen.has(flow) && !all) return [];
+    seen.add(flow);
+    return [{ first, own }];
+  });
+  // Clocks are told in milliseconds; what happens within one is put in the order it must have had.
+  const source = sourceOf(state, probe.from);
+  const rank = ({ first: { text } }: (typeof shown)[number]) =>
+    (FLOW.exec(text)?.[1] === source ? 0 : 2) + (text.endsWith('on uplink') ? 1 : 0);
+  const ordered = all ? shown : [...shown].sort((a, b) => rank(a) - rank(b));
+  const lines = ordered.flatMap(({ first, own }) => [
+    `${first.node}, packet ${first.packet}`,
+    ...own.map(({ text }) => `    ${text}`),
+  ]);
+  return [head, ...(lines.length === 0 ? ['no data plane saw a packet of it'] : lines), ''].join('\n');
 }
 
 function partyName(party: Party): string {

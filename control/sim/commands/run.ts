@@ -29,6 +29,8 @@ async function runOnce(options: RunOptions): Promise<number> {
   } finally {
     interrupt.stop();
     await rm(dir, { recursive: true, force: true });
+    // What was under way when the interrupt came has nothing left to wait for, but its timers would keep us here.
+    if (interrupt.seen()) process.exit(INTERRUPTED);
   }
 }
 
@@ -76,6 +78,7 @@ function onInterrupt() {
     closes(opened: Driver) {
       driver = opened;
     },
+    seen: () => count > 0,
     stop() {
       process.off('SIGINT', handler);
       process.off('SIGTERM', handler);

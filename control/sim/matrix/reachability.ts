@@ -52,7 +52,12 @@ export interface Mismatch {
   readonly because: string;
 }
 
-const REACH: Readonly<Record<Wish, Reach | null>> = { allow: 'yes', deny: 'no', partly: 'some', ignore: null };
+const REACH: Readonly<Record<Wish, Reach | null>> = {
+  allow: 'yes',
+  deny: 'no',
+  partly: 'some',
+  ignore: null,
+};
 
 const isWish = (word: string | undefined): word is Wish => word !== undefined && Object.hasOwn(REACH, word);
 
@@ -80,11 +85,7 @@ export function parseReachability(text: string, file: string): Reachability {
     const line = lineAt(node?.range?.[0]);
     const entry = isRecord(item) ? Object.entries(item) : [];
     const [wish, words] = entry[0] ?? [];
-    if (
-      entry.length !== 1 ||
-      typeof words !== 'string' ||
-      !isWish(wish)
-    ) {
+    if (entry.length !== 1 || typeof words !== 'string' || !isWish(wish)) {
       return fail('each line must be `allow:`, `deny:`, `partly:` or `ignore:` with FROM -> TO', item, line);
     }
     const sides = words.split(/->|→/).map((side) => side.trim());
@@ -134,7 +135,8 @@ export function compare(
     const matching = wanted.statements.filter((statement) => matches(statement, cell));
     for (const statement of matching) used.add(statement);
     const last = matching.at(-1);
-    const reach = last !== undefined ? REACH[last.wish] : cell.row.type === 'node' ? null : REACH[wanted.fallback];
+    const reach =
+      last !== undefined ? REACH[last.wish] : cell.row.type === 'node' ? null : REACH[wanted.fallback];
     if (reach === null || isSelf(cell)) continue;
     checked++;
     if (cell.measured === reach) continue;

@@ -95,7 +95,7 @@ function symbol(cell: FoldedCell | null, color: boolean): string {
 
 function legend(cells: readonly Cell[], { color }: RenderOptions): string {
   const wrong = cells.some(({ agrees }) => !agrees) ? '   ✗ differs from the policies' : '';
-  const text = `● reachable   · not   ◐ some replicas, nodes or backends${wrong}   rows ask, columns answer`;
+  const text = `● reachable   · not   ◐ some replicas, nodes or backends${wrong}`;
   return color ? `${DIM}${text}${RESET}` : text;
 }
 

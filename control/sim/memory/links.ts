@@ -63,7 +63,6 @@ export class NodeWiring implements LinkDriver {
     });
   }
 
-  // biome-ignore lint/suspicious/useAwait: what is thrown becomes the promise's rejection
   async attachPod(spec: PodLinkSpec): Promise<void> {
     const sandbox = this.sandboxes.get(spec.netns);
     if (sandbox === undefined) throw new SandboxError('there is no such sandbox', { object: spec.netns });

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { InvalidInputError } from '../common/errors.js';
+import { loadCluster, ManifestReader, readInputs } from './load.js';
+
+const POD = (name: string) => `apiVersion: v1
+kind: Pod
+metadata: {name: ${name}, namespace: shop}
+spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}
+`;
+
+function folder(files: Record<string, string>): string {
+  const dir = mkdtempSync(join(tmpdir(), 'pteropus-load-'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
+  return dir;
+}
+
+test('folders, files and standard input are read once each, in order', async () => {
+  const dir = folder({ 'b.yml': POD('b'), 'a.yaml': POD('a'), 'c.json': '{}', 'README.md': 'no' });
+  const inputs = await readInputs([dir, join(dir, 'a.yaml'), '-'], Readable.from([POD('z')]));
+  assert.equal(
+    inputs.map(({ file }) => file.slice(file.lastIndexOf('/') + 1)),
+    ['a.yaml', 'b.yml', 'c.json', '<stdin>'],
+  );
+  rmSync(dir, { recursive: true });
+});
+
+test('what is not there, or holds nothing, is an error', async () => {
+  const dir = folder({ 'README.md': 'no' });
+  for (const arg of [dir, join(dir, 'absent.yaml')]) {
+    const error: unknown = await readInputs([arg]).catch((e: unknown) => e);
+    assert.instance(error, InvalidInputError);
+    assert.ok((error as Error).message.includes(dir), 'names what was asked for');
+  }
+  rmSync(dir, { recursive: true });
+});
+
+test('an object given twice is an error that names both places', () => {
+  const inputs = [
+    { file: 'one.yaml', text: POD('a') },
+    { file: 'two.yaml', text: `# again\n${POD('a')}` },
+  ];
+  assert.throws(() => new ManifestReader().parse(inputs), /two\.yaml:2: .*first in one\.yaml:1/);
+});
+
+test('kinds without meaning for a network are counted, expectations are not', () => {
+  const text = `apiVersion: v1
+kind: ConfigMap
+metadata: {name: x}
+---
+apiVersion: sim.pteropus.io/v1
+kind: Reachability
+expect: []
+`;
+  assert.equal([...new ManifestReader().parse([{ file: 'x', text }]).skipped], [['ConfigMap', 1]]);
+});
+
+test('a cluster on paper has everything: nodes, addresses, endpoints', async () => {
+  const dir = folder({
+    'web.yaml': `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 2
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: i, ports: [{name: http, containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+`,
+  });
+  const cluster = await loadCluster([dir], 2);
+  assert.equal(cluster.pods.map(({ pod }) => pod.status.podIPs[0]).sort(), ['10.1.1.2', '10.1.2.2']);
+  assert.equal(
+    cluster.namespaces.map(({ metadata }) => metadata.name),
+    ['default', 'shop'],
+  );
+  assert.is(cluster.slices[0]?.endpoints.length, 2);
+  const kinds = new Set(cluster.objects.map(({ kind }) => kind));
+  for (const kind of ['Node', 'NodeRecord', 'Namespace', 'Pod', 'Service', 'EndpointSlice'] as const)
+    assert.ok(kinds.has(kind), kind);
+  rmSync(dir, { recursive: true });
+});
+
+test('pods a workload of the same input made are not made twice', () => {
+  const owned = `apiVersion: v1
+kind: List
+items:
+  - apiVersion: apps/v1
+    kind: ReplicaSet
+    metadata: {name: web-1, namespace: shop}
+    spec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c, image: i}]}}}
+  - apiVersion: v1
+    kind: Pod
+    metadata: {name: web-1-xyz, namespace: shop, ownerReferences: [{kind: ReplicaSet, name: web-1}]}
+    spec: {containers: [{name: c, image: i}]}
+`;
+  const set = new ManifestReader().parse([{ file: 'kubectl', text: owned }]);
+  assert.is(set.items.size, 2);
+});
+
+test.run();
