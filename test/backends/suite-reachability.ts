@@ -136,4 +136,28 @@ export function reachabilityTests(test: Test, open: OpenRig): void {
     await node.rig.settle();
     assert.is(b.received.length, 0);
   });
+
+  run('pods reach the other node itself through the tunnel, with their own address', async (rigs) => {
+    const underlay = new Underlay();
+    const one = await TestNode.open(rigs, 1, underlay);
+    const two = await TestNode.open(rigs, 2, underlay);
+    await one.put(...items.peerItems(1, 2));
+    await two.put(...items.peerItems(2, 1));
+    const a = await one.addPod(1, 'a');
+    two.host.listen(10250, 'kubelet');
+    assert.is(await a.reaches(items.nodeAddress(2), 10250), 'kubelet');
+    assert.equal([...new Set(two.host.received.map(({ source }) => source))], [a.address]);
+  });
+
+  run('a packet too long for the tunnel is answered with the size that fits', async (rigs) => {
+    const underlay = new Underlay();
+    const one = await TestNode.open(rigs, 1, underlay);
+    await one.put(...items.peerItems(1, 2));
+    const a = await one.addPod(1, 'a');
+    a.sendUdp(items.podAddress(2, 1), 7700, 80, 'x'.repeat(1460));
+    await a.arrived(1);
+    const error = a.received.find(({ protocol }) => protocol === 1)?.payload ?? new Uint8Array(8);
+    assert.equal([error[0], error[1]], [3, 4], 'ICMP fragmentation needed');
+    assert.is(((error[6] ?? 0) << 8) | (error[7] ?? 0), 1450);
+  });
 }

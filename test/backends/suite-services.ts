@@ -131,4 +131,35 @@ export function servicesTests(test: Test, open: OpenRig): void {
     await node.put(items.service('web', { ...options, sourceRanges: ['192.168.16.0/24'] }));
     assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30080), 'b');
   });
+
+  run('a node port leads to a pod of another node, and the client keeps its address', async (rigs) => {
+    const underlay = new Underlay();
+    const one = await TestNode.open(rigs, 1, underlay);
+    const two = await TestNode.open(rigs, 2, underlay);
+    await one.put(...items.peerItems(1, 2));
+    await two.put(...items.peerItems(2, 1));
+    const b = await two.addPod(1, 'b');
+    const frontend = { address: items.nodeAddress(1), port: 30081, type: 'NodePort' } as const;
+    await one.put(
+      items.service('far', { scope: 'external', frontends: [frontend], backends: [`${b.address}:80`] }),
+    );
+    b.received.length = 0;
+    assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30081), 'b');
+    assert.equal([...new Set(b.received.map(({ source }) => source))], [items.OUTSIDE]);
+  });
+
+  run('a maglev service uses all its backends, and no more the one that goes', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const client = await node.addPod(1, 'client');
+    const pods = [await node.addPod(2, 'b'), await node.addPod(3, 'c'), await node.addPod(4, 'd')];
+    const backends = pods.map(({ address }) => `${address}:80`);
+    const put = (list: readonly string[]): Promise<void> =>
+      node.put(items.service('maglev', { frontends: [clusterIp], backends: list, algorithm: 'maglev' }));
+    await put(backends);
+    const answers = new Set<string | null>();
+    for (let i = 0; i < 30; i++) answers.add(await client.reaches(VIP, 80));
+    assert.equal([...answers].sort(), ['b', 'c', 'd']);
+    await put(backends.slice(1));
+    for (let i = 0; i < 10; i++) assert.is.not(await client.reaches(VIP, 80), 'b');
+  });
 }

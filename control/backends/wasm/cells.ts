@@ -84,11 +84,11 @@ export class CellStore {
       const unit = this.#units.get(id);
       differRows(old?.rows ?? [], unit?.rows ?? [], clears, writes);
       const entries = differEntries(old?.entries ?? [], unit?.entries ?? [], clears, writes);
-      for (const [table, difference] of Object.entries(entries) as [HashName, number][]) {
-        counts[table] += difference;
-      }
+      for (const table in entries) counts[table as HashName] += entries[table as HashName] ?? 0;
     }
-    for (const [id] of this.#touched) {
+    const tables = Object.keys(counts) as HashName[];
+    const full = tables.some((table) => counts[table] > this.plan.hashes[table].limit);
+    for (const id of full ? this.#touched.keys() : []) {
       for (const entry of this.#units.get(id)?.entries ?? []) {
         const { limit } = this.plan.hashes[entry.table];
         if (counts[entry.table] > limit) {
@@ -143,6 +143,13 @@ function differEntries(
   writes: Operation[],
 ): Partial<Record<HashName, number>> {
   const counts: Partial<Record<HashName, number>> = {};
+  if (old.length === 0) {
+    for (const entry of now) {
+      counts[entry.table] = (counts[entry.table] ?? 0) + 1;
+      writes.push({ type: 'insert', entry });
+    }
+    return counts;
+  }
   const id = (e: Entry): string => `${e.table} ${e.a} ${e.b}`;
   const before = new Map(old.map((entry) => [id(entry), entry]));
   for (const entry of now) {

@@ -101,6 +101,8 @@ export class Lowering {
         return [`endpoint ${item.key}`];
       case 'service':
         return this.services.unitsOf(item.key);
+      case 'healthcheck':
+        return [];
       case 'snat':
         return [...unitsOfSnat(item), 'lengths'];
     }
