@@ -155,7 +155,7 @@ void Engine::reap(Socket& socket) {
 // An idle port holds few frames; one whose ring was found half empty gets twice as many, while frames abound.
 void Engine::refill(Socket& socket) {
   if (socket.posted >= socket.target && socket.fill.untaken() >= socket.target / 2) return;
-  if (socket.fill.untaken() < socket.target / 2 && socket.target < RING_SIZE && umem_.available() > umem_.count() / 4)
+  if (socket.fill.untaken() < socket.target / 2 && socket.target < RECEIVE_RING && umem_.available() > umem_.count() / 4)
     socket.target *= 2;
   const uint32_t head = socket.fill.head();
   const uint32_t space = socket.fill.space();

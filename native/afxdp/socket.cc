@@ -29,11 +29,12 @@ void registerFrames(const Fd& fd, Umem& umem, const std::string& object) {
 }
 
 template <typename Entry, typename Offsets>
-void mapRing(const Fd& fd, Ring<Entry>& ring, const Offsets& offsets, uint64_t page, const std::string& object) {
-  const size_t length = offsets.desc + RING_SIZE * sizeof(Entry);
+void mapRing(const Fd& fd, Ring<Entry>& ring, const Offsets& offsets, uint64_t page, uint32_t size,
+             const std::string& object) {
+  const size_t length = offsets.desc + size * sizeof(Entry);
   void* map = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd.get(), static_cast<off_t>(page));
   if (map == MAP_FAILED) fail("mmap", errno, object);
-  ring.adopt(map, length, offsets, RING_SIZE);
+  ring.adopt(map, length, offsets, size);
 }
 
 // The kernel frees a queue some time after its socket was closed, from a work queue: under load 100 ms were seen.
@@ -50,18 +51,17 @@ int bindPatiently(const Fd& fd, const sockaddr_xdp& address) {
 Socket::Socket(Umem& umem, int share, uint32_t ifindex, uint32_t queue, const std::string& object)
     : fd(check(socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), "socket", object)) {
   if (share < 0) registerFrames(fd, umem, object);
-  const uint32_t size = RING_SIZE;
-  option(fd, XDP_UMEM_FILL_RING, &size, sizeof size, "XDP_UMEM_FILL_RING", object);
-  option(fd, XDP_UMEM_COMPLETION_RING, &size, sizeof size, "XDP_UMEM_COMPLETION_RING", object);
-  option(fd, XDP_RX_RING, &size, sizeof size, "XDP_RX_RING", object);
-  option(fd, XDP_TX_RING, &size, sizeof size, "XDP_TX_RING", object);
+  option(fd, XDP_UMEM_FILL_RING, &RECEIVE_RING, sizeof RECEIVE_RING, "XDP_UMEM_FILL_RING", object);
+  option(fd, XDP_UMEM_COMPLETION_RING, &SEND_RING, sizeof SEND_RING, "XDP_UMEM_COMPLETION_RING", object);
+  option(fd, XDP_RX_RING, &RECEIVE_RING, sizeof RECEIVE_RING, "XDP_RX_RING", object);
+  option(fd, XDP_TX_RING, &SEND_RING, sizeof SEND_RING, "XDP_TX_RING", object);
   xdp_mmap_offsets offsets{};
   socklen_t length = sizeof offsets;
   check(getsockopt(fd.get(), SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &length), "XDP_MMAP_OFFSETS", object);
-  mapRing(fd, fill, offsets.fr, XDP_UMEM_PGOFF_FILL_RING, object);
-  mapRing(fd, completion, offsets.cr, XDP_UMEM_PGOFF_COMPLETION_RING, object);
-  mapRing(fd, rx, offsets.rx, XDP_PGOFF_RX_RING, object);
-  mapRing(fd, tx, offsets.tx, XDP_PGOFF_TX_RING, object);
+  mapRing(fd, fill, offsets.fr, XDP_UMEM_PGOFF_FILL_RING, RECEIVE_RING, object);
+  mapRing(fd, completion, offsets.cr, XDP_UMEM_PGOFF_COMPLETION_RING, SEND_RING, object);
+  mapRing(fd, rx, offsets.rx, XDP_PGOFF_RX_RING, RECEIVE_RING, object);
+  mapRing(fd, tx, offsets.tx, XDP_PGOFF_TX_RING, SEND_RING, object);
 
   // Both only save system calls and early EAGAINs: without them everything works.
   setsockopt(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, &SEND_BUFFER_BYTES, sizeof SEND_BUFFER_BYTES);
