@@ -89,7 +89,7 @@ export function handleTunnelArp(v: usize, adjacency: usize, eth: usize): i32 {
 }
 
 /** Is the address (network order) on the link of this uplink? */
-function onLink(port: usize, address: u32): bool {
+export function onLink(port: usize, address: u32): bool {
   if (address === 0) return false;
   const length: u32 = load<u8>(port, PORT_IP4_LENGTH);
   // No subnet is known for the link: whatever answers there is a neighbor.

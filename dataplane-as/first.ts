@@ -140,7 +140,7 @@ export function first(v: usize): i32 {
     if (answer !== 0) return answer;
     flags |= SF_PICKED_UP;
   }
-  const translated = translateSource(source);
+  const translated = translateSource(v, source);
   if (translated !== 0) return translated;
   const settled = settlePort(v, protocol);
   if (settled !== 0) return settled;
@@ -160,15 +160,16 @@ function fromOpener(pair: u32): bool {
   return bswap<u16>(<u16>pair) >= EPHEMERAL && bswap<u16>(<u16>(pair >> 16)) < EPHEMERAL;
 }
 
-/** A pod reaches itself through a service: it must see another source, or it would answer itself directly. */
+/** A station reaches itself through a service: it must see another source, or it would answer itself directly. */
 function hairpin(v: usize): void {
   newSource = load<u32>(image, IMG_HAIRPIN4);
   if (newSource === 0) newSource = load<u32>(ports + (load<u32>(v, V_RX_PORT) << PORT_SHIFT), PORT_GATEWAY4);
   flags |= SF_SNAT;
 }
 
-/** Source NAT of what leaves by the uplink. */
-function translateSource(source: u32): i32 {
+/** Source NAT of what leaves by the uplink, and of what a service sends back to the host it came from. */
+function translateSource(v: usize, source: u32): i32 {
+  if (exitRole === ROLE_HOST && role === ROLE_HOST) hairpin(v);
   if (exitRole !== ROLE_UPLINK) return 0;
   const pool = load<u32>(image, IMG_SNAT4);
   if (role === ROLE_UPLINK) {

@@ -243,8 +243,8 @@ function leave(v: usize, destination: u32, translated: bool): i32 {
   if (index >= <u32>MAX_PORTS) return DROP_PORT;
   exitRole = load<u8>(ports + ((<usize>index) << PORT_SHIFT), PORT_ROLE);
   if (exitRole === ROLE_NONE) return DROP_PORT;
-  // A service may send what came by the uplink out again (first.ts hides the client then).
+  // A service may send what came by the uplink or from the host back there (first.ts hides the client then).
   if (exitRole === ROLE_UPLINK && role === ROLE_UPLINK && !translated) return DROP_HOP_LOOP;
-  if (exitRole === ROLE_HOST && role === ROLE_HOST) return DROP_HOP_LOOP;
+  if (exitRole === ROLE_HOST && role === ROLE_HOST && !translated) return DROP_HOP_LOOP;
   return 0;
 }

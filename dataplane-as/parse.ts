@@ -2,7 +2,7 @@
  * Stage 1: Ethernet and IPv4. Everything a later stage relies on is proved here: the headers lie inside the buffer, lengths
  * agree, the checksum is right, the addresses may be used where they come from.
  */
-import { handleArp, handleTunnelArp } from './arp';
+import { handleArp, handleTunnelArp, onLink } from './arp';
 import { fold, sumBytes } from './checksum';
 import { adjacencies, ports } from './context';
 import { countReceived } from './counters';
@@ -201,7 +201,7 @@ function fromUplink(v: usize, port: usize, eth: usize): i32 {
   const src = load<u32>(v, V_SRC);
   const own = load<u32>(port, PORT_IP4);
   if (src === own) return DROP_MARTIAN;
-  confirm(src, load<u32>(v, V_RX_PORT), load<u64>(eth, 6) & MAC_MASK);
+  if (onLink(port, src)) confirm(src, load<u32>(v, V_RX_PORT), load<u64>(eth, 6) & MAC_MASK);
   if (load<u32>(v, V_PROTOCOL) !== UDP || load<u32>(v, V_DST) !== own) return 0;
   if (load<u32>(v, V_FLAGS) & (VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT)) {
     // Peers set DF; the pieces of a fragmented tunnel packet cannot be judged.

@@ -171,6 +171,21 @@ test('NodePort whose backend is a host on the uplink hides the client', () => {
   assert.ok(read(answer.frame).l4Good);
 });
 
+test('the host reaches its own server through a service', () => {
+  const services = [shop({ backends: [{ ip: N.NODE_IP, port: 6443, id: 5 }] })];
+  for (const client of [N.HOST_IP, N.NODE_IP]) {
+    const node = N.startNode({ services });
+    const sent = node.one(N.HOST, N.fromHost(N.tcpPacket(N.flow(client, 5555, N.VIP, 80))));
+    assert.is(sent.outcome, L.OUT_FORWARD_HOST);
+    const seen = read(sent.frame);
+    assert.equal([seen.ip.src, seen.ip.dst, seen.dport], [N.HAIRPIN, N.NODE_IP, 6443]);
+    const reply = N.tcpPacket(N.flow(N.NODE_IP, 6443, N.HAIRPIN, seen.sport), SYN | ACK);
+    const heard = read(node.one(N.HOST, N.fromHost(reply)).frame);
+    assert.equal([heard.ip.src, heard.sport, heard.ip.dst, heard.dport], [N.VIP, 80, client, 5555]);
+    assert.ok(heard.ip.headerGood && heard.l4Good);
+  }
+});
+
 test('a connection to the backend directly and one through the service do not mix', () => {
   const node = N.startNode({ services: [shop({ backends: [BACKENDS[0]!] })] });
   const direct = N.flow(N.POD1_IP, 4000, N.POD2_IP, 8080);
