@@ -1,8 +1,10 @@
 /** The endpoints behind one port of a Service, and which of them get traffic. */
-import type { Endpoint, EndpointSlice, Service, ServicePort } from '../objects/types.js';
+import type { Model } from '../model/model.js';
+import type { Endpoint, EndpointSlice, Pod, Service, ServicePort } from '../objects/types.js';
 import { compareText } from '../ruleset/canonical.js';
 import type { Ip, PodRef, ServiceBackend } from '../ruleset/types.js';
 import { type Context, familyOf } from './context.js';
+import { ZONE_LABEL } from './topology.js';
 
 export interface Candidate {
   readonly address: Ip;
@@ -12,14 +14,22 @@ export interface Candidate {
   readonly draining: boolean;
   readonly node: string | null;
   readonly pod: PodRef | null;
+  /** Relative share of the traffic. */
+  readonly weight: number;
+  readonly zone: string | null;
+  /** Where its traffic should come from; null = the slice does not say. */
+  readonly hints: Endpoint['hints'];
 }
+
+/** A pod's annotation: its share of the traffic of Services it is behind, 1-1000 (1). */
+export const WEIGHT_ANNOTATION = 'service.pteropus.io/weight';
 
 /**
  * All endpoints of a port, its slices merged, in order of address. A slice's port belongs to the Service's port of the same
  * name and protocol. An endpoint that is in two slices (it is being moved) counts once, as the readier of the two.
  */
 export function candidatesOf(
-  { model }: Context,
+  { model }: Pick<Context, 'model'>,
   service: Service,
   port: ServicePort,
   family: 4 | 6,
@@ -36,7 +46,7 @@ export function candidatesOf(
     for (const { port: number } of ports) {
       if (number === null) continue;
       for (const endpoint of slice.endpoints) {
-        const candidate = candidateOf(service, endpoint, number);
+        const candidate = candidateOf(model, service, endpoint, number);
         if (candidate === null || familyOf(candidate.address) !== family) continue;
         const key = `${candidate.address} ${number}`;
         const other = found.get(key);
@@ -47,22 +57,42 @@ export function candidatesOf(
   return [...found.values()].sort((a, b) => compareText(a.address, b.address) || a.port - b.port);
 }
 
-function candidateOf(service: Service, endpoint: Endpoint, port: number): Candidate | null {
+function candidateOf(model: Model, service: Service, endpoint: Endpoint, port: number): Candidate | null {
   // The API leaves the meaning of further addresses open; every proxy takes the first.
   const [address] = endpoint.addresses;
   if (address === undefined) return null;
-  const { conditions, targetRef, nodeName } = endpoint;
+  const { conditions, targetRef, nodeName, zone, hints } = endpoint;
+  const pod =
+    targetRef?.kind === 'Pod'
+      ? { namespace: targetRef.namespace ?? service.metadata.namespace ?? '', name: targetRef.name }
+      : null;
   return {
     address,
     port,
     ready: conditions.ready,
     draining: conditions.serving && conditions.terminating,
     node: nodeName,
-    pod:
-      targetRef?.kind === 'Pod'
-        ? { namespace: targetRef.namespace ?? service.metadata.namespace ?? '', name: targetRef.name }
-        : null,
+    pod,
+    weight: pod === null ? 1 : weightOf(model.get('Pod', pod.namespace, pod.name)),
+    zone: zone ?? zoneOf(model, nodeName),
+    hints,
   };
+}
+
+function weightOf(pod: Pod | undefined): number {
+  return parseWeight(pod?.metadata.annotations[WEIGHT_ANNOTATION]) ?? 1;
+}
+
+/** null if there is none or it is no weight. */
+export function parseWeight(text: string | undefined): number | null {
+  const weight = text !== undefined && /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  return weight >= 1 && weight <= 1000 ? weight : null;
+}
+
+/** The zone a node is labelled with. */
+export function zoneOf(model: Model, node: string | null): string | null {
+  const labels = node === null ? undefined : model.get('Node', null, node)?.metadata.labels;
+  return labels?.[ZONE_LABEL] || null;
 }
 
 function rank({ ready, draining }: Candidate): number {
@@ -73,7 +103,7 @@ function rank({ ready, draining }: Candidate): number {
 export function usable(candidates: readonly Candidate[]): readonly ServiceBackend[] {
   const ready = candidates.filter((candidate) => candidate.ready);
   const chosen = ready.length > 0 ? ready : candidates.filter((candidate) => candidate.draining);
-  return chosen.map(({ address, port, node, pod }) => ({ address, port, weight: 1, pod, node }));
+  return chosen.map(({ address, port, node, pod, weight }) => ({ address, port, weight, pod, node }));
 }
 
 export function onNode(candidates: readonly Candidate[], node: string): readonly Candidate[] {

@@ -17,6 +17,8 @@ export interface ClusterConfig {
   readonly natExternalTraffic: boolean; // true
   /** NodePorts are served on node addresses inside these; [] = all node addresses. */
   readonly nodePortAddresses: readonly Cidr[];
+  /** externalIPs of Services are served if inside one of these; [] = none is (CVE-2020-8554: anyone may write the field). */
+  readonly externalIPCIDRs: readonly Cidr[];
 }
 
 export const DEFAULT_CONFIG: ClusterConfig = {
@@ -32,6 +34,7 @@ export const DEFAULT_CONFIG: ClusterConfig = {
   underlayMtu: 1500,
   natExternalTraffic: true,
   nodePortAddresses: [],
+  externalIPCIDRs: [],
 };
 
 /** A pod wired on this node (the agent's journal): outcome of a CNI ADD. */

@@ -2,28 +2,44 @@
 import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
 import type { Service, ServicePort } from '../objects/types.js';
 import { sortedBy } from '../ruleset/canonical.js';
-import type { Frontend, Ip, ServiceBackend, ServiceItem } from '../ruleset/types.js';
+import type { Frontend, HealthCheckItem, Ip, ServiceBackend, ServiceItem } from '../ruleset/types.js';
 import { type Context, familyOf, type NodeView, sortedSet } from './context.js';
-import { type Candidate, candidatesOf, onNode, usable } from './endpoints.js';
+import { type Candidate, candidatesOf, onNode, usable, zoneOf } from './endpoints.js';
+import { compileHealthCheck } from './health-check.js';
+import { nearest } from './topology.js';
 
 /** Services with this label belong to another proxy. */
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
 
+/** How a Service's backends are chosen: `random` (the default) or `maglev`, which moves few connections when backends change. */
+export const ALGORITHM_ANNOTATION = 'service.pteropus.io/algorithm';
+
 const FAMILIES = [4, 6] as const;
 
-export function compileServices(context: Context): readonly ServiceItem[] {
-  const services = [...context.model.all('Service')].filter(isProxied);
-  const items = sortedBy(services, ({ metadata }) => `${metadata.namespace}/${metadata.name}`).flatMap(
-    (service) =>
-      service.spec.ports.flatMap((port) =>
-        FAMILIES.flatMap((family) => compilePort(context, service, port, family)),
-      ),
+/**
+ * What a Service becomes depends on itself, its slices, the NodeRecords, the zone labels of the Nodes (this one and those of the
+ * endpoints) and the weight annotations of the pods behind it.
+ */
+export function compileServices(context: Context): readonly (ServiceItem | HealthCheckItem)[] {
+  const services = sortedBy(
+    [...context.model.all('Service')].filter(isProxied),
+    ({ metadata }) => `${metadata.namespace}/${metadata.name}`,
   );
-  return withoutStolenFrontends(items);
+  return [
+    ...withoutStolenFrontends(services.flatMap((service) => compileService(context, service))),
+    ...services.flatMap((service) => compileHealthCheck(context, service)),
+  ];
+}
+
+/** One Service by itself, before frontends that two Services claim are settled (`withoutStolenFrontends`). */
+export function compileService(context: Context, service: Service): readonly ServiceItem[] {
+  return service.spec.ports.flatMap((port) =>
+    FAMILIES.flatMap((family) => compilePort(context, service, port, family)),
+  );
 }
 
 /** Headless Services and ExternalName are DNS's business. */
-function isProxied({ metadata, spec }: Service): boolean {
+export function isProxied({ metadata, spec }: Service): boolean {
   return (
     spec.type !== 'ExternalName' &&
     spec.clusterIPs.length > 0 &&
@@ -51,6 +67,7 @@ function compilePort(
   const scopes = [
     clusterIpScope(context, service, port, candidates),
     ...nodePortScopes(context, service, port, candidates),
+    externalIpScope(context, service, port, candidates),
     loadBalancerScope(context, service, port, candidates),
   ];
   const namespace = service.metadata.namespace ?? '';
@@ -72,7 +89,7 @@ function compilePort(
         frontends: sortedBy(frontends, frontendKey),
         backends: scope.backends,
         affinitySeconds: sessionAffinity === 'ClientIP' ? sessionAffinityTimeoutSeconds : null,
-        algorithm: 'random',
+        algorithm: service.metadata.annotations[ALGORITHM_ANNOTATION] === 'maglev' ? 'maglev' : 'random',
         sourceRanges: scope.sourceRanges,
       },
     ];
@@ -80,16 +97,17 @@ function compilePort(
 }
 
 function clusterIpScope(
-  { self }: Context,
+  context: Context,
   { spec }: Service,
   { port }: ServicePort,
   candidates: readonly Candidate[],
 ): PortScope {
+  const local = spec.internalTrafficPolicy === 'Local';
   return {
     name: 'internal',
     scope: 'internal',
     frontends: spec.clusterIPs.map((address) => ({ address, port, type: 'ClusterIP' })),
-    backends: usable(spec.internalTrafficPolicy === 'Local' ? onNode(candidates, self.name) : candidates),
+    backends: local ? usable(onNode(candidates, context.self.name)) : anywhere(context, spec, candidates),
     sourceRanges: null,
   };
 }
@@ -115,7 +133,7 @@ function nodePortScopes(
   const common = { scope: 'external', sourceRanges: null } as const;
   if (spec.externalTrafficPolicy === 'Cluster') {
     const frontends = [self, ...peers].flatMap(frontendsOf);
-    return [{ ...common, name: 'external', frontends, backends: usable(candidates) }];
+    return [{ ...common, name: 'external', frontends, backends: anywhere(context, spec, candidates) }];
   }
   return [self, ...peers].map((node) => ({
     ...common,
@@ -125,10 +143,30 @@ function nodePortScopes(
   }));
 }
 
-/**
- * Addresses of load balancers, of the kind that arrive unchanged (ipMode VIP). Under the policy Local a node without endpoints
- * gets nothing from the load balancer itself, so what it sees comes from inside the cluster, and goes to any endpoint.
- */
+/** Addresses the owner of the Service brings to the cluster, as far as the administrator allows them. */
+function externalIpScope(
+  context: Context,
+  { spec }: Service,
+  { port }: ServicePort,
+  candidates: readonly Candidate[],
+): PortScope {
+  const ranges = context.config.externalIPCIDRs.map(parseCidr);
+  const addresses = spec.externalIPs.filter(
+    (ip) =>
+      ranges.some((range) => cidrContains(range, parseIp(ip))) &&
+      !spec.clusterIPs.includes(ip) &&
+      !belongsToCluster(context, ip),
+  );
+  return {
+    name: 'externalip',
+    scope: 'external',
+    frontends: sortedSet(addresses).map((address) => ({ address, port, type: 'ExternalIP' })),
+    backends: fromOutside(context, spec, candidates),
+    sourceRanges: null,
+  };
+}
+
+/** Addresses of load balancers, of the kind that arrive unchanged (ipMode VIP). */
 function loadBalancerScope(
   context: Context,
   { spec, status }: Service,
@@ -138,15 +176,38 @@ function loadBalancerScope(
   const ingress =
     spec.type === 'LoadBalancer' ? status.loadBalancer.filter(({ ipMode }) => ipMode === 'VIP') : [];
   const addresses = ingress.map(({ ip }) => ip).filter((ip) => !belongsToCluster(context, ip));
-  const local = spec.externalTrafficPolicy === 'Local' ? usable(onNode(candidates, context.self.name)) : [];
   return {
     name: 'loadbalancer',
     scope: 'external',
     frontends: addresses.map((address) => ({ address, port, type: 'LoadBalancer' })),
-    backends: local.length > 0 ? local : usable(candidates),
+    backends: fromOutside(context, spec, candidates),
     // To the API an empty list is an absent one: no restriction.
     sourceRanges: spec.loadBalancerSourceRanges?.length ? sortedSet(spec.loadBalancerSourceRanges) : null,
   };
+}
+
+/**
+ * Behind addresses that lie outside the cluster. Under the policy Local a node without endpoints gets nothing from the load balancer
+ * itself (it asks healthCheckNodePort), so what it sees comes from inside the cluster, and goes to any endpoint.
+ */
+function fromOutside(
+  context: Context,
+  spec: Service['spec'],
+  candidates: readonly Candidate[],
+): readonly ServiceBackend[] {
+  const local = spec.externalTrafficPolicy === 'Local' ? usable(onNode(candidates, context.self.name)) : [];
+  return local.length > 0 ? local : anywhere(context, spec, candidates);
+}
+
+/** Endpoints of the whole cluster, the near ones where the Service or its slices prefer them. */
+function anywhere(
+  { model, self }: Context,
+  { trafficDistribution }: Service['spec'],
+  candidates: readonly Candidate[],
+): readonly ServiceBackend[] {
+  return usable(
+    nearest(candidates, { node: self.name, zone: zoneOf(model, self.name) }, trafficDistribution),
+  );
 }
 
 /** A status that names an address of the cluster itself would take over what is not the Service's (CVE-2020-8554). */
@@ -160,7 +221,7 @@ function belongsToCluster({ config, self, peers }: Context, address: Ip): boolea
 }
 
 /** Two Services may claim one load balancer address and port: the first by name keeps it, the other goes without. */
-function withoutStolenFrontends(items: readonly ServiceItem[]): readonly ServiceItem[] {
+export function withoutStolenFrontends(items: readonly ServiceItem[]): readonly ServiceItem[] {
   const taken = new Set<string>();
   return items.flatMap((item) => {
     const frontends = item.frontends.filter((frontend) => {

@@ -66,6 +66,7 @@ test('what is wrong is refused, and the error names the field', () => {
     [{ underlayMtu: 100 }, /underlayMtu/],
     [{ natExternalTraffic: 'yes' }, /true or false/],
     [{ nodePortAddresses: ['10.0.0.0/8', 'x'] }, /nodePortAddresses\[1\]/],
+    [{ externalIPCIDRs: '203.0.113.0/24' }, /externalIPCIDRs: must be a list/],
   ];
   for (const [value, pattern] of cases) {
     assert.throws(

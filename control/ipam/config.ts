@@ -67,6 +67,7 @@ export function parseClusterConfig(value: unknown, object = 'cluster configurati
     underlayMtu: integer(raw, base, 'underlayMtu', 626, 65535, object),
     natExternalTraffic: boolean(raw, base, 'natExternalTraffic', object),
     nodePortAddresses: cidrs(raw, base, 'nodePortAddresses', object),
+    externalIPCIDRs: cidrs(raw, base, 'externalIPCIDRs', object),
   };
   checkNodeBlock(config, 'podSubnetCIDR', 'podSubnetOneNodePrefixLen', 3, object);
   checkNodeBlock(config, 'hostSubnetCIDR', 'hostSubnetOneNodePrefixLen', 2, object);

@@ -13,7 +13,8 @@ const ORDER: Readonly<Record<ItemKind, number>> = {
   policy: 5,
   endpoint: 6,
   service: 7,
-  snat: 8,
+  healthcheck: 8,
+  snat: 9,
 };
 
 /**

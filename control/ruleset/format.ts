@@ -55,6 +55,8 @@ function summary(item: Item): string {
       const backends = item.backends.length === 0 ? 'reject' : `${item.backends.length} backends`;
       return `${item.frontends.map(({ address, port }) => `${address}:${port}`).join(' ')} -> ${backends}${affinity}${ranges}`;
     }
+    case 'healthcheck':
+      return `port ${item.port} answers ${item.localEndpoints > 0 ? 200 : 503}: ${item.localEndpoints} ready here`;
     case 'snat':
       return `${list(item.sources)} becomes ${list(item.addresses)}, hairpin ${list(item.hairpin)}`;
   }

@@ -186,7 +186,7 @@ export interface ServiceBackend {
  * One port of one Service in one scope. `internal` = ClusterIP (internalTrafficPolicy), `external` = NodePort, external
  * and LoadBalancer addresses (externalTrafficPolicy). No backends: reject with ICMP port unreachable.
  * Key `service/NS/NAME/PROTOCOL/PORT/SCOPE`, SCOPE being `internal`, `external`, `external/NODE` (NodePort with the policy Local: the
- * addresses of another node) or `loadbalancer`; followed by `/ipv6` if its addresses are.
+ * addresses of another node), `externalip` or `loadbalancer`; followed by `/ipv6` if its addresses are.
  */
 export interface ServiceItem {
   readonly kind: 'service';
@@ -203,6 +203,20 @@ export interface ServiceItem {
   readonly algorithm: 'random' | 'maglev';
   /** loadBalancerSourceRanges; null = everyone, [] = no one. */
   readonly sourceRanges: readonly Cidr[] | null;
+}
+
+/**
+ * What load balancers ask on a node before they send it traffic (healthCheckNodePort): HTTP on this port of the node's addresses
+ * answers 200 if any ready endpoint is on the node, else 503. Served by the host, not by the data plane. Key `healthcheck/NS/NAME`.
+ */
+export interface HealthCheckItem {
+  readonly kind: 'healthcheck';
+  readonly key: Key;
+  readonly namespace: string;
+  readonly name: string;
+  readonly port: number;
+  /** Ready endpoints on this node. */
+  readonly localEndpoints: number;
 }
 
 /**
@@ -228,6 +242,7 @@ export type Item =
   | PolicyItem
   | EndpointItem
   | ServiceItem
+  | HealthCheckItem
   | SnatItem;
 
 export type ItemKind = Item['kind'];
