@@ -11,6 +11,7 @@ import { type Desired, desiredState } from './desired.js';
 import type { Driver, DriverSpec } from './driver.js';
 import { endpointSlices } from './endpoints.js';
 import type { Planned } from './expand.js';
+import { checkpoint } from './interrupted.js';
 import { type ManifestSet, running } from './load.js';
 import type { ClusterState } from './matrix/state.js';
 import { nodeAddress, nodeObject } from './world.js';
@@ -22,6 +23,7 @@ export interface ClusterSpec {
   readonly outside: readonly string[];
   readonly outsidePorts: DriverSpec['outsidePorts'];
   readonly progress: (line: string) => void;
+  readonly signal?: AbortSignal;
 }
 
 /** What one `bring` did. */
@@ -58,6 +60,7 @@ export class Cluster {
     const { driver, nodes, config, progress } = this.spec;
     const started = performance.now();
     await driver.start();
+    checkpoint(this.spec.signal);
     progress(`${nodes.length} nodes are up on feed ${driver.feed} (${seconds(started)})`);
     await this.#write(nodes.map((node) => nodeObject(config, nodes, node)));
   }
@@ -160,6 +163,7 @@ export class Cluster {
 
   /** The driver bounds how many are made at a time. */
   async #addPods(pods: readonly Planned[]): Promise<void> {
+    checkpoint(this.spec.signal);
     const results = await Promise.allSettled(
       pods.map(async (planned) => {
         const addresses = await this.spec.driver.addPod(planned.pod);
@@ -167,6 +171,7 @@ export class Cluster {
       }),
     );
     const failed = results.find((result) => result.status === 'rejected');
+    checkpoint(this.spec.signal);
     if (failed !== undefined) throw failed.reason;
   }
 

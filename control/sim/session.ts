@@ -7,6 +7,7 @@ import type { EndpointSlice } from '../objects/types.js';
 import type { PodRef } from '../ruleset/types.js';
 import { Cluster, type Difference } from './cluster.js';
 import type { Driver, DriverSpec, Feed, Probe, ProbeResult } from './driver.js';
+import { checkpoint } from './interrupted.js';
 import { type InputText, type ManifestItem, ManifestReader, type ManifestSet, readInputs } from './load.js';
 import type { Cell } from './matrix/cell.js';
 import { expectCells } from './matrix/expected.js';
@@ -23,6 +24,8 @@ export interface SessionSpec {
   readonly files: readonly string[];
   readonly runDir: string;
   readonly progress: (line: string) => void;
+  /** Given, everything stops at the next step with an InterruptedError. */
+  readonly signal?: AbortSignal;
 }
 
 export interface MeasuredMatrix {
@@ -54,13 +57,12 @@ export class Session {
   }
 
   /**
-   * Reads the manifests (before anything is made), starts the cluster and brings them in force. `onDriver` is told of
-   * the driver as soon as there is one, so that an interrupt can close it.
+   * Reads the manifests (before anything is made), starts the cluster and brings them in force. Whatever fails, or an
+   * interrupt, takes down what was made. Throws InvalidInputError, InterruptedError, and what the driver throws.
    */
   static async start(
     spec: SessionSpec,
     createDriver: (driverSpec: DriverSpec) => Promise<Driver>,
-    onDriver: (driver: Driver) => void = () => undefined,
   ): Promise<Session> {
     const reader = new ManifestReader();
     const base = reader.parse(await readInputs(spec.files));
@@ -82,9 +84,16 @@ export class Session {
       runDir: spec.runDir,
       progress: spec.progress,
     });
-    onDriver(driver);
-    const { progress } = spec;
-    const cluster = new Cluster({ driver, nodes, config, outside, outsidePorts: ports, progress });
+    const { progress, signal } = spec;
+    const cluster = new Cluster({
+      driver,
+      nodes,
+      config,
+      outside,
+      outsidePorts: ports,
+      progress,
+      ...(signal === undefined ? {} : { signal }),
+    });
     try {
       await cluster.start();
       const session = new Session(spec, driver, cluster, reader, base);
@@ -137,7 +146,13 @@ export class Session {
     const started = performance.now();
     const state = this.#cluster.state;
     const plan = planMatrix(state, options);
-    const cells = await measure(this.driver, expectCells(plan, state));
+    const driver: Pick<Driver, 'probe'> = {
+      probe: (probes) => {
+        checkpoint(this.spec.signal);
+        return this.driver.probe(probes);
+      },
+    };
+    const cells = await measure(driver, expectCells(plan, state));
     return { cells, millis: performance.now() - started };
   }
 

@@ -7,6 +7,6 @@ async function createDriver(feed: Feed, spec: DriverSpec): Promise<Driver> {
   return (await import('./memory/driver.js')).createMemoryDriver(spec);
 }
 
-export function startSession(spec: SessionSpec, onDriver?: (driver: Driver) => void): Promise<Session> {
-  return Session.start(spec, (driverSpec) => createDriver(spec.feed, driverSpec), onDriver);
+export function startSession(spec: SessionSpec): Promise<Session> {
+  return Session.start(spec, (driverSpec) => createDriver(spec.feed, driverSpec));
 }

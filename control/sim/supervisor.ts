@@ -6,7 +6,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
-import type { Driver } from './driver.js';
 import { METHODS, type Supervised } from './methods.js';
 import { runDir, socketPath } from './paths.js';
 import type { Session, SessionSpec } from './session.js';
@@ -22,7 +21,7 @@ class Supervisor implements Supervised {
   readonly #history: string[] = [];
   #server: Server | null = null;
   #session: Session | null = null;
-  #driver: Driver | null = null;
+  readonly #stop = new AbortController();
   #started: Promise<Session> | null = null;
   #stopWatching: () => void = () => undefined;
   #closing: Promise<void> | null = null;
@@ -48,9 +47,7 @@ class Supervisor implements Supervised {
   /** Starts the cluster; the first `ready` request waits for it. */
   start(): void {
     const progress = (line: string) => this.say(line);
-    this.#started = startSession({ ...this.spec, progress }, (driver) => {
-      this.#driver = driver;
-    });
+    this.#started = startSession({ ...this.spec, progress, signal: this.#stop.signal });
     this.#started.then(
       (session) => {
         this.#session = session;
@@ -96,7 +93,10 @@ class Supervisor implements Supervised {
     this.#stopWatching();
     this.#server?.close();
     try {
-      await (this.#session ?? this.#driver)?.close();
+      this.#stop.abort();
+      // While it starts, it ends by itself at the next step and takes down what it made.
+      await this.#started?.catch(() => undefined);
+      await this.#session?.close();
     } finally {
       await rm(this.spec.runDir, { recursive: true, force: true });
       this.#ended();

@@ -1,7 +1,7 @@
 /** `pteropus sim`: start, measure, and either tear down or leave the cluster to its supervisor. */
 import { mkdir, rm } from 'node:fs/promises';
-import type { Driver } from '../driver.js';
-import { present } from '../matrix/present.js';
+import { InterruptedError } from '../interrupted.js';
+import { type PresentOptions, present } from '../matrix/present.js';
 import { parseRun, RUN_HELP, type RunOptions } from '../options.js';
 import { runDir } from '../paths.js';
 import { startSession } from '../start.js';
@@ -24,24 +24,24 @@ async function runOnce(options: RunOptions): Promise<number> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const interrupt = onInterrupt();
   try {
-    const work = measureOnce(options, dir, shown, (driver) => interrupt.closes(driver));
-    return await Promise.race([work, interrupt.happened]);
+    return await measureOnce(options, dir, shown, interrupt.signal);
+  } catch (error) {
+    if (error instanceof InterruptedError) return INTERRUPTED;
+    throw error;
   } finally {
     interrupt.stop();
     await rm(dir, { recursive: true, force: true });
-    // What was under way when the interrupt came has nothing left to wait for, but its timers would keep us here.
-    if (interrupt.seen()) process.exit(INTERRUPTED);
   }
 }
 
 async function measureOnce(
   options: RunOptions,
   dir: string,
-  shown: Awaited<ReturnType<typeof presentOptions>>,
-  onDriver: (driver: Driver) => void,
+  shown: PresentOptions,
+  signal: AbortSignal,
 ): Promise<number> {
   const { name, feed, nodes, files } = options;
-  const session = await startSession({ name, feed, nodes, files, runDir: dir, progress }, onDriver);
+  const session = await startSession({ name, feed, nodes, files, runDir: dir, progress, signal });
   try {
     if (!options.matrix) return 0;
     const { cells, millis } = await session.matrix({ icmp: options.icmp });
@@ -53,32 +53,25 @@ async function measureOnce(
 
 /** 128 + SIGINT, as shells have it. */
 const INTERRUPTED = 130;
+/** What is under way gets this long to end in order; the next start removes what is left then. */
+const GRACE_MS = 10_000;
 
-/** The first Ctrl-C (or SIGTERM) closes the driver and then ends the run; the second one ends the process at once. */
+/**
+ * The first Ctrl-C (or SIGTERM) lets the step that is under way end and begins no other, so that what was made is known and
+ * taken down; the second one ends the process at once.
+ */
 function onInterrupt() {
-  let driver: Driver | null = null;
-  let resolve: (code: number) => void;
-  const happened = new Promise<number>((done) => {
-    resolve = done;
-  });
-  let count = 0;
+  const controller = new AbortController();
   const handler = () => {
-    if (count++ > 0) process.exit(INTERRUPTED);
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
     progress('stopping …');
-    const closing = driver?.close() ?? Promise.resolve();
-    closing.then(
-      () => resolve(INTERRUPTED),
-      () => resolve(INTERRUPTED),
-    );
+    controller.abort(new InterruptedError('stopped'));
+    setTimeout(() => process.exit(INTERRUPTED), GRACE_MS).unref();
   };
   process.on('SIGINT', handler);
   process.on('SIGTERM', handler);
   return {
-    happened,
-    closes(opened: Driver) {
-      driver = opened;
-    },
-    seen: () => count > 0,
+    signal: controller.signal,
     stop() {
       process.off('SIGINT', handler);
       process.off('SIGTERM', handler);
