@@ -1,11 +1,12 @@
 /**
  * The oracle: what should be reachable, read slowly and plainly from the API's own documentation of NetworkPolicy
- * (https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/). It looks at every policy for
+ * (https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/) and ClusterNetworkPolicy. It looks at every policy for
  * every question, keeps no index, and shares no code with the parser, the model and the compiler it is there to check.
  */
 import { inBlock, type PacketProtocol, portsMatch, selects } from './match.js';
 import { at, labelsOf, listAt, nameOf, namespaceOf, type Raw, textAt } from './raw.js';
 import { serviceTargets, type Targets } from './services.js';
+import { tierVerdict } from './tiers.js';
 
 export interface PodName {
   readonly namespace: string;
@@ -28,7 +29,12 @@ export interface Packet {
 
 export interface OracleVerdict {
   readonly allowed: boolean;
-  /** What let it out, or did not: `NetworkPolicy NS/NAME spec.egress[0]`, `closed by …`, `open`, `self`, `node` or `not a pod`. */
+  readonly egressAllowed: boolean;
+  readonly ingressAllowed: boolean;
+  /**
+   * What let it out, or did not: `NetworkPolicy NS/NAME spec.egress[0]`, `ClusterNetworkPolicy NAME spec.egress[0]`, `closed by …`,
+   * `open`, `self`, `node` or `not a pod`.
+   */
   readonly egressBy: string;
   readonly ingressBy: string;
 }
@@ -78,6 +84,7 @@ export function oracle(objects: readonly unknown[]): Oracle {
     objects.filter((object) => at(object, 'kind') === kind);
   const pods = ofKind('Pod');
   const policies = ofKind('NetworkPolicy');
+  const clusterPolicies = ofKind('ClusterNetworkPolicy');
   const namespaces = new Map(ofKind('Namespace').map((namespace) => [nameOf(namespace), namespace]));
 
   function namespaceLabels(name: string): Raw {
@@ -134,6 +141,15 @@ export function oracle(objects: readonly unknown[]): Oracle {
     packet: Packet,
   ): [boolean, string] {
     if (subject.pod === null) return [true, 'not a pod'];
+    const seen = (pod: unknown) => ({
+      labels: labelsOf(pod),
+      namespaceLabels: namespaceLabels(namespaceOf(pod)),
+    });
+    const far = { ips: other.ips, pod: other.pod === null ? null : seen(other.pod) };
+    const inTier = (tier: 'Admin' | 'Baseline') =>
+      tierVerdict(clusterPolicies, tier, direction, seen(subject.pod), far, { ...packet, pod: to.pod });
+    const admin = inTier('Admin');
+    if (admin !== null && admin.verdict !== 'Pass') return [admin.verdict === 'Accept', admin.by];
     const closing: string[] = [];
     for (const policy of policies) {
       const namespace = namespaceOf(policy);
@@ -149,19 +165,29 @@ export function oracle(objects: readonly unknown[]): Oracle {
         return [true, `${name} spec.${direction}[${i}]`];
       }
     }
-    return closing.length === 0 ? [true, 'open'] : [false, `closed by ${closing.sort().join(', ')}`];
+    if (closing.length > 0) return [false, `closed by ${closing.sort().join(', ')}`];
+    const baseline = inTier('Baseline');
+    return baseline === null || baseline.verdict === 'Pass'
+      ? [true, 'open']
+      : [baseline.verdict === 'Accept', baseline.by];
   }
 
   function verdict(packet: Packet): OracleVerdict {
     const from = party(packet.from);
     const to = party(packet.to);
     if (from.pod !== null && from.pod === to.pod)
-      return { allowed: true, egressBy: 'self', ingressBy: 'self' };
+      return {
+        allowed: true,
+        egressAllowed: true,
+        ingressAllowed: true,
+        egressBy: 'self',
+        ingressBy: 'self',
+      };
     const [out, egressBy] = judge('egress', from, to, to, packet);
     // A node must reach its own pods (probes); the other way a policy counts.
     const fromItsNode = from.pod === null && from.node !== null && to.pod !== null && from.node === to.node;
     const [in_, ingressBy] = fromItsNode ? [true, 'node'] : judge('ingress', to, from, to, packet);
-    return { allowed: out && in_, egressBy, ingressBy };
+    return { allowed: out && in_, egressAllowed: out, ingressAllowed: in_, egressBy, ingressBy };
   }
 
   function viaService(question: ServiceQuestion): ServiceVerdict {

@@ -1,10 +1,11 @@
 /**
  * Random clusters for property tests, as raw API objects: few names and numbers, so that things meet often. They hold what is easy
  * to get wrong: absent label keys, namespaces without an object, port names that differ by pod, overlapping blocks, ended pods
- * whose address another pod has by now, host-network pods, two families. Addresses are those of the default configuration.
+ * whose address another pod has by now, host-network pods, two families, tiers with equal priorities and unknown parts. Addresses are those of the default configuration.
  */
 
 import type { Random } from './random.js';
+import { randomClusterPolicy } from './random-tiers.js';
 import type { Raw } from './raw.js';
 
 export interface RandomCluster {
@@ -48,6 +49,8 @@ const STRANGERS = [
   '203.0.113.5',
 ];
 
+const PARTS = { selector: randomSelector, networks: BLOCKS, portNames: PORT_NAMES, ports: PORTS };
+
 export function randomCluster(random: Random): RandomCluster {
   const nodes = [1, 2, 3].map((id) => ({
     name: `n${id}`,
@@ -63,6 +66,7 @@ export function randomCluster(random: Random): RandomCluster {
     metadata: { name, labels: randomLabels(random) },
   }));
   const policies = random.times(random.below(9), (i) => randomPolicy(random, i));
+  const tiers = random.times(random.below(5), (i) => randomClusterPolicy(random, i, PARTS));
   const nodeObjects = nodes.map(({ name, address }) => ({
     apiVersion: 'v1',
     kind: 'Node',
@@ -71,7 +75,7 @@ export function randomCluster(random: Random): RandomCluster {
   }));
   const ips = pods.flatMap((pod) => (pod.status.podIPs ?? []).map(({ ip }) => ip));
   return {
-    objects: [...namespaces, ...ghosts, ...pods, ...policies, ...nodeObjects],
+    objects: [...namespaces, ...ghosts, ...pods, ...policies, ...tiers, ...nodeObjects],
     nodes,
     addresses: [...new Set([...ips, ...ips, ...nodes.map(({ address }) => address), ...STRANGERS])],
   };

@@ -87,8 +87,7 @@ function expectedLink(bench: Bench, truth: Oracle, probe: WireProbe): string | n
     bench.local?.attachments.some(({ addresses }) => addresses.includes(ip)) ?? false;
   // What a pod elsewhere lets out or in is its own node's business.
   const passes =
-    !(isHere(source) && verdict.egressBy.startsWith('closed')) &&
-    !(isHere(destination) && verdict.ingressBy.startsWith('closed'));
+    !(isHere(source) && !verdict.egressAllowed) && !(isHere(destination) && !verdict.ingressAllowed);
   if (!passes) return null;
   const target = findRoute(bench.ruleset, 'pod', destination)?.target;
   if (target?.type === 'tunnel') return 'eth0';
