@@ -1,4 +1,5 @@
 /** Where simulated clusters keep their sockets, journals and logs. */
+import { lstat, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InvalidInputError } from '../common/errors.js';
@@ -18,6 +19,21 @@ export function runDir(name: string): string {
     });
   }
   return join(stateRoot(), name);
+}
+
+/** Makes the run directory, for this user alone. Throws InvalidInputError when somebody else got there first. */
+export async function makeRunDir(name: string): Promise<string> {
+  const dir = runDir(name);
+  await mkdir(stateRoot(), { recursive: true, mode: 0o755 });
+  const { uid, mode } = await lstat(stateRoot());
+  // In a shared folder such as /tmp anyone may have made it, and could then read or replace what we put there.
+  if (process.getuid !== undefined && (uid !== process.getuid() || (mode & 0o022) !== 0)) {
+    throw new InvalidInputError('belongs to somebody else, or others may write to it', {
+      object: stateRoot(),
+    });
+  }
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  return dir;
 }
 
 /** The supervisor's control socket; a named pipe on Windows. */

@@ -2,12 +2,11 @@
  * The process that `--keep` leaves behind: it owns the session, serves commands over a unix socket and lets changed files
  * take effect by themselves. Its output goes to a log in the run directory.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
 import { METHODS, type Supervised } from './methods.js';
-import { runDir, socketPath } from './paths.js';
+import { makeRunDir, runDir, socketPath } from './paths.js';
 import type { Session, SessionSpec } from './session.js';
 import { startSession } from './start.js';
 import { watchFiles } from './watch.js';
@@ -34,7 +33,7 @@ class Supervisor implements Supervised {
 
   async listen(): Promise<void> {
     const path = socketPath(this.spec.name);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeRunDir(this.spec.name);
     await rm(path, { force: true });
     const server = createServer((socket) => this.#serve(socket));
     this.#server = server;

@@ -1,16 +1,17 @@
 /** Starts a supervisor that outlives this command, waits until its cluster is up, and shows the matrix. */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InvalidInputError } from '../../common/errors.js';
 import { NoClusterError, SupervisorClient, SupervisorError } from '../client.js';
+import type { Feed } from '../driver.js';
 import { readInputs } from '../load.js';
 import type { Presented } from '../matrix/present.js';
 import type { MatrixParams } from '../methods.js';
 import type { RunOptions } from '../options.js';
-import { runDir, stateRoot } from '../paths.js';
+import { makeRunDir, stateRoot } from '../paths.js';
 import { deliver, presentOptions, progress } from './output.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../../../bin/pteropus.mjs', import.meta.url));
@@ -18,8 +19,7 @@ const PROGRAM = fileURLToPath(new URL('../../../../../bin/pteropus.mjs', import.
 export async function keep(options: RunOptions): Promise<number> {
   const shown = await presentOptions(options);
   await refuseRunning(options.name);
-  const dir = runDir(options.name);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const dir = await makeRunDir(options.name);
   const files = await supervisedFiles(options.files, dir);
   const { name, feed, nodes } = options;
   const log = join(stateRoot(), `${name}.log`);
@@ -50,7 +50,7 @@ export async function keep(options: RunOptions): Promise<number> {
       code = await deliver((await client.call('matrix', params)) as Presented, options.junit);
     }
     client.close();
-    progress(hints(name));
+    progress(hints(name, feed));
     return code;
   } finally {
     process.off('SIGINT', interrupt);
@@ -98,12 +98,12 @@ async function connectWhenUp(name: string): Promise<SupervisorClient> {
   }
 }
 
-function hints(name: string): string {
+function hints(name: string, feed: Feed): string {
   const flag = name === 'sim' ? '' : ` --name ${name}`;
   return [
     `cluster ${name} stays; changed files take effect by themselves`,
     `  pteropus sim status${flag}          what runs`,
-    `  pteropus sim exec${flag} NS/POD -- curl http://SERVICE`,
+    ...(feed === 'memory' ? [] : [`  pteropus sim exec${flag} NS/POD -- curl http://SERVICE`]),
     `  pteropus sim trace${flag} NS/POD NS/POD:PORT`,
     `  pteropus sim apply${flag} -f FILE`,
     `  pteropus sim matrix${flag}`,

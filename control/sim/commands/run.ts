@@ -1,9 +1,9 @@
 /** `pteropus sim`: start, measure, and either tear down or leave the cluster to its supervisor. */
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { InterruptedError } from '../interrupted.js';
 import { type PresentOptions, present } from '../matrix/present.js';
 import { parseRun, RUN_HELP, type RunOptions } from '../options.js';
-import { runDir } from '../paths.js';
+import { makeRunDir } from '../paths.js';
 import { startSession } from '../start.js';
 import { keep } from './keep.js';
 import { deliver, presentOptions, progress } from './output.js';
@@ -20,8 +20,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 async function runOnce(options: RunOptions): Promise<number> {
   const shown = await presentOptions(options);
-  const dir = runDir(options.name);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const dir = await makeRunDir(options.name);
   const interrupt = onInterrupt();
   try {
     return await measureOnce(options, dir, shown, interrupt.signal);

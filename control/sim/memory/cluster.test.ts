@@ -104,6 +104,23 @@ testIf(test, file(POLICIES))(
   },
 );
 
+test('the matrix measures: a policy lost behind the cluster’s back is noticed', async () => {
+  await withCluster([EXAMPLE], async (session) => {
+    const { store } = session.driver;
+    const key = '/pteropus/k8s/NetworkPolicy/payments/ledger';
+    const revision = await store.get(key).then(async (entry) => {
+      assert.ok(entry !== null);
+      return (await store.transact([], [{ type: 'delete', key }])).revision;
+    });
+    await session.driver.settled(revision);
+    const wrong = differences((await session.matrix({ icmp: false })).cells);
+    assert.ok(wrong.some((line) => /^payments\/ledger-\d → .*expected none, measured connected/.test(line)));
+    assert.ok(
+      wrong.some((line) => /→ payments\/ledger-\d:5432.*expected an answer, measured timeout/.test(line)),
+    );
+  });
+});
+
 const DENY = `apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: lock, namespace: ops}
