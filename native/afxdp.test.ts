@@ -282,6 +282,28 @@ it('keeps count of its frames whatever the vector says', () =>
     }
   }));
 
+it('keeps frames for others however much one port receives', () =>
+  withBed(new Bed(2), (bed) => {
+    // The pod's own end is a port too: what is sent there arrives at port 0, and more than a step takes.
+    bed.addPort(0);
+    bed.addPort(2, { netns: bed.pods[0]!, link: 'eth0' });
+    let entries = 0;
+    let received = 0;
+    for (let round = 0; round < 1000; round++) {
+      for (let i = 0; i < 96; i++, entries++) {
+        assert.ok(bed.xdp.inject(entries, new Uint8Array(60), 0), `round ${round}: no free frame`);
+        bed.setWord(entries, L.V_TX_PORT, 2);
+      }
+      entries = bed.xdp.step(entries, 0);
+      received += entries;
+      bed.conserved();
+    }
+    assert.ok(received > 10_000, `${received}`);
+    bed.drain(entries);
+    bed.addPort(1);
+    assert.ok(bed.allFree(0, 1, 2));
+  }));
+
 it('serves every queue of a device', () =>
   withBed(new Bed(2), async (bed) => {
     const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });

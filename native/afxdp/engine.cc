@@ -152,15 +152,18 @@ void Engine::reap(Socket& socket) {
   socket.completion.consume(ready);
 }
 
-// An idle port holds few frames; one whose ring was found half empty gets twice as many, while frames abound.
+// An idle port holds few frames. One whose ring was found half empty gets twice as many, but not of the last quarter, which is
+// for what every port may have, for new ports and for packets of our own.
 void Engine::refill(Socket& socket) {
   if (socket.posted >= socket.target && socket.fill.untaken() >= socket.target / 2) return;
-  if (socket.fill.untaken() < socket.target / 2 && socket.target < RECEIVE_RING && umem_.available() > umem_.count() / 4)
+  const uint32_t reserve = umem_.count() / 4;
+  if (socket.fill.untaken() < socket.target / 2 && socket.target < RECEIVE_RING && umem_.available() > reserve)
     socket.target *= 2;
   const uint32_t head = socket.fill.head();
   const uint32_t space = socket.fill.space();
   uint32_t count = 0;
   while (socket.posted < socket.target && count < space) {
+    if (socket.posted >= socket.base && umem_.available() <= reserve) break;
     const uint32_t frame = umem_.take(socket.id);
     if (frame == Umem::NONE) break;
     socket.fill.at(head + count++) = umem_.offsetOf(frame);

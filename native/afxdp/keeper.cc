@@ -123,7 +123,7 @@ std::unique_ptr<Socket> Keeper::openSocket(uint32_t ifindex, uint32_t queue, con
 
 void Keeper::offer(Socket& socket, const FirstFrames& first) {
   socket.id = first.owner;
-  socket.target = first.target;
+  socket.base = socket.target = first.target;
   socket.posted = static_cast<uint32_t>(first.frames.size());
   for (uint32_t i = 0; i < socket.posted; i++) socket.fill.at(i) = umem_.offsetOf(first.frames[i]);
   socket.fill.produce(socket.posted);

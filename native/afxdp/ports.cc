@@ -98,7 +98,7 @@ void Engine::serve(std::unique_ptr<Port> port) {
     socket->port = port->index;
     if (socket != port->sockets.front()) {
       socket->id = newSocketId();
-      socket->target = port->sockets.front()->target;
+      socket->base = socket->target = port->sockets.front()->base;
     }
     active_.push_back(socket.get());
     refill(*socket);
