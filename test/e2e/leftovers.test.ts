@@ -1,7 +1,7 @@
 /** kill -9 of a cluster's owner leaves no process running, and the next start removes all the rest. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cleanLeftovers } from '../../control/sim/afxdp/leftovers.js';
 import { STATE_ROOT } from '../../control/sim/afxdp/names.js';
+import { readOwner } from '../../control/sim/afxdp/owner.js';
 import { loadNative } from '../../native/index.js';
 import { testIf } from '../support/requires.js';
 import { netnsNames, processesWith, run, until } from './support/kernel.js';
@@ -33,6 +34,7 @@ async function holdUntil(cluster: string, line: string, extraMs: number): Promis
 function assertNothingLeft(cluster: string): void {
   assert.equal(netnsNames(`pteropus-${cluster}-`), []);
   assert.not.ok(existsSync(join(STATE_ROOT, cluster)), 'the state folder is gone');
+  assert.is(readOwner(cluster), null);
   assert.not.ok(run('ip', '-o', 'link').includes(cluster), 'no link in the own namespace');
 }
 

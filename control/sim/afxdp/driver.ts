@@ -2,12 +2,12 @@
  * Carries a simulated cluster over network namespaces and AF_XDP: each node a namespace with its own agent and data plane,
  * each pod a namespace with a real process, nodes joined by a bridge. Needs root on Linux and the native addon.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadNative, type Native } from '../../../native/index.js';
 import type { TraceFilter } from '../../backends/backend.js';
 import { openRemoteBackend } from '../../backends/wasm/remote.js';
-import { PteropusError } from '../../common/errors.js';
+import { InvalidInputError, PteropusError } from '../../common/errors.js';
 import { planNode } from '../../ipam/arithmetic.js';
 import { toJson } from '../../objects/json.js';
 import type { NodeRecord, Pod } from '../../objects/types.js';
@@ -22,7 +22,7 @@ import { ObjectMirror } from './mirror.js';
 import { checkClusterName, namespacePath, outsideNamespace } from './names.js';
 import { SimNode } from './node.js';
 import { interpret } from './outcome.js';
-import { claim, release, withStateLock } from './owner.js';
+import { claim, release, stateFolder, withStateLock } from './owner.js';
 import { PodFarm } from './pods.js';
 import { StatusBoard } from './status.js';
 import { buildTopology, type Topology } from './topology.js';
@@ -43,6 +43,13 @@ export interface AfxdpDriver extends Driver {
 /** Makes nothing yet: `start` does. Throws NativeUnavailableError, InvalidInputError. */
 export function createAfxdpDriver(spec: DriverSpec): AfxdpDriver {
   checkClusterName(spec.cluster);
+  if (spec.runDir !== stateFolder(spec.cluster)) {
+    // A start that cleans up after a kill knows this folder only.
+    throw new InvalidInputError(`must be ${stateFolder(spec.cluster)}`, {
+      field: 'runDir',
+      value: spec.runDir,
+    });
+  }
   return new NamespaceDriver(spec, loadNative());
 }
 
@@ -85,7 +92,7 @@ class NamespaceDriver implements AfxdpDriver {
     await withStateLock(async () => {
       const cleaned = await cleanDead(native, spec.cluster);
       if (cleaned.length > 0) spec.progress(`removed what was left of ${cleaned.join(', ')}`);
-      claim(spec.cluster, spec.runDir);
+      claim(spec.cluster);
       this.claimed = true;
     });
     mkdirSync(spec.runDir, { recursive: true, mode: 0o700 });
@@ -161,7 +168,6 @@ class NamespaceDriver implements AfxdpDriver {
     await this.store.close();
     if (!this.claimed) return;
     await removeNamespaces(this.native, namespacesOf(this.native, this.spec.cluster));
-    rmSync(this.spec.runDir, { recursive: true, force: true });
     release(this.spec.cluster);
     this.claimed = false;
   }

@@ -6,8 +6,16 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Native } from '../../../native/index.js';
-import { clusterOfNamespace, namespacePath, STATE_ROOT } from './names.js';
-import { isAlive, readOwner, recordedClusters, release, startTime, withStateLock } from './owner.js';
+import { clusterOfNamespace, namespacePath } from './names.js';
+import {
+  isAlive,
+  readOwner,
+  recordedClusters,
+  release,
+  releaseForRestart,
+  startTime,
+  withStateLock,
+} from './owner.js';
 
 const EXIT_WAIT_MS = 2000;
 
@@ -23,11 +31,13 @@ export async function cleanDead(native: Native, starting: string | null = null):
   const dead = new Set([...namespaces.keys(), ...recordedClusters()].filter(isDead));
   for (const cluster of dead) {
     await removeNamespaces(native, namespaces.get(cluster) ?? []);
-    const runDir = readOwner(cluster)?.runDir;
-    if (runDir !== undefined) rmSync(runDir, { recursive: true, force: true });
+    if (cluster === starting) {
+      releaseForRestart(cluster);
+      continue;
+    }
     release(cluster);
-    // The log of a supervisor; one that starts anew under the same name writes to it already.
-    if (cluster !== starting) rmSync(join(STATE_ROOT, `${cluster}.log`), { force: true });
+    // Its supervisor's log.
+    rmSync(`${stateFolder(cluster)}.log`, { force: true });
   }
   return [...dead].sort();
 }

@@ -21,30 +21,30 @@ const cluster = `x-owner-${process.pid}`;
 test('a process is known by pid and start time', async () => {
   const own = startTime(process.pid);
   assert.type(own, 'string');
-  assert.ok(isAlive({ pid: process.pid, started: own!, runDir: '' }));
-  assert.not.ok(isAlive({ pid: process.pid, started: '1', runDir: '' }));
+  assert.ok(isAlive({ pid: process.pid, started: own! }));
+  assert.not.ok(isAlive({ pid: process.pid, started: '1' }));
   const child = spawn('sleep', ['30']);
   const started = startTime(child.pid!);
-  assert.ok(isAlive({ pid: child.pid!, started: started!, runDir: '' }));
+  assert.ok(isAlive({ pid: child.pid!, started: started! }));
   child.kill('SIGKILL');
   await once(child, 'exit');
-  assert.not.ok(isAlive({ pid: child.pid!, started: started!, runDir: '' }));
+  assert.not.ok(isAlive({ pid: child.pid!, started: started! }));
 });
 
 testIf(test, root())('a claimed cluster cannot be claimed by another', async () => {
   const other = spawn('sleep', ['30']);
   try {
     await once(other, 'spawn');
-    mkdirSync(join(STATE_ROOT, cluster), { recursive: true });
-    const record = { pid: other.pid, started: startTime(other.pid!), runDir: join(STATE_ROOT, cluster) };
-    writeFileSync(join(STATE_ROOT, cluster, 'owner.json'), JSON.stringify(record));
+    mkdirSync(join(STATE_ROOT, '.owners'), { recursive: true });
+    const record = { pid: other.pid, started: startTime(other.pid!) };
+    writeFileSync(join(STATE_ROOT, '.owners', `${cluster}.json`), JSON.stringify(record));
     assert.throws(
-      () => claim(cluster, '/tmp'),
+      () => claim(cluster),
       (error: unknown) => error instanceof ClusterRunningError,
     );
     other.kill('SIGKILL');
     await once(other, 'exit');
-    claim(cluster, '/tmp');
+    claim(cluster);
     assert.is(readOwner(cluster)?.pid, process.pid);
   } finally {
     other.kill('SIGKILL');

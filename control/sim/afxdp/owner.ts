@@ -13,8 +13,6 @@ export interface OwnerRecord {
   readonly pid: number;
   /** Start time of the process in clock ticks since boot (field 22 of /proc/PID/stat). */
   readonly started: string;
-  /** Where the cluster's sockets, journals and logs are. */
-  readonly runDir: string;
 }
 
 /** The cluster's name is in use by a living process. */
@@ -40,15 +38,20 @@ export function isAlive(owner: OwnerRecord): boolean {
   return startTime(owner.pid) === owner.started;
 }
 
-const recordPath = (cluster: string): string => join(STATE_ROOT, cluster, 'owner.json');
+/** Sockets, journals and logs of a cluster: nothing else is ever removed with it. */
+export const stateFolder = (cluster: string): string => join(STATE_ROOT, cluster);
+
+/** Records lie beside the clusters' folders: one is there, whole, before anything else of its cluster, and goes last. */
+const RECORDS = join(STATE_ROOT, '.owners');
+const recordPath = (cluster: string): string => join(RECORDS, `${cluster}.json`);
 
 /** The recorded owner of a cluster; null if there is no whole record. */
 export function readOwner(cluster: string): OwnerRecord | null {
   try {
     const value = JSON.parse(readFileSync(recordPath(cluster), 'utf8')) as Partial<OwnerRecord>;
-    const { pid, started, runDir } = value;
-    if (typeof pid !== 'number' || typeof started !== 'string' || typeof runDir !== 'string') return null;
-    return { pid, started, runDir };
+    const { pid, started } = value;
+    if (typeof pid !== 'number' || typeof started !== 'string') return null;
+    return { pid, started };
   } catch {
     return null;
   }
@@ -56,20 +59,20 @@ export function readOwner(cluster: string): OwnerRecord | null {
 
 /** Clusters that have a record, dead or alive. */
 export function recordedClusters(): string[] {
-  let names: string[];
+  let files: string[];
   try {
-    names = readdirSync(STATE_ROOT);
+    files = readdirSync(RECORDS);
   } catch {
     return [];
   }
-  return names.filter((name) => readOwner(name) !== null);
+  return files.flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -'.json'.length)] : []));
 }
 
 /**
  * Makes this process the owner of `cluster`; call with the state locked and after the leftovers are gone. Throws
  * ClusterRunningError if another process is.
  */
-export function claim(cluster: string, runDir: string): void {
+export function claim(cluster: string): void {
   const owner = readOwner(cluster);
   if (owner !== null && isAlive(owner)) {
     throw new ClusterRunningError(`a cluster of this name runs already (process ${owner.pid})`, {
@@ -77,15 +80,41 @@ export function claim(cluster: string, runDir: string): void {
     });
   }
   const path = recordPath(cluster);
-  mkdirSync(join(STATE_ROOT, cluster), { recursive: true, mode: 0o700 });
-  const record: OwnerRecord = { pid: process.pid, started: startTime(process.pid) ?? '', runDir };
+  mkdirSync(RECORDS, { recursive: true, mode: 0o700 });
+  const record: OwnerRecord = { pid: process.pid, started: startTime(process.pid) ?? '' };
   writeFileSync(`${path}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
-/** Ends the claim and removes the cluster's state folder. */
+/** Removes all files of a cluster and ends the claim; its namespaces must be gone. */
 export function release(cluster: string): void {
-  rmSync(join(STATE_ROOT, cluster), { recursive: true, force: true });
+  rmSync(stateFolder(cluster), { recursive: true, force: true });
+  endClaim(cluster);
+}
+
+/**
+ * As `release`, but for a name that starts anew: what a driver makes goes; the supervisor's socket and log, which may be
+ * in use already, stay.
+ */
+export function releaseForRestart(cluster: string): void {
+  for (const entry of ['store.sock', 'etc', ...nodeFolders(cluster)]) {
+    rmSync(join(stateFolder(cluster), entry), { recursive: true, force: true });
+  }
+  endClaim(cluster);
+}
+
+function nodeFolders(cluster: string): string[] {
+  try {
+    return readdirSync(stateFolder(cluster)).filter((name) => /^node\d+$/.test(name));
+  } catch {
+    return [];
+  }
+}
+
+function endClaim(cluster: string): void {
+  rmSync(recordPath(cluster), { force: true });
+  // A claim that was killed before its record was whole.
+  rmSync(`${recordPath(cluster)}.new`, { force: true });
 }
 
 /**
