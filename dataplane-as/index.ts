@@ -18,7 +18,7 @@ import {
 import { hash, lookup, resolve } from './lookup';
 import { isKnown, staleNeighbor } from './neighbors';
 import { output } from './output';
-import { parse } from './parse';
+import { parse, refuseAll } from './parse';
 import { prepareCrc } from './sctp';
 import { age } from './sweep';
 import { chooseTraced } from './trace';
@@ -33,14 +33,19 @@ export function init(): void {
 export function process(n: i32, nowMs: u32): void {
   begin(nowMs);
   if (n > VECTOR_CAPACITY) n = VECTOR_CAPACITY;
+  if (image === 0) refuseAll(n);
+  else work(n);
+  tally(n);
+  atomic.store<u32>(CONTROL_BASE, <u32>image, CTL_ACK_IMAGE);
+}
+
+function work(n: i32): void {
   parse(n);
   chooseTraced(n);
   hash(n);
   if (lookup(n)) resolve(n);
   forward(n);
   output(n);
-  tally(n);
-  atomic.store<u32>(CONTROL_BASE, <u32>image, CTL_ACK_IMAGE);
 }
 
 /** Ages `lines` session lines, and some entries of the small tables. Returns how many connections expired. */

@@ -99,6 +99,14 @@ export function parse(n: i32): void {
   countReceived(current, packets, bytes);
 }
 
+/** Before the first image there is no port that a packet could have come by. */
+export function refuseAll(n: i32): void {
+  for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+    store<u32>(v, <u32>PORT_NONE, V_TX_PORT);
+    store<u64>(v, (<u64>DROP_PORT) << 32, V_FLAGS); // and V_OUTCOME
+  }
+}
+
 /** Returns an outcome, 0 = goes on. */
 function ethernet(v: usize, port: usize, role: u32, total: u32): i32 {
   const eth: usize = load<u32>(v, V_ADDRESS);

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as L from '../../dataplane-as/layout.js';
+import { Harness } from './harness.js';
 import * as N from './node.js';
 import { ACK, ethernet, FIN, ip4, read, SYN, TCP, tcp, UDP, udp } from './packets.js';
 
@@ -46,6 +47,14 @@ test('a port that is not configured', () => {
   const good = N.fromPod(N.POD1, N.tcpPacket(web));
   assert.is(node.one(9, good).outcome, L.DROP_PORT);
   assert.is(node.one(5000, good).outcome, L.DROP_PORT);
+});
+
+test('before the first image nothing passes', () => {
+  const bare = new Harness();
+  const good = N.fromPod(N.POD1, N.tcpPacket(web));
+  for (const port of [0, 16, 40]) assert.is(bare.one(port, good).outcome, L.DROP_PORT);
+  assert.is(bare.exports.buildArp(0, 1, 16), 0);
+  assert.is(bare.exports.sweep(1, 100), 0);
 });
 
 test('IPv4 header: version, lengths, checksum, TTL', () => {
