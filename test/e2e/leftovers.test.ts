@@ -65,6 +65,26 @@ moments.forEach(({ line, extraMs }, index) => {
   });
 });
 
+testIf(test, ...requirements())('a name starts anew after a kill, beside its new supervisor', async () => {
+  const cluster = `x-anew-${process.pid}`;
+  const first = await holdUntil(cluster, 'pods', 0);
+  first.kill('SIGKILL');
+  await once(first, 'exit');
+  // A supervisor listens before its cluster starts.
+  const socket = join(STATE_ROOT, cluster, 'control.sock');
+  writeFileSync(socket, '');
+  const second = await holdUntil(cluster, 'pods', 0);
+  try {
+    assert.ok(existsSync(socket));
+    assert.is(netnsNames(`pteropus-${cluster}-pod_`).length, 3);
+  } finally {
+    second.kill('SIGKILL');
+    await once(second, 'exit');
+    await cleanLeftovers(loadNative());
+  }
+  assertNothingLeft(cluster);
+});
+
 testIf(test, ...requirements())(
   'a living cluster is not touched, also one whose name begins alike',
   async () => {

@@ -14,6 +14,7 @@ import {
   release,
   releaseForRestart,
   startTime,
+  stateFolder,
   withStateLock,
 } from './owner.js';
 
