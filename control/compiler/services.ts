@@ -232,6 +232,6 @@ export function withoutStolenFrontends(items: readonly ServiceItem[]): readonly 
   });
 }
 
-function frontendKey({ address, port }: Frontend): string {
+export function frontendKey({ address, port }: Frontend): string {
   return `${address} ${port}`;
 }

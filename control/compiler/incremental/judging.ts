@@ -1,0 +1,305 @@
+/** What judges the pods wired here: a policy that changes is looked at for the pods it selects or selected, and no other. */
+import { getOrMake } from '../../model/label-index.js';
+import { requirementsOf } from '../../model/selector.js';
+import { SelectorIndex } from '../../model/selector-index.js';
+import type { ClusterNetworkPolicy, NetworkPolicy, Pod } from '../../objects/types.js';
+import type { EndpointItem, Key, PodRef, PolicyItem, PolicyRule } from '../../ruleset/types.js';
+import {
+  type AnyPolicy,
+  comparePolicies,
+  isSubject,
+  namespaceLabels,
+  untilPodIsKnown,
+} from '../cluster-policies.js';
+import { refText } from '../context.js';
+import { endpointItem, judgedBy } from '../policies.js';
+import { type NamedPort, resolvePort } from '../ports.js';
+import { type Direction, judges, ownPortNames, rulesOf } from '../rules.js';
+import type { Asked, LiveSets } from './live-sets.js';
+import type { Output } from './output.js';
+import type { PortGroup } from './port-group.js';
+
+const DIRECTIONS = ['ingress', 'egress'] as const;
+
+/** One policy in one direction, while it judges a pod wired here. */
+interface Part {
+  readonly policy: AnyPolicy;
+  readonly direction: Direction;
+  readonly id: number;
+  readonly ownNames: readonly NamedPort[];
+  readonly endpoints: Set<LiveEndpoint>;
+  /** Numbers that a pod gives to `ownNames` -> its rules, with an id of their own. */
+  readonly variants: Map<string, { readonly id: number; readonly rules: readonly PolicyRule[] }>;
+  asked: Asked | null;
+}
+
+/** One direction of a pod: the parts that judge it, and the name under which their item is held. */
+interface Side {
+  readonly parts: readonly Part[];
+  readonly composition: string | null;
+}
+
+interface LiveEndpoint {
+  readonly ref: PodRef;
+  readonly sides: Map<Direction, Side>;
+  item: EndpointItem | null;
+}
+
+interface LiveNamespace {
+  readonly endpoints: Set<LiveEndpoint>;
+  readonly policies: SelectorIndex<NetworkPolicy>;
+}
+
+/** An item made of certain parts; many pods are judged by the same. */
+interface Composition {
+  readonly key: Key;
+  uses: number;
+}
+
+export class Judging {
+  private readonly endpoints = new Map<string, LiveEndpoint>();
+  /** Namespaces of pods wired here. */
+  private readonly namespaces = new Map<string, LiveNamespace>();
+  private readonly parts = new Map<Direction, Map<AnyPolicy, Part>>(DIRECTIONS.map((d) => [d, new Map()]));
+  private readonly partsByGroup = new Map<PortGroup, Set<Part>>();
+  private readonly compositions = new Map<string, Composition>();
+  private readonly items = new Map<Key, { readonly item: PolicyItem; uses: number }>();
+  private readonly dirty = new Set<LiveEndpoint>();
+  /** Objects are never changed in place, so an object is a version of a policy. */
+  private readonly identities = new WeakMap<AnyPolicy, number>();
+  private ids = 0;
+
+  constructor(
+    private readonly sets: LiveSets,
+    private readonly output: Output,
+  ) {}
+
+  attach(ref: PodRef): void {
+    const endpoint: LiveEndpoint = { ref, sides: new Map(), item: null };
+    this.endpoints.set(refText(ref), endpoint);
+    let namespace = this.namespaces.get(ref.namespace);
+    if (namespace === undefined) {
+      namespace = { endpoints: new Set(), policies: new SelectorIndex() };
+      for (const policy of this.sets.context.model.policiesOf(ref.namespace)) file(namespace, policy);
+      this.namespaces.set(ref.namespace, namespace);
+    }
+    namespace.endpoints.add(endpoint);
+    this.dirty.add(endpoint);
+  }
+
+  detach(ref: PodRef): void {
+    const endpoint = this.endpoints.get(refText(ref));
+    if (endpoint === undefined) return;
+    for (const side of endpoint.sides.values()) this.releaseSide(endpoint, side, new Set());
+    if (endpoint.item !== null) this.output.remove(endpoint.item.key);
+    this.endpoints.delete(refText(ref));
+    this.dirty.delete(endpoint);
+    const namespace = this.namespaces.get(ref.namespace);
+    namespace?.endpoints.delete(endpoint);
+    if (namespace?.endpoints.size === 0) this.namespaces.delete(ref.namespace);
+  }
+
+  podChanged(ref: PodRef): void {
+    const endpoint = this.endpoints.get(refText(ref));
+    if (endpoint !== undefined) this.dirty.add(endpoint);
+  }
+
+  /** Its pods may be subjects of other cluster policies. */
+  namespaceChanged(name: string): void {
+    for (const endpoint of this.namespaces.get(name)?.endpoints ?? []) this.dirty.add(endpoint);
+  }
+
+  /** A policy is new (`old` undefined), changed, or gone (`now` undefined). */
+  policyChanged(old: AnyPolicy | undefined, now: AnyPolicy | undefined): void {
+    const some = now ?? old;
+    if (some?.kind === 'ClusterNetworkPolicy') {
+      this.dirtySubjects(this.endpoints.values(), old, now);
+      return;
+    }
+    const namespace = this.namespaces.get(some?.metadata.namespace ?? '');
+    if (namespace === undefined) return;
+    if (old?.kind === 'NetworkPolicy') namespace.policies.delete(old);
+    if (now?.kind === 'NetworkPolicy') file(namespace, now);
+    this.dirtySubjects(namespace.endpoints, old, now);
+  }
+
+  /** The numbers that destinations give to a port name are others now. */
+  renumbered(group: PortGroup): void {
+    for (const part of this.partsByGroup.get(group) ?? []) {
+      part.variants.clear();
+      for (const endpoint of part.endpoints) this.dirty.add(endpoint);
+    }
+  }
+
+  /** Judges the pods anew for which something changed. */
+  settle(): void {
+    const cluster = [...this.sets.context.model.all('ClusterNetworkPolicy')];
+    for (const endpoint of this.dirty) this.judge(endpoint, cluster);
+    this.dirty.clear();
+  }
+
+  private dirtySubjects(
+    endpoints: Iterable<LiveEndpoint>,
+    old: AnyPolicy | undefined,
+    now: AnyPolicy | undefined,
+  ): void {
+    const { model } = this.sets.context;
+    for (const endpoint of endpoints) {
+      const { namespace, name } = endpoint.ref;
+      const pod = model.get('Pod', namespace, name);
+      const labels = namespaceLabels(namespace, model.get('Namespace', null, namespace));
+      const concerns = (policy: AnyPolicy | undefined): boolean =>
+        policy !== undefined && isSubject(policy, namespace, labels, pod);
+      if (concerns(old) || concerns(now)) this.dirty.add(endpoint);
+    }
+  }
+
+  private judge(endpoint: LiveEndpoint, cluster: readonly ClusterNetworkPolicy[]): void {
+    const { namespace, name } = endpoint.ref;
+    const { model } = this.sets.context;
+    const pod = model.get('Pod', namespace, name);
+    const policies = this.namespaces.get(namespace)?.policies;
+    const own = pod === undefined ? policies?.ids() : policies?.matching(pod.metadata.labels);
+    const labels = namespaceLabels(namespace, model.get('Namespace', null, namespace));
+    const selecting = [
+      ...(own ?? []),
+      ...cluster.filter((policy) => isSubject(policy, namespace, labels, pod)),
+    ].sort(comparePolicies);
+    const [ingress, egress] = DIRECTIONS.map((direction) => {
+      const side = this.holdSide(
+        endpoint,
+        direction,
+        pod,
+        selecting.filter((policy) => judges(policy, direction)),
+      );
+      const old = endpoint.sides.get(direction);
+      endpoint.sides.set(direction, side);
+      if (old !== undefined) this.releaseSide(endpoint, old, new Set(side.parts));
+      return side.composition === null ? null : (this.compositions.get(side.composition)?.key ?? null);
+    });
+    const { item } = endpoint;
+    if (item !== null && item.ingress === ingress && item.egress === egress) return;
+    endpoint.item = endpointItem(endpoint.ref, ingress ?? null, egress ?? null);
+    this.output.put(endpoint.item);
+  }
+
+  private holdSide(
+    endpoint: LiveEndpoint,
+    direction: Direction,
+    pod: Pod | undefined,
+    policies: readonly AnyPolicy[],
+  ): Side {
+    // Rules are not made for a pod that is not known, so no set is asked for either.
+    if (pod === undefined) {
+      const id = policies.map((policy) => this.identityOf(policy)).join();
+      return {
+        parts: [],
+        composition: this.hold(`${direction} unknown ${id}`, () =>
+          judgedBy(policies, direction, untilPodIsKnown(policies, direction)),
+        ),
+      };
+    }
+    const parts = policies.map((policy) => this.holdPart(endpoint, policy, direction));
+    const variants = parts.map((part) => this.variantOf(part, pod));
+    const composition = this.hold(`${direction} ${variants.map(({ id }) => id).join()}`, () =>
+      judgedBy(
+        policies,
+        direction,
+        variants.flatMap(({ rules }) => rules),
+      ),
+    );
+    return { parts, composition };
+  }
+
+  /** Lets go of a side, but for the parts that the side in its place has too. */
+  private releaseSide(endpoint: LiveEndpoint, side: Side, kept: ReadonlySet<Part>): void {
+    for (const part of side.parts) if (!kept.has(part)) this.releasePart(endpoint, part);
+    if (side.composition !== null) this.release(side.composition);
+  }
+
+  private holdPart(endpoint: LiveEndpoint, policy: AnyPolicy, direction: Direction): Part {
+    const ofDirection = getOrMake(this.parts, direction, () => new Map<AnyPolicy, Part>());
+    const part = getOrMake(ofDirection, policy, (): Part => {
+      return {
+        policy,
+        direction,
+        id: this.identityOf(policy),
+        ownNames: ownPortNames(policy, direction),
+        endpoints: new Set(),
+        variants: new Map(),
+        asked: null,
+      };
+    });
+    part.endpoints.add(endpoint);
+    return part;
+  }
+
+  private releasePart(endpoint: LiveEndpoint, part: Part): void {
+    part.endpoints.delete(endpoint);
+    if (part.endpoints.size > 0) return;
+    this.parts.get(part.direction)?.delete(part.policy);
+    if (part.asked === null) return;
+    this.sets.release(part.asked);
+    for (const group of part.asked.groups) {
+      const parts = this.partsByGroup.get(group);
+      parts?.delete(part);
+      if (parts?.size === 0) this.partsByGroup.delete(group);
+    }
+  }
+
+  private variantOf(part: Part, pod: Pod): { readonly id: number; readonly rules: readonly PolicyRule[] } {
+    const numbers = part.ownNames.map((name) => resolvePort(pod, name)).join();
+    return getOrMake(part.variants, numbers, () => {
+      const { result, asked } = this.sets.recording(() =>
+        rulesOf(part.policy, part.direction, pod, this.sets),
+      );
+      if (part.asked === null) {
+        part.asked = asked;
+        this.sets.hold(asked);
+        for (const group of asked.groups) getOrMake(this.partsByGroup, group, () => new Set()).add(part);
+      }
+      return { id: ++this.ids, rules: result };
+    });
+  }
+
+  /** Holds the item of a composition, made if it is new; null if there is none. */
+  private hold(id: string, make: () => PolicyItem | null): string | null {
+    let composition = this.compositions.get(id);
+    if (composition === undefined) {
+      const made = make();
+      if (made === null) return null;
+      const item = getOrMake(this.items, made.key, () => {
+        this.output.put(made);
+        return { item: made, uses: 0 };
+      });
+      item.uses++;
+      composition = { key: made.key, uses: 0 };
+      this.compositions.set(id, composition);
+    }
+    composition.uses++;
+    return id;
+  }
+
+  private release(id: string): void {
+    const composition = this.compositions.get(id);
+    if (composition === undefined || --composition.uses > 0) return;
+    this.compositions.delete(id);
+    const item = this.items.get(composition.key);
+    if (item === undefined || --item.uses > 0) return;
+    this.items.delete(composition.key);
+    this.output.remove(composition.key);
+  }
+
+  private identityOf(policy: AnyPolicy): number {
+    let id = this.identities.get(policy);
+    if (id === undefined) {
+      id = ++this.ids;
+      this.identities.set(policy, id);
+    }
+    return id;
+  }
+}
+
+function file({ policies }: LiveNamespace, policy: NetworkPolicy): void {
+  policies.put(policy, requirementsOf(policy.spec.podSelector));
+}

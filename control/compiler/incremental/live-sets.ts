@@ -1,0 +1,372 @@
+/** Address sets that follow their pods: a pod that changes touches the sets it enters or leaves, and no other. */
+import { getOrMake } from '../../model/label-index.js';
+import type { Model } from '../../model/model.js';
+import { type Labels, type Requirement, requirementsOf } from '../../model/selector.js';
+import { SelectorIndex } from '../../model/selector-index.js';
+import type { LabelSelector, NetworkPolicyPeer, ObjectKey, Pod } from '../../objects/types.js';
+import { objectKey } from '../../objects/types.js';
+import { contentHash } from '../../ruleset/canonical.js';
+import type { AddressSetItem, Ip, Key } from '../../ruleset/types.js';
+import { blockContains, blockSet, EVERYTHING, peerSetKey } from '../address-sets.js';
+import { type Context, podAddresses } from '../context.js';
+import type { NamedPort } from '../ports.js';
+import type { PeerSets } from '../rules.js';
+import { AddressBag } from './address-bag.js';
+import type { Output } from './output.js';
+import { PortGroup } from './port-group.js';
+
+/** A set given by selectors. */
+interface SelectorSet {
+  readonly kind: 'selector';
+  readonly key: Key;
+  readonly bag: AddressBag;
+  readonly pods: LabelSelector;
+  /** The one namespace, or those that match. */
+  readonly namespaces: string | LabelSelector;
+  uses: number;
+  /** Of the last pod looked at: see `place`. */
+  mark: number;
+}
+
+/** A set given by an ipBlock: it never changes. */
+interface BlockSet {
+  readonly kind: 'block';
+  readonly key: Key;
+  readonly item: AddressSetItem;
+  uses: number;
+}
+
+type LiveSet = SelectorSet | BlockSet;
+
+/** What a pod brings into the sets it is in. */
+interface Place {
+  readonly addresses: readonly Ip[];
+  readonly sets: SelectorSet[];
+}
+
+/** What rules asked for while they were made; it has to be held as long as they are in use. */
+export interface Asked {
+  readonly sets: readonly LiveSet[];
+  readonly groups: readonly PortGroup[];
+}
+
+export class LiveSets implements PeerSets {
+  private readonly sets = new Map<Key, LiveSet>();
+  private readonly groups = new Map<string, PortGroup>();
+  /** `PROTOCOL/NAME` -> groups that resolve that name. */
+  private readonly groupsByPort = new Map<string, Set<PortGroup>>();
+  /** Pods that are in a group. */
+  private readonly grouped = new Map<ObjectKey, Set<PortGroup>>();
+  /** Pods that are in a set. */
+  private readonly places = new Map<ObjectKey, Place>();
+  /** By the labels of pod and namespace together: see `labelsOf`. */
+  private readonly byLabels = new SelectorIndex<SelectorSet>();
+  /** Sets with a namespaceSelector, by the labels of the namespace. */
+  private readonly byNamespaceLabels = new SelectorIndex<SelectorSet>();
+  private readonly changed = new Set<AddressBag>();
+  /** Made, or let go of, since the last sweep: may be in nobody's use. */
+  private readonly idle = new Set<LiveSet | PortGroup>();
+  private askedSets = new Set<LiveSet>();
+  private askedGroups = new Set<PortGroup>();
+  private marks = 0;
+
+  constructor(
+    /** The one in force: it is replaced when what is wired here changes. */
+    public context: Context,
+    private readonly output: Output,
+  ) {}
+
+  private get model(): Context['model'] {
+    return this.context.model;
+  }
+
+  /** What `make` makes, and all it asked for. */
+  recording<T>(make: () => T): { readonly result: T; readonly asked: Asked } {
+    this.askedSets = new Set();
+    this.askedGroups = new Set();
+    const result = make();
+    return { result, asked: { sets: [...this.askedSets], groups: [...this.askedGroups] } };
+  }
+
+  hold({ sets, groups }: Asked): void {
+    for (const user of [...sets, ...groups]) user.uses++;
+  }
+
+  release({ sets, groups }: Asked): void {
+    for (const user of [...sets, ...groups]) if (--user.uses === 0) this.idle.add(user);
+  }
+
+  ofPeer(namespace: string, peer: NetworkPolicyPeer): Key {
+    const block = peer.ipBlock === undefined ? null : blockSet(peer.ipBlock);
+    const key = block?.key ?? peerSetKey(namespace, peer);
+    let set = this.sets.get(key);
+    if (set === undefined) {
+      set =
+        block === null
+          ? this.newSelectorSet(key, namespace, peer)
+          : { kind: 'block', key, item: block, uses: 0 };
+      this.sets.set(key, set);
+      this.idle.add(set);
+      this.output.put(set.kind === 'block' ? set.item : set.bag.item);
+    }
+    this.askedSets.add(set);
+    return key;
+  }
+
+  ofPort(peers: readonly Key[] | null, named: NamedPort): readonly (readonly [number, Key])[] {
+    const id = contentHash({ peers, named });
+    let group = this.groups.get(id);
+    if (group === undefined) {
+      group = new PortGroup(id, peers, named, this.output);
+      this.groups.set(id, group);
+      this.idle.add(group);
+      const port = `${named.protocol}/${named.name}`;
+      getOrMake(this.groupsByPort, port, () => new Set<PortGroup>()).add(group);
+      for (const pod of this.model.podsNamingPort(named.name, named.protocol)) {
+        this.placeInGroup(group, keyOf(pod), pod);
+      }
+      group.settle();
+    }
+    this.askedGroups.add(group);
+    return group.numbers;
+  }
+
+  /**
+   * Brings all sets in line with pods that changed, and with namespaces that had other labels before. Returns the groups whose
+   * numbers are others now: rules made of them have to be made anew.
+   */
+  settle(
+    pods: Iterable<ObjectKey>,
+    namespaces: ReadonlyMap<string, Labels | undefined>,
+  ): readonly PortGroup[] {
+    const touched = new Set(pods);
+    for (const key of touched) this.place(key);
+    for (const [name, before] of namespaces) this.placeNamespace(name, before, touched);
+    const groups = new Set<PortGroup>();
+    if (this.groups.size > 0) for (const key of touched) this.placeInGroups(key, groups);
+    for (const bag of this.changed) {
+      const old = bag.item;
+      const delta = bag.settle();
+      if (delta !== null) this.output.updateSet(old, bag.item, delta);
+    }
+    this.changed.clear();
+    return [...groups].filter((group) => group.settle());
+  }
+
+  /** Forgets what nobody uses. */
+  sweep(): void {
+    // Groups first: a set they look at may be in use by them alone.
+    for (const user of this.idle) if (user instanceof PortGroup && user.uses === 0) this.dropGroup(user);
+    for (const user of this.idle) if (!(user instanceof PortGroup) && user.uses === 0) this.dropSet(user);
+    this.idle.clear();
+  }
+
+  private newSelectorSet(key: Key, namespace: string, peer: NetworkPolicyPeer): SelectorSet {
+    const pods = peer.podSelector ?? EVERYTHING;
+    const namespaces = peer.namespaceSelector ?? namespace;
+    const addresses: Ip[] = [];
+    const places: [ObjectKey, readonly Ip[]][] = [];
+    for (const pod of membersOf(this.model, namespaces, pods)) {
+      const own = podAddresses(this.context, pod);
+      if (own.length === 0) continue;
+      places.push([keyOf(pod), own]);
+      for (const ip of own) addresses.push(ip);
+    }
+    const bag = new AddressBag(key, addresses);
+    const set: SelectorSet = { kind: 'selector', key, bag, pods, namespaces, uses: 0, mark: 0 };
+    for (const [pod, own] of places) {
+      const place = this.places.get(pod);
+      if (place === undefined) this.places.set(pod, { addresses: own, sets: [set] });
+      else place.sets.push(set);
+    }
+    this.byLabels.put(set, combinedRequirements(set));
+    if (typeof namespaces !== 'string') this.byNamespaceLabels.put(set, requirementsOf(namespaces));
+    return set;
+  }
+
+  private dropSet(set: LiveSet): void {
+    this.sets.delete(set.key);
+    this.output.remove(set.key);
+    if (set.kind === 'block') return;
+    this.changed.delete(set.bag);
+    this.byLabels.delete(set);
+    this.byNamespaceLabels.delete(set);
+    for (const pod of membersOf(this.model, set.namespaces, set.pods)) {
+      const key = keyOf(pod);
+      const place = this.places.get(key);
+      if (place === undefined) continue;
+      drop(place.sets, set);
+      if (place.sets.length === 0) this.places.delete(key);
+    }
+  }
+
+  private dropGroup(group: PortGroup): void {
+    this.groups.delete(group.id);
+    const port = `${group.named.protocol}/${group.named.name}`;
+    const ofPort = this.groupsByPort.get(port);
+    ofPort?.delete(group);
+    if (ofPort?.size === 0) this.groupsByPort.delete(port);
+    for (const key of group.pods()) this.ungroup(key, group);
+    group.drop();
+  }
+
+  /** Moves a pod from the sets it was in to those it belongs to now. */
+  private place(key: ObjectKey): void {
+    const pod = this.model.pod(key);
+    const addresses = pod === undefined ? [] : podAddresses(this.context, pod);
+    const old = this.places.get(key);
+    const wanted =
+      pod === undefined || addresses.length === 0 ? [] : this.byLabels.matching(this.labelsOf(pod));
+    if (old === undefined) {
+      for (const set of wanted) this.enter(set, addresses);
+      if (wanted.length > 0) this.places.set(key, { addresses, sets: [...wanted] });
+      return;
+    }
+    const mark = ++this.marks;
+    for (const set of old.sets) set.mark = mark;
+    const moved = !sameList(old.addresses, addresses);
+    for (const set of wanted) {
+      if (set.mark === mark) {
+        set.mark = -mark;
+        if (!moved) continue;
+        this.leave(set, old.addresses);
+      }
+      this.enter(set, addresses);
+    }
+    for (const set of old.sets) if (set.mark === mark) this.leave(set, old.addresses);
+    if (wanted.length > 0) this.places.set(key, { addresses, sets: [...wanted] });
+    else this.places.delete(key);
+  }
+
+  /** Pods of a namespace that was relabelled, in the sets that this made a difference to. Pods of `touched` are right already. */
+  private placeNamespace(name: string, before: Labels | undefined, touched: Set<ObjectKey>): void {
+    const now = this.model.namespaceLabels(name);
+    const were = new Set(before === undefined ? [] : this.byNamespaceLabels.matching(before));
+    const are = new Set(now === undefined ? [] : this.byNamespaceLabels.matching(now));
+    const moved: ObjectKey[] = [];
+    for (const set of new Set([...were, ...are])) {
+      const enters = are.has(set);
+      if (enters === were.has(set)) continue;
+      for (const pod of this.model.podsOf(name, set.pods)) {
+        const key = keyOf(pod);
+        if (touched.has(key)) continue;
+        const place = this.places.get(key);
+        const addresses = place?.addresses ?? podAddresses(this.context, pod);
+        if (addresses.length === 0) continue;
+        moved.push(key);
+        if (enters) {
+          this.enter(set, addresses);
+          if (place === undefined) this.places.set(key, { addresses, sets: [set] });
+          else place.sets.push(set);
+        } else if (place !== undefined) {
+          this.leave(set, addresses);
+          drop(place.sets, set);
+          if (place.sets.length === 0) this.places.delete(key);
+        }
+      }
+    }
+    for (const key of moved) touched.add(key);
+  }
+
+  private placeInGroups(key: ObjectKey, changed: Set<PortGroup>): void {
+    const pod = this.model.pod(key);
+    const groups = new Set(this.grouped.get(key));
+    for (const { ports } of pod?.spec.containers ?? []) {
+      for (const { name, protocol } of ports) {
+        for (const group of this.groupsByPort.get(`${protocol}/${name}`) ?? []) groups.add(group);
+      }
+    }
+    for (const group of groups) {
+      this.placeInGroup(group, key, pod);
+      changed.add(group);
+    }
+  }
+
+  private placeInGroup(group: PortGroup, key: ObjectKey, pod: Pod | undefined): void {
+    const held = pod === undefined ? [] : this.addressesIn(group.peers, pod);
+    if (group.put(key, pod, held) === 'out') this.ungroup(key, group);
+    else getOrMake(this.grouped, key, () => new Set<PortGroup>()).add(group);
+  }
+
+  private ungroup(key: ObjectKey, group: PortGroup): void {
+    const groups = this.grouped.get(key);
+    groups?.delete(group);
+    if (groups?.size === 0) this.grouped.delete(key);
+  }
+
+  /** The addresses of a pod that any of the sets holds. */
+  private addressesIn(peers: readonly Key[] | null, pod: Pod): readonly Ip[] {
+    const addresses = podAddresses(this.context, pod);
+    if (peers === null || addresses.length === 0) return addresses;
+    const mine = this.places.get(keyOf(pod))?.sets ?? [];
+    const sets = peers.map((peer) => this.sets.get(peer));
+    if (sets.some((set) => set?.kind === 'selector' && mine.includes(set))) return addresses;
+    const blocks = sets.flatMap((set) => (set?.kind === 'block' ? set.item.blocks : []));
+    return addresses.filter((ip) => blocks.some((block) => blockContains(block, ip)));
+  }
+
+  private enter({ bag }: SelectorSet, addresses: readonly Ip[]): void {
+    for (const ip of addresses) bag.add(ip);
+    this.changed.add(bag);
+  }
+
+  private leave({ bag }: SelectorSet, addresses: readonly Ip[]): void {
+    for (const ip of addresses) bag.remove(ip);
+    this.changed.add(bag);
+  }
+
+  /** The labels of a pod and of its namespace, and the namespace's name, in one. */
+  private labelsOf(pod: Pod): Labels {
+    const namespace = pod.metadata.namespace ?? '';
+    const labels: Record<string, string> = { [NAMESPACE]: namespace };
+    for (const [key, value] of Object.entries(this.model.namespaceLabels(namespace) ?? {})) {
+      labels[ofNamespace(key)] = value;
+    }
+    for (const [key, value] of Object.entries(pod.metadata.labels)) labels[ofPod(key)] = value;
+    return labels;
+  }
+}
+
+const NAMESPACE = 'namespace';
+
+// No label key has a space.
+function ofNamespace(key: string): string {
+  return `namespace ${key}`;
+}
+
+function ofPod(key: string): string {
+  return `pod ${key}`;
+}
+
+function combinedRequirements({ namespaces, pods }: SelectorSet): readonly Requirement[] {
+  const own = requirementsOf(pods).map((requirement) => ({ ...requirement, key: ofPod(requirement.key) }));
+  if (typeof namespaces === 'string')
+    return [...own, { key: NAMESPACE, operator: 'In', values: [namespaces] }];
+  const outer = requirementsOf(namespaces).map((r) => ({ ...r, key: ofNamespace(r.key) }));
+  return [...own, ...outer];
+}
+
+function* membersOf(
+  model: Pick<Model, 'podsOf' | 'namespacesMatching'>,
+  namespaces: string | LabelSelector,
+  pods: LabelSelector,
+): Iterable<Pod> {
+  const names = typeof namespaces === 'string' ? [namespaces] : model.namespacesMatching(namespaces);
+  for (const name of names) yield* model.podsOf(name, pods);
+}
+
+function keyOf({ metadata }: Pod): ObjectKey {
+  return objectKey('Pod', metadata.namespace, metadata.name);
+}
+
+/** Takes one out; order has no meaning. */
+function drop<T>(list: T[], member: T): void {
+  const at = list.indexOf(member);
+  if (at < 0) return;
+  const last = list.pop();
+  if (at < list.length && last !== undefined) list[at] = last;
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i]);
+}

@@ -1,0 +1,90 @@
+import type { ObjectKey, Pod } from '../../objects/types.js';
+import { contentHash } from '../../ruleset/canonical.js';
+import type { Ip, Key } from '../../ruleset/types.js';
+import { type NamedPort, resolvePort } from '../ports.js';
+import { AddressBag } from './address-bag.js';
+import type { Output } from './output.js';
+
+interface Share {
+  readonly number: number;
+  readonly addresses: readonly Ip[];
+}
+
+/** The destinations that have a port of one name, among some peers, by the number they give it: one address set for each number. */
+export class PortGroup {
+  uses = 0;
+  /** As of the last `settle`: numbers and their sets, ascending. */
+  numbers: readonly (readonly [number, Key])[] = [];
+  readonly #shares = new Map<ObjectKey, Share>();
+  readonly #bags = new Map<number, AddressBag>();
+  /** Numbers whose addresses changed. */
+  readonly #changed = new Set<number>();
+
+  constructor(
+    readonly id: string,
+    readonly peers: readonly Key[] | null,
+    readonly named: NamedPort,
+    private readonly output: Output,
+  ) {}
+
+  pods(): Iterable<ObjectKey> {
+    return this.#shares.keys();
+  }
+
+  /** Takes a pod in with those of its addresses that the peers hold, changes it, or (undefined, or none) forgets it. */
+  put(key: ObjectKey, pod: Pod | undefined, held: readonly Ip[]): 'in' | 'out' {
+    const old = this.#shares.get(key);
+    if (old !== undefined) {
+      const bag = this.#bags.get(old.number);
+      for (const ip of old.addresses) bag?.remove(ip);
+      this.#changed.add(old.number);
+      this.#shares.delete(key);
+    }
+    const number = pod === undefined || held.length === 0 ? null : resolvePort(pod, this.named);
+    if (number === null) return 'out';
+    let bag = this.#bags.get(number);
+    if (bag === undefined) {
+      const { peers, named } = this;
+      bag = new AddressBag(`addressset/${contentHash({ peers, named, number })}`, []);
+      this.#bags.set(number, bag);
+    }
+    const addresses = [...new Set(held)];
+    for (const ip of addresses) bag.add(ip);
+    this.#changed.add(number);
+    this.#shares.set(key, { number, addresses });
+    return 'in';
+  }
+
+  /** Gives out the sets that changed. True if there are other numbers than before. */
+  settle(): boolean {
+    let renumbered = false;
+    for (const number of this.#changed) {
+      const bag = this.#bags.get(number);
+      if (bag === undefined) continue;
+      const old = bag.item;
+      const wasOut = this.numbers.some(([known]) => known === number);
+      if (bag.size === 0) {
+        this.#bags.delete(number);
+        if (wasOut) this.output.remove(bag.key);
+        renumbered ||= wasOut;
+        continue;
+      }
+      const delta = bag.settle();
+      if (!wasOut) this.output.put(bag.item);
+      else if (delta !== null) this.output.updateSet(old, bag.item, delta);
+      renumbered ||= !wasOut;
+    }
+    this.#changed.clear();
+    if (renumbered) {
+      this.numbers = [...this.#bags]
+        .sort(([a], [b]) => a - b)
+        .map(([number, { key }]): readonly [number, Key] => [number, key]);
+    }
+    return renumbered;
+  }
+
+  /** Takes its sets back. */
+  drop(): void {
+    for (const [, key] of this.numbers) this.output.remove(key);
+  }
+}

@@ -1,0 +1,25 @@
+/** Key -> members. Most keys have one member, so a set is made only for a second one. */
+export class ReverseIndex<T extends string> {
+  readonly #members = new Map<string, T | Set<T>>();
+
+  add(key: string, member: T): void {
+    const known = this.#members.get(key);
+    if (known === undefined) this.#members.set(key, member);
+    else if (known instanceof Set) known.add(member);
+    else if (known !== member) this.#members.set(key, new Set([known, member]));
+  }
+
+  delete(key: string, member: T): void {
+    const known = this.#members.get(key);
+    if (known === member) this.#members.delete(key);
+    if (!(known instanceof Set)) return;
+    known.delete(member);
+    if (known.size === 0) this.#members.delete(key);
+  }
+
+  get(key: string): Iterable<T> {
+    const known = this.#members.get(key);
+    if (known === undefined) return [];
+    return known instanceof Set ? known : [known];
+  }
+}

@@ -1,0 +1,199 @@
+/** Services, each compiled again when something it depends on changed; and who holds a frontend that two of them claim. */
+
+import { SERVICE_NAME_LABEL } from '../../objects/slice.js';
+import type { EndpointSlice, Pod, Service } from '../../objects/types.js';
+import type { Frontend, HealthCheckItem, Key, ServiceItem } from '../../ruleset/types.js';
+import type { Context } from '../context.js';
+import { parseWeight, WEIGHT_ANNOTATION } from '../endpoints.js';
+import { compileHealthCheck } from '../health-check.js';
+import { compileService, frontendKey, isProxied, withoutStolenFrontends } from '../services.js';
+import type { Output } from './output.js';
+import { ReverseIndex } from './reverse-index.js';
+
+/** `NAMESPACE/NAME` */
+type ServiceName = string;
+
+interface LiveService {
+  /** As if it were the only Service. */
+  readonly items: readonly ServiceItem[];
+  readonly health: readonly HealthCheckItem[];
+  readonly usesPeers: boolean;
+  /** Names of pods whose weight counts. */
+  readonly pods: readonly string[];
+  /** Nodes whose zone counts. */
+  readonly nodes: readonly string[];
+}
+
+const NOTHING: LiveService = { items: [], health: [], usesPeers: false, pods: [], nodes: [] };
+
+export class Serving {
+  private readonly services = new Map<ServiceName, LiveService>();
+  /** Keys of the items given out. */
+  private readonly given = new Map<ServiceName, readonly Key[]>();
+  /** Pod's name (in any namespace) -> services it is behind. */
+  private readonly byPod = new ReverseIndex<ServiceName>();
+  private readonly byNode = new ReverseIndex<ServiceName>();
+  private readonly usingPeers = new Set<ServiceName>();
+  private readonly claims = new ReverseIndex<ServiceName>();
+  private readonly dirty = new Set<ServiceName>();
+
+  constructor(
+    /** The one in force: it is replaced when what is wired here, or a node, changes. */
+    public context: Context,
+    private readonly output: Output,
+  ) {}
+
+  serviceChanged({ metadata }: Service): void {
+    this.dirty.add(`${metadata.namespace ?? ''}/${metadata.name}`);
+  }
+
+  sliceChanged({ metadata }: EndpointSlice): void {
+    this.dirty.add(`${metadata.namespace ?? ''}/${metadata.labels[SERVICE_NAME_LABEL] ?? ''}`);
+  }
+
+  podChanged(old: Pod | undefined, now: Pod | undefined): void {
+    const name = (now ?? old)?.metadata.name;
+    if (name === undefined || weightOf(old) === weightOf(now)) return;
+    for (const service of this.byPod.get(name)) this.dirty.add(service);
+  }
+
+  /** The labels of a Node changed. */
+  nodeChanged(name: string): void {
+    // Which endpoints are near depends on where this node is.
+    const services = name === this.context.self.name ? this.services.keys() : this.byNode.get(name);
+    for (const service of services) this.dirty.add(service);
+  }
+
+  /** The records of other nodes changed. */
+  peersChanged(): void {
+    for (const service of this.usingPeers) this.dirty.add(service);
+  }
+
+  settle(): void {
+    const shared = new Set<ServiceName>();
+    for (const name of this.dirty) this.compile(name, shared);
+    for (const name of new Set([...this.dirty, ...shared])) this.giveOut(name);
+    this.dirty.clear();
+  }
+
+  /** Compiles one service; `shared` gets the others whose frontends may be won or lost by that. */
+  private compile(name: ServiceName, shared: Set<ServiceName>): void {
+    const old = this.services.get(name) ?? NOTHING;
+    const now = this.made(name, old);
+    this.claim(name, old.items, now.items, shared);
+    if (old.pods !== now.pods) {
+      for (const pod of old.pods) this.byPod.delete(pod, name);
+      for (const pod of now.pods) this.byPod.add(pod, name);
+    }
+    if (old.nodes !== now.nodes) {
+      for (const node of old.nodes) this.byNode.delete(node, name);
+      for (const node of now.nodes) this.byNode.add(node, name);
+    }
+    if (now.usesPeers) this.usingPeers.add(name);
+    else this.usingPeers.delete(name);
+    if (now === NOTHING) this.services.delete(name);
+    else this.services.set(name, now);
+  }
+
+  private made(name: ServiceName, old: LiveService): LiveService {
+    const { model } = this.context;
+    const slash = name.indexOf('/');
+    const service = model.get('Service', name.slice(0, slash), name.slice(slash + 1));
+    if (service === undefined || !isProxied(service)) return NOTHING;
+    let usesPeers = false;
+    const { peers } = this.context;
+    const context: Context = {
+      ...this.context,
+      get peers() {
+        usesPeers = true;
+        return peers;
+      },
+    };
+    const items = compileService(context, service);
+    const pods: string[] = [];
+    const nodes = new Set<string>();
+    for (const { endpoints } of model.slicesOf(service.metadata.namespace ?? '', service.metadata.name)) {
+      for (const { targetRef, nodeName, zone } of endpoints) {
+        if (targetRef?.kind === 'Pod') pods.push(targetRef.name);
+        if (zone === null && nodeName !== null) nodes.add(nodeName);
+      }
+    }
+    return {
+      items,
+      health: compileHealthCheck(context, service),
+      usesPeers,
+      pods: kept(old.pods, pods),
+      nodes: kept(old.nodes, [...nodes]),
+    };
+  }
+
+  private claim(
+    name: ServiceName,
+    old: readonly ServiceItem[],
+    now: readonly ServiceItem[],
+    shared: Set<ServiceName>,
+  ): void {
+    // Endpoints come and go far more often than frontends.
+    if (old.length === now.length && old.every((item, i) => sameFrontends(item, now[i]))) return;
+    const share = (claim: string): void => {
+      for (const other of this.claims.get(claim)) if (other !== name) shared.add(other);
+    };
+    const claims = new Set(claimsOf(now));
+    for (const claim of claimsOf(old)) {
+      if (claims.has(claim)) continue;
+      this.claims.delete(claim, name);
+      share(claim);
+    }
+    for (const claim of claims) {
+      this.claims.add(claim, name);
+      share(claim);
+    }
+  }
+
+  private giveOut(name: ServiceName): void {
+    const { items, health } = this.services.get(name) ?? NOTHING;
+    const won = items.map((item) => {
+      const frontends = item.frontends.filter((frontend) => this.wins(name, claimOf(item, frontend)));
+      return frontends.length === item.frontends.length ? item : { ...item, frontends };
+    });
+    const out = [...withoutStolenFrontends(won), ...health];
+    const keys = new Set(out.map(({ key }) => key));
+    for (const key of this.given.get(name) ?? []) if (!keys.has(key)) this.output.remove(key);
+    for (const item of out) this.output.put(item);
+    if (keys.size === 0) this.given.delete(name);
+    else this.given.set(name, [...keys]);
+  }
+
+  private wins(name: ServiceName, claim: string): boolean {
+    for (const other of this.claims.get(claim)) if (other < name) return false;
+    return true;
+  }
+}
+
+function weightOf(pod: Pod | undefined): number {
+  return parseWeight(pod?.metadata.annotations[WEIGHT_ANNOTATION]) ?? 1;
+}
+
+function claimOf({ protocol }: ServiceItem, frontend: Frontend): string {
+  return `${frontendKey(frontend)} ${protocol}`;
+}
+
+function claimsOf(items: readonly ServiceItem[]): readonly string[] {
+  return items.flatMap((item) => item.frontends.map((frontend) => claimOf(item, frontend)));
+}
+
+function sameFrontends(a: ServiceItem, b: ServiceItem | undefined): boolean {
+  return (
+    a.protocol === b?.protocol &&
+    a.frontends.length === b.frontends.length &&
+    a.frontends.every(({ address, port }, i) => {
+      const other = b.frontends[i];
+      return other?.address === address && other.port === port;
+    })
+  );
+}
+
+/** The old list where the new one says the same. */
+function kept(old: readonly string[], now: readonly string[]): readonly string[] {
+  return old.length === now.length && old.every((text, i) => text === now[i]) ? old : now;
+}
