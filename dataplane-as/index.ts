@@ -3,7 +3,7 @@
  * so that the cache misses of one stage overlap (docs/pipeline.md).
  */
 import { writeRequest } from './arp';
-import { attach, begin, image } from './context';
+import { attach, begin, image, now } from './context';
 import { tally } from './counters';
 import { forward } from './forward';
 import {
@@ -64,6 +64,8 @@ export function neighborKnown(address: u32, port: i32): i32 {
  * to be sent by `port`. Returns its length, 0 if the port is not there. The entry's V_LENGTH, V_TOTAL and V_TX_PORT are set.
  */
 export function buildArp(at: i32, address: u32, port: i32): i32 {
+  begin(now);
+  if (image === 0) return 0;
   const v: usize = VECTOR_BASE + ((<u32>at) << VECTOR_SHIFT);
   return writeRequest(v, port, address);
 }
