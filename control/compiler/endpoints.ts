@@ -1,10 +1,13 @@
 /** The endpoints behind one port of a Service, and which of them get traffic. */
 import type { Model } from '../model/model.js';
+import { parseWeight, WEIGHT_ANNOTATION } from '../model/problems.js';
 import type { Endpoint, EndpointSlice, Pod, Service, ServicePort } from '../objects/types.js';
 import { compareText } from '../ruleset/canonical.js';
 import type { Ip, PodRef, ServiceBackend } from '../ruleset/types.js';
 import { type Context, familyOf } from './context.js';
 import { ZONE_LABEL } from './topology.js';
+
+export { parseWeight, WEIGHT_ANNOTATION };
 
 export interface Candidate {
   readonly address: Ip;
@@ -20,9 +23,6 @@ export interface Candidate {
   /** Where its traffic should come from; null = the slice does not say. */
   readonly hints: Endpoint['hints'];
 }
-
-/** A pod's annotation: its share of the traffic of Services it is behind, 1-1000 (1). */
-export const WEIGHT_ANNOTATION = 'service.pteropus.io/weight';
 
 /**
  * All endpoints of a port, its slices merged, in order of address. A slice's port belongs to the Service's port of the same
@@ -81,12 +81,6 @@ function candidateOf(model: Model, service: Service, endpoint: Endpoint, port: n
 
 function weightOf(pod: Pod | undefined): number {
   return parseWeight(pod?.metadata.annotations[WEIGHT_ANNOTATION]) ?? 1;
-}
-
-/** null if there is none or it is no weight. */
-export function parseWeight(text: string | undefined): number | null {
-  const weight = text !== undefined && /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  return weight >= 1 && weight <= 1000 ? weight : null;
 }
 
 /** The zone a node is labelled with. */

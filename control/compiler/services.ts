@@ -1,5 +1,6 @@
 /** Services: where a connection to a virtual address may end. */
 import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
+import { ALGORITHM_ANNOTATION } from '../model/problems.js';
 import type { Service, ServicePort } from '../objects/types.js';
 import { sortedBy } from '../ruleset/canonical.js';
 import type { Frontend, HealthCheckItem, Ip, ServiceBackend, ServiceItem } from '../ruleset/types.js';
@@ -10,9 +11,6 @@ import { nearest } from './topology.js';
 
 /** Services with this label belong to another proxy. */
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
-
-/** How a Service's backends are chosen: `random` (the default) or `maglev`, which moves few connections when backends change. */
-export const ALGORITHM_ANNOTATION = 'service.pteropus.io/algorithm';
 
 const FAMILIES = [4, 6] as const;
 

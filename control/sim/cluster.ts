@@ -214,10 +214,10 @@ function terminating(pod: Pod): Pod {
   return { ...pod, status: { ...pod.status, ready: false, terminating: true } };
 }
 
-/** NetworkPolicies as they were read. */
+/** Policies as they were read. */
 function rawPolicies(set: ManifestSet): readonly unknown[] {
   return [...set.items.values()]
-    .filter(({ object }) => object?.kind === 'NetworkPolicy')
+    .filter(({ object }) => object?.kind === 'NetworkPolicy' || object?.kind === 'ClusterNetworkPolicy')
     .map(({ document }) => document.value);
 }
 

@@ -1,6 +1,8 @@
 /** From manifests to the objects a cluster would hold, everything but the pods' addresses. Pure. */
 import type { ClusterConfig } from '../compiler/input.js';
+import { problemsOf, problemText } from '../model/problems.js';
 import {
+  type ClusterNetworkPolicy,
   type EndpointSlice,
   type Namespace,
   type NetworkPolicy,
@@ -23,7 +25,7 @@ export interface Desired {
   readonly services: readonly Service[];
   /** The user's own; those of Services with selectors follow from the pods (endpoints.ts). */
   readonly slices: readonly EndpointSlice[];
-  readonly policies: readonly NetworkPolicy[];
+  readonly policies: readonly (NetworkPolicy | ClusterNetworkPolicy)[];
   readonly warnings: readonly string[];
 }
 
@@ -44,7 +46,9 @@ export function desiredState(
     serviceCIDR: config.serviceCIDR,
     loadBalancerCIDR: LOAD_BALANCER_CIDR,
   });
-  const policies = all.filter((object): object is NetworkPolicy => object.kind === 'NetworkPolicy');
+  const policies = all.filter(
+    (object) => object.kind === 'NetworkPolicy' || object.kind === 'ClusterNetworkPolicy',
+  );
   const slices = all.filter((object): object is EndpointSlice => object.kind === 'EndpointSlice');
   const namespaced = [...pods.map(({ pod }) => pod), ...services.services, ...policies, ...slices];
   return {
@@ -56,7 +60,12 @@ export function desiredState(
     services: services.services,
     slices,
     policies,
-    warnings: [...planned.warnings, ...warnings, ...services.warnings],
+    warnings: [
+      ...planned.warnings,
+      ...warnings,
+      ...services.warnings,
+      ...problemsOf(all, config.externalIPCIDRs).map(problemText),
+    ],
   };
 }
 

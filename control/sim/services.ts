@@ -50,7 +50,7 @@ export function assignServices(services: readonly Service[], spec: AssignSpec): 
       }
       s = { ...s, clusterIPs: given.length > 0 ? given : [clusterIps.choose(nameOf(service))] };
     }
-    if (s.type === 'NodePort' || s.type === 'LoadBalancer') {
+    if (s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts)) {
       s = { ...s, ports: s.ports.map((port) => withNodePort(nodePorts, service, port)) };
     }
     if (s.type === 'LoadBalancer' && status.loadBalancer.length === 0) {

@@ -56,7 +56,9 @@ export function clusterStatus(name: string, feed: string, state: ClusterState): 
         .filter((slice) => slice.metadata.labels['kubernetes.io/service-name'] === metadata.name)
         .reduce((sum, slice) => sum + slice.endpoints.length, 0),
     })),
-    policies: state.policies.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
+    policies: state.policies.map(({ metadata: { namespace, name } }) =>
+      namespace === null ? name : `${namespace}/${name}`,
+    ),
   };
 }
 

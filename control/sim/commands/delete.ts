@@ -16,6 +16,9 @@ const KINDS: Readonly<Record<string, string>> = {
   networkpolicy: 'NetworkPolicy',
   networkpolicies: 'NetworkPolicy',
   netpol: 'NetworkPolicy',
+  clusternetworkpolicy: 'ClusterNetworkPolicy',
+  clusternetworkpolicies: 'ClusterNetworkPolicy',
+  cnp: 'ClusterNetworkPolicy',
   service: 'Service',
   services: 'Service',
   svc: 'Service',
@@ -63,7 +66,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 function keyOf(kind: string, text: string): string {
   const known = KINDS[kind.toLowerCase()];
   if (known === undefined) throw new InvalidInputError('no kind of ours', { value: kind });
-  if (known === 'Namespace') return `Namespace//${text}`;
+  if (known === 'Namespace' || known === 'ClusterNetworkPolicy') return `${known}//${text}`;
   const { namespace, name } = parseRef(text);
   return `${known}/${namespace}/${name}`;
 }

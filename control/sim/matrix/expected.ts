@@ -17,8 +17,17 @@ interface Ending {
   readonly reason: string;
 }
 
-export function expectCells(plan: MatrixPlan, state: ClusterState): readonly ExpectedCell[] {
-  const judge = oracle([
+export function expectCells(
+  plan: MatrixPlan,
+  state: ClusterState,
+  judge: Oracle = oracleOf(state),
+): readonly ExpectedCell[] {
+  const listeners = listenersOf(state);
+  return plan.cells.map((planned) => ({ planned, expected: combine(endings(judge, listeners, planned)) }));
+}
+
+function oracleOf(state: ClusterState): Oracle {
+  return oracle([
     ...nodeObjects(state.nodes),
     ...state.namespaces,
     ...state.pods.map(({ pod }) => pod),
@@ -26,8 +35,6 @@ export function expectCells(plan: MatrixPlan, state: ClusterState): readonly Exp
     ...state.slices,
     ...state.rawPolicies,
   ]);
-  const listeners = listenersOf(state);
-  return plan.cells.map((planned) => ({ planned, expected: combine(endings(judge, listeners, planned)) }));
 }
 
 /** `ADDRESS PROTOCOL/PORT` -> who listens there. */

@@ -50,15 +50,23 @@ export function matrixJson(cells: readonly Cell[], feed: string, millis: number)
   };
 }
 
+const SIM = { program: 'pteropus sim', found: 'measured' };
+
 /** One test case a cell, one suite a row: what CI systems show. */
-export function junit(cells: readonly Cell[], mismatches: readonly Mismatch[], millis: number): string {
+export function junit(
+  cells: readonly Cell[],
+  mismatches: readonly Mismatch[],
+  millis: number,
+  /** Who says so, and how it came to know. */
+  { program, found }: { readonly program: string; readonly found: string } = SIM,
+): string {
   const wanted = new Map(mismatches.map((mismatch) => [mismatch.cell, mismatch]));
   const bySuite = new Map<string, Cell[]>();
   for (const cell of cells) bySuite.set(cell.row.id, [...(bySuite.get(cell.row.id) ?? []), cell]);
   const failureOf = (cell: Cell): string | null => {
     const mismatch = wanted.get(cell);
     if (mismatch !== undefined) {
-      return `wanted ${mismatch.wanted} (${mismatch.because}), measured ${cell.measured}; ${cell.expected.reason}`;
+      return `wanted ${mismatch.wanted} (${mismatch.because}), ${found} ${cell.measured}; ${cell.expected.reason}`;
     }
     return cell.agrees ? null : `${cell.problem}; ${cell.expected.reason}`;
   };
@@ -76,7 +84,7 @@ export function junit(cells: readonly Cell[], mismatches: readonly Mismatch[], m
   const time = (millis / 1000).toFixed(3);
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="pteropus sim" tests="${cells.length}" failures="${failures}" time="${time}">`,
+    `<testsuites name=${attribute(program)} tests="${cells.length}" failures="${failures}" time="${time}">`,
     ...suites,
     '</testsuites>',
     '',

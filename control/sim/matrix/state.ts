@@ -1,5 +1,11 @@
 /** A running cluster as the matrix sees it: plain data. */
-import type { EndpointSlice, Namespace, NetworkPolicy, Service } from '../../objects/types.js';
+import type {
+  ClusterNetworkPolicy,
+  EndpointSlice,
+  Namespace,
+  NetworkPolicy,
+  Service,
+} from '../../objects/types.js';
 import type { Planned } from '../expand.js';
 import type { OutsidePort } from '../world.js';
 
@@ -10,8 +16,8 @@ export interface ClusterState {
   readonly pods: readonly Planned[];
   readonly services: readonly Service[];
   readonly slices: readonly EndpointSlice[];
-  readonly policies: readonly NetworkPolicy[];
-  /** NetworkPolicy documents as they were read (`NS/NAME`), for an evaluator that does its own reading. */
+  readonly policies: readonly (NetworkPolicy | ClusterNetworkPolicy)[];
+  /** Documents of policies as they were read, for an evaluator that does its own reading. */
   readonly rawPolicies: readonly unknown[];
   readonly outside: { readonly addresses: readonly string[]; readonly ports: readonly OutsidePort[] };
 }
