@@ -58,7 +58,8 @@ export async function keep(options: RunOptions): Promise<number> {
   }
 }
 
-async function refuseRunning(name: string): Promise<void> {
+/** Throws InvalidInputError while a kept cluster has this name: its folder must not be touched. */
+export async function refuseRunning(name: string): Promise<void> {
   try {
     (await SupervisorClient.open(name)).close();
   } catch (error) {

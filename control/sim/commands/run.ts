@@ -5,7 +5,7 @@ import { type PresentOptions, present } from '../matrix/present.js';
 import { parseRun, RUN_HELP, type RunOptions } from '../options.js';
 import { makeRunDir } from '../paths.js';
 import { startSession } from '../start.js';
-import { keep } from './keep.js';
+import { keep, refuseRunning } from './keep.js';
 import { deliver, presentOptions, progress } from './output.js';
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -20,6 +20,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 async function runOnce(options: RunOptions): Promise<number> {
   const shown = await presentOptions(options);
+  await refuseRunning(options.name);
   const dir = await makeRunDir(options.name);
   const interrupt = onInterrupt();
   try {
