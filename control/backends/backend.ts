@@ -27,7 +27,12 @@ export interface Counters {
   readonly services: Readonly<Record<Key, { readonly connections: number; readonly packets: number }>>;
   /** Rule text (`NetworkPolicy shop/allow-web spec.ingress[0]`, or a default) -> new connections it decided. */
   readonly rules: Readonly<Record<string, number>>;
-  readonly sessions: { readonly active: number; readonly created: number; readonly evicted: number; readonly expired: number };
+  readonly sessions: {
+    readonly active: number;
+    readonly created: number;
+    readonly evicted: number;
+    readonly expired: number;
+  };
 }
 
 /** Which packets to trace; an absent field matches all. Both directions of a connection match. */
