@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import * as L from '../dataplane-as/layout.js';
@@ -190,6 +190,8 @@ const record = {
   cpu: cpus()[0]?.model,
   node: process.version,
   batch: BATCH,
+  /** Above 1 per CPU others disturbed the run. */
+  load: loadavg()[0],
   results,
 };
 writeFileSync(`${ROOT}bench/results/pipeline.json`, `${JSON.stringify(record, null, 2)}\n`);
