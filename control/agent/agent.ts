@@ -53,6 +53,7 @@ export class Agent {
   /** Store revision of the model, and of what is in force. */
   #known = 0;
   #applied = 0;
+  #drifts = 0;
   #ready = false;
   /** What the data plane or the store keeps us from; and a claim to our node id that somebody else made. */
   #problem: string | null = null;
@@ -124,6 +125,11 @@ export class Agent {
   /** What is in force in the data plane; null while that is not known. */
   get inForce(): Ruleset | null {
     return this.#dataplane.inForce;
+  }
+
+  /** Items that resyncs found to differ from a ruleset compiled from scratch: a defect of the compiler each. */
+  get drifts(): number {
+    return this.#drifts;
   }
 
   /** The data plane as it is open now, for its counters and traces; null while it is lost. */
@@ -213,7 +219,9 @@ export class Agent {
       await this.#claim();
       const { objects, revision } = await this.#feed.list();
       this.#checkFilled(objects);
-      this.state.reset(objects);
+      const drifted = this.state.reset(objects);
+      this.#drifts += drifted.length;
+      if (drifted.length > 0) this.#log(`the ruleset had drifted from its objects: ${drifted.join(', ')}`);
       this.#known = revision;
       this.#wake();
     }
@@ -256,7 +264,7 @@ export class Agent {
         const { events, revision, nodeIdsGone } = this.#feed.take();
         // A listing may have overtaken them.
         if (events.length === 0 && revision <= this.#applied) return;
-        for (const event of events) this.state.apply(event);
+        this.state.apply(events);
         this.#known = Math.max(this.#known, revision);
         if (nodeIdsGone.includes(this.id) || events.some((event) => this.#claimsOurId(event))) {
           tx.followUp({ name: 'claim node id', object: this.options.node, run: () => this.#claim() });
@@ -275,7 +283,8 @@ export class Agent {
   /** Brings the data plane to what the state says, as far as it takes it. */
   async #enforce(tx: Transaction): Promise<void> {
     const known = this.#known;
-    const { changes, refused } = await this.#dataplane.apply(this.state.compile());
+    const { ruleset, changes: wanted } = this.state.wanted();
+    const { changes, refused } = await this.#dataplane.apply(ruleset, undefined, wanted);
     tx.changed(changeMarks(changes));
     const [first] = refused;
     this.#problem = first === undefined ? null : `the data plane refuses ${first[0]}: ${first[1]}`;

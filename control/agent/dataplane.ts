@@ -4,8 +4,8 @@
  */
 import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
-import { applyChanges, diffRulesets } from '../ruleset/diff.js';
-import type { Change, Key, Ruleset } from '../ruleset/types.js';
+import { changesOf, diffRulesets } from '../ruleset/diff.js';
+import type { Change, Item, Key, Ruleset } from '../ruleset/types.js';
 import { ApplyError, DataplaneUnavailableError } from './errors.js';
 import { withoutRefused } from './partial.js';
 
@@ -20,7 +20,9 @@ const MOST_ROUNDS = 16;
 export class Dataplane {
   #backend: Backend | null = null;
   /** What is in force; null = not known: it must be read first. */
-  #inForce: Ruleset | null = null;
+  #inForce: Map<Key, Item> | null = null;
+  /** Keys that may differ between what is in force and what is wanted; null = any may. */
+  #behind: Map<Key, Change | null> | null = null;
   #closed = false;
   /** How often it was opened. */
   opened = 0;
@@ -50,18 +52,33 @@ export class Dataplane {
 
   /** What is really in force, read back. Throws DataplaneUnavailableError. */
   async read(): Promise<Ruleset> {
-    this.#inForce = await this.#read(await this.#ready());
+    this.#inForce = new Map(await this.#read(await this.#ready()));
+    this.#behind = null;
     return this.#inForce;
   }
 
   /**
    * Brings the data plane to `wanted`. Items of `must` have to be in force in the end, else ApplyError and nothing is
-   * changed; of the others, what is refused is left out and told. Throws DataplaneUnavailableError.
+   * changed; of the others, what is refused is left out and told. Throws DataplaneUnavailableError. `changed`: what led to
+   * `wanted` from the ruleset wanted before, so that no more than that is compared; null = not known.
    */
-  async apply(wanted: Ruleset, must: ReadonlySet<Key> = new Set()): Promise<Applied> {
+  async apply(
+    wanted: Ruleset,
+    must: ReadonlySet<Key> = new Set(),
+    changed: readonly Change[] | null = null,
+  ): Promise<Applied> {
+    if (changed === null) this.#behind = null;
+    for (const change of changed ?? []) {
+      this.#behind?.set(change.key, this.#behind.has(change.key) ? null : change);
+    }
     const backend = await this.#ready();
-    const before = this.#inForce ?? (await this.#read(backend));
-    const all = diffRulesets(before, wanted);
+    let before = this.#inForce;
+    if (before === null) {
+      before = new Map(await this.#read(backend));
+      this.#behind = null;
+    }
+    const all =
+      this.#behind === null ? diffRulesets(before, wanted) : changesOf(this.#behind, before, wanted);
     let changes = all;
     const refused = new Map<Key, string>();
     for (let round = 0; ; round++) {
@@ -73,7 +90,14 @@ export class Dataplane {
       const missing = all.find(({ key }) => must.has(key) && !changes.some((change) => change.key === key));
       if (missing !== undefined || round >= MOST_ROUNDS) throw applyError(missing?.key ?? null, refused);
     }
-    this.#inForce = applyChanges(before, changes);
+    const left = new Map<Key, Change | null>(all.map((change) => [change.key, change]));
+    for (const change of changes) {
+      left.delete(change.key);
+      if (change.type === 'remove') before.delete(change.key);
+      else before.set(change.key, change.item);
+    }
+    this.#inForce = before;
+    this.#behind = left;
     return { changes, refused };
   }
 

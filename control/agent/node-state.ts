@@ -1,12 +1,14 @@
 /** What the agent knows: the cluster's objects, this node's plan and links, and the pods wired here. Plain state, no I/O. */
 import { compile } from '../compiler/compile.js';
-import type { ClusterConfig, NodeLocal } from '../compiler/input.js';
+import { IncrementalCompiler } from '../compiler/incremental/compiler.js';
+import type { Attachment, ClusterConfig, NodeLocal } from '../compiler/input.js';
 import { podMtu } from '../compiler/interfaces.js';
 import { PodAllocator } from '../ipam/allocator.js';
 import type { NodePlan } from '../ipam/arithmetic.js';
 import { Model } from '../model/model.js';
 import type { KubeObject, NodeRecord, ObjectEvent, Pod } from '../objects/types.js';
-import type { PodRef, Ruleset } from '../ruleset/types.js';
+import { diffRulesets } from '../ruleset/diff.js';
+import type { Change, Key, PodRef, Ruleset } from '../ruleset/types.js';
 import type { JournalState, PodRecord } from './journal.js';
 import type { NodeLinks, PodLinkSpec } from './links.js';
 
@@ -16,66 +18,68 @@ export interface NodeIdentity {
   readonly links: NodeLinks;
 }
 
+/** The ruleset the data plane should have. */
+export interface Wanted {
+  /** A view: it changes with the state. */
+  readonly ruleset: Ruleset;
+  /** What changed in it since it was last asked for; null = it is new altogether. */
+  readonly changes: readonly Change[] | null;
+}
+
 export function podKey(pod: PodRef): string {
   return `${pod.namespace}/${pod.name}`;
 }
 
 export class NodeState {
   readonly addresses: PodAllocator;
-  #model: Model;
-  readonly #pods = new Map<string, PodRecord>();
+  readonly #pods = new Map<string, { readonly record: PodRecord; readonly attachment: Attachment }>();
+  #compiler: IncrementalCompiler;
+  #changes: Change[] | null = null;
 
   constructor(
     readonly identity: NodeIdentity,
     readonly config: ClusterConfig,
   ) {
     this.addresses = new PodAllocator(identity.plan.podSubnet);
-    this.#model = Model.of([identity.record]);
+    this.#compiler = new IncrementalCompiler(Model.of([identity.record]), this.#local(), config);
   }
 
   get model(): Model {
-    return this.#model;
+    return this.#compiler.model;
   }
 
-  /** Replaces all objects (a resync). */
-  reset(objects: Iterable<KubeObject>): void {
-    this.#model = Model.of([this.identity.record]);
-    for (const object of objects) this.apply({ type: 'put', object });
+  /**
+   * Replaces all objects (a resync) and compiles them from scratch. Returns the keys in which the ruleset kept up to date
+   * differs from one compiled of the same objects: there should be none.
+   */
+  reset(objects: Iterable<KubeObject>): readonly Key[] {
+    const drifted = diffRulesets(this.#compiler.ruleset, compile(this.model, this.#local(), this.config));
+    const events = [...objects].flatMap((object) => this.#believed({ type: 'put', object }));
+    const known = events.flatMap((event) => (event.type === 'put' ? [event.object] : []));
+    const model = Model.of([this.identity.record, ...known]);
+    this.#compiler = new IncrementalCompiler(model, this.#local(), this.config);
+    this.#changes = null;
+    return drifted.map(({ key }) => key);
   }
 
-  /** Takes one change of an object. Pods wired here have the addresses they were given, whatever the object says. */
-  apply(event: ObjectEvent): void {
-    const { name } = this.identity.record.metadata;
-    const target =
-      event.type === 'put' ? { kind: event.object.kind, name: event.object.metadata.name } : event;
-    // Our own record is what we claimed; the store is put right by a new claim, not believed.
-    if (target.kind === 'NodeRecord' && target.name === name) return;
-    if (event.type === 'put' && event.object.kind === 'Pod') {
-      this.#model.apply({ type: 'put', object: this.#withAddresses(event.object) });
-    } else {
-      this.#model.apply(event);
-    }
+  /** Takes changes of objects. */
+  apply(events: readonly ObjectEvent[]): void {
+    this.#take(events.flatMap((event) => this.#believed(event)));
   }
 
-  compile(): Ruleset {
-    const { record, links } = this.identity;
-    const local: NodeLocal = {
-      node: record.metadata.name,
-      uplink: links.uplink,
-      host: links.host,
-      attachments: [...this.#pods.values()].map(({ pod, link, mac, podMac, addresses }) => {
-        return { pod, link, mac, peerMac: podMac, addresses };
-      }),
-    };
-    return compile(this.#model, local, this.config);
+  /** The ruleset, and what changed in it since the last call. */
+  wanted(): Wanted {
+    const changes = this.#changes;
+    this.#changes = [];
+    return { ruleset: this.#compiler.ruleset, changes };
   }
 
   pods(): readonly PodRecord[] {
-    return [...this.#pods.values()];
+    return [...this.#pods.values()].map(({ record }) => record);
   }
 
   pod(ref: PodRef): PodRecord | undefined {
-    return this.#pods.get(podKey(ref));
+    return this.#pods.get(podKey(ref))?.record;
   }
 
   /** The record of a sandbox; one whose container id is not known is found by its pod's name. */
@@ -88,22 +92,26 @@ export class NodeState {
 
   /** From here on the pod is part of the ruleset, and its addresses are known to every policy. */
   attach(record: PodRecord): void {
-    this.#pods.set(podKey(record.pod), record);
-    const object = this.#model.get('Pod', record.pod.namespace, record.pod.name);
-    if (object !== undefined) this.#model.apply({ type: 'put', object: this.#withAddresses(object) });
+    const { pod, link, mac, podMac, addresses } = record;
+    this.#pods.set(podKey(pod), { record, attachment: { pod, link, mac, peerMac: podMac, addresses } });
+    const object = this.model.get('Pod', pod.namespace, pod.name);
+    this.#take(object === undefined ? [] : [{ type: 'put', object: this.#withAddresses(object) }]);
   }
 
   detach(record: PodRecord): void {
     this.#pods.delete(podKey(record.pod));
-    const object = this.#model.get('Pod', record.pod.namespace, record.pod.name);
-    if (object === undefined) return;
+    const object = this.model.get('Pod', record.pod.namespace, record.pod.name);
+    if (object === undefined) {
+      this.#take([]);
+      return;
+    }
     const podIPs = object.status.podIPs.filter((ip) => !record.addresses.includes(ip));
-    this.#model.apply({ type: 'put', object: { ...object, status: { ...object.status, podIPs } } });
+    this.#take([{ type: 'put', object: { ...object, status: { ...object.status, podIPs } } }]);
   }
 
   /** Whether the pod's object is known; `earlier`: only that of another pod of the same name is. */
   knows(pod: PodRef, uid: string | null): 'known' | 'unknown' | 'earlier' {
-    const object = this.#model.get('Pod', pod.namespace, pod.name);
+    const object = this.model.get('Pod', pod.namespace, pod.name);
     if (object === undefined) return 'unknown';
     const same = uid === null || object.metadata.uid === null || object.metadata.uid === uid;
     return same ? 'known' : 'earlier';
@@ -119,10 +127,32 @@ export class NodeState {
     return { node: record.metadata.name, id: record.id, cursor: this.addresses.cursor, pods: this.pods() };
   }
 
+  #take(events: readonly ObjectEvent[]): void {
+    const changes = this.#compiler.apply(events, this.#local());
+    this.#changes?.push(...changes);
+  }
+
+  #local(): NodeLocal {
+    const { record, links } = this.identity;
+    const attachments = [...this.#pods.values()].map(({ attachment }) => attachment);
+    return { node: record.metadata.name, uplink: links.uplink, host: links.host, attachments };
+  }
+
+  /** Pods wired here have the addresses they were given, whatever their objects say. */
+  #believed(event: ObjectEvent): readonly ObjectEvent[] {
+    const { name } = this.identity.record.metadata;
+    const target =
+      event.type === 'put' ? { kind: event.object.kind, name: event.object.metadata.name } : event;
+    // Our own record is what we claimed; the store is put right by a new claim, not believed.
+    if (target.kind === 'NodeRecord' && target.name === name) return [];
+    if (event.type === 'delete' || event.object.kind !== 'Pod') return [event];
+    return [{ type: 'put', object: this.#withAddresses(event.object) }];
+  }
+
   #withAddresses(pod: Pod): Pod {
     const { namespace, name } = pod.metadata;
-    const record = this.#pods.get(podKey({ namespace: namespace ?? '', name }));
-    if (record === undefined) return pod;
-    return { ...pod, status: { ...pod.status, podIPs: record.addresses } };
+    const wired = this.#pods.get(podKey({ namespace: namespace ?? '', name }));
+    if (wired === undefined) return pod;
+    return { ...pod, status: { ...pod.status, podIPs: wired.record.addresses } };
   }
 }

@@ -1,8 +1,8 @@
 /** Wires and unwires pods: each step with its undoing, and the reply only after the pod's policies are in force. */
 import { podInterfaceKey } from '../compiler/interfaces.js';
 import { podMacs } from '../ipam/arithmetic.js';
-import type { Key, PodRef, Ruleset } from '../ruleset/types.js';
-import type { Dataplane } from './dataplane.js';
+import type { Key, PodRef } from '../ruleset/types.js';
+import type { Applied, Dataplane } from './dataplane.js';
 import { PodBusyError } from './errors.js';
 import type { Journal, PodRecord } from './journal.js';
 import { type LinkDriver, podLinkName } from './links.js';
@@ -51,7 +51,7 @@ export class Wiring {
    * LinkExistsError, SandboxError, ApplyError, DataplaneUnavailableError, JournalWriteError; then nothing of it stays.
    */
   async add(tx: Transaction, sandbox: Sandbox): Promise<PodRecord> {
-    const { state, links, dataplane } = this.parts;
+    const { state, links } = this.parts;
     const old = state.pod(sandbox.pod);
     if (old !== undefined) {
       if (!isSame(old, sandbox)) {
@@ -83,7 +83,7 @@ export class Wiring {
     tx.onRevert(async () => {
       state.detach(record);
       // Before the link goes, the data plane lets go of it; one that is away is refilled without it anyway.
-      await dataplane.apply(state.compile()).catch((error: unknown) => this.parts.behind(String(error)));
+      await this.#apply().catch((error: unknown) => this.parts.behind(String(error)));
     });
     await this.#enforce(tx, record);
     await this.#keep();
@@ -99,11 +99,11 @@ export class Wiring {
 
   /** Out of the data plane, then the link. A data plane that is away or refuses does not hold it up. */
   async #unwire(tx: Transaction, record: PodRecord): Promise<void> {
-    const { state, links, dataplane } = this.parts;
+    const { state, links } = this.parts;
     state.detach(record);
     tx.onRevert(() => state.attach(record));
     try {
-      const { changes } = await dataplane.apply(state.compile());
+      const { changes } = await this.#apply();
       tx.changed(changeMarks(changes));
     } catch (error) {
       this.parts.behind(String(error));
@@ -113,10 +113,14 @@ export class Wiring {
 
   /** Everything of the pod is in force, or this throws. */
   async #enforce(tx: Transaction, record: PodRecord): Promise<void> {
-    const wanted = this.parts.state.compile();
-    const { changes, refused } = await this.parts.dataplane.apply(wanted, keysOf(wanted, record.pod));
+    const { changes, refused } = await this.#apply(keysOf(record));
     tx.changed(changeMarks(changes));
     if (refused.size > 0) this.parts.behind('the data plane refused a part');
+  }
+
+  #apply(must?: ReadonlySet<Key>): Promise<Applied> {
+    const { ruleset, changes } = this.parts.state.wanted();
+    return this.parts.dataplane.apply(ruleset, must, changes);
   }
 
   #keep(): Promise<void> {
@@ -133,12 +137,10 @@ function isSame(record: PodRecord, sandbox: Sandbox): boolean {
 }
 
 /** What has to be in force before the pod may start: its interface, its policies, and the ways to it. */
-function keysOf(ruleset: Ruleset, pod: PodRef): ReadonlySet<Key> {
-  const own = podInterfaceKey(pod);
-  const keys = new Set<Key>([own, `endpoint/${pod.namespace}/${pod.name}`]);
-  for (const item of ruleset.values()) {
-    if (item.kind === 'route' && item.target.type === 'interface' && item.target.interface === own)
-      keys.add(item.key);
-  }
-  return keys;
+function keysOf({ pod, addresses }: PodRecord): ReadonlySet<Key> {
+  const routes = addresses.flatMap((ip) => {
+    const prefix = `${ip}/${ip.includes(':') ? 128 : 32}`;
+    return [`route/main/${prefix}`, `route/pod/${prefix}`];
+  });
+  return new Set([podInterfaceKey(pod), `endpoint/${pod.namespace}/${pod.name}`, ...routes]);
 }

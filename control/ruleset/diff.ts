@@ -35,6 +35,29 @@ export function diffRulesets(old: Ruleset, wanted: Ruleset): readonly Change[] {
   return inOrder(puts, removes);
 }
 
+/**
+ * As `diffRulesets`, if the two differ in no other keys than these. A change that says just this step is taken as it is, with its
+ * delta.
+ */
+export function changesOf(
+  keys: ReadonlyMap<Key, Change | null>,
+  old: Ruleset,
+  wanted: Ruleset,
+): readonly Change[] {
+  const puts: Change[] = [];
+  const removes: Change[] = [];
+  for (const [key, change] of keys) {
+    const before = old.get(key);
+    const item = wanted.get(key);
+    if (item === undefined) {
+      if (before !== undefined) removes.push({ type: 'remove', key, old: before });
+    } else if (before === undefined) puts.push({ type: 'add', key, item });
+    else if (change?.type === 'update' && change.old === before && change.item === item) puts.push(change);
+    else if (!sameItem(before, item)) puts.push({ type: 'update', key, item, old: before });
+  }
+  return inOrder(puts, removes);
+}
+
 /** The order `diffRulesets` gives: additions and updates, then removals. Sorts the lists given. */
 export function inOrder(puts: Change[], removes: Change[]): readonly Change[] {
   return [...puts.sort((a, b) => compareChanges(a, b)), ...removes.sort((a, b) => compareChanges(b, a))];
