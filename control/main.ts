@@ -9,6 +9,14 @@ const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: 
     summary: 'say what a policy set does to one connection, and why',
     load: () => import('./explain/main.js'),
   },
+  matrix: {
+    summary: 'show who reaches whom by a policy set, and check it',
+    load: () => import('./matrix/main.js'),
+  },
+  diff: {
+    summary: 'say what a change of policies opens and closes',
+    load: () => import('./diff/main.js'),
+  },
   agent: { summary: 'the node agent', load: () => import('./agent/main.js') },
   dataplane: { summary: 'the WebAssembly data plane of one node', load: () => import('./dataplane/main.js') },
   cni: {

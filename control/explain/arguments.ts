@@ -5,7 +5,7 @@ export const USAGE = `usage: pteropus explain -f DIR|FILE… --from END --to END
 Says what the policies in the manifests do to one new connection, step by step, and which rule decides. Reads files only:
 workloads are expanded and placed as \`pteropus sim\` does it, nothing is run.
 
-  -f, --file      manifests: a file, a folder, or - for standard input; may be given again
+  -f, --filename  manifests: a file, a folder, or - for standard input; may be given again (also --file)
   --from, --to    NS/NAME (a pod, or a workload: its first pod), service/NS/NAME, node/NAME, or an address
                   as --to, NS/NAME may also be a Service; a Service's address finds the Service
   --port          destination port; not needed where the destination has just one, nor for icmp
@@ -42,7 +42,7 @@ export function parseArguments(argv: readonly string[]): Arguments | null {
     if (!VALUED.includes(name)) throw new InvalidInputError('unknown option', { value: flag });
     const value = inline ?? rest.shift();
     if (value === undefined) throw new InvalidInputError('needs a value', { object: name });
-    if (name === '-f' || name === '--file') files.push(value);
+    if (FILES.includes(name)) files.push(value);
     else values.set(name, value);
   }
   if (files.length === 0) throw new InvalidInputError('which manifests? give -f', { object: 'explain' });
@@ -58,7 +58,8 @@ export function parseArguments(argv: readonly string[]): Arguments | null {
   };
 }
 
-const VALUED = ['-f', '--file', '--from', '--to', '--port', '--protocol', '--nodes'];
+const FILES = ['-f', '--filename', '--file'];
+const VALUED = [...FILES, '--from', '--to', '--port', '--protocol', '--nodes'];
 
 function split(flag: string): readonly [string, string?] {
   const at = flag.indexOf('=');

@@ -2,9 +2,11 @@
 import { compile } from '../compiler/compile.js';
 import type { ClusterConfig, NodeLocal } from '../compiler/input.js';
 import { planNode } from '../ipam/arithmetic.js';
+import { getOrMake } from '../model/label-index.js';
 import { Model } from '../model/model.js';
 import type { KubeObject, Pod } from '../objects/types.js';
 import type { Ruleset } from '../ruleset/types.js';
+import type { Desired } from '../sim/desired.js';
 
 export interface PaperCluster {
   readonly config: ClusterConfig;
@@ -29,6 +31,13 @@ export function paperCluster(
     return [metadata.name, compile(model, localOf(config, metadata.name, id, mine), config)] as const;
   });
   return { config, model, rulesets: new Map(rulesets), workloads };
+}
+
+/** `NAMESPACE/WORKLOAD` -> its pods. */
+export function workloadsOf({ pods }: Pick<Desired, 'pods'>): ReadonlyMap<string, readonly Pod[]> {
+  const workloads = new Map<string, Pod[]>();
+  for (const { pod, workload } of pods) getOrMake(workloads, workload, () => []).push(pod);
+  return workloads;
 }
 
 /** Links that exist on paper only: no verdict depends on their names and MACs. */

@@ -55,7 +55,7 @@ function findPlace(cluster: PaperCluster, text: string): Place | null {
   return own === undefined ? null : { name: `node ${name}`, address: own, pod: null, node: name };
 }
 
-function placeOf(pod: Pod): Place {
+export function placeOf(pod: Pod): Place {
   const ref = refOf(pod);
   const name = `${ref.namespace}/${ref.name}`;
   const [address] = pod.status.podIPs;

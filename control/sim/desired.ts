@@ -4,6 +4,7 @@ import { problemsOf, problemText } from '../model/problems.js';
 import {
   type ClusterNetworkPolicy,
   type EndpointSlice,
+  type KubeObject,
   type Namespace,
   type NetworkPolicy,
   type Node,
@@ -64,9 +65,17 @@ export function desiredState(
       ...planned.warnings,
       ...warnings,
       ...services.warnings,
-      ...problemsOf(all, config.externalIPCIDRs).map(problemText),
+      ...problemsOf(all, config.externalIPCIDRs).map(
+        (problem) => `${placeOf(set.items, problem.object)}${problemText(problem)}`,
+      ),
     ],
   };
+}
+
+/** `FILE:LINE: `, where the object was read from a file. */
+function placeOf(items: ManifestItems, { kind, metadata }: KubeObject): string {
+  const source = items.get(objectKey(kind, metadata.namespace, metadata.name))?.document.source ?? null;
+  return source === null ? '' : `${source.file}:${source.line}: `;
 }
 
 /** Pods of workloads and bare pods, in order of their names. */

@@ -1,0 +1,102 @@
+/** Changes of pairs folded for a person: replicas into workloads, then sources and targets that change alike into one entry. Pure. */
+import { getOrMake } from '../model/label-index.js';
+import type { Judgement } from '../ruleset/evaluate.js';
+import type { Origin } from '../ruleset/types.js';
+import type { Because, PairChange, Ports } from './pairs.js';
+import type { Party } from './parties.js';
+
+/** What decided in one direction, before and after. */
+export interface Decision {
+  readonly direction: Because['direction'];
+  readonly before: Judgement | null;
+  readonly after: Judgement | null;
+}
+
+export interface Entry {
+  readonly opens: boolean;
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  readonly ports: readonly Ports[];
+  readonly because: readonly Decision[];
+  /** Pairs of single pods, nodes and addresses behind it. */
+  readonly pairs: number;
+}
+
+interface Draft {
+  readonly change: PairChange;
+  from: string[];
+  to: string[];
+  pairs: number;
+}
+
+/** Openings first; each in the order of its first source. */
+export function foldChanges(changes: Iterable<PairChange>, parties: readonly Party[]): readonly Entry[] {
+  const sizes = new Map<string, number>();
+  for (const { group } of parties) sizes.set(group, (sizes.get(group) ?? 0) + 1);
+  const byPair = grouped(changes, (change) => `${change.from.group} → ${change.to.group} ${kindOf(change)}`);
+  const drafts = byPair.map((same): Draft => {
+    const [change] = same as [PairChange, ...PairChange[]];
+    const { from, to } = change;
+    const partial = same.length < expectedPairs(from, to, sizes);
+    const named = (side: Party, members: readonly Party[]) =>
+      partial && new Set(members).size < (sizes.get(side.group) ?? 1)
+        ? [...new Set(members.map(({ name }) => name))]
+        : [side.group];
+    return {
+      change,
+      from: named(
+        from,
+        same.map((c) => c.from),
+      ),
+      to: named(
+        to,
+        same.map((c) => c.to),
+      ),
+      pairs: same.length,
+    };
+  });
+  const bySource = merge(drafts, ({ to, change }) => `${to.join()} ${kindOf(change)}`, 'from');
+  const byTarget = merge(bySource, ({ from, change }) => `${from.join()} ${kindOf(change)}`, 'to');
+  const entries = byTarget.map(({ change, from, to, pairs }) => {
+    const { opens, ports, because } = change;
+    return { opens, from, to, ports, because, pairs };
+  });
+  return [...entries.filter(({ opens }) => opens), ...entries.filter(({ opens }) => !opens)];
+}
+
+/** A node's own pods are open to it whatever policies say, so a change never shows for those pairs. */
+function expectedPairs(from: Party, to: Party, sizes: ReadonlyMap<string, number>): number {
+  const [sources, targets] = [sizes.get(from.group) ?? 1, sizes.get(to.group) ?? 1];
+  if (from.type === 'node') return 1;
+  return from.group === to.group ? sources * (sources - 1) : sources * targets;
+}
+
+function kindOf({ opens, ports, because }: PairChange): string {
+  const decided = because.map(({ direction, before, after }) => [direction, words(before), words(after)]);
+  return JSON.stringify([opens, ports, decided]);
+}
+
+function words(judgement: Judgement | null): unknown {
+  if (judgement === null) return null;
+  const { by, origin, isolatedBy } = judgement;
+  const name = ({ kind, namespace, name: own, field }: Origin) => [kind, namespace, own, field];
+  return [by, origin === null ? null : name(origin), by === 'isolated' ? isolatedBy.map(name) : []];
+}
+
+function merge(
+  drafts: readonly Draft[],
+  keyOf: (draft: Draft) => string,
+  side: 'from' | 'to',
+): readonly Draft[] {
+  return grouped(drafts, keyOf).map((same) => {
+    const [first] = same as [Draft, ...Draft[]];
+    const names = [...new Set(same.flatMap((draft) => draft[side]))];
+    return { ...first, [side]: names, pairs: same.reduce((sum, { pairs }) => sum + pairs, 0) };
+  });
+}
+
+function grouped<T>(items: Iterable<T>, keyOf: (item: T) => string): readonly (readonly T[])[] {
+  const groups = new Map<string, T[]>();
+  for (const item of items) getOrMake(groups, keyOf(item), () => []).push(item);
+  return [...groups.values()];
+}

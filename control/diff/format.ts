@@ -1,0 +1,116 @@
+/** A difference as a person reads it, and as JSON. Pure. */
+import type { Judgement } from '../ruleset/evaluate.js';
+import { formatOrigin } from '../ruleset/format.js';
+import type { Origin } from '../ruleset/types.js';
+import type { Decision, Entry } from './fold.js';
+import type { Ports } from './pairs.js';
+
+/** Where an origin was written (`policies.yaml:12`), if that is known. */
+export type Locate = (origin: Origin) => string | null;
+
+export interface Difference {
+  readonly entries: readonly Entry[];
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+const SHOWN = 6;
+
+export function formatDifference(
+  { entries, added, removed }: Difference,
+  locateOld: Locate,
+  locateNew: Locate,
+): string {
+  const lines: string[] = [];
+  for (const opens of [true, false]) {
+    const some = entries.filter((entry) => entry.opens === opens);
+    if (some.length === 0) continue;
+    lines.push(opens ? 'opens' : 'closes');
+    for (const { from, to, ports, because, pairs } of some) {
+      const count = pairs > 1 ? `  (${pairs.toLocaleString('en-US')} pairs)` : '';
+      lines.push(`  ${opens ? '+' : '-'} ${names(from)} → ${names(to)}  ${portsText(ports)}${count}`);
+      for (const decision of because) lines.push(...becauseLines(decision, locateOld, locateNew));
+    }
+    lines.push('');
+  }
+  lines.push(...added.map((name) => `note: ${name} is only in the new manifests: nothing to compare`));
+  lines.push(...removed.map((name) => `note: ${name} is only in the old manifests: nothing to compare`));
+  const [opened, closed] = [
+    entries.filter(({ opens }) => opens).length,
+    entries.filter(({ opens }) => !opens).length,
+  ];
+  lines.push(opened + closed === 0 ? 'nothing opens, nothing closes' : `${opened} open, ${closed} close`);
+  return `${lines.join('\n')}\n`;
+}
+
+export function differenceJson({ entries, added, removed }: Difference): unknown {
+  const plain = ({ from, to, ports, pairs, because }: Entry) => ({
+    from,
+    to,
+    ports: ports.map(({ protocol, from: first, to: last }) =>
+      protocol === 'ICMP' ? { protocol } : { protocol, from: first, to: last },
+    ),
+    pairs,
+    because: because.map(({ direction, before, after }) => ({
+      direction,
+      before: judgementText(before, () => null),
+      after: judgementText(after, () => null),
+    })),
+  });
+  return {
+    opens: entries.filter(({ opens }) => opens).map(plain),
+    closes: entries.filter(({ opens }) => !opens).map(plain),
+    added,
+    removed,
+  };
+}
+
+function becauseLines(
+  { direction, before, after }: Decision,
+  locateOld: Locate,
+  locateNew: Locate,
+): readonly string[] {
+  return [
+    `      ${direction.padEnd(7)} before: ${judgementText(before, locateOld)}`,
+    `      ${''.padEnd(7)} after:  ${judgementText(after, locateNew)}`,
+  ];
+}
+
+function judgementText(judgement: Judgement | null, locate: Locate): string {
+  if (judgement === null) return 'no policy is asked';
+  const { allowed, by, origin, isolatedBy } = judgement;
+  const named = (o: Origin): string => {
+    const where = locate(o);
+    return where === null ? formatOrigin(o) : `${formatOrigin(o)} (${where})`;
+  };
+  switch (by) {
+    case 'rule':
+      return `${allowed ? 'allowed' : 'denied'} by ${origin === null ? 'a rule' : named(origin)}`;
+    case 'isolated':
+      return `no rule of ${isolatedBy.map(named).join(', ')} allows it`;
+    case 'open':
+      return 'open: no policy selects it';
+    case 'unmatched':
+      return 'open: no rule says anything about it';
+    default:
+      return `allowed: ${by}`;
+  }
+}
+
+/** `everything`, or `TCP 80, UDP, ICMP`: a protocol without ports stands for all of them. */
+export function portsText(ports: readonly Ports[]): string {
+  const isWhole = ({ protocol, from, to }: Ports) => protocol === 'ICMP' || (from === 1 && to === 65535);
+  if (ports.length === 4 && ports.every(isWhole)) return 'everything';
+  return ports
+    .map((range) => {
+      const { protocol, from, to } = range;
+      if (isWhole(range)) return protocol;
+      return `${protocol} ${from === to ? from : `${from}-${to}`}`;
+    })
+    .join(', ');
+}
+
+function names(all: readonly string[]): string {
+  if (all.length <= SHOWN) return all.join(', ');
+  return `${all.slice(0, SHOWN - 1).join(', ')} and ${all.length - SHOWN + 1} more`;
+}

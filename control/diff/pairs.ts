@@ -1,0 +1,148 @@
+/** What changes between two ends, over all protocols and ports, and what decided it before and after. Pure. */
+import type { PaperCluster } from '../explain/cluster.js';
+import type { Place } from '../explain/ends.js';
+import { judgements } from '../matrix/verdicts.js';
+import type { Protocol } from '../objects/types.js';
+import { canonical } from '../ruleset/canonical.js';
+import { itemOf, type Judgement } from '../ruleset/evaluate.js';
+import type { Key, PolicyItem } from '../ruleset/types.js';
+import type { Party, Side } from './parties.js';
+
+export type DiffProtocol = Protocol | 'ICMP';
+
+/** Ports of one protocol, ends included; ICMP has 0-0. */
+export interface Ports {
+  readonly protocol: DiffProtocol;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** One direction whose judgement made the difference. */
+export interface Because {
+  readonly direction: 'egress' | 'ingress';
+  readonly before: Judgement | null;
+  readonly after: Judgement | null;
+}
+
+export interface PairChange {
+  readonly from: Party;
+  readonly to: Party;
+  readonly opens: boolean;
+  readonly ports: readonly Ports[];
+  readonly because: readonly Because[];
+}
+
+const LAST_PORT = 65535;
+const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
+
+/** Every change between any two parties; a pod to itself is left out, as is what does not touch the cluster. */
+export function* changesBetween(parties: readonly Party[], before: Side, after: Side): Iterable<PairChange> {
+  const [old, now] = [new Signatures(before.cluster), new Signatures(after.cluster)];
+  for (const from of parties) {
+    for (const to of parties) {
+      if (from === to || (from.type !== 'pod' && to.type !== 'pod')) continue;
+      if (familyOf(from) !== familyOf(to)) continue;
+      if (old.of(from.before, to.before) === now.of(from.after, to.after)) continue;
+      yield* changesOf(from, to, before.cluster, after.cluster);
+    }
+  }
+}
+
+function changesOf(from: Party, to: Party, before: PaperCluster, after: PaperCluster): Iterable<PairChange> {
+  const found = new Map<string, PairChange & { ports: Ports[] }>();
+  for (const segment of segments([
+    ...policiesOf(before, from.before, to.before),
+    ...policiesOf(after, from.after, to.after),
+  ])) {
+    const asked = { protocol: segment.protocol, port: segment.from };
+    const old = judgements(before, from.before, to.before, asked);
+    const now = judgements(after, from.after, to.after, asked);
+    const [was, is] = [passes(old), passes(now)];
+    if (was === is) continue;
+    const because = (['egress', 'ingress'] as const)
+      .filter((direction) => (is ? old : now)[direction]?.allowed === false)
+      .map((direction) => ({ direction, before: old[direction], after: now[direction] }));
+    const key = canonical({ is, because });
+    const known = found.get(key);
+    if (known === undefined) found.set(key, { from, to, opens: is, ports: [segment], because });
+    else join(known.ports, segment);
+  }
+  return found.values();
+}
+
+function passes({ egress, ingress }: ReturnType<typeof judgements>): boolean {
+  return egress?.allowed !== false && ingress?.allowed !== false;
+}
+
+function join(ports: Ports[], next: Ports): void {
+  const last = ports.at(-1);
+  if (last !== undefined && last.protocol === next.protocol && last.to + 1 === next.from)
+    ports[ports.length - 1] = { ...last, to: next.to };
+  else ports.push(next);
+}
+
+/** Ranges of ports in which no rule begins or ends: one of each is judged for all. */
+function segments(policies: readonly PolicyItem[]): readonly Ports[] {
+  const ranges = policies.flatMap(({ rules }) => rules.flatMap(({ ports }) => ports ?? []));
+  const ofProtocols = PROTOCOLS.flatMap((protocol) => {
+    const starts = new Set([1]);
+    for (const range of ranges) {
+      if (range.protocol !== protocol) continue;
+      if (range.from > 1) starts.add(range.from);
+      if (range.to < LAST_PORT) starts.add(range.to + 1);
+    }
+    const sorted = [...starts].sort((a, b) => a - b);
+    return sorted.map((from, i) => ({ protocol, from, to: (sorted[i + 1] ?? LAST_PORT + 1) - 1 }));
+  });
+  return [...ofProtocols, { protocol: 'ICMP', from: 0, to: 0 }];
+}
+
+function policiesOf(cluster: PaperCluster, from: Place, to: Place): readonly PolicyItem[] {
+  return [policyOf(cluster, from, 'egress'), policyOf(cluster, to, 'ingress')].filter(
+    (item) => item !== null,
+  );
+}
+
+function policyOf(
+  { rulesets }: PaperCluster,
+  { pod, node }: Place,
+  direction: Because['direction'],
+): PolicyItem | null {
+  const ruleset = node === null ? undefined : rulesets.get(node);
+  if (pod === null || ruleset === undefined) return null;
+  const key = itemOf(ruleset, 'endpoint', `endpoint/${pod.namespace}/${pod.name}`)[direction];
+  return key === null ? null : itemOf(ruleset, 'policy', key);
+}
+
+/** Texts that are equal where all that judges a pair is equal: most pairs of a change need no more than that. */
+class Signatures {
+  readonly #known = new Map<Key, string>();
+
+  constructor(readonly cluster: PaperCluster) {}
+
+  of(from: Place, to: Place): string {
+    const sides = [this.#policy(from, 'egress'), this.#policy(to, 'ingress')];
+    return `${from.address} ${to.address} ${from.node === to.node} ${sides.join(' ')}`;
+  }
+
+  #policy(place: Place, direction: Because['direction']): string {
+    const item = policyOf(this.cluster, place, direction);
+    if (item === null || place.node === null) return '-';
+    let signature = this.#known.get(item.key);
+    if (signature === undefined) {
+      const ruleset = this.cluster.rulesets.get(place.node) ?? new Map();
+      const sets = new Set(item.rules.flatMap(({ peers }) => peers ?? []));
+      const members = [...sets].map((key) => {
+        const { addresses, blocks } = itemOf(ruleset, 'addressset', key);
+        return canonical([addresses, blocks]);
+      });
+      signature = `${item.key} ${members.join(' ')}`;
+      this.#known.set(item.key, signature);
+    }
+    return signature;
+  }
+}
+
+function familyOf({ after }: Party): boolean {
+  return after.address.includes(':');
+}

@@ -1,0 +1,136 @@
+/** Who is compared: pods that are there before and after, nodes, and the world outside. Pure. */
+import {
+  bitsOf,
+  cidrContains,
+  compareCidr,
+  formatCidr,
+  formatIp,
+  type ParsedCidr,
+  parseCidr,
+  parseIp,
+} from '../common/ip.js';
+import type { PaperCluster } from '../explain/cluster.js';
+import { type Place, placeOf } from '../explain/ends.js';
+import type { LoadedCluster } from '../sim/load.js';
+import { OUTSIDE_ADDRESSES } from '../sim/world.js';
+
+/** One end, as it is before and after. */
+export interface Party {
+  /** `shop/web-0`, `node-1`, `outside`. */
+  readonly name: string;
+  /** What it is folded into: its workload, `nodes`, or itself. */
+  readonly group: string;
+  readonly type: 'pod' | 'node' | 'outside';
+  readonly before: Place;
+  readonly after: Place;
+}
+
+export interface Side {
+  readonly loaded: LoadedCluster;
+  readonly cluster: PaperCluster;
+}
+
+export interface Compared {
+  readonly parties: readonly Party[];
+  /** Workloads that only one side has: nothing to compare. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** Replicas are matched by their order, since their names may change with the workload's template. */
+export function partiesOf(before: Side, after: Side): Compared {
+  const [old, now] = [placesByWorkload(before), placesByWorkload(after)];
+  const pods = [...old].flatMap(([workload, places]) =>
+    (now.get(workload) ?? []).flatMap((place, i): readonly Party[] => {
+      const other = places[i];
+      if (other === undefined) return [];
+      return [{ name: place.name, group: workload, type: 'pod', before: other, after: place }];
+    }),
+  );
+  return {
+    parties: [...pods, ...nodes(before, after), ...outside(before, after)],
+    added: [...now.keys()].filter((workload) => !old.has(workload)),
+    removed: [...old.keys()].filter((workload) => !now.has(workload)),
+  };
+}
+
+/** Pods with an address of their own, by workload, in order of their names. */
+function placesByWorkload({ cluster }: Side): ReadonlyMap<string, readonly Place[]> {
+  const workloads = [...cluster.workloads].map(([workload, pods]) => {
+    const own = pods.filter(({ spec, status }) => !spec.hostNetwork && status.podIPs.length > 0);
+    return [workload, own.map(placeOf).sort((a, b) => (a.name < b.name ? -1 : 1))] as const;
+  });
+  return new Map(workloads.filter(([, places]) => places.length > 0));
+}
+
+function nodes(before: Side, after: Side): readonly Party[] {
+  const placeOfNode = ({ cluster }: Side, node: string): Place => {
+    const address = cluster.model.nodeRecord(node)?.addresses[0] ?? '';
+    return { name: `node ${node}`, address, pod: null, node };
+  };
+  return after.loaded.nodes.map((node) => ({
+    name: node,
+    group: 'nodes',
+    type: 'node',
+    before: placeOfNode(before, node),
+    after: placeOfNode(after, node),
+  }));
+}
+
+/** One address that no rule names, and one inside each block that some rule does. */
+function outside(before: Side, after: Side): readonly Party[] {
+  const texts = new Set([...blocksOf(before), ...blocksOf(after)]);
+  const { podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR, nodeInterconnectCIDR } = after.loaded.config;
+  const cluster = [podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR, nodeInterconnectCIDR ?? []].flat();
+  const all = [...new Set([...texts, ...cluster])].map(parseCidr).sort(compareCidr);
+  const named = all.flatMap((block, i): readonly Party[] => {
+    const text = formatCidr(block);
+    const within = cluster.some((range) => cidrContains(parseCidr(range), block));
+    if (within || !texts.has(text)) return [];
+    const address = inside(block, nestedAfter(all, i));
+    return address === null ? [] : [stranger(`outside/${text}`, address)];
+  });
+  const anywhere = OUTSIDE_ADDRESSES.find((ip) => !all.some((block) => cidrContains(block, parseIp(ip))));
+  return [...(anywhere === undefined ? [] : [stranger('outside', anywhere)]), ...named];
+}
+
+/** In order of address, what lies inside a block comes right after it. */
+function nestedAfter(sorted: readonly ParsedCidr[], i: number): readonly ParsedCidr[] {
+  const block = sorted[i];
+  if (block === undefined) return [];
+  const end = sorted.findIndex((other, j) => j > i && !cidrContains(block, other));
+  return sorted.slice(i + 1, end < 0 ? undefined : end);
+}
+
+function stranger(name: string, address: string): Party {
+  const place = { name, address, pod: null, node: null };
+  return { name, group: name, type: 'outside', before: place, after: place };
+}
+
+/** Prefixes of all rules; the whole world is not a block of its own. */
+function* blocksOf({ cluster }: Side): Iterable<string> {
+  for (const ruleset of cluster.rulesets.values()) {
+    for (const item of ruleset.values()) {
+      if (item.kind !== 'addressset') continue;
+      for (const { cidr, except } of item.blocks) {
+        yield* [cidr, ...except].filter((text) => !text.endsWith('/0'));
+      }
+    }
+  }
+}
+
+/** An address of the block that lies in none of those inside it, if one is found at their edges. */
+function inside(block: ParsedCidr, nested: readonly ParsedCidr[]): string | null {
+  const [first, last] = endsOf(block);
+  const edges = nested.flatMap((other) => [endsOf(other)[0] - 1n, endsOf(other)[1] + 1n]);
+  for (const value of [first, last, ...edges]) {
+    if (value < first || value > last) continue;
+    const ip = { family: block.family, value };
+    if (!nested.some((other) => cidrContains(other, ip))) return formatIp(ip);
+  }
+  return null;
+}
+
+function endsOf({ family, value, length }: ParsedCidr): readonly [bigint, bigint] {
+  return [value, value + (1n << BigInt(bitsOf(family) - length)) - 1n];
+}

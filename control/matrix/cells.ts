@@ -1,0 +1,66 @@
+/** The cells of a cluster on paper: what the compiled rulesets say, without a packet. Pure. */
+import { paperCluster, workloadsOf } from '../explain/cluster.js';
+import type { Protocol } from '../objects/types.js';
+import type { Planned } from '../sim/expand.js';
+import type { LoadedCluster } from '../sim/load.js';
+import type { Cell } from '../sim/matrix/cell.js';
+import { expectCells } from '../sim/matrix/expected.js';
+import { planMatrix } from '../sim/matrix/plan.js';
+import type { ClusterState } from '../sim/matrix/state.js';
+import { nodeAddress, outsideAddresses, outsidePorts } from '../sim/world.js';
+import { compiledJudge } from './verdicts.js';
+
+export interface AskedPort {
+  readonly protocol: Exclude<Protocol, 'SCTP'>;
+  readonly port: number;
+}
+
+export interface MatrixQuestion {
+  /** Ask every pod for these instead of the ports its containers name; empty = those. */
+  readonly ports: readonly AskedPort[];
+  /** Ping every pod, not only those without ports. */
+  readonly icmp: boolean;
+}
+
+export function paperMatrix(loaded: LoadedCluster, { ports, icmp }: MatrixQuestion): readonly Cell[] {
+  const state = stateOf(loaded);
+  const judge = compiledJudge(paperCluster(loaded.objects, loaded.config, workloadsOf(loaded)));
+  const asked =
+    ports.length === 0 ? state : { ...state, pods: state.pods.map((pod) => listening(pod, ports, false)) };
+  // Whether anybody listens is no matter of policy: on a port that is asked for, everybody does.
+  const answering = { ...state, pods: state.pods.map((pod) => listening(pod, ports, true)) };
+  return expectCells(planMatrix(asked, { icmp }), answering, judge).map(({ planned, expected }) => ({
+    row: planned.row,
+    column: planned.column,
+    expected,
+    measured: expected.reach,
+    agrees: true,
+    problem: null,
+    probes: [],
+  }));
+}
+
+function stateOf(loaded: LoadedCluster): ClusterState {
+  const { config, nodes, namespaces, pods, services, slices, policies } = loaded;
+  return {
+    nodes: nodes.map((name) => ({ name, address: nodeAddress(config, nodes, name) })),
+    namespaces,
+    pods,
+    services,
+    slices,
+    policies,
+    rawPolicies: [],
+    outside: { addresses: outsideAddresses(config), ports: outsidePorts(config, slices) },
+  };
+}
+
+/** The pod with these ports open, in addition to its own or instead of them. */
+function listening(planned: Planned, ports: readonly AskedPort[], also: boolean): Planned {
+  const { pod } = planned;
+  const asked = {
+    name: 'asked',
+    ports: ports.map(({ protocol, port }) => ({ name: null, containerPort: port, protocol, hostPort: null })),
+  };
+  const containers = also ? [...pod.spec.containers, asked] : [asked];
+  return { ...planned, pod: { ...pod, spec: { ...pod.spec, containers } } };
+}
