@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { AddressSetItem, Item, Ruleset } from '../ruleset/types.js';
+import type { AddressSetItem, Change, Item, Ruleset } from '../ruleset/types.js';
 import { Dataplane } from './dataplane.js';
 import { ApplyError, DataplaneUnavailableError } from './errors.js';
 import { FakeDataplane } from './fakes.js';
@@ -40,6 +40,34 @@ test('refused items are left out and tried again with the next ruleset', async (
     (await dataplane.apply(wanted)).changes.map(({ key }) => key),
     ['addressset/b'],
   );
+  await dataplane.close();
+});
+
+test('told what changed, it compares no more, keeps deltas, and comes back to what was refused', async () => {
+  const { plane, dataplane } = rig();
+  const a1 = set('a', '10.0.0.1');
+  const a2 = set('a', '10.0.0.1', '10.0.0.2');
+  const step: Change = {
+    type: 'update',
+    key: a1.key,
+    item: a2,
+    old: a1,
+    delta: { added: ['10.0.0.2'], removed: [] },
+  };
+  await dataplane.apply(rules(a1));
+  assert.equal((await dataplane.apply(rules(a2), undefined, [step])).changes, [step]);
+  // What nobody speaks of is not looked at.
+  assert.is((await dataplane.apply(rules(a2, set('b')), undefined, [])).changes.length, 0);
+  const add: Change = { type: 'add', key: 'addressset/b', item: set('b') };
+  plane.refuse = ({ key }) => (key === 'addressset/b' ? 'no room' : null);
+  await dataplane.apply(rules(a2, set('b')), undefined, [add]);
+  plane.refuse = () => null;
+  assert.equal((await dataplane.apply(rules(a2, set('b')), undefined, [])).changes, [add]);
+  // Lost and filled again: nothing that was told before is missed.
+  plane.crash();
+  await new Promise((resolve) => setImmediate(resolve));
+  await dataplane.apply(rules(a2, set('b')), undefined, []);
+  assert.equal([...plane.items.keys()].sort(), ['addressset/a', 'addressset/b']);
   await dataplane.close();
 });
 
