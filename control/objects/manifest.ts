@@ -59,7 +59,7 @@ export function parseManifests(text: string, file: string): Manifests {
     workloads: [] as RawDocument[],
     skipped: new Map<string, number>(),
     sources: new Map<ObjectKey, Source>(),
-    warnings,
+    warnings: [...warnings],
   };
   const seen = new Map<string, RawDocument>();
   for (const { value, line, locate, costly } of read) {
@@ -82,6 +82,7 @@ export function parseManifests(text: string, file: string): Manifests {
           ? `${document.kind}.${document.apiVersion}`
           : document.kind;
         result.skipped.set(name, (result.skipped.get(name) ?? 0) + 1);
+        if (document.kind.endsWith('NetworkPolicy')) result.warnings.push(notEnforced(document));
       }
     }
   }
@@ -145,6 +146,12 @@ function* unfold(top: RawDocument, costly: boolean): Generator<RawDocument> {
       costly,
     );
   }
+}
+
+/** Passing over a policy of another project or version in silence would leave its author believing in it. */
+function notEnforced({ apiVersion, kind, source }: RawDocument): string {
+  const where = source === null ? '' : `${source.file}:${source.line}: `;
+  return `${where}${kind} of ${apiVersion} is not enforced: only NetworkPolicy of networking.k8s.io/v1 and ClusterNetworkPolicy of policy.networking.k8s.io/v1alpha2 are`;
 }
 
 function workloadName(document: RawDocument): string {
