@@ -117,6 +117,7 @@ function serviceItem(
     ClusterIP: ['internal'],
     NodePort: node === undefined || node === entry ? ['external'] : [`external/${node}`, 'external'],
     LoadBalancer: ['loadbalancer'],
+    ExternalIP: ['externalip'],
   }[frontend];
   const family = from.address.includes(':') ? '/ipv6' : '';
   for (const scope of scopes) {

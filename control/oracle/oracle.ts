@@ -45,11 +45,14 @@ export interface ServiceQuestion {
   /** The Service's port, whatever the frontend. */
   readonly port: number;
   readonly protocol: 'TCP' | 'UDP' | 'SCTP';
-  readonly frontend: 'ClusterIP' | 'NodePort' | 'LoadBalancer';
+  readonly frontend: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP';
   /**
-   * NodePort: the node whose address is asked. LoadBalancer: the node the packet comes in at. By default the node of `from`.
+   * NodePort: the node whose address is asked. LoadBalancer, ExternalIP: the node the packet comes in at. By default the node of
+   * `from`.
    */
   readonly node?: string;
+  /** The node that chooses the backend, for hints; by default the node of `from`, else `node`. */
+  readonly entry?: string;
 }
 
 export interface ServiceVerdict {
@@ -193,7 +196,11 @@ export function oracle(objects: readonly unknown[]): Oracle {
   function viaService(question: ServiceQuestion): ServiceVerdict {
     const from = party(question.from);
     const node = question.node ?? from.node;
-    const targets: Targets = serviceTargets(objects, question, { ips: from.ips, node });
+    const targets: Targets = serviceTargets(objects, question, {
+      ips: from.ips,
+      node,
+      entry: question.entry ?? from.node ?? node,
+    });
     if (targets === 'filtered') return { outcome: 'filtered', backends: [] };
     const backends = targets.map(({ address, port }) => {
       const { pod } = party({ ip: address });

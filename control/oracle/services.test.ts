@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compileCluster, NODES } from '../compiler/fixture.js';
+import { DEFAULT_CONFIG } from '../compiler/input.js';
 import { parseApiObject } from '../objects/manifest.js';
 import { findService } from '../ruleset/evaluate.js';
 import { oracle, type ServiceQuestion } from './oracle.js';
@@ -10,6 +11,7 @@ import type { Raw } from './raw.js';
 
 const VIP = '10.96.0.10';
 const LB = '192.0.2.1';
+const EXTERNAL = '203.0.113.99';
 const OUTSIDE = '198.51.100.7';
 
 function randomService(random: Random): Raw {
@@ -26,6 +28,14 @@ function randomService(random: Random): Raw {
     spec: {
       type: 'LoadBalancer',
       clusterIP: VIP,
+      externalIPs: [EXTERNAL],
+      trafficDistribution: random.pick([
+        undefined,
+        undefined,
+        'PreferSameZone',
+        'PreferClose',
+        'PreferSameNode',
+      ]),
       ports: [{ name, port: 80, nodePort: 30080, ...(protocol ? { protocol } : {}) }],
       ...policies,
       loadBalancerSourceRanges: random.pick([
@@ -39,7 +49,18 @@ function randomService(random: Random): Raw {
   };
 }
 
+const ZONES = ['za', 'zb'];
+
+function randomHints(random: Random): Raw {
+  const some = (names: readonly string[]) => names.filter(() => random.chance(0.7)).map((name) => ({ name }));
+  return {
+    ...(random.chance(0.9) ? { forZones: some(ZONES) } : {}),
+    ...(random.chance(0.4) ? { forNodes: some(['n1', 'n2', 'n3']) } : {}),
+  };
+}
+
 function randomSlice(random: Random, i: number): Raw {
+  const hinting = random.chance(0.6);
   const conditions = () => ({
     ready: random.pick([true, false, undefined, null]),
     serving: random.pick([true, false, undefined]),
@@ -65,6 +86,8 @@ function randomSlice(random: Random, i: number): Raw {
         addresses: [`10.1.${node}.${10 * i + n + 2}`],
         nodeName: random.pick([`n${node}`, `n${node}`, null]),
         conditions: conditions(),
+        ...(random.chance(0.5) ? { zone: random.pick(ZONES) } : {}),
+        ...(hinting ? { hints: randomHints(random) } : {}),
       };
     }),
   };
@@ -78,11 +101,17 @@ test('compiled Services and the oracle agree', () => {
     const nodes = NODES.map(({ name, id }) => ({
       apiVersion: 'v1',
       kind: 'Node',
-      metadata: { name },
+      metadata: {
+        name,
+        labels: random.chance(0.8) ? { 'topology.kubernetes.io/zone': random.pick(ZONES) } : {},
+      },
       status: { addresses: [{ type: 'InternalIP', address: `192.168.16.${id}` }] },
     }));
     const objects = [...nodes, service, ...random.times(random.below(4), (i) => randomSlice(random, i))];
-    const { rulesets } = compileCluster(objects.map(parseApiObject));
+    const { rulesets } = compileCluster(objects.map(parseApiObject), NODES, {
+      ...DEFAULT_CONFIG,
+      externalIPCIDRs: [`${EXTERNAL}/32`],
+    });
     const truth = oracle(objects);
     const [port] = (service['spec'] as { ports: readonly { protocol?: 'TCP' | 'UDP' }[] }).ports;
     const protocol = port?.protocol ?? 'TCP';
@@ -92,6 +121,7 @@ test('compiled Services and the oracle agree', () => {
           [VIP, 80, { frontend: 'ClusterIP' }],
           [`192.168.16.${id}`, 30080, { frontend: 'NodePort', node: asked }],
           [LB, 80, { frontend: 'LoadBalancer' }],
+          [EXTERNAL, 80, { frontend: 'ExternalIP' }],
         ];
         for (const [address, number, more] of questions) {
           const node = more.node ?? name;
@@ -103,6 +133,7 @@ test('compiled Services and the oracle agree', () => {
             frontend: 'ClusterIP',
             ...more,
             node,
+            entry: name,
           });
           const ruleset = rulesets.get(name);
           const item = ruleset && findService(ruleset, address, protocol, number);
@@ -122,7 +153,7 @@ test('compiled Services and the oracle agree', () => {
       }
     }
   }
-  assert.is(checked, 300 * 27);
+  assert.is(checked, 300 * 36);
 });
 
 test.run();

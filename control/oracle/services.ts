@@ -12,13 +12,16 @@ interface Target {
   readonly node: string | undefined;
   readonly ready: boolean;
   readonly draining: boolean;
+  readonly zone: string | undefined;
+  readonly forZones: readonly string[];
+  readonly forNodes: readonly string[];
 }
 
 /** Throws if there is no such Service or port. */
 export function serviceTargets(
   objects: readonly unknown[],
   { service: { namespace, name }, port, protocol, frontend }: ServiceQuestion,
-  client: { readonly ips: readonly string[]; readonly node: string | null },
+  client: { readonly ips: readonly string[]; readonly node: string | null; readonly entry: string | null },
 ): Targets {
   const service = objects.find(
     (object) =>
@@ -39,12 +42,21 @@ export function serviceTargets(
       at(labelsOf(object), 'kubernetes.io/service-name') === name &&
       at(object, 'addressType') === (client.ips.every((ip) => isIPv4(ip)) ? 'IPv4' : 'IPv6'),
   );
+  const zoneOf = (node: string | null | undefined) =>
+    textAt(
+      labelsOf(objects.find((object) => at(object, 'kind') === 'Node' && nameOf(object) === node)),
+      'topology.kubernetes.io/zone',
+    );
   const all = slices.flatMap((slice) => targetsOf(slice, textAt(wanted, 'name'), protocol));
+  const located = all.map((target) => ({ ...target, zone: target.zone ?? zoneOf(target.node) }));
+  const prefers = textAt(service, 'spec', 'trafficDistribution');
+  const anywhere = () => distinct(usable(near(located, prefers, client.entry, zoneOf(client.entry))));
   const local = all.filter(({ node }) => node !== undefined && node === client.node);
   const policy = frontend === 'ClusterIP' ? 'internalTrafficPolicy' : 'externalTrafficPolicy';
-  if (textAt(service, 'spec', policy) !== 'Local') return distinct(usable(all));
-  // Inside the cluster, a load balancer's address leads to every endpoint where the node itself has none.
-  if (frontend === 'LoadBalancer' && usable(local).length === 0) return distinct(usable(all));
+  if (textAt(service, 'spec', policy) !== 'Local') return anywhere();
+  // Inside the cluster, an address from outside leads to every endpoint where the node itself has none.
+  const isOutside = frontend === 'LoadBalancer' || frontend === 'ExternalIP';
+  if (isOutside && usable(local).length === 0) return anywhere();
   return distinct(usable(local));
 }
 
@@ -67,10 +79,48 @@ function targetsOf(slice: unknown, portName: string | undefined, protocol: strin
           node: textAt(endpoint, 'nodeName'),
           ready,
           draining: serving === true && terminating,
+          zone: textAt(endpoint, 'zone'),
+          forZones: hinted(endpoint, 'forZones'),
+          forNodes: hinted(endpoint, 'forNodes'),
         },
       ];
     }),
   );
+}
+
+function hinted(endpoint: unknown, kind: 'forZones' | 'forNodes'): readonly string[] {
+  return (listAt(endpoint, 'hints', kind) ?? []).flatMap((entry) => textAt(entry, 'name') ?? []);
+}
+
+/**
+ * Topology-aware routing as kube-proxy does it: hints count if all ready endpoints have one of that kind, and one of them names this
+ * node (or zone). Where no hint is set at all, trafficDistribution says what the slice controller would have set: "PreferClose,
+ * PreferSameZone: endpoints in the same zone; PreferSameNode: on the same node, then in the same zone".
+ */
+function near(
+  targets: readonly Target[],
+  prefers: string | undefined,
+  node: string | null,
+  zone: string | undefined,
+): readonly Target[] {
+  const ready = targets.filter((target) => target.ready);
+  const withHints = ready.some(({ forZones, forNodes }) => forZones.length > 0 || forNodes.length > 0);
+  const nodesFor = (t: Target): readonly string[] =>
+    withHints ? t.forNodes : prefers === 'PreferSameNode' && t.node !== undefined ? [t.node] : [];
+  const zonesFor = (t: Target): readonly string[] => {
+    if (withHints) return t.forZones;
+    const asked = ['PreferSameNode', 'PreferSameZone', 'PreferClose'].includes(prefers ?? '');
+    return asked && t.zone !== undefined ? [t.zone] : [];
+  };
+  if (ready.every((t) => nodesFor(t).length > 0)) {
+    const here = ready.filter((t) => nodesFor(t).includes(node ?? ''));
+    if (here.length > 0) return here;
+  }
+  if (ready.every((t) => zonesFor(t).length > 0)) {
+    const here = ready.filter((t) => zonesFor(t).includes(zone ?? ''));
+    if (here.length > 0) return here;
+  }
+  return targets;
 }
 
 /** "Only ready endpoints; if there is none, those that are serving while they terminate." */
