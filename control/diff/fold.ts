@@ -90,7 +90,7 @@ function merge(
 ): readonly Draft[] {
   return grouped(drafts, keyOf).map((same) => {
     const [first] = same as [Draft, ...Draft[]];
-    const names = [...new Set(same.flatMap((draft) => draft[side]))];
+    const names = [...new Set(same.flatMap((draft) => draft[side]))].sort();
     return { ...first, [side]: names, pairs: same.reduce((sum, { pairs }) => sum + pairs, 0) };
   });
 }

@@ -40,7 +40,8 @@ export function paperMatrix(loaded: LoadedCluster, { ports, icmp }: MatrixQuesti
   }));
 }
 
-function stateOf(loaded: LoadedCluster): ClusterState {
+/** The cluster as the matrix of the simulator sees it; without the documents of its policies. */
+export function stateOf(loaded: LoadedCluster): ClusterState {
   const { config, nodes, namespaces, pods, services, slices, policies } = loaded;
   return {
     nodes: nodes.map((name) => ({ name, address: nodeAddress(config, nodes, name) })),
