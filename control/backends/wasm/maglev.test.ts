@@ -32,6 +32,33 @@ test('maglev: even shares, and a backend that leaves moves few others', () => {
   assert.ok(moved < before.length * 0.12, `moved ${moved} of ${before.length}`);
 });
 
+/** Share of the flows of the other backends that move when backend `gone` of `n` leaves. */
+function disruption(n: number, gone: number): number {
+  const all = share(n);
+  const kept = all.filter((_, i) => i !== gone);
+  const [before, after] = [maglevSlots(all), maglevSlots(kept)];
+  let others = 0;
+  let moved = 0;
+  for (let flow = 0; flow < 20_000; flow++) {
+    // Any spread of flow hashes does; this one is Knuth's.
+    const hash = Math.imul(flow, 2654435761) >>> 0;
+    const old = all[before[hash % before.length] ?? 0];
+    if (old === all[gone]) continue;
+    others++;
+    if (kept[after[hash % after.length] ?? 0] !== old) moved++;
+  }
+  return moved / others;
+}
+
+test('maglev: one of N backends that leaves moves at most 1/N + 2 % of the flows of the others', () => {
+  for (const n of [2, 3, 4, 5, 6, 8, 11, 16, 21, 32, 41, 64, 100, 163, 256]) {
+    for (const gone of new Set([0, n >> 1, n - 1])) {
+      const moved = disruption(n, gone);
+      assert.ok(moved <= 1 / n + 0.02, `backend ${gone} of ${n}: ${(moved * 100).toFixed(2)} % moved`);
+    }
+  }
+});
+
 test('maglev: weights count', () => {
   const slots = counts(
     maglevSlots([

@@ -12,8 +12,11 @@ export interface Share {
 }
 
 const MOST_UNIFORM_SLOTS = 4096;
-/** Primes just below powers of two, so that a table fills its span of rows. */
-const PRIMES = [61, 127, 251, 509, 1021, 2039, 4093, 8191, 16381] as const;
+/**
+ * A prime just below a power of two, so that a table fills its span of rows. The same for every service: a table that grew with its
+ * backends would move nearly every connection each time it did.
+ */
+const MAGLEV_SLOTS = 8191;
 
 /** Backend numbers, each as often as its weight says: one slot for each when weights are equal. */
 export function uniformSlots(shares: readonly Share[]): number[] {
@@ -26,11 +29,10 @@ export function uniformSlots(shares: readonly Share[]): number[] {
   });
 }
 
-/** The Maglev table: about 100 slots a backend, a prime number of them, at most 16,381. */
+/** The Maglev table: 8,191 slots, so that 80 backends have 100 each. */
 export function maglevSlots(shares: readonly Share[]): number[] {
   if (shares.length === 0) return [];
-  const largest = PRIMES[PRIMES.length - 1] ?? 61;
-  const size = PRIMES.find((prime) => prime >= shares.length * 100) ?? largest;
+  const size = MAGLEV_SLOTS;
   const heaviest = Math.max(...shares.map(({ weight }) => weight));
   const backends = shares.map(({ name, weight }) => {
     const digest = createHash('sha256').update(name).digest();
