@@ -1,7 +1,8 @@
 import type { LabelSelector } from '../objects/types.js';
 import { holds, type Labels, type Requirement, requirementsOf } from './selector.js';
 
-const NONE: ReadonlySet<never> = new Set();
+/** So few members are looked at one by one; most namespaces never have more. */
+const FEW = 16;
 
 /**
  * Inverted index over labels: key -> value -> members. A selector costs as much as its rarest requirement has members, not as
@@ -9,7 +10,8 @@ const NONE: ReadonlySet<never> = new Set();
  */
 export class LabelIndex<Id> {
   private readonly members = new Map<Id, Labels>();
-  private readonly byKey = new Map<string, Map<string, Set<Id>>>();
+  /** null while there are few members. */
+  private byKey: Map<string, Map<string, Set<Id>>> | null = null;
 
   get size(): number {
     return this.members.size;
@@ -21,9 +23,10 @@ export class LabelIndex<Id> {
     if (old === labels) return;
     if (old !== undefined) this.delete(id);
     this.members.set(id, labels);
-    for (const [key, value] of Object.entries(labels)) {
-      const values = getOrMake(this.byKey, key, () => new Map<string, Set<Id>>());
-      getOrMake(values, value, () => new Set<Id>()).add(id);
+    if (this.byKey !== null) file(this.byKey, id, labels);
+    else if (this.members.size > FEW) {
+      this.byKey = new Map();
+      for (const [member, its] of this.members) file(this.byKey, member, its);
     }
   }
 
@@ -31,7 +34,9 @@ export class LabelIndex<Id> {
     const labels = this.members.get(id);
     if (labels === undefined) return;
     this.members.delete(id);
-    for (const [key, value] of Object.entries(labels)) {
+    if (this.byKey === null) return;
+    for (const key of Object.keys(labels)) {
+      const value = labels[key] ?? '';
       const values = this.byKey.get(key);
       const ids = values?.get(value);
       ids?.delete(id);
@@ -48,37 +53,46 @@ export class LabelIndex<Id> {
   select(selector: LabelSelector): Iterable<Id> {
     const requirements = requirementsOf(selector);
     if (requirements.length === 0) return this.members.keys();
-    const positive = requirements.filter(({ operator }) => operator === 'In' || operator === 'Exists');
-    const candidates = positive
-      .map((requirement) => this.candidates(requirement))
-      .sort((a, b) => a.size - b.size)[0];
-    const from: Iterable<Id> = candidates ? candidates.members() : this.members.keys();
-    return this.filter(from, requirements);
-  }
-
-  private *filter(ids: Iterable<Id>, requirements: readonly Requirement[]): Iterable<Id> {
-    for (const id of ids) {
-      const labels = this.members.get(id);
-      if (labels !== undefined && requirements.every((requirement) => holds(requirement, labels))) yield id;
+    let from: readonly Iterable<Id>[] = [this.members.keys()];
+    let rest = requirements;
+    if (this.byKey !== null) {
+      let least = Number.POSITIVE_INFINITY;
+      for (const requirement of requirements) {
+        const sets = candidates(this.byKey, requirement);
+        const size = sets === null ? Number.POSITIVE_INFINITY : sets.reduce((sum, set) => sum + set.size, 0);
+        if (sets === null || size >= least) continue;
+        least = size;
+        from = sets;
+        rest = requirements.filter((other) => other !== requirement);
+      }
     }
+    const found: Id[] = [];
+    for (const ids of from) {
+      for (const id of ids) {
+        const labels = this.members.get(id) ?? {};
+        if (rest.every((requirement) => holds(requirement, labels))) found.push(id);
+      }
+    }
+    return found;
   }
+}
 
-  /** The members that satisfy an In or Exists; the sets of different values do not overlap. */
-  private candidates({ key, operator, values }: Requirement): { size: number; members: () => Iterable<Id> } {
-    const byValue = this.byKey.get(key);
-    const sets: ReadonlySet<Id>[] =
-      byValue === undefined
-        ? []
-        : operator === 'Exists'
-          ? [...byValue.values()]
-          : values.map((value) => byValue.get(value) ?? NONE);
-    return {
-      size: sets.reduce((sum, set) => sum + set.size, 0),
-      *members() {
-        for (const set of sets) yield* set;
-      },
-    };
+function file<Id>(byKey: Map<string, Map<string, Set<Id>>>, id: Id, labels: Labels): void {
+  for (const key of Object.keys(labels)) {
+    const values = getOrMake(byKey, key, () => new Map<string, Set<Id>>());
+    getOrMake(values, labels[key] ?? '', () => new Set<Id>()).add(id);
   }
+}
+
+/** All that satisfy an In or Exists, and no other; the sets of different values do not overlap. null for other requirements. */
+function candidates<Id>(
+  byKey: ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<Id>>>,
+  { key, operator, values }: Requirement,
+): readonly ReadonlySet<Id>[] | null {
+  const byValue = byKey.get(key);
+  if (operator === 'Exists') return [...(byValue?.values() ?? [])];
+  if (operator === 'In') return values.flatMap((value) => byValue?.get(value) ?? []);
+  return null;
 }
 
 export function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {

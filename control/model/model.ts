@@ -15,22 +15,30 @@ import type {
 } from '../objects/types.js';
 import { objectKey } from '../objects/types.js';
 import { getOrMake, LabelIndex } from './label-index.js';
+import { ReverseIndex } from './reverse-index.js';
 import type { Labels } from './selector.js';
 
 export type ObjectOf<K extends Kind> = Extract<KubeObject, { kind: K }>;
 
+/** A pod under its key: the same as long as the pod is there, whatever becomes of its object. */
+export interface PodSlot {
+  readonly key: ObjectKey;
+  pod: Pod;
+}
+
 export class Model {
   private readonly objects = new Map<Kind, Map<ObjectKey, KubeObject>>();
   /** Namespace -> its pods. */
-  private readonly pods = new Map<string, LabelIndex<ObjectKey>>();
+  private readonly pods = new Map<string, LabelIndex<PodSlot>>();
+  private readonly slots = new Map<ObjectKey, PodSlot>();
   private readonly namespaces = new LabelIndex<string>();
   /** Namespace -> its policies. */
   private readonly policies = new Map<string, Map<ObjectKey, NetworkPolicy>>();
   /** `NAMESPACE/SERVICE` -> its slices. */
   private readonly slices = new Map<string, Map<ObjectKey, EndpointSlice>>();
-  private readonly addresses = new Map<string, Set<ObjectKey>>();
+  private readonly addresses = new ReverseIndex<PodSlot>();
   /** `PROTOCOL/NAME` of a named container port -> the pods that have it. */
-  private readonly portNames = new Map<string, Set<ObjectKey>>();
+  private readonly portNames = new ReverseIndex<PodSlot>();
   private readonly nodeRecords = new Map<string, NodeRecord>();
 
   /** A model of these objects; of two with one key the later wins. */
@@ -54,8 +62,11 @@ export class Model {
     const ofKind = getOrMake(this.objects, kind, () => new Map<ObjectKey, KubeObject>());
     const old = ofKind.get(key);
     if (old !== undefined) {
-      ofKind.delete(key);
       this.unindex(key, old);
+      if (event.type === 'delete') {
+        ofKind.delete(key);
+        this.slots.delete(key);
+      }
     }
     if (event.type === 'put') {
       ofKind.set(key, event.object);
@@ -75,10 +86,15 @@ export class Model {
 
   /** Pods of one namespace that the selector matches. */
   *podsOf(namespace: string, selector: LabelSelector): Iterable<Pod> {
-    for (const key of this.pods.get(namespace)?.select(selector) ?? []) {
-      const pod = this.byKey('Pod', key);
-      if (pod !== undefined) yield pod;
-    }
+    for (const { pod } of this.slotsOf(namespace, selector)) yield pod;
+  }
+
+  slotsOf(namespace: string, selector: LabelSelector): Iterable<PodSlot> {
+    return this.pods.get(namespace)?.select(selector) ?? [];
+  }
+
+  slot(key: ObjectKey): PodSlot | undefined {
+    return this.slots.get(key);
   }
 
   /** Names of namespaces whose labels match; a namespace known only from its pods has its name as its one label. */
@@ -91,10 +107,6 @@ export class Model {
     return this.namespaces.labelsOf(name);
   }
 
-  pod(key: ObjectKey): Pod | undefined {
-    return this.byKey('Pod', key);
-  }
-
   policiesOf(namespace: string): Iterable<NetworkPolicy> {
     return this.policies.get(namespace)?.values() ?? [];
   }
@@ -105,17 +117,19 @@ export class Model {
 
   /** Pods whose status names this address: usually one; host-network pods share their node's. */
   *podsAt(address: string): Iterable<Pod> {
-    for (const key of this.addresses.get(address) ?? []) {
-      const pod = this.byKey('Pod', key);
-      if (pod !== undefined) yield pod;
-    }
+    for (const { pod } of this.slotsAt(address)) yield pod;
+  }
+
+  slotsAt(address: string): Iterable<PodSlot> {
+    return this.addresses.get(address);
   }
 
   *podsNamingPort(name: string, protocol: Protocol): Iterable<Pod> {
-    for (const key of this.portNames.get(`${protocol}/${name}`) ?? []) {
-      const pod = this.byKey('Pod', key);
-      if (pod !== undefined) yield pod;
-    }
+    for (const { pod } of this.slotsNamingPort(name, protocol)) yield pod;
+  }
+
+  slotsNamingPort(name: string, protocol: Protocol): Iterable<PodSlot> {
+    return this.portNames.get(`${protocol}/${name}`);
   }
 
   nodeRecord(node: string): NodeRecord | undefined {
@@ -129,11 +143,14 @@ export class Model {
   private index(key: ObjectKey, object: KubeObject): void {
     const namespace = object.metadata.namespace ?? '';
     switch (object.kind) {
-      case 'Pod':
-        getOrMake(this.pods, namespace, () => new LabelIndex<ObjectKey>()).put(key, object.metadata.labels);
-        for (const ip of object.status.podIPs) getOrMake(this.addresses, ip, () => new Set()).add(key);
-        for (const port of portKeys(object)) getOrMake(this.portNames, port, () => new Set()).add(key);
+      case 'Pod': {
+        const slot = getOrMake(this.slots, key, () => ({ key, pod: object }));
+        slot.pod = object;
+        getOrMake(this.pods, namespace, () => new LabelIndex<PodSlot>()).put(slot, object.metadata.labels);
+        for (const ip of object.status.podIPs) this.addresses.add(ip, slot);
+        for (const port of portKeys(object)) this.portNames.add(port, slot);
         break;
+      }
       case 'NetworkPolicy':
         getOrMake(this.policies, namespace, () => new Map()).set(key, object);
         break;
@@ -150,11 +167,13 @@ export class Model {
     const namespace = object.metadata.namespace ?? '';
     switch (object.kind) {
       case 'Pod': {
+        const slot = this.slots.get(key);
+        if (slot === undefined) break;
         const index = this.pods.get(namespace);
-        index?.delete(key);
+        index?.delete(slot);
         if (index?.size === 0) this.pods.delete(namespace);
-        for (const ip of object.status.podIPs) remove(this.addresses, ip, key);
-        for (const port of portKeys(object)) remove(this.portNames, port, key);
+        for (const ip of object.status.podIPs) this.addresses.delete(ip, slot);
+        for (const port of portKeys(object)) this.portNames.delete(port, slot);
         break;
       }
       case 'NetworkPolicy':
@@ -187,12 +206,14 @@ function serviceOf(slice: EndpointSlice): string {
 }
 
 function portKeys(pod: Pod): readonly string[] {
-  return pod.spec.containers.flatMap(({ ports }) =>
-    ports.flatMap((port) => (port.name === null ? [] : [`${port.protocol}/${port.name}`])),
-  );
+  const keys: string[] = [];
+  for (const { ports } of pod.spec.containers) {
+    for (const { name, protocol } of ports) if (name !== null) keys.push(`${protocol}/${name}`);
+  }
+  return keys;
 }
 
-function remove<V>(map: Map<string, Map<V, unknown> | Set<V>>, key: string, member: V): void {
+function remove<V>(map: Map<string, Map<V, unknown>>, key: string, member: V): void {
   const members = map.get(key);
   members?.delete(member);
   if (members?.size === 0) map.delete(key);

@@ -1,7 +1,7 @@
 /** Compiles a cluster's changes: what an event costs goes with what it changes, and not with how large the cluster is. */
-import type { Model } from '../../model/model.js';
+import type { Model, PodSlot } from '../../model/model.js';
 import type { Labels } from '../../model/selector.js';
-import type { KubeObject, ObjectEvent, ObjectKey } from '../../objects/types.js';
+import type { KubeObject, ObjectEvent } from '../../objects/types.js';
 import { objectKey } from '../../objects/types.js';
 import { canonical } from '../../ruleset/canonical.js';
 import { diffRulesets } from '../../ruleset/diff.js';
@@ -16,7 +16,8 @@ import { Wiring } from './wiring.js';
 
 /** What events have touched, until it is settled. */
 interface Touched {
-  readonly pods: Set<ObjectKey>;
+  /** Also those that are gone. */
+  readonly pods: Set<PodSlot>;
   /** Namespace -> the labels it had before. */
   readonly namespaces: Map<string, Labels | undefined>;
   peers: boolean;
@@ -64,12 +65,11 @@ export class IncrementalCompiler {
     if (touched.self || parts.behind || local.node !== before.node) return this.#rebuild();
     const wired = local === before ? [] : wiringChanges(before, local);
     for (const { pod, addresses } of wired) {
-      touched.pods.add(objectKey('Pod', pod.namespace, pod.name));
+      const slot = this.model.slot(objectKey('Pod', pod.namespace, pod.name));
+      if (slot !== undefined) touched.pods.add(slot);
       // Whoever names these addresses too has them, or loses them, by this.
       for (const ip of addresses) {
-        for (const { metadata } of this.model.podsAt(ip)) {
-          touched.pods.add(objectKey('Pod', metadata.namespace, metadata.name));
-        }
+        for (const other of this.model.slotsAt(ip)) touched.pods.add(other);
       }
     }
     const rewired = wired.length > 0 || !sameLinks(before, local);
@@ -97,12 +97,14 @@ export class IncrementalCompiler {
     const { judging, serving } = this.#parts;
     const old: KubeObject | undefined = model.get(kind, namespace, name);
     const labels = kind === 'Namespace' ? model.namespaceLabels(name) : undefined;
+    const key = objectKey(kind, namespace, name);
+    const slot = model.slot(key);
     model.apply(event);
     const now = event.type === 'put' ? event.object : undefined;
     const some = now ?? old;
     switch (some?.kind) {
       case 'Pod':
-        touched.pods.add(objectKey('Pod', namespace, name));
+        for (const pod of [slot, model.slot(key)]) if (pod !== undefined) touched.pods.add(pod);
         judging.podChanged({ namespace: namespace ?? '', name });
         serving.podChanged(ofKind('Pod', old), ofKind('Pod', now));
         break;

@@ -1,10 +1,9 @@
 /** Address sets that follow their pods: a pod that changes touches the sets it enters or leaves, and no other. */
 import { getOrMake } from '../../model/label-index.js';
-import type { Model } from '../../model/model.js';
+import type { Model, PodSlot } from '../../model/model.js';
 import { type Labels, type Requirement, requirementsOf } from '../../model/selector.js';
 import { SelectorIndex } from '../../model/selector-index.js';
-import type { LabelSelector, NetworkPolicyPeer, ObjectKey, Pod } from '../../objects/types.js';
-import { objectKey } from '../../objects/types.js';
+import type { LabelSelector, NetworkPolicyPeer, Pod } from '../../objects/types.js';
 import { contentHash } from '../../ruleset/canonical.js';
 import type { AddressSetItem, Ip, Key } from '../../ruleset/types.js';
 import { blockContains, blockSet, EVERYTHING, peerSetKey } from '../address-sets.js';
@@ -56,9 +55,9 @@ export class LiveSets implements PeerSets {
   /** `PROTOCOL/NAME` -> groups that resolve that name. */
   private readonly groupsByPort = new Map<string, Set<PortGroup>>();
   /** Pods that are in a group. */
-  private readonly grouped = new Map<ObjectKey, Set<PortGroup>>();
+  private readonly grouped = new Map<PodSlot, Set<PortGroup>>();
   /** Pods that are in a set. */
-  private readonly places = new Map<ObjectKey, Place>();
+  private readonly places = new Map<PodSlot, Place>();
   /** By the labels of pod and namespace together: see `labelsOf`. */
   private readonly byLabels = new SelectorIndex<SelectorSet>();
   /** Sets with a namespaceSelector, by the labels of the namespace. */
@@ -122,8 +121,8 @@ export class LiveSets implements PeerSets {
       this.idle.add(group);
       const port = `${named.protocol}/${named.name}`;
       getOrMake(this.groupsByPort, port, () => new Set<PortGroup>()).add(group);
-      for (const pod of this.model.podsNamingPort(named.name, named.protocol)) {
-        this.placeInGroup(group, keyOf(pod), pod);
+      for (const slot of this.model.slotsNamingPort(named.name, named.protocol)) {
+        this.placeInGroup(group, slot, true);
       }
       group.settle();
     }
@@ -132,18 +131,14 @@ export class LiveSets implements PeerSets {
   }
 
   /**
-   * Brings all sets in line with pods that changed, and with namespaces that had other labels before. Returns the groups whose
-   * numbers are others now: rules made of them have to be made anew.
+   * Brings all sets in line with pods that came, changed or went, and with namespaces that had other labels before. Returns the
+   * groups whose numbers are others now: rules made of them have to be made anew.
    */
-  settle(
-    pods: Iterable<ObjectKey>,
-    namespaces: ReadonlyMap<string, Labels | undefined>,
-  ): readonly PortGroup[] {
-    const touched = new Set(pods);
-    for (const key of touched) this.place(key);
+  settle(touched: Set<PodSlot>, namespaces: ReadonlyMap<string, Labels | undefined>): readonly PortGroup[] {
+    for (const slot of touched) this.place(slot);
     for (const [name, before] of namespaces) this.placeNamespace(name, before, touched);
     const groups = new Set<PortGroup>();
-    if (this.groups.size > 0) for (const key of touched) this.placeInGroups(key, groups);
+    if (this.groups.size > 0) for (const slot of touched) this.placeInGroups(slot, groups);
     for (const bag of this.changed) {
       const old = bag.item;
       const delta = bag.settle();
@@ -165,20 +160,20 @@ export class LiveSets implements PeerSets {
     const pods = peer.podSelector ?? EVERYTHING;
     const namespaces = peer.namespaceSelector ?? namespace;
     const addresses: Ip[] = [];
-    const places: [ObjectKey, readonly Ip[]][] = [];
-    for (const pod of membersOf(this.model, namespaces, pods)) {
-      const own = podAddresses(this.context, pod);
-      if (own.length === 0) continue;
-      places.push([keyOf(pod), own]);
-      for (const ip of own) addresses.push(ip);
+    const members: Place[] = [];
+    for (const slot of membersOf(this.model, namespaces, pods)) {
+      let place = this.places.get(slot);
+      if (place === undefined) {
+        place = { addresses: podAddresses(this.context, slot.pod), sets: [] };
+        if (place.addresses.length === 0) continue;
+        this.places.set(slot, place);
+      }
+      for (const ip of place.addresses) addresses.push(ip);
+      members.push(place);
     }
     const bag = new AddressBag(key, addresses);
     const set: SelectorSet = { kind: 'selector', key, bag, pods, namespaces, uses: 0, mark: 0 };
-    for (const [pod, own] of places) {
-      const place = this.places.get(pod);
-      if (place === undefined) this.places.set(pod, { addresses: own, sets: [set] });
-      else place.sets.push(set);
-    }
+    for (const { sets } of members) sets.push(set);
     this.byLabels.put(set, combinedRequirements(set));
     if (typeof namespaces !== 'string') this.byNamespaceLabels.put(set, requirementsOf(namespaces));
     return set;
@@ -191,12 +186,11 @@ export class LiveSets implements PeerSets {
     this.changed.delete(set.bag);
     this.byLabels.delete(set);
     this.byNamespaceLabels.delete(set);
-    for (const pod of membersOf(this.model, set.namespaces, set.pods)) {
-      const key = keyOf(pod);
-      const place = this.places.get(key);
+    for (const slot of membersOf(this.model, set.namespaces, set.pods)) {
+      const place = this.places.get(slot);
       if (place === undefined) continue;
       drop(place.sets, set);
-      if (place.sets.length === 0) this.places.delete(key);
+      if (place.sets.length === 0) this.places.delete(slot);
     }
   }
 
@@ -206,20 +200,22 @@ export class LiveSets implements PeerSets {
     const ofPort = this.groupsByPort.get(port);
     ofPort?.delete(group);
     if (ofPort?.size === 0) this.groupsByPort.delete(port);
-    for (const key of group.pods()) this.ungroup(key, group);
+    for (const slot of group.pods()) this.ungroup(slot, group);
     group.drop();
   }
 
+  private isThere(slot: PodSlot): boolean {
+    return this.model.slot(slot.key) === slot;
+  }
+
   /** Moves a pod from the sets it was in to those it belongs to now. */
-  private place(key: ObjectKey): void {
-    const pod = this.model.pod(key);
-    const addresses = pod === undefined ? [] : podAddresses(this.context, pod);
-    const old = this.places.get(key);
-    const wanted =
-      pod === undefined || addresses.length === 0 ? [] : this.byLabels.matching(this.labelsOf(pod));
+  private place(slot: PodSlot): void {
+    const addresses = this.isThere(slot) ? podAddresses(this.context, slot.pod) : [];
+    const old = this.places.get(slot);
+    const wanted = addresses.length === 0 ? [] : this.byLabels.matching(this.labelsOf(slot.pod));
     if (old === undefined) {
       for (const set of wanted) this.enter(set, addresses);
-      if (wanted.length > 0) this.places.set(key, { addresses, sets: [...wanted] });
+      if (wanted.length > 0) this.places.set(slot, { addresses, sets: [...wanted] });
       return;
     }
     const mark = ++this.marks;
@@ -234,71 +230,70 @@ export class LiveSets implements PeerSets {
       this.enter(set, addresses);
     }
     for (const set of old.sets) if (set.mark === mark) this.leave(set, old.addresses);
-    if (wanted.length > 0) this.places.set(key, { addresses, sets: [...wanted] });
-    else this.places.delete(key);
+    if (wanted.length > 0) this.places.set(slot, { addresses, sets: [...wanted] });
+    else this.places.delete(slot);
   }
 
   /** Pods of a namespace that was relabelled, in the sets that this made a difference to. Pods of `touched` are right already. */
-  private placeNamespace(name: string, before: Labels | undefined, touched: Set<ObjectKey>): void {
+  private placeNamespace(name: string, before: Labels | undefined, touched: Set<PodSlot>): void {
     const now = this.model.namespaceLabels(name);
     const were = new Set(before === undefined ? [] : this.byNamespaceLabels.matching(before));
     const are = new Set(now === undefined ? [] : this.byNamespaceLabels.matching(now));
-    const moved: ObjectKey[] = [];
+    const moved: PodSlot[] = [];
     for (const set of new Set([...were, ...are])) {
       const enters = are.has(set);
       if (enters === were.has(set)) continue;
-      for (const pod of this.model.podsOf(name, set.pods)) {
-        const key = keyOf(pod);
-        if (touched.has(key)) continue;
-        const place = this.places.get(key);
-        const addresses = place?.addresses ?? podAddresses(this.context, pod);
+      for (const slot of this.model.slotsOf(name, set.pods)) {
+        if (touched.has(slot)) continue;
+        const place = this.places.get(slot);
+        const addresses = place?.addresses ?? podAddresses(this.context, slot.pod);
         if (addresses.length === 0) continue;
-        moved.push(key);
+        moved.push(slot);
         if (enters) {
           this.enter(set, addresses);
-          if (place === undefined) this.places.set(key, { addresses, sets: [set] });
+          if (place === undefined) this.places.set(slot, { addresses, sets: [set] });
           else place.sets.push(set);
         } else if (place !== undefined) {
           this.leave(set, addresses);
           drop(place.sets, set);
-          if (place.sets.length === 0) this.places.delete(key);
+          if (place.sets.length === 0) this.places.delete(slot);
         }
       }
     }
-    for (const key of moved) touched.add(key);
+    for (const slot of moved) touched.add(slot);
   }
 
-  private placeInGroups(key: ObjectKey, changed: Set<PortGroup>): void {
-    const pod = this.model.pod(key);
-    const groups = new Set(this.grouped.get(key));
-    for (const { ports } of pod?.spec.containers ?? []) {
+  private placeInGroups(slot: PodSlot, changed: Set<PortGroup>): void {
+    const there = this.isThere(slot);
+    const groups = new Set(this.grouped.get(slot));
+    for (const { ports } of there ? slot.pod.spec.containers : []) {
       for (const { name, protocol } of ports) {
         for (const group of this.groupsByPort.get(`${protocol}/${name}`) ?? []) groups.add(group);
       }
     }
     for (const group of groups) {
-      this.placeInGroup(group, key, pod);
+      this.placeInGroup(group, slot, there);
       changed.add(group);
     }
   }
 
-  private placeInGroup(group: PortGroup, key: ObjectKey, pod: Pod | undefined): void {
-    const held = pod === undefined ? [] : this.addressesIn(group.peers, pod);
-    if (group.put(key, pod, held) === 'out') this.ungroup(key, group);
-    else getOrMake(this.grouped, key, () => new Set<PortGroup>()).add(group);
+  private placeInGroup(group: PortGroup, slot: PodSlot, there: boolean): void {
+    const held = there ? this.addressesIn(group.peers, slot) : [];
+    if (group.put(slot, held)) getOrMake(this.grouped, slot, () => new Set<PortGroup>()).add(group);
+    else this.ungroup(slot, group);
   }
 
-  private ungroup(key: ObjectKey, group: PortGroup): void {
-    const groups = this.grouped.get(key);
+  private ungroup(slot: PodSlot, group: PortGroup): void {
+    const groups = this.grouped.get(slot);
     groups?.delete(group);
-    if (groups?.size === 0) this.grouped.delete(key);
+    if (groups?.size === 0) this.grouped.delete(slot);
   }
 
   /** The addresses of a pod that any of the sets holds. */
-  private addressesIn(peers: readonly Key[] | null, pod: Pod): readonly Ip[] {
-    const addresses = podAddresses(this.context, pod);
+  private addressesIn(peers: readonly Key[] | null, slot: PodSlot): readonly Ip[] {
+    const addresses = podAddresses(this.context, slot.pod);
     if (peers === null || addresses.length === 0) return addresses;
-    const mine = this.places.get(keyOf(pod))?.sets ?? [];
+    const mine = this.places.get(slot)?.sets ?? [];
     const sets = peers.map((peer) => this.sets.get(peer));
     if (sets.some((set) => set?.kind === 'selector' && mine.includes(set))) return addresses;
     const blocks = sets.flatMap((set) => (set?.kind === 'block' ? set.item.blocks : []));
@@ -347,16 +342,12 @@ function combinedRequirements({ namespaces, pods }: SelectorSet): readonly Requi
 }
 
 function* membersOf(
-  model: Pick<Model, 'podsOf' | 'namespacesMatching'>,
+  model: Model,
   namespaces: string | LabelSelector,
   pods: LabelSelector,
-): Iterable<Pod> {
+): Iterable<PodSlot> {
   const names = typeof namespaces === 'string' ? [namespaces] : model.namespacesMatching(namespaces);
-  for (const name of names) yield* model.podsOf(name, pods);
-}
-
-function keyOf({ metadata }: Pod): ObjectKey {
-  return objectKey('Pod', metadata.namespace, metadata.name);
+  for (const name of names) yield* model.slotsOf(name, pods);
 }
 
 /** Takes one out; order has no meaning. */

@@ -1,4 +1,4 @@
-import type { ObjectKey, Pod } from '../../objects/types.js';
+import type { PodSlot } from '../../model/model.js';
 import { contentHash } from '../../ruleset/canonical.js';
 import type { Ip, Key } from '../../ruleset/types.js';
 import { type NamedPort, resolvePort } from '../ports.js';
@@ -15,7 +15,7 @@ export class PortGroup {
   uses = 0;
   /** As of the last `settle`: numbers and their sets, ascending. */
   numbers: readonly (readonly [number, Key])[] = [];
-  readonly #shares = new Map<ObjectKey, Share>();
+  readonly #shares = new Map<PodSlot, Share>();
   readonly #bags = new Map<number, AddressBag>();
   /** Numbers whose addresses changed. */
   readonly #changed = new Set<number>();
@@ -27,21 +27,21 @@ export class PortGroup {
     private readonly output: Output,
   ) {}
 
-  pods(): Iterable<ObjectKey> {
+  pods(): Iterable<PodSlot> {
     return this.#shares.keys();
   }
 
-  /** Takes a pod in with those of its addresses that the peers hold, changes it, or (undefined, or none) forgets it. */
-  put(key: ObjectKey, pod: Pod | undefined, held: readonly Ip[]): 'in' | 'out' {
-    const old = this.#shares.get(key);
+  /** Takes a pod in, or changes it, with those of its addresses that the peers hold; with none forgets it. True if it is in. */
+  put(slot: PodSlot, held: readonly Ip[]): boolean {
+    const old = this.#shares.get(slot);
     if (old !== undefined) {
       const bag = this.#bags.get(old.number);
       for (const ip of old.addresses) bag?.remove(ip);
       this.#changed.add(old.number);
-      this.#shares.delete(key);
+      this.#shares.delete(slot);
     }
-    const number = pod === undefined || held.length === 0 ? null : resolvePort(pod, this.named);
-    if (number === null) return 'out';
+    const number = held.length === 0 ? null : resolvePort(slot.pod, this.named);
+    if (number === null) return false;
     let bag = this.#bags.get(number);
     if (bag === undefined) {
       const { peers, named } = this;
@@ -51,8 +51,8 @@ export class PortGroup {
     const addresses = [...new Set(held)];
     for (const ip of addresses) bag.add(ip);
     this.#changed.add(number);
-    this.#shares.set(key, { number, addresses });
-    return 'in';
+    this.#shares.set(slot, { number, addresses });
+    return true;
   }
 
   /** Gives out the sets that changed. True if there are other numbers than before. */

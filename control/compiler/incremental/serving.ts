@@ -1,5 +1,6 @@
 /** Services, each compiled again when something it depends on changed; and who holds a frontend that two of them claim. */
 
+import { ReverseIndex } from '../../model/reverse-index.js';
 import { SERVICE_NAME_LABEL } from '../../objects/slice.js';
 import type { EndpointSlice, Pod, Service } from '../../objects/types.js';
 import type { Frontend, HealthCheckItem, Key, ServiceItem } from '../../ruleset/types.js';
@@ -8,7 +9,6 @@ import { parseWeight, WEIGHT_ANNOTATION } from '../endpoints.js';
 import { compileHealthCheck } from '../health-check.js';
 import { compileService, frontendKey, isProxied, withoutStolenFrontends } from '../services.js';
 import type { Output } from './output.js';
-import { ReverseIndex } from './reverse-index.js';
 
 /** `NAMESPACE/NAME` */
 type ServiceName = string;

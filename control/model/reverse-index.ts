@@ -1,5 +1,5 @@
 /** Key -> members. Most keys have one member, so a set is made only for a second one. */
-export class ReverseIndex<T extends string> {
+export class ReverseIndex<T extends string | { readonly key: string }> {
   readonly #members = new Map<string, T | Set<T>>();
 
   add(key: string, member: T): void {
