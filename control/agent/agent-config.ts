@@ -24,6 +24,9 @@ export interface AgentConfig {
   readonly dieWithStdin: boolean;
 }
 
+/** The network namespace of this process. */
+export const OWN_NETNS = '/proc/self/ns/net';
+
 type Raw = Readonly<Record<string, unknown>>;
 
 const FIELDS: readonly (keyof AgentConfig)[] = [
@@ -81,7 +84,7 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     dataplane: text('dataplane'),
     cni: text('cni', '/run/pteropus/cni.sock'),
     journal: text('journal', '/var/lib/pteropus/journal.json'),
-    netns: text('netns', '/proc/self/ns/net'),
+    netns: text('netns', OWN_NETNS),
     uplink: text('uplink'),
     addresses: addressesOf(raw['addresses'], object),
     cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),

@@ -12,6 +12,7 @@ import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
 import { NodeIdConflictError, StoreEmptyError } from './errors.js';
 import { Healing, type ResyncKind } from './healing.js';
+import type { HealthCheckServer } from './health-checks.js';
 import { Journal, type JournalState } from './journal.js';
 import { type LinkDriver, POD_LINK_PREFIX } from './links.js';
 import { type AgentEvent, EventLoop, type EventRecord, type Transaction } from './loop.js';
@@ -20,6 +21,7 @@ import { claimNodeId } from './node-id.js';
 import type { NodeState } from './node-state.js';
 import { ObjectFeed } from './objects.js';
 import { prepareNode, untilReachable } from './prepare.js';
+import { ProblemReport } from './problem-report.js';
 import { recoverPods } from './recovery.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
 import { Wiring } from './wiring.js';
@@ -38,6 +40,8 @@ export interface AgentOptions {
   readonly addresses?: readonly string[];
   /** How long ADD waits for the pod's object before it wires the pod closed, milliseconds (default 1000). */
   readonly podObjectWaitMs?: number;
+  /** Serves healthCheckNodePorts on the node; without it nobody does. The caller closes it. */
+  readonly healthChecks?: HealthCheckServer;
   /** Lines for a person. */
   readonly log?: (line: string) => void;
 }
@@ -49,6 +53,7 @@ export class Agent {
   readonly #feed: ObjectFeed;
   readonly #status: StatusPublisher;
   readonly #dataplane: Dataplane;
+  readonly #problems: ProblemReport;
   #waiting: (() => void)[] = [];
   /** Store revision of the model, and of what is in force. */
   #known = 0;
@@ -65,6 +70,7 @@ export class Agent {
     private readonly journal: Journal | null,
   ) {
     const { store, node, links } = options;
+    this.#problems = new ProblemReport(options.config.externalIPCIDRs, (line) => this.#log(line));
     this.#loop = new EventLoop((event, error) => this.#failed(event, error));
     this.#healing = new Healing((kind) => this.#heal(kind));
     this.#dataplane = new Dataplane(options.openBackend, (reason) => {
@@ -219,6 +225,7 @@ export class Agent {
       await this.#claim();
       const { objects, revision } = await this.#feed.list();
       this.#checkFilled(objects);
+      this.#problems.all(objects);
       const drifted = this.state.reset(objects);
       this.#drifts += drifted.length;
       if (drifted.length > 0) this.#log(`the ruleset had drifted from its objects: ${drifted.join(', ')}`);
@@ -265,6 +272,8 @@ export class Agent {
         // A listing may have overtaken them.
         if (events.length === 0 && revision <= this.#applied) return;
         this.state.apply(events);
+        const put = events.flatMap((event) => (event.type === 'put' ? [event.object] : []));
+        this.#problems.changed(put, this.state.model);
         this.#known = Math.max(this.#known, revision);
         if (nodeIdsGone.includes(this.id) || events.some((event) => this.#claimsOurId(event))) {
           tx.followUp({ name: 'claim node id', object: this.options.node, run: () => this.#claim() });
@@ -284,6 +293,7 @@ export class Agent {
   async #enforce(tx: Transaction): Promise<void> {
     const known = this.#known;
     const { ruleset, changes: wanted } = this.state.wanted();
+    this.options.healthChecks?.follow(ruleset, wanted);
     const { changes, refused } = await this.#dataplane.apply(ruleset, undefined, wanted);
     tx.changed(changeMarks(changes));
     const [first] = refused;

@@ -4,8 +4,9 @@ import { openRemoteBackend } from '../backends/wasm/remote.js';
 import { clearSocketPath } from '../common/listen.js';
 import { openStoreClient } from '../store/client.js';
 import { Agent } from './agent.js';
-import { type AgentConfig, readAgentConfig } from './agent-config.js';
+import { type AgentConfig, OWN_NETNS, readAgentConfig } from './agent-config.js';
 import { serveCni } from './cni-server.js';
+import { HealthCheckServer } from './health-checks.js';
 import { openNativeLinks } from './links-native.js';
 
 const HELP = `usage: pteropus agent --config FILE
@@ -50,6 +51,8 @@ async function serve(config: AgentConfig): Promise<void> {
   const end = endOf(config.dieWithStdin);
   const store = await openStoreClient(config.store);
   const links = openNativeLinks(loadNative(), { netns: config.netns, uplink: config.uplink });
+  const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  const healthChecks = new HealthCheckServer(log);
   try {
     const starting = Agent.start({
       node: config.node,
@@ -59,7 +62,9 @@ async function serve(config: AgentConfig): Promise<void> {
       links,
       journal: config.journal,
       ...(config.addresses === null ? {} : { addresses: config.addresses }),
-      log: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
+      // The ports belong to the host's stack: where that is another namespace than ours, we cannot listen there.
+      ...(config.netns === OWN_NETNS ? { healthChecks } : {}),
+      log,
     });
     const agent = await Promise.race([starting, end.asked]);
     // Asked to end while it waits for its parts: nothing of ours is there to be closed in order.
@@ -70,6 +75,7 @@ async function serve(config: AgentConfig): Promise<void> {
     await server.close();
     await agent.close();
   } finally {
+    await healthChecks.close();
     await store.close();
     await links.close();
     end.release();
