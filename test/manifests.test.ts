@@ -31,7 +31,15 @@ test('the reflector may read what the compiler uses, and write nothing', () => {
     .filter((object) => object.kind === 'ClusterRole');
   const rules: { resources: string[]; verbs: string[] }[] = roles.flatMap((role) => role.rules);
   const resources = rules.flatMap((rule) => rule.resources).sort();
-  assert.equal(resources, ['endpointslices', 'namespaces', 'networkpolicies', 'nodes', 'pods', 'services']);
+  assert.equal(resources, [
+    'clusternetworkpolicies',
+    'endpointslices',
+    'namespaces',
+    'networkpolicies',
+    'nodes',
+    'pods',
+    'services',
+  ]);
   for (const rule of rules) assert.equal(rule.verbs, ['get', 'list', 'watch']);
 });
 
