@@ -2,11 +2,14 @@
  * The first packet of a connection: service, policy, route, source NAT, and two session lines that keep the outcome. From
  * then on the pipeline only looks up and rewrites.
  */
-import { fromPort, fromTunnel, judge, judgeAnswer } from './judge';
-import { ACK, REPLY, SYN, TCP } from './l4';
+import { exitRole, fromPort, fromTunnel, judge, judgeAnswer, role } from './judge';
+import { ACK, REPLY, SYN, TCP, UDP } from './l4';
 import {
   DROP_FRAGMENT_UNKNOWN,
   DROP_ICMP_ERROR,
+  DROP_VXLAN,
+  ROLE_HOST,
+  ROLE_UPLINK,
   SF_PICKED_UP,
   V_DST,
   V_FLAGS,
@@ -18,10 +21,12 @@ import {
   VF_FROM_TUNNEL,
   VF_LATER_FRAGMENT,
   VF_TUNNEL_SHIFT,
+  VXLAN_PORT,
 } from './layout';
 import { open } from './open';
 import { backendAddress, backendId, backendPort, choose, serviceOf } from './services';
 import { keepAll, newDestination, newPorts, settlePort, toBackend, translateSource } from './translation';
+import { tunnelOf } from './tunnels';
 
 /** First port that systems give to clients. */
 const EPHEMERAL: u16 = 32768;
@@ -54,6 +59,7 @@ export function first(v: usize): i32 {
   }
   const outcome = judge(v, source, newDestination, protocol, newPorts >> 16, service !== 0, true);
   if (outcome !== 0) return outcome;
+  if (forgesTunnel(protocol)) return DROP_VXLAN;
   if (protocol === TCP && service === 0 && !starts(v) && !fromOpener(pair)) {
     const answer = judgeAnswer(v, source, destination, pair & 0xffff);
     if (answer !== 0) return answer;
@@ -64,6 +70,15 @@ export function first(v: usize): i32 {
   const settled = settlePort(v, protocol);
   if (settled !== 0) return settled;
   return open(v, protocol, service, backend, bits);
+}
+
+/**
+ * Would this arrive at a peer as a packet of our tunnel? A service whose endpoint is another node's VXLAN port sends what came
+ * by the uplink on under our own address, the one thing the peer knows a tunnel by. Only the node itself may speak to it.
+ */
+function forgesTunnel(protocol: u32): bool {
+  if (protocol !== UDP || exitRole !== ROLE_UPLINK || role === ROLE_HOST) return false;
+  return <u32>bswap<u16>(<u16>(newPorts >> 16)) === VXLAN_PORT && tunnelOf(newDestination) !== 0;
 }
 
 /** A SYN without ACK: nothing else opens a TCP connection (RFC 9293 section 3.5). */

@@ -78,6 +78,34 @@ test('a pod cannot speak VXLAN to the node as if it were a peer', () => {
   assert.is(node.one(N.POD1, N.fromPod(N.POD1, frame)).outcome, L.OUT_FORWARD_HOST);
 });
 
+test('nobody but the node speaks VXLAN to its peers, not through a service either', () => {
+  const endpoint = { ip: N.PEER_IP, port: 4789, id: 101 };
+  const frontends = [N.NODE_IP, N.VIP].map((ip) => ({ ip, port: 30789, protocol: UDP }));
+  const node = N.startNode({
+    services: [{ frontends, backends: [endpoint] }],
+    // As if the peer's address were not excluded from source NAT.
+    prefixes: (N.nodeImage().prefixes ?? []).filter(({ space }) => space !== L.SPACE_SNAT_EXCLUDE),
+  });
+  const inner = ethernet(N.MAC_PEER_BVI, N.MAC_BVI, 0x0800, N.tcpPacket(web));
+  const packet = (src: string, dst: string, port: number) => {
+    const outer = N.flow(src, 50000, dst, port);
+    return ip4({ ...outer, protocol: UDP, payload: udp(outer, vxlan(10, inner), false) });
+  };
+  const pod = (dst: string, port: number) =>
+    node.one(N.POD1, N.fromPod(N.POD1, packet(N.POD1_IP, dst, port))).outcome;
+  assert.is(pod(N.PEER_IP, 4789), L.DROP_VXLAN);
+  assert.is(pod(N.VIP, 30789), L.DROP_VXLAN);
+  assert.is(
+    node.one(N.UPLINK, N.fromUplink(packet(N.OUTSIDE, N.NODE_IP, 30789))).outcome,
+    L.DROP_VXLAN,
+    'an outside client of a node port whose endpoint somebody pointed at a node',
+  );
+  assert.is(pod(N.PEER_IP, 4790), L.OUT_FORWARD_UPLINK);
+  assert.is(pod(N.OUTSIDE, 4789), L.OUT_FORWARD_UPLINK, 'other VXLAN ends are nobody’s tunnel here');
+  const own = node.one(N.HOST, N.fromHost(packet(N.NODE_IP, N.PEER_IP, 4789)));
+  assert.is(own.outcome, L.OUT_FORWARD_UPLINK);
+});
+
 test('ARP and ping for our BVI are answered into the tunnel, also to a kernel’s MAC', () => {
   const node = N.startNode();
   const kernel = '66:55:44:33:22:11';
