@@ -12,6 +12,7 @@ import {
   object,
   oneOf,
   optional,
+  read,
   type Shape,
   StoredObjectError,
   string,
@@ -192,7 +193,7 @@ export function fromJson(text: string, where?: string): t.KubeObject {
     throw new StoredObjectError('is of no known kind', { ...details, value: kind });
   }
   try {
-    return SHAPES[kind as t.Kind](value, []);
+    return read<t.KubeObject>(SHAPES[kind as t.Kind], value);
   } catch (error) {
     throw new StoredObjectError(errorText(error), { ...details, cause: error });
   }
