@@ -57,8 +57,13 @@ const nodeIn = (name: string, zone: string): Json => ({
   metadata: { name, labels: { 'topology.kubernetes.io/zone': zone } },
 });
 
-function rulesetOn(node: number, objects: readonly Json[], externalIPCIDRs: readonly string[] = []): Ruleset {
-  const config = { ...DEFAULT_CONFIG, externalIPCIDRs };
+function rulesetOn(
+  node: number,
+  objects: readonly Json[],
+  externalIPCIDRs: readonly string[] = [],
+  nodePortAddresses: readonly string[] = [],
+): Ruleset {
+  const config = { ...DEFAULT_CONFIG, externalIPCIDRs, nodePortAddresses };
   return compileCluster(objects.map(parseApiObject), NODES, config).rulesets.get(`n${node}`) ?? new Map();
 }
 
@@ -202,6 +207,29 @@ test('healthCheckNodePort tells how many ready endpoints are on the node', () =>
     { healthCheckNodePort: 0 },
   ])
     assert.equal(check(1, without), []);
+});
+
+test('node ports are served in a given range of node addresses only', () => {
+  const objects = [service({ type: 'NodePort' }), slice({ node: 1 })];
+  assert.equal(backends(rulesetOn(1, objects, [], ['192.168.16.2/32']), '192.168.16.2', 30080), [2]);
+  assert.is(backends(rulesetOn(1, objects, [], ['192.168.16.2/32']), '192.168.16.1', 30080), null);
+  assert.is(backends(rulesetOn(1, objects, [], ['10.0.0.0/8']), '192.168.16.1', 30080), null);
+});
+
+test('a pod on the host network is a backend at its node’s address', () => {
+  const endpoint = {
+    addresses: ['192.168.16.2'],
+    nodeName: 'n2',
+    targetRef: { kind: 'Pod', namespace: 'x', name: 'agent' },
+  };
+  const host = {
+    ...apiPod('agent', 'x', '192.168.16.2', 'n2'),
+    spec: { nodeName: 'n2', hostNetwork: true, containers: [{ name: 'c' }] },
+  };
+  const objects = [service({}), host, { ...slice(), endpoints: [endpoint] }];
+  assert.equal(findService(rulesetOn(1, objects), VIP, 'TCP', 80)?.backends, [
+    { address: '192.168.16.2', port: 8080, weight: 1, pod: { namespace: 'x', name: 'agent' }, node: 'n2' },
+  ]);
 });
 
 test('a load balancer without node ports has none', () => {

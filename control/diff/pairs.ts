@@ -2,10 +2,11 @@
 import type { PaperCluster } from '../explain/cluster.js';
 import type { Place } from '../explain/ends.js';
 import { judgements } from '../matrix/verdicts.js';
+import { getOrMake } from '../model/label-index.js';
 import type { Protocol } from '../objects/types.js';
 import { canonical } from '../ruleset/canonical.js';
-import { itemOf, type Judgement } from '../ruleset/evaluate.js';
-import type { Key, PolicyItem } from '../ruleset/types.js';
+import { itemOf, type Judgement, setContains } from '../ruleset/evaluate.js';
+import type { Ip, Key, PolicyItem } from '../ruleset/types.js';
 import type { Party, Side } from './parties.js';
 
 export type DiffProtocol = Protocol | 'ICMP';
@@ -35,21 +36,26 @@ export interface PairChange {
 const LAST_PORT = 65535;
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 
+/** What changes between two ends, whoever they are. */
+type Outcome = Pick<PairChange, 'opens' | 'ports' | 'because'>;
+
 /** Every change between any two parties; a pod to itself is left out, as is what does not touch the cluster. */
 export function* changesBetween(parties: readonly Party[], before: Side, after: Side): Iterable<PairChange> {
-  const [old, now] = [new Signatures(before.cluster), new Signatures(after.cluster)];
+  const [old, now] = [new Classes(before.cluster), new Classes(after.cluster)];
+  const known = new Map<string, readonly Outcome[]>();
   for (const from of parties) {
     for (const to of parties) {
       if (from === to || (from.type !== 'pod' && to.type !== 'pod')) continue;
-      if (familyOf(from) !== familyOf(to)) continue;
-      if (old.of(from.before, to.before) === now.of(from.after, to.after)) continue;
-      yield* changesOf(from, to, before.cluster, after.cluster);
+      if (isIpv6(from) !== isIpv6(to)) continue;
+      const key = `${old.of(from.before, to.before)} | ${now.of(from.after, to.after)}`;
+      const outcomes = getOrMake(known, key, () => outcomesOf(from, to, before.cluster, after.cluster));
+      for (const outcome of outcomes) yield { from, to, ...outcome };
     }
   }
 }
 
-function changesOf(from: Party, to: Party, before: PaperCluster, after: PaperCluster): Iterable<PairChange> {
-  const found = new Map<string, PairChange & { ports: Ports[] }>();
+function outcomesOf(from: Party, to: Party, before: PaperCluster, after: PaperCluster): readonly Outcome[] {
+  const found = new Map<string, Outcome & { readonly ports: Ports[] }>();
   for (const segment of segments([
     ...policiesOf(before, from.before, to.before),
     ...policiesOf(after, from.after, to.after),
@@ -64,10 +70,10 @@ function changesOf(from: Party, to: Party, before: PaperCluster, after: PaperClu
       .map((direction) => ({ direction, before: old[direction], after: now[direction] }));
     const key = canonical({ is, because });
     const known = found.get(key);
-    if (known === undefined) found.set(key, { from, to, opens: is, ports: [segment], because });
+    if (known === undefined) found.set(key, { opens: is, ports: [segment], because });
     else join(known.ports, segment);
   }
-  return found.values();
+  return [...found.values()];
 }
 
 function passes({ egress, ingress }: ReturnType<typeof judgements>): boolean {
@@ -114,35 +120,33 @@ function policyOf(
   return key === null ? null : itemOf(ruleset, 'policy', key);
 }
 
-/** Texts that are equal where all that judges a pair is equal: most pairs of a change need no more than that. */
-class Signatures {
-  readonly #known = new Map<Key, string>();
+/**
+ * Texts that are equal where the same is judged: the same policies, the far end in the same of their address sets, and node and pod
+ * together or apart. So a cluster costs as many judgements as it has kinds of pairs, not pairs.
+ */
+class Classes {
+  readonly #known = new Map<Key, Map<Ip, string>>();
 
   constructor(readonly cluster: PaperCluster) {}
 
   of(from: Place, to: Place): string {
-    const sides = [this.#policy(from, 'egress'), this.#policy(to, 'ingress')];
-    return `${from.address} ${to.address} ${from.node === to.node} ${sides.join(' ')}`;
+    const ownNode = from.pod === null && from.node !== null && from.node === to.node;
+    return `${this.#side(from, to, 'egress')} ${this.#side(to, from, 'ingress')} ${ownNode}`;
   }
 
-  #policy(place: Place, direction: Because['direction']): string {
-    const item = policyOf(this.cluster, place, direction);
-    if (item === null || place.node === null) return '-';
-    let signature = this.#known.get(item.key);
-    if (signature === undefined) {
-      const ruleset = this.cluster.rulesets.get(place.node) ?? new Map();
-      const sets = new Set(item.rules.flatMap(({ peers }) => peers ?? []));
-      const members = [...sets].map((key) => {
-        const { addresses, blocks } = itemOf(ruleset, 'addressset', key);
-        return canonical([addresses, blocks]);
-      });
-      signature = `${item.key} ${members.join(' ')}`;
-      this.#known.set(item.key, signature);
-    }
-    return signature;
+  #side(subject: Place, { address }: Place, direction: Because['direction']): string {
+    const policy = policyOf(this.cluster, subject, direction);
+    const ruleset = subject.node === null ? undefined : this.cluster.rulesets.get(subject.node);
+    if (policy === null || ruleset === undefined) return '-';
+    const classes = getOrMake(this.#known, policy.key, () => new Map<Ip, string>());
+    return getOrMake(classes, address, () => {
+      const sets = new Set(policy.rules.flatMap(({ peers }) => peers ?? []));
+      const inside = [...sets].filter((key) => setContains(itemOf(ruleset, 'addressset', key), address));
+      return `${policy.key} ${inside.join(' ')}`;
+    });
   }
 }
 
-function familyOf({ after }: Party): boolean {
+function isIpv6({ after }: Party): boolean {
   return after.address.includes(':');
 }

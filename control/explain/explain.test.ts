@@ -44,8 +44,21 @@ spec:
     ports: [{ port: 8080 }]
 `;
 
+const TIERS = `
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: { name: guard }
+spec:
+  tier: Admin
+  priority: 1
+  subject: { namespaces: { matchLabels: { kubernetes.io/metadata.name: shop } } }
+  egress:
+  - { name: no-metadata, action: Deny, to: [{ networks: [169.254.169.254/32] }] }
+`;
+
 const folder = mkdtempSync(join(tmpdir(), 'pteropus-explain-'));
 writeFileSync(join(folder, 'all.yaml'), MANIFESTS);
+writeFileSync(join(folder, 'tiers.yaml'), TIERS);
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
 /** Runs the program; what it printed, and its exit code. */
@@ -149,6 +162,22 @@ test('wrong input names what is wrong', async () => {
   );
   assert.match(await refusal('--form', 'a'), /unknown option \(got "--form"\)/);
   assert.match(await refusal('--protocol'), /--protocol: needs a value/);
+});
+
+test('a tier that decides, with the name of its rule', async () => {
+  const { code, text } = await explain('--from', 'shop/client', '--to', '169.254.169.254', '--port', '80');
+  assert.is(code, 1);
+  assert.match(
+    text,
+    /egress {3}denied by ClusterNetworkPolicy guard spec\.egress\[0\] \(\S*tiers\.yaml:10, "no-metadata"\)\n/,
+  );
+});
+
+test('--file and --filename are -f', () => {
+  for (const spelling of ['-f', '--file', '--filename', '--file=', '--filename=']) {
+    const files = spelling.endsWith('=') ? [`${spelling}x`] : [spelling, 'x'];
+    assert.equal(parseArguments([...files, '--from', 'a/b', '--to', 'c/d'])?.files, ['x'], spelling);
+  }
 });
 
 test('help, and values after an equals sign', () => {
