@@ -7,12 +7,16 @@ import { PteropusError } from './errors.js';
 /** Another process listens on the socket, or something that is no socket lies there. */
 export class SocketInUseError extends PteropusError {}
 
+/** Named pipes of Windows are no files: they go with their process, and only its user may write to them. */
+const PIPE = '\\\\.\\pipe\\';
+
 /**
  * Binds `server` to `path`, mode 0600. A socket left by a process that is gone is removed; a living one is not.
  * Throws SocketInUseError.
  */
 export async function listenPrivately(server: Server, path: string): Promise<void> {
-  await clearSocketPath(path);
+  const pipe = path.startsWith(PIPE);
+  if (!pipe) await clearSocketPath(path);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     // Narrow from the first moment on; bind() has happened when listen() returns.
@@ -26,7 +30,7 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
       process.umask(old);
     }
   });
-  chmodSync(path, 0o600);
+  if (!pipe) chmodSync(path, 0o600);
 }
 
 /** Makes the directory of a socket path, and the path free if what lies there is a dead socket. Throws SocketInUseError. */

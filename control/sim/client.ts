@@ -40,7 +40,7 @@ export class SupervisorClient {
     });
   }
 
-  /** One request; rejects with SupervisorError. */
+  /** One request; rejects with InvalidInputError where what was asked is wrong, else with SupervisorError. */
   call(
     method: string,
     params: unknown,
@@ -66,7 +66,9 @@ export class SupervisorClient {
       return;
     }
     this.#waiting.delete(reply.id);
-    if ('error' in reply) waiting.reject(new SupervisorError(reply.error.message));
-    else waiting.resolve(reply.result);
+    if ('error' in reply) {
+      const { known, message } = reply.error;
+      waiting.reject(known ? new InvalidInputError(message) : new SupervisorError(message));
+    } else waiting.resolve(reply.result);
   }
 }

@@ -1,6 +1,6 @@
 /** A kept cluster of namespaces: programs run inside pods, and the end leaves nothing. */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -30,6 +30,10 @@ testIf(
     const web = pods.find(({ name }) => name.startsWith('shop/web-'))?.name ?? '';
     const curl = (...args: readonly string[]) => sim('exec', web, '--', 'curl', '-sS', '-m', '3', ...args);
     assert.match(curl('http://catalog:8080').out, /shop\/catalog-/);
+    assert.match(sim('exec', 'shop/web', '--', 'hostname').out, /^web-/, 'a workload is its first pod');
+    assert.is(sim('exec', web, '--', 'sh', '-c', 'kill -TERM $$').code, 143);
+    assert.is(sim('exec', 'shop/nobody', '--', 'true').code, 2);
+    assert.is(statSync(`/run/pteropus-sim/${NAME}/control.sock`).mode & 0o777, 0o600);
     assert.match(curl('http://api.payments:443').out, /payments\/api-/);
     assert.is(
       curl('-m', '1', 'http://ledger.payments:5432').code,

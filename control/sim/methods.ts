@@ -2,6 +2,7 @@
 import type { PodRef } from '../ruleset/types.js';
 import type { Difference } from './cluster.js';
 import type { InputText } from './load.js';
+import { podNamed } from './lookup.js';
 import { type Presented, type PresentOptions, present } from './matrix/present.js';
 import { Session } from './session.js';
 import { clusterStatus } from './status.js';
@@ -39,6 +40,7 @@ export interface TraceParams {
   readonly all: boolean;
 }
 export interface ExecParams {
+  /** A pod, or a workload for its first pod. */
   readonly pod: PodRef;
   readonly argv: readonly string[];
 }
@@ -83,7 +85,9 @@ export const METHODS: Readonly<Record<string, Method>> = {
   },
   exec({ session }, params) {
     const { pod, argv } = params as ExecParams;
-    return Promise.resolve(session.execCommand(pod, argv));
+    const { metadata } = podNamed(session.state, pod);
+    const ref = { namespace: metadata.namespace ?? pod.namespace, name: metadata.name };
+    return Promise.resolve(session.execCommand(ref, argv));
   },
   status({ session }) {
     return Promise.resolve(clusterStatus(session.spec.name, session.spec.feed, session.state));

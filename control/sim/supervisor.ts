@@ -5,6 +5,7 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
+import { listenPrivately } from '../common/listen.js';
 import { METHODS, type Supervised } from './methods.js';
 import { makeRunDir, runDir, socketPath } from './paths.js';
 import type { Session, SessionSpec } from './session.js';
@@ -34,13 +35,9 @@ class Supervisor implements Supervised {
   async listen(): Promise<void> {
     const path = socketPath(this.spec.name);
     await makeRunDir(this.spec.name);
-    await rm(path, { force: true });
     const server = createServer((socket) => this.#serve(socket));
     this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
+    await listenPrivately(server, path);
   }
 
   /** Starts the cluster; the first `ready` request waits for it. */

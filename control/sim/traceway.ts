@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { InvalidInputError } from '../common/errors.js';
 import type { Party, Probe, ProbeProtocol } from './driver.js';
+import { podNamed } from './lookup.js';
 import type { ClusterState } from './matrix/state.js';
 import { parseRef } from './options.js';
 import type { Traced } from './session.js';
@@ -17,8 +18,11 @@ export function resolveTrace(state: ClusterState, from: string, to: string): Pro
   const name = match?.[1] ?? to;
   const port = Number(match?.[2] ?? 0);
   const protocol = (match?.[3] ?? (port === 0 ? 'icmp' : 'tcp')) as ProbeProtocol;
-  if (port > 65535 || (protocol !== 'icmp' && port === 0)) {
+  if (protocol !== 'icmp' && match?.[2] === undefined) {
     throw new InvalidInputError('needs a port: NAME:PORT', { value: to });
+  }
+  if (port > 65535 || (protocol !== 'icmp' && port === 0)) {
+    throw new InvalidInputError('a port is 1-65535', { value: to });
   }
   return {
     from: partyOf(state, from),
@@ -32,7 +36,7 @@ export function resolveTrace(state: ClusterState, from: string, to: string): Pro
 function partyOf(state: ClusterState, name: string): Party {
   if (name === 'outside') return { type: 'outside' };
   if (state.nodes.some((node) => node.name === name)) return { type: 'node', node: name };
-  const { metadata } = podOf(state, name);
+  const { metadata } = podNamed(state, parseRef(name));
   return { type: 'pod', pod: { namespace: metadata.namespace ?? 'default', name: metadata.name } };
 }
 
@@ -41,7 +45,7 @@ function addressOf(state: ClusterState, name: string): string {
   if (name === 'outside') return state.outside.addresses[1] ?? state.outside.addresses[0] ?? '';
   const node = state.nodes.find((candidate) => candidate.name === name);
   if (node !== undefined) return node.address;
-  if (!name.startsWith('service/')) return podOf(state, name).status.podIPs[0] ?? '';
+  if (!name.startsWith('service/')) return podNamed(state, parseRef(name)).status.podIPs[0] ?? '';
   const ref = parseRef(name.slice('service/'.length));
   const service = state.services.find(
     ({ metadata }) => metadata.namespace === ref.namespace && metadata.name === ref.name,
@@ -51,16 +55,6 @@ function addressOf(state: ClusterState, name: string): string {
     throw new InvalidInputError('no such Service, or it has no cluster IP', { value: name });
   }
   return address;
-}
-
-function podOf(state: ClusterState, name: string) {
-  const ref = parseRef(name);
-  const full = `${ref.namespace}/${ref.name}`;
-  const found =
-    state.pods.find(({ pod }) => `${pod.metadata.namespace}/${pod.metadata.name}` === full) ??
-    state.pods.find(({ workload }) => workload === full);
-  if (found === undefined) throw new InvalidInputError('no such pod or workload', { value: name });
-  return found.pod;
 }
 
 /** `10.1.3.9:42342 -> 10.1.2.6:7070` in a step's text; the first group is the source address. */
@@ -81,7 +75,9 @@ export function formatTraced({ probe, result, steps }: Traced, state: ClusterSta
   const outcome =
     result.outcome === 'connected'
       ? `connected${result.answer === null ? '' : `, ${result.answer} answered`} (${result.millis.toFixed(1)} ms)`
-      : result.outcome;
+      : result.outcome === 'error' && result.answer !== null
+        ? `error: ${result.answer}`
+        : result.outcome;
   const head = `${partyName(probe.from)} → ${addressName(state, probe.address)}${target}/${probe.protocol}: ${outcome}`;
   const packets = new Map<string, Traced['steps'][number][]>();
   for (const step of steps) {

@@ -16,6 +16,8 @@ import { EmbeddedStore } from '../../store/embedded.js';
 import { type StoreServer, serveStore } from '../../store/server.js';
 import type { Store } from '../../store/store.js';
 import type { Driver, DriverSpec, Party, Probe, ProbeResult } from '../driver.js';
+import { StatusBoard } from '../status-board.js';
+import { type NodeStep, traceNodes } from '../trace.js';
 import { type CommandLine, enterPod, writePodFiles } from './exec.js';
 import { cleanDead, namespacesOf, removeNamespaces } from './leftovers.js';
 import { ObjectMirror } from './mirror.js';
@@ -24,9 +26,7 @@ import { SimNode } from './node.js';
 import { interpret } from './outcome.js';
 import { claim, release, stateFolder, withStateLock } from './owner.js';
 import { PodFarm } from './pods.js';
-import { StatusBoard } from './status.js';
 import { buildTopology, type Topology } from './topology.js';
-import { type NodeStep, traceNodes } from './trace.js';
 import { Workload, type WorkloadSpec } from './workload.js';
 
 /** The cluster is not running (not started yet, or closed). */

@@ -103,8 +103,8 @@ export class PodFarm {
     const netns = namespacePath(namespace);
     const sandbox = newSandbox(ref, netns);
     const handle = this.native.createNetns(namespace);
-    // Probes of closed UDP ports read the ICMP errors; the kernel's limit of one a second would hide them.
-    handle.setSysctl('net/ipv4/icmp_ratelimit', '0');
+    // Probes of closed UDP ports read the ICMP errors; the kernel's limit of one a second would hide them. No type is limited.
+    handle.setSysctl('net/ipv4/icmp_ratemask', '0');
     handle.close();
     const [started, wired] = await Promise.allSettled([
       Workload.start(workloadSpec(pod, netns)),

@@ -110,5 +110,5 @@ export function quiet(netns: Netns): void {
   netns.setSysctl('net/ipv4/conf/all/rp_filter', '0');
   netns.setSysctl('net/ipv4/conf/default/rp_filter', '0');
   // Probes of closed UDP ports read the ICMP errors; the kernel's limit of one a second would hide them.
-  netns.setSysctl('net/ipv4/icmp_ratelimit', '0');
+  netns.setSysctl('net/ipv4/icmp_ratemask', '0');
 }

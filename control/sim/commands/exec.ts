@@ -1,5 +1,6 @@
 /** `pteropus sim exec NS/POD -- COMMAND`: runs a program inside a pod of a kept cluster. */
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { InvalidInputError } from '../../common/errors.js';
 import type { Driver } from '../driver.js';
 import type { ExecParams } from '../methods.js';
@@ -8,9 +9,12 @@ import { parseCommand, withCluster } from './command.js';
 
 const HELP = `usage: pteropus sim exec [--name NAME] NS/POD -- COMMAND [ARGUMENT...]
 
-Runs a program of this machine inside the pod's network, where Services have their names: curl http://web works.
-The exit code is the program's. Needs feed afxdp: on feed memory pods are no processes.
+Runs a program of this machine inside the pod's network, where Services have their names: curl http://web works. A
+workload's name stands for its first pod. The exit code is the program's (128 and the signal's number if one ended it). Needs feed afxdp: on feed memory pods are no processes.
 `;
+
+/** As shells have it. */
+const SIGNALED = 128;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const cut = argv.indexOf('--');
@@ -31,9 +35,22 @@ export async function run(argv: readonly string[]): Promise<number> {
       object: pod,
     });
   }
-  return await new Promise((resolve, reject) => {
-    const child = spawn(line.command, line.args, { stdio: 'inherit' });
-    child.once('error', reject);
-    child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 3 : 128)));
-  });
+  return await runInForeground(line.command, line.args);
+}
+
+/** The terminal's Ctrl-C reaches the program too: what it means is the program's to say, and we wait for its end. */
+async function runInForeground(command: string, args: readonly string[]): Promise<number> {
+  const ignore = () => undefined;
+  process.on('SIGINT', ignore);
+  try {
+    return await new Promise((resolve, reject) => {
+      const child = spawn(command, args, { stdio: 'inherit' });
+      child.once('error', reject);
+      child.once('exit', (code, signal) => {
+        resolve(code ?? SIGNALED + (signal === null ? 0 : constants.signals[signal]));
+      });
+    });
+  } finally {
+    process.off('SIGINT', ignore);
+  }
 }

@@ -1,6 +1,6 @@
 /** What the agents report through the store: how far each has applied it. */
-import { PteropusError } from '../../common/errors.js';
-import type { Store, StoreEvent, Watch } from '../../store/store.js';
+import { PteropusError } from '../common/errors.js';
+import type { Store, StoreEvent, Watch } from '../store/store.js';
 
 export const STATUS_PREFIX = '/pteropus/status/';
 

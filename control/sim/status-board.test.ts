@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EmbeddedStore } from '../../store/embedded.js';
-import { NotSettledError, STATUS_PREFIX, StatusBoard } from './status.js';
+import { EmbeddedStore } from '../store/embedded.js';
+import { NotSettledError, STATUS_PREFIX, StatusBoard } from './status-board.js';
 
 const report = (store: EmbeddedStore, node: string, revision: number): Promise<number> =>
   store.put(`${STATUS_PREFIX}${node}`, JSON.stringify({ revision, ready: true, time: 0 }));

@@ -1,5 +1,5 @@
 /** A trace over all nodes: each data plane records, the records are merged by time. */
-import type { Backend, TraceFilter, TraceStep } from '../../backends/backend.js';
+import type { Backend, TraceFilter, TraceStep } from '../backends/backend.js';
 
 export type NodeStep = TraceStep & { readonly node: string };
 
