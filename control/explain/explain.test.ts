@@ -51,9 +51,14 @@ metadata: { name: guard }
 spec:
   tier: Admin
   priority: 1
-  subject: { namespaces: { matchLabels: { kubernetes.io/metadata.name: shop } } }
+  subject: { namespaces: { matchLabels: { kubernetes.io/metadata.name: ops } } }
   egress:
   - { name: no-metadata, action: Deny, to: [{ networks: [169.254.169.254/32] }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: tool, namespace: ops }
+spec: { containers: [{ name: c }] }
 `;
 
 const folder = mkdtempSync(join(tmpdir(), 'pteropus-explain-'));
@@ -165,7 +170,7 @@ test('wrong input names what is wrong', async () => {
 });
 
 test('a tier that decides, with the name of its rule', async () => {
-  const { code, text } = await explain('--from', 'shop/client', '--to', '169.254.169.254', '--port', '80');
+  const { code, text } = await explain('--from', 'ops/tool', '--to', '169.254.169.254', '--port', '80');
   assert.is(code, 1);
   assert.match(
     text,
