@@ -16,6 +16,7 @@ const TOOLS = {
   curl: 'curl',
   tshark: 'tshark',
   iperf3: 'iperf3',
+  ethtool: 'ethtool',
 };
 
 export const GOALS = {
