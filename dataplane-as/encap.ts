@@ -31,9 +31,48 @@ import { record } from './trace';
 const OUTER: u32 = 36;
 const DONT_FRAGMENT: u32 = 0x0040; // as loaded
 
+/** The headers of the tunnel in use: the template with the peer's MAC and the flags filled in. */
+const HEADERS: usize = memory.data(64, 16);
+
+/** Fills HEADERS from a tunnel's adjacency; returns the sum of its outer IPv4 header, which putInTunnel() needs. */
+export function prepareTunnel(adjacency: usize, mac: u64): u32 {
+  memory.copy(HEADERS, adjacency + ADJ_TEMPLATE, 64);
+  store<u32>(HEADERS, <u32>mac);
+  store<u16>(HEADERS, <u16>(mac >> 32), 4);
+  // Identification 0 with "don't fragment" (RFC 6864). Length and checksum are zero in the template.
+  store<u16>(HEADERS, DONT_FRAGMENT, 20);
+  return fold(sumHeader20(adjacency + ADJ_TEMPLATE + 14) + DONT_FRAGMENT);
+}
+
 /**
- * Puts the frame of `v` (V_ADDRESS is its Ethernet header, which the template overwrites) into the tunnel and sets
- * V_TX_PORT. False if the peer's MAC is not known: then the packet has become something else and has its outcome.
+ * Puts HEADERS in front of the frame of `v` (V_ADDRESS is its Ethernet header, which they overwrite), fills in what varies and
+ * sets V_TX_PORT. Returns the outer source port.
+ */
+export function putInTunnel(v: usize, sum: u32, port: u32): u32 {
+  const total = load<u32>(v, V_TOTAL);
+  const eth = <usize>load<u32>(v, V_ADDRESS) - ENCAP_SIZE;
+  v128.store(eth, v128.load(HEADERS));
+  v128.store(eth, v128.load(HEADERS, 16), 16);
+  v128.store(eth, v128.load(HEADERS, 32), 32);
+  v128.store(eth, v128.load(HEADERS, 48), 48);
+  const length: u32 = bswap<u16>(<u16>(total + OUTER));
+  const checksum = sum + length;
+  store<u16>(eth, length, 16);
+  store<u16>(eth, ~((checksum & 0xffff) + (checksum >> 16)), 24);
+  // RFC 7348 section 5: 49152-65535, from the flow, so that the underlay spreads flows over its paths.
+  const sourcePort = 0xc000 | (load<u32>(v, V_HASH) >> 18);
+  store<u16>(eth, bswap<u16>(<u16>sourcePort), 34);
+  store<u16>(eth, bswap<u16>(<u16>(total + OUTER - 20)), 38);
+  store<u32>(v, <u32>eth, V_ADDRESS);
+  store<u32>(v, load<u32>(v, V_LENGTH) + ENCAP_SIZE, V_LENGTH);
+  store<u32>(v, total + ENCAP_SIZE, V_TOTAL);
+  store<u32>(v, port, V_TX_PORT);
+  return sourcePort;
+}
+
+/**
+ * Puts one packet into the tunnel. False if the peer's MAC is not known: then the packet has become something else and has its
+ * outcome.
  */
 export function encapsulate(v: usize, adjacency: usize): bool {
   const portIndex = load<u32>(adjacency, ADJ_PORT);
@@ -52,29 +91,7 @@ export function encapsulate(v: usize, adjacency: usize): bool {
       return false;
     }
   }
-  const total = load<u32>(v, V_TOTAL);
-  const eth = <usize>load<u32>(v, V_ADDRESS) - ENCAP_SIZE;
-  v128.store(eth, v128.load(adjacency, ADJ_TEMPLATE));
-  v128.store(eth, v128.load(adjacency, ADJ_TEMPLATE + 16), 16);
-  v128.store(eth, v128.load(adjacency, ADJ_TEMPLATE + 32), 32);
-  v128.store(eth, v128.load(adjacency, ADJ_TEMPLATE + 48), 48);
-  store<u32>(eth, <u32>mac);
-  store<u16>(eth, <u16>(mac >> 32), 4);
-  // Identification 0 with "don't fragment" (RFC 6864). The sum is taken over the template, whose length, flags and checksum
-  // are zero: reading back what was just written in other widths would stall.
-  const length: u32 = bswap<u16>(<u16>(total + OUTER));
-  const sum = sumHeader20(adjacency + ADJ_TEMPLATE + 14) + <u64>length + DONT_FRAGMENT;
-  store<u16>(eth, length, 16);
-  store<u16>(eth, DONT_FRAGMENT, 20);
-  store<u16>(eth, ~fold(sum), 24);
-  // RFC 7348 section 5: 49152-65535, from the flow, so that the underlay spreads flows over its paths.
-  const sourcePort = 0xc000 | (load<u32>(v, V_HASH) >> 18);
-  store<u16>(eth, bswap<u16>(<u16>sourcePort), 34);
-  store<u16>(eth, bswap<u16>(<u16>(total + OUTER - 20)), 38);
-  store<u32>(v, <u32>eth, V_ADDRESS);
-  store<u32>(v, load<u32>(v, V_LENGTH) + ENCAP_SIZE, V_LENGTH);
-  store<u32>(v, total + ENCAP_SIZE, V_TOTAL);
-  store<u32>(v, portIndex, V_TX_PORT);
+  const sourcePort = putInTunnel(v, prepareTunnel(adjacency, mac), portIndex);
   if (tracing)
     record(
       v,

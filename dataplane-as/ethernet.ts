@@ -14,6 +14,12 @@ import {
   VF_TUNNEL_SHIFT,
 } from './layout';
 
+/** Bytes of the header, and its types as loaded. */
+export const ETHERNET: u32 = 14;
+export const TYPE_IP4: u32 = 0x0008;
+export const TYPE_ARP: u32 = 0x0608;
+export const TYPE_IP6: u32 = 0xdd86;
+
 export const MAC_MASK: u64 = 0xffffffffffff;
 
 /** Destination and source of the frame at `eth`; MACs in the low 48 bits, as loaded. */

@@ -48,56 +48,72 @@ import { countService } from './services';
 import { record } from './trace';
 
 export function forward(n: i32): void {
+  const clock = now;
+  const trace = tracing;
+  // Packets of one way come in runs: its limit is read once a run.
+  let way: u32 = 0;
+  let mtu: u32 = limitOf(0);
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const line: usize = load<u32>(v, V_SESSION);
     const l3: usize = load<u32>(v, V_L3);
-    const adjacency = load<u32>(line, S_ADJACENCY);
-    const mtu =
-      (adjacency & <u32>S_DIRECT) === 0
-        ? load<u32>(adjacencies + ((<usize>adjacency) << ADJ_SHIFT), ADJ_MTU)
-        : load<u32>(ports + ((<usize>(adjacency & ~(<u32>S_DIRECT))) << PORT_SHIFT), PORT_MTU);
+    const l4: usize = load<u32>(v, V_L4);
+    const vf = load<u32>(v, V_FLAGS);
+    const protocol = load<u32>(v, V_PROTOCOL);
+    const next = load<u32>(line, S_ADJACENCY);
+    if (next !== way) {
+      way = next;
+      mtu = limitOf(next);
+    }
     const length: u32 = bswap<u16>(load<u16>(l3, 2));
-    if (length > mtu && mtu !== 0) {
+    if (length > mtu) {
       tooBig(v, mtu);
       continue;
     }
+    const word = load<u32>(l3, 8); // TTL, protocol, checksum
+    const state: u32 = load<u8>(line, S_STATE);
     const bits: u32 = load<u16>(line, S_FLAGS);
-    const ttl: u32 = load<u8>(l3, 8);
     const hop: u32 = bits & SF_KEEP_TTL ? 0 : 1;
-    if (ttl <= hop) {
+    if ((word & 0xff) <= hop) {
       ttlExceeded(v);
       continue;
     }
-    const vf = load<u32>(v, V_FLAGS);
-    const protocol = load<u32>(v, V_PROTOCOL);
-    const l4: usize = load<u32>(v, V_L4);
     // The TTL is the low byte of its word as loaded, so one hop less subtracts 1: ~m + m' = 0xffff - hop.
     let delta: u32 = 0xffff - hop;
     if ((bits & (SF_DNAT | SF_SNAT)) !== 0 && (vf & VF_ICMP_ERROR) === 0) {
-      if ((vf & VF_LATER_FRAGMENT) === 0) {
-        if (protocol === TCP) {
-          store<u32>(l4, load<u32>(line, S_NEW_PORTS));
-          store<u16>(l4, adjust(load<u16>(l4, 16), load<u16>(line, S_L4_DELTA)), 16);
-        } else if (!rewriteOther(l4, line, protocol, vf, length - <u32>(l4 - l3))) {
+      const deltas = load<u32>(line, S_IP_DELTA); // and S_L4_DELTA
+      if (protocol === TCP && (vf & VF_LATER_FRAGMENT) === 0) {
+        store<u32>(l4, load<u32>(line, S_NEW_PORTS));
+        store<u16>(l4, adjust(load<u16>(l4, 16), deltas >> 16), 16);
+      } else if ((vf & VF_LATER_FRAGMENT) === 0) {
+        if (!rewriteOther(l4, line, protocol, vf, length - <u32>(l4 - l3))) {
           store<u32>(v, DROP_FRAGMENT_UNKNOWN, V_OUTCOME);
           continue;
         }
       }
       store<u64>(l3, load<u64>(line, S_NEW_SRC), 12);
-      delta += load<u16>(line, S_IP_DELTA);
+      delta += deltas & 0xffff;
       delta = (delta & 0xffff) + (delta >> 16);
     }
-    store<u8>(l3, ttl - hop, 8);
-    store<u16>(l3, adjust(load<u16>(l3, 10), delta), 10);
-    follow(line, l4, protocol, vf);
-    store<u32>(line, now, S_SEEN);
+    store<u32>(l3, ((word & 0xffff) - hop) | (adjust(word >> 16, delta) << 16), 8);
+    store<u32>(line, clock, S_SEEN);
     store<u32>(line, load<u32>(line, S_PACKETS) + 1, S_PACKETS);
+    if (state !== ST_ESTABLISHED || (protocol === TCP && (load<u8>(l4, 13) & (FIN | RST)) !== 0))
+      follow(line, l4, protocol, vf);
     const service = load<u32>(line, S_SERVICE);
     if (service !== 0) countService(service, 8);
-    if (tracing)
+    if (trace)
       record(v, STAGE_REWRITE, load<u32>(l3, 12), load<u32>(l3, 16), load<u32>(line, S_NEW_PORTS), 0, 0);
   }
+}
+
+/** Largest IP packet that may go this way (S_ADJACENCY). */
+function limitOf(way: u32): u32 {
+  const limit =
+    (way & <u32>S_DIRECT) === 0
+      ? load<u32>(adjacencies + ((<usize>way) << ADJ_SHIFT), ADJ_MTU)
+      : load<u32>(ports + ((<usize>(way & ~(<u32>S_DIRECT))) << PORT_SHIFT), PORT_MTU);
+  return limit === 0 ? 0xffffffff : limit;
 }
 
 /** Ports of all protocols but TCP. False: this fragment's checksum cannot be kept right. */

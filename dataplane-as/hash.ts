@@ -1,6 +1,5 @@
 // biome-ignore-all lint/correctness/noPrecisionLoss: these are 64-bit integers, not JavaScript numbers.
 /** The two hashes: one fixed by the format of the images, one of our own, seeded, for sessions. */
-import { seed } from './context';
 import { HASH_A, HASH_B, HASH_C, HASH_D } from './layout';
 
 /** See the comment at HASH_A in layout.ts. */
@@ -13,10 +12,10 @@ export function imageHash(a: u32, b: u32): u32 {
 
 /**
  * Hash of a tuple: `addresses` = source | destination << 32, `key` = ports | protocol << 32, all as loaded. Seeded, so that
- * nobody outside can choose tuples that share a window.
+ * nobody outside can choose tuples that share a window; `salt` is the seed.
  */
-export function sessionHash(addresses: u64, key: u64): u32 {
-  let h = (addresses ^ seed) * 0x9e3779b97f4a7c15;
+export function sessionHash(addresses: u64, key: u64, salt: u64): u32 {
+  let h = (addresses ^ salt) * 0x9e3779b97f4a7c15;
   h ^= h >> 32;
   h = (h + key) * 0xd6e8feb86659fd93;
   return <u32>(h >> 32);

@@ -1,5 +1,5 @@
 /** Stages 2 and 3: hash every packet (touching its home line, so that misses overlap), then look its session up. */
-import { generation, sessionMask, sessions, tracing } from './context';
+import { generation, seed, sessionMask, sessions, tracing } from './context';
 import { sessionHash } from './hash';
 import {
   DROP_SESSION_FULL,
@@ -32,28 +32,49 @@ export let touched: u32 = 0;
 
 export function hash(n: i32): void {
   const mask = sessionMask;
+  const table = sessions;
+  const salt = seed;
   let sum: u32 = 0;
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
-    const h = sessionHash(load<u64>(v, V_SRC), load<u64>(v, V_PORTS));
-    store<u32>(v, h, V_HASH);
-    sum += load<u32>(sessions + ((<usize>(h & mask)) << SESSION_SHIFT));
+    const h = sessionHash(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), salt);
+    store<u64>(v, <u64>h, V_HASH); // and V_SESSION
+    sum += load<u32>(table + ((<usize>(h & mask)) << SESSION_SHIFT));
   }
   touched = sum;
 }
 
-/** Sets V_SESSION where a line is in force; returns whether any packet is left for the slow path. */
+/**
+ * Sets V_SESSION where a line is in force; returns whether any packet is left for the slow path. Most lines are in their home:
+ * that one is compared here, whole, with one branch.
+ */
 export function lookup(n: i32): bool {
+  const mask = sessionMask;
+  const table = sessions;
+  const current = generation;
   let missing = false;
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
-    const line = find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
-    if (line === 0 || isStale(v, line)) {
-      missing = true;
-      continue;
+    const addresses = load<u64>(v, V_SRC);
+    const key = load<u64>(v, V_PORTS);
+    const hash = load<u32>(v, V_HASH);
+    let line = table + ((<usize>(hash & mask)) << SESSION_SHIFT);
+    // Above the key's 40 bits lies the state, which must not be "closing".
+    const second = load<u64>(line, S_PORTS);
+    const different =
+      (load<u64>(line, S_SRC) ^ addresses) |
+      ((second ^ key) << 24) |
+      <u64>(load<u32>(line, S_GENERATION) ^ current) |
+      <u64>(load<u32>(v, V_FLAGS) & VF_ICMP_ERROR);
+    if (different !== 0 || ((second >> 40) & 0xff) === ST_CLOSING) {
+      line = find(addresses, key, hash);
+      if (line === 0 || isStale(v, line)) {
+        missing = true;
+        continue;
+      }
     }
     store<u32>(v, <u32>line, V_SESSION);
-    if (tracing) record(v, STAGE_SESSION_HIT, <u32>line, load<u32>(line, S_RULE), generation, 0, 0);
+    if (tracing) record(v, STAGE_SESSION_HIT, <u32>line, load<u32>(line, S_RULE), current, 0, 0);
   }
   return missing;
 }

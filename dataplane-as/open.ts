@@ -1,6 +1,6 @@
 /** Opening a connection: two session lines that keep what was decided. */
 import { change32, fold } from './checksum';
-import { generation, now, tracing } from './context';
+import { generation, now, seed, tracing } from './context';
 import { sessionHash } from './hash';
 import { adjacency, exitRole, ROLE_TUNNEL, role, routedBack, rule, wayBack } from './judge';
 import { FIN, ICMP, RST, TCP } from './l4';
@@ -58,7 +58,7 @@ export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: 
   const backKey = answerKey(newPorts, protocol);
   const forth = allocate(load<u32>(v, V_HASH), 0);
   if (forth === 0) return DROP_SESSION_FULL;
-  const reply = allocate(sessionHash(back, backKey), forth);
+  const reply = allocate(sessionHash(back, backKey, seed), forth);
   if (reply === 0) return DROP_SESSION_FULL;
   if ((role === ROLE_UPLINK && exitRole === ROLE_HOST) || (role === ROLE_HOST && exitRole === ROLE_UPLINK)) {
     flags |= SF_KEEP_TTL;

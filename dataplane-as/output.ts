@@ -1,11 +1,12 @@
 /** Stage 6: the Ethernet header or the tunnel's headers in front, by the adjacency of the session line. */
 import { askInstead } from './arp';
-import { adjacencies, adjacencyCount, ports } from './context';
-import { encapsulate } from './encap';
+import { adjacencies, adjacencyCount, ports, tracing } from './context';
+import { encapsulate, prepareTunnel, putInTunnel } from './encap';
 import { MAC_MASK, writeMacs } from './ethernet';
 import {
   ADJ_NEXT_HOP4,
   ADJ_PORT,
+  ADJ_REMOTE4,
   ADJ_SHIFT,
   ADJ_TYPE,
   ADJ_TYPE_PORT,
@@ -36,23 +37,97 @@ import {
 } from './layout';
 import { neighborMac } from './neighbors';
 
+/** What prepare() found for a way: this packet decides by itself, a tunnel, or a port whose MACs are known. */
+const EACH: u32 = 0;
+const TUNNEL: u32 = 1;
+const PORT: u32 = 2;
+
+let wayPort: u32 = 0;
+/** TUNNEL: the sum of the outer IPv4 header without its length. PORT: the outcome. */
+let wayWord: u32 = 0;
+/** PORT: the first 8 and the next 4 bytes of the Ethernet header. */
+let wayMacs: u64 = 0;
+let wayRest: u32 = 0;
+
+/** Packets of one way come in runs: what they have in common is made ready once a run. */
 export function output(n: i32): void {
+  let way: u32 = 0;
+  let kind: u32 = EACH;
   for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
-    const way = load<u32>(<usize>load<u32>(v, V_SESSION), S_ADJACENCY);
-    if (way & <u32>S_DIRECT) {
-      toPort(v, way & ~(<u32>S_DIRECT), 0);
-      continue;
+    const next = load<u32>(<usize>load<u32>(v, V_SESSION), S_ADJACENCY);
+    if (next !== way) {
+      way = next;
+      kind = prepare(next);
     }
-    const adjacency = adjacencies + ((<usize>way) << ADJ_SHIFT);
-    const type: u32 = way < adjacencyCount ? load<u8>(adjacency, ADJ_TYPE) : 0;
-    if (type === ADJ_TYPE_TUNNEL) {
-      if (encapsulate(v, adjacency)) store<u32>(v, OUT_FORWARD_TUNNEL, V_OUTCOME);
-    } else if (type === ADJ_TYPE_PORT) {
-      toPort(v, load<u32>(adjacency, ADJ_PORT), load<u32>(adjacency, ADJ_NEXT_HOP4));
+    if (kind === TUNNEL) {
+      putInTunnel(v, wayWord, wayPort);
+      store<u32>(v, OUT_FORWARD_TUNNEL, V_OUTCOME);
+    } else if (kind === PORT) {
+      const eth: usize = load<u32>(v, V_ADDRESS);
+      store<u64>(eth, wayMacs);
+      store<u32>(eth, wayRest, 8);
+      store<u32>(v, wayPort, V_TX_PORT);
+      store<u32>(v, wayWord, V_OUTCOME);
     } else {
-      store<u32>(v, DROP_NO_ROUTE, V_OUTCOME);
+      each(v, next);
     }
+  }
+}
+
+/** Makes a way ready if all its packets get the same headers; a trace wants to see each by itself. */
+function prepare(way: u32): u32 {
+  if (tracing) return EACH;
+  let nextHop: u32 = 0;
+  let adjacency: usize = 0;
+  let type: u32 = ADJ_TYPE_PORT;
+  wayPort = way & ~(<u32>S_DIRECT);
+  if ((way & <u32>S_DIRECT) === 0) {
+    if (way >= adjacencyCount) return EACH;
+    adjacency = adjacencies + ((<usize>way) << ADJ_SHIFT);
+    type = load<u8>(adjacency, ADJ_TYPE);
+    wayPort = load<u32>(adjacency, ADJ_PORT);
+    nextHop = load<u32>(adjacency, ADJ_NEXT_HOP4);
+  }
+  if (wayPort >= <u32>MAX_PORTS) return EACH;
+  const port = ports + ((<usize>wayPort) << PORT_SHIFT);
+  const role: u32 = load<u8>(port, PORT_ROLE);
+  if (role === ROLE_NONE) return EACH;
+  if (type === ADJ_TYPE_TUNNEL && nextHop === 0) nextHop = load<u32>(adjacency, ADJ_REMOTE4);
+  let mac = load<u64>(port, PORT_PEER_MAC) & MAC_MASK;
+  // On a link each destination has a MAC of its own.
+  if (mac === 0 && nextHop !== 0) mac = neighborMac(nextHop, wayPort);
+  if (mac === 0) return EACH;
+  if (type === ADJ_TYPE_TUNNEL) {
+    wayWord = prepareTunnel(adjacency, mac);
+    return TUNNEL;
+  }
+  if (type !== ADJ_TYPE_PORT) return EACH;
+  const source = load<u64>(port, PORT_MAC);
+  wayMacs = mac | (source << 48);
+  wayRest = <u32>(source >> 16);
+  wayWord = forwarded(role);
+  return PORT;
+}
+
+function forwarded(role: u32): u32 {
+  return role === ROLE_POD ? OUT_FORWARD_POD : role === ROLE_HOST ? OUT_FORWARD_HOST : OUT_FORWARD_UPLINK;
+}
+
+/** Sends one packet its way, or turns it into the question for its neighbor. */
+function each(v: usize, way: u32): void {
+  if (way & <u32>S_DIRECT) {
+    toPort(v, way & ~(<u32>S_DIRECT), 0);
+    return;
+  }
+  const adjacency = adjacencies + ((<usize>way) << ADJ_SHIFT);
+  const type: u32 = way < adjacencyCount ? load<u8>(adjacency, ADJ_TYPE) : 0;
+  if (type === ADJ_TYPE_TUNNEL) {
+    if (encapsulate(v, adjacency)) store<u32>(v, OUT_FORWARD_TUNNEL, V_OUTCOME);
+  } else if (type === ADJ_TYPE_PORT) {
+    toPort(v, load<u32>(adjacency, ADJ_PORT), load<u32>(adjacency, ADJ_NEXT_HOP4));
+  } else {
+    store<u32>(v, DROP_NO_ROUTE, V_OUTCOME);
   }
 }
 
@@ -76,7 +151,5 @@ function toPort(v: usize, index: u32, nextHop: u32): void {
   const eth: usize = load<u32>(v, V_ADDRESS);
   writeMacs(eth, mac, load<u64>(port, PORT_MAC));
   store<u32>(v, index, V_TX_PORT);
-  const outcome =
-    role === ROLE_POD ? OUT_FORWARD_POD : role === ROLE_HOST ? OUT_FORWARD_HOST : OUT_FORWARD_UPLINK;
-  store<u32>(v, outcome, V_OUTCOME);
+  store<u32>(v, forwarded(role), V_OUTCOME);
 }

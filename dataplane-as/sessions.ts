@@ -2,7 +2,7 @@
  * The session table: two lines a connection, one for each direction, within SESSION_WINDOW lines of the home of the tuple
  * that packets of that direction arrive with. An empty line has source 0, which no packet has.
  */
-import { now, sessionMask, sessions } from './context';
+import { now, seed, sessionMask, sessions } from './context';
 import { sessionHash } from './hash';
 import { ICMP, REPLY, SCTP, TCP, UDP } from './l4';
 import {
@@ -60,7 +60,7 @@ export function answerKey(ports: u32, protocol: u32): u64 {
 }
 
 export function findTuple(addresses: u64, key: u64): usize {
-  return find(addresses, key, sessionHash(addresses, key));
+  return find(addresses, key, sessionHash(addresses, key, seed));
 }
 
 export function count(word: i32): void {
