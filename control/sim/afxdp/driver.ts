@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { loadNative, type Native } from '../../../native/index.js';
 import type { TraceFilter } from '../../backends/backend.js';
 import { openRemoteBackend } from '../../backends/wasm/remote.js';
-import { InvalidInputError, PteropusError } from '../../common/errors.js';
+import { errorText, InvalidInputError } from '../../common/errors.js';
 import { planNode } from '../../ipam/arithmetic.js';
 import { toJson } from '../../objects/json.js';
 import type { NodeRecord, Pod } from '../../objects/types.js';
@@ -19,18 +19,17 @@ import type { Driver, DriverSpec, Party, Probe, ProbeResult } from '../driver.js
 import { StatusBoard } from '../status-board.js';
 import { type NodeStep, traceNodes } from '../trace.js';
 import { type CommandLine, enterPod, writePodFiles } from './exec.js';
+import { KeptWorkload } from './kept-workload.js';
 import { cleanDead, namespacesOf, removeNamespaces } from './leftovers.js';
 import { ObjectMirror } from './mirror.js';
 import { checkClusterName, namespacePath, outsideNamespace } from './names.js';
 import { SimNode } from './node.js';
+import { NotRunningError } from './not-running.js';
 import { interpret } from './outcome.js';
 import { claim, release, stateFolder, withStateLock } from './owner.js';
 import { PodFarm } from './pods.js';
 import { buildTopology, type Topology } from './topology.js';
-import { Workload, type WorkloadSpec } from './workload.js';
-
-/** The cluster is not running (not started yet, or closed). */
-export class NotRunningError extends PteropusError {}
+import type { Workload, WorkloadSpec } from './workload.js';
 
 /** The driver, and what tests of the processes themselves need. */
 export interface AfxdpDriver extends Driver {
@@ -62,7 +61,7 @@ class NamespaceDriver implements AfxdpDriver {
   private readonly status: StatusBoard;
   private readonly mirror: ObjectMirror;
   /** Processes that speak for a node's own stack, and for the outside world (key ''). */
-  private readonly hosts = new Map<string, Workload>();
+  private readonly hosts = new Map<string, KeptWorkload>();
   private wires: Topology | null = null;
   private server: StoreServer | null = null;
   private claimed = false;
@@ -118,8 +117,14 @@ class NamespaceDriver implements AfxdpDriver {
     return Promise.all(
       probes.map(async (probe) => {
         const { protocol, address, port, timeoutMs } = probe;
-        const result = await this.workload(probe.from).probe(protocol, address, port, timeoutMs);
-        return interpret(probe, result, this.spec.config);
+        try {
+          const result = await this.workload(probe.from).probe(protocol, address, port, timeoutMs);
+          return interpret(probe, result, this.spec.config);
+        } catch (error) {
+          // One process that is just being started again must not cost all other answers.
+          if (!(error instanceof NotRunningError)) throw error;
+          return { outcome: 'error', answer: errorText(error), millis: 0 };
+        }
       }),
     );
   }
@@ -145,14 +150,14 @@ class NamespaceDriver implements AfxdpDriver {
   }
 
   workload(party: Party): Workload {
-    if (party.type === 'pod') return this.farm.find(party.pod).workload;
+    if (party.type === 'pod') return this.farm.find(party.pod).workload.current;
     const host = this.hosts.get(party.type === 'node' ? party.node : '');
     if (host === undefined) {
       throw new NotRunningError('has no running process', {
         object: party.type === 'node' ? party.node : 'outside',
       });
     }
-    return host;
+    return host.current;
   }
 
   async close(): Promise<void> {
@@ -187,6 +192,7 @@ class NamespaceDriver implements AfxdpDriver {
   }
 
   private async startHost(name: string, netns: string, ports: WorkloadSpec['ports']): Promise<void> {
-    this.hosts.set(name, await Workload.start({ name: name === '' ? 'outside' : name, netns, ports }));
+    const spec = { name: name === '' ? 'outside' : name, netns, ports };
+    this.hosts.set(name, await KeptWorkload.start(spec, this.spec.progress));
   }
 }

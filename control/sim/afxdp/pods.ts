@@ -5,12 +5,13 @@ import { planNode } from '../../ipam/arithmetic.js';
 import type { Pod } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import type { DriverSpec } from '../driver.js';
+import { KeptWorkload } from './kept-workload.js';
 import { removeNamespaces } from './leftovers.js';
 import { Limit } from './limit.js';
 import { namespacePath, podNamespace } from './names.js';
 import type { SimNode } from './node.js';
 import { cniAdd, cniDelete, newSandbox, type Sandbox } from './runtime.js';
-import { Workload, type WorkloadSpec } from './workload.js';
+import type { WorkloadSpec } from './workload.js';
 
 /** CNI programs at a time, as a kubelet starts several pods at a time. */
 const PARALLEL_ADDS = 6;
@@ -19,7 +20,7 @@ const PARALLEL_ADDS = 6;
 export class PodError extends PteropusError {}
 
 export interface RunningPod {
-  readonly workload: Workload;
+  readonly workload: KeptWorkload;
   readonly node: SimNode;
   readonly netns: string;
   readonly hostname: string;
@@ -85,7 +86,7 @@ export class PodFarm {
 
   private async addToHost(pod: Pod, node: SimNode): Promise<readonly string[]> {
     const ref = refOf(pod);
-    const workload = await Workload.start(workloadSpec(pod, node.netns));
+    const workload = await KeptWorkload.start(workloadSpec(pod, node.netns), this.spec.progress);
     this.pods.set(nameOf(ref), {
       workload,
       node,
@@ -107,7 +108,7 @@ export class PodFarm {
     handle.setSysctl('net/ipv4/icmp_ratemask', '0');
     handle.close();
     const [started, wired] = await Promise.allSettled([
-      Workload.start(workloadSpec(pod, netns)),
+      KeptWorkload.start(workloadSpec(pod, netns), this.spec.progress),
       cniAdd(sandbox, node.paths.cniSocket),
     ]);
     if (started.status === 'fulfilled' && wired.status === 'fulfilled') {

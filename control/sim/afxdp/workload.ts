@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { PteropusError } from '../../common/errors.js';
 import type { ProbeProtocol, ProbeResult } from '../driver.js';
 
-const PROGRAM = fileURLToPath(new URL('../../../../native/pteropus-pod', import.meta.url));
+export const PROGRAM = fileURLToPath(new URL('../../../../native/pteropus-pod', import.meta.url));
 /** What a probe may take beyond its own timeout before its process counts as stuck. */
 const PROBE_GRACE_MS = 5000;
 const READY_MS = 10_000;
@@ -38,7 +38,8 @@ export class Workload {
   private readonly waiting = new Map<string, (answer: Answer | WorkloadError) => void>();
   private nextId = 1;
   private ended: WorkloadError | null = null;
-  private readonly exited: Promise<void>;
+  /** Resolves with the reason when the process has ended, or could not be started. */
+  readonly exited: Promise<string>;
   private lastError = '';
 
   private constructor(
@@ -47,14 +48,13 @@ export class Workload {
   ) {
     this.exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        this.fail(
-          `ended with ${signal ?? `code ${code}`}${this.lastError === '' ? '' : `: ${this.lastError}`}`,
-        );
-        resolve();
+        const reason = `ended with ${signal ?? `code ${code}`}${this.lastError === '' ? '' : `: ${this.lastError}`}`;
+        this.fail(reason);
+        resolve(reason);
       });
       child.once('error', (cause) => {
         this.fail('cannot be started', cause);
-        resolve();
+        resolve('cannot be started');
       });
     });
     // A process that is gone is reported through `exit`; a broken pipe adds nothing.
@@ -72,7 +72,12 @@ export class Workload {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     const workload = new Workload(spec, child);
-    await workload.expect('ready', READY_MS);
+    try {
+      await workload.expect('ready', READY_MS);
+    } catch (error) {
+      await workload.close();
+      throw error;
+    }
     return workload;
   }
 
