@@ -13,6 +13,7 @@ import { paperMatrix, stateOf } from './cells.js';
 import { run } from './main.js';
 
 const SHOP = fileURLToPath(new URL('../../../../examples/shop', import.meta.url));
+const TIERS = fileURLToPath(new URL('../../../../examples/tiers', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pteropus-matrix-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
@@ -172,6 +173,11 @@ test('on examples/shop the compiled rules say what the oracle says, cell by cell
       `${row.id} → ${column.id}: ${cell.expected.reason}; ${wanted[i]?.expected.reason}`,
     );
   }
+});
+
+test('examples/tiers is as its authors want it', async () => {
+  const { code, text } = await matrix('-f', TIERS, '--expect', join(TIERS, 'expect.yaml'));
+  assert.is(code, 0, text);
 });
 
 /** Our form of a NetworkPolicy as the API has it, for the oracle. */

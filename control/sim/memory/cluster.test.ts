@@ -75,6 +75,16 @@ test('examples/protocols: TCP, UDP and ICMP are told apart', async () => {
   });
 });
 
+test('examples/tiers: Admin, NetworkPolicies and Baseline', async () => {
+  const dir = join(EXAMPLE, '../tiers');
+  await withCluster([dir], async (session) => {
+    const { cells } = await session.matrix({ icmp: false });
+    assert.equal(differences(cells), []);
+    const path = join(dir, 'expect.yaml');
+    assert.equal(compare(cells, parseReachability(readFileSync(path, 'utf8'), path)).mismatches, []);
+  });
+});
+
 testIf(test, file(MANIFESTS))(
   'Online Boutique, unchanged, without policies: everyone reaches everyone',
   async () => {
