@@ -43,6 +43,7 @@ import {
   VF_ICMP_ERROR,
   VF_LATER_FRAGMENT,
 } from './layout';
+import { longestSent } from './offload';
 import { crcChange } from './sctp';
 import { countService } from './services';
 import { record } from './trace';
@@ -66,7 +67,7 @@ export function forward(n: i32): void {
       mtu = limitOf(next);
     }
     const length: u32 = bswap<u16>(load<u16>(l3, 2));
-    if (length > mtu) {
+    if (length > mtu && longestSent(v, length) > mtu) {
       tooBig(v, mtu);
       continue;
     }

@@ -18,6 +18,11 @@ export const LAYOUT_VERSION = 1;
 export const STATIC_BASE = 0x400;
 export const CONTROL_BASE = 0x10000;
 export const VECTOR_BASE = 0x20000;
+/**
+ * Behind the vector: VECTOR_CAPACITY x u32, the longest IP packet that an entry is sent as where the feed cuts it on its way out
+ * (a TAP's packets), 0 = itself. Written by the feed.
+ */
+export const SEGMENTS_BASE = 0x24000;
 export const OUTCOMES_BASE = 0x30000; // OUTCOME_COUNT x u64
 export const SESSION_STATS_BASE = 0x31000; // SS_* u64 words
 export const PORT_COUNTERS_BASE = 0x40000; // MAX_PORTS x PORT_COUNTER_SIZE
