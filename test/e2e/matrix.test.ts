@@ -22,6 +22,7 @@ const BOUTIQUE = process.env['PTEROPUS_BOUTIQUE'] ?? join(ROOT, '../shared/data/
 const examples = [
   { name: 'shop', path: join(ROOT, 'examples/shop'), icmp: false },
   { name: 'protocols', path: join(ROOT, 'examples/protocols'), icmp: true },
+  { name: 'tiers', path: join(ROOT, 'examples/tiers'), icmp: false },
   { name: 'boutique', path: BOUTIQUE, icmp: false },
 ];
 

@@ -32,6 +32,8 @@ export async function measureMatrix(
 
 /** The same manifests without their NetworkPolicies. */
 export function withoutPolicies(set: ManifestSet): ManifestSet {
-  const items = [...set.items].filter(([, { object }]) => object?.kind !== 'NetworkPolicy');
+  const items = [...set.items].filter(
+    ([, { object }]) => object?.kind !== 'NetworkPolicy' && object?.kind !== 'ClusterNetworkPolicy',
+  );
   return { ...set, items: new Map(items) };
 }
