@@ -5,19 +5,12 @@ import type { Origin } from '../ruleset/types.js';
 import type { Because, PairChange, Ports } from './pairs.js';
 import type { Party } from './parties.js';
 
-/** What decided in one direction, before and after. */
-export interface Decision {
-  readonly direction: Because['direction'];
-  readonly before: Judgement | null;
-  readonly after: Judgement | null;
-}
-
 export interface Entry {
   readonly opens: boolean;
   readonly from: readonly string[];
   readonly to: readonly string[];
   readonly ports: readonly Ports[];
-  readonly because: readonly Decision[];
+  readonly because: readonly Because[];
   /** Pairs of single pods, nodes and addresses behind it. */
   readonly pairs: number;
 }

@@ -2,8 +2,8 @@
 import type { Judgement } from '../ruleset/evaluate.js';
 import { formatOrigin } from '../ruleset/format.js';
 import type { Origin } from '../ruleset/types.js';
-import type { Decision, Entry } from './fold.js';
-import type { Ports } from './pairs.js';
+import type { Entry } from './fold.js';
+import type { Because, Ports } from './pairs.js';
 
 /** Where an origin was written (`policies.yaml:12`), if that is known. */
 export type Locate = (origin: Origin) => string | null;
@@ -66,7 +66,7 @@ export function differenceJson({ entries, added, removed }: Difference): unknown
 }
 
 function becauseLines(
-  { direction, before, after }: Decision,
+  { direction, before, after }: Because,
   locateOld: Locate,
   locateNew: Locate,
 ): readonly string[] {
