@@ -2,6 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { problemsOf, problemText } from '../model/problems.js';
+import { Random } from '../oracle/random.js';
+import { randomClusterPolicy } from '../oracle/random-tiers.js';
 import { InvalidObjectError } from './document.js';
 import { fromJson, toJson } from './json.js';
 import { parseApiObject, parseManifests } from './manifest.js';
@@ -156,6 +158,44 @@ test('equal priorities in one tier are reported, with the order they get', () =>
   assert.equal(texts.map(problemText), [
     'ClusterNetworkPolicy b: spec.priority: 5 is that of a too, in the tier Admin: the API does not say which comes first; here it is the order of their names',
   ]);
+});
+
+test('whatever stands in a field, a policy is read or refused with its field, never anything else', () => {
+  const junk = [null, 0, -1, 70000, 1.5, '', 'x', true, [], {}, [null], [[]], { a: 1 }, [{}]];
+  const parts = {
+    selector: () => ({
+      matchLabels: { a: 'b' },
+      matchExpressions: [{ key: 'c', operator: 'In', values: ['d'] }],
+    }),
+    networks: ['10.0.0.0/8'],
+    portNames: ['web'],
+    ports: [80],
+  };
+  let refused = 0;
+  for (let seed = 1; seed <= 3000; seed++) {
+    const random = new Random(seed);
+    const value: unknown = structuredClone(randomClusterPolicy(random, 0, parts));
+    const places: { holder: Record<string | number, unknown>; key: string | number }[] = [];
+    const walk = (node: unknown): void => {
+      if (typeof node !== 'object' || node === null) return;
+      const holder = node as Record<string | number, unknown>;
+      for (const key of Object.keys(holder)) {
+        places.push({ holder, key });
+        walk(holder[key]);
+      }
+    };
+    walk((value as { spec: unknown }).spec);
+    const { holder, key } = random.pick(places);
+    holder[key] = random.pick(junk);
+    try {
+      parseApiObject(value);
+    } catch (error) {
+      assert.instance(error, InvalidObjectError, `seed ${seed}: ${String(error)}`);
+      assert.match((error as Error).message, /^ClusterNetworkPolicy cnp0: spec/);
+      refused++;
+    }
+  }
+  assert.ok(refused > 1000 && refused < 3000, `${refused} refused`);
 });
 
 test('policies of other versions and projects are passed over, but not in silence', () => {

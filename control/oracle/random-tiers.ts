@@ -52,7 +52,9 @@ function randomPeer(random: Random, side: 'from' | 'to', parts: Parts): Raw {
   if (random.chance(0.04)) return random.pick([{ nodes: {} }, { domainNames: ['*.example.org'] }, {}]);
   if (side === 'to' && random.chance(0.35))
     return { networks: random.times(1 + random.below(3), () => random.pick(parts.networks)) };
-  return random.chance(0.5) ? { namespaces: parts.selector(random) } : { pods: randomPods(random, parts) };
+  return random.chance(0.5)
+    ? { namespaces: parts.selector(random) }
+    : { pods: { ...randomPods(random, parts), ...(random.chance(0.03) ? { nodeSelector: {} } : {}) } };
 }
 
 function randomProtocol(random: Random, named: boolean, { ports, portNames }: Parts): Raw {
@@ -63,5 +65,6 @@ function randomProtocol(random: Random, named: boolean, { ports, portNames }: Pa
   const port = random.chance(0.6)
     ? { number }
     : { range: { start: number, end: number + 1 + random.below(1000) } };
-  return { [protocol]: { destinationPort: port } };
+  const unknown = random.chance(0.03) ? random.pick([{ portName: 'x' }, { not: true }]) : {};
+  return { [protocol]: { destinationPort: { ...port, ...unknown } } };
 }

@@ -109,6 +109,7 @@ function protocolUnderstood(entry: unknown): boolean {
   const port = at(entry, protocol, 'destinationPort');
   return (
     onlyKeys(at(entry, protocol), ['destinationPort']) &&
+    onlyKeys(port, ['number', 'range']) &&
     (numberAt(port, 'number') !== undefined || numberAt(port, 'range', 'start') !== undefined)
   );
 }
