@@ -63,6 +63,11 @@ export interface Netns {
   links(): LinkInfo[];
   createVeth(near: VethEnd, far: VethEnd & { readonly netns?: Netns }): void;
   createBridge(name: string, options?: { readonly mtu?: number }): void;
+  /**
+   * Makes a TAP that stays when nobody is attached to it; the data plane attaches by XdpPortSpec.mode `tap`. Down, with a MAC of
+   * the kernel's choice.
+   */
+  createTap(name: string): void;
   deleteLink(name: string): void;
   setLink(
     name: string,
@@ -99,7 +104,7 @@ export interface Netns {
 export interface XdpOptions {
   /** View over the whole shared WebAssembly memory; the addon keeps a reference. */
   readonly memory: Uint8Array;
-  /** Byte offset of the packet vector and its capacity (layout.ts). */
+  /** Byte offset of the packet vector and its capacity (layout.ts); the words of SEGMENTS_BASE follow it. */
   readonly vectorOffset: number;
   readonly vectorCapacity: number;
   /** Frames: page-aligned offset, size 2048 or 4096, count a power of two. */
@@ -113,19 +118,23 @@ export interface XdpOptions {
 export interface XdpPortSpec {
   readonly netns: Netns | null;
   readonly link: string;
-  /** native: driver mode, generic: skb mode, auto: native where it attaches. */
-  readonly mode: 'native' | 'generic' | 'auto';
+  /**
+   * native: driver mode, generic: skb mode, auto: native where it attaches; tap: the link is a TAP (createTap), read and written
+   * with virtio-net headers. What a TAP leaves undone (checksums, TCP and UDP segments) is done when a packet leaves by another
+   * kind of port; V_OUTCOME says whether it is still the packet that came (OUT_FORWARD_*), so the pipeline must have set it.
+   */
+  readonly mode: 'native' | 'generic' | 'auto' | 'tap';
   /** Largest IP packet; above one frame multi-buffer is used (kernel >= 6.6). */
   readonly mtu: number;
 }
 
 export interface XdpPortMode {
-  readonly mode: 'native' | 'generic';
+  readonly mode: 'native' | 'generic' | 'tap';
   /** Packets of several buffers pass (kernel >= 6.6). */
   readonly multiBuffer: boolean;
 }
 
-/** AF_XDP sockets of one worker over one UMEM that is the WebAssembly memory. Not thread-safe but for `wake`. */
+/** AF_XDP sockets and TAPs of one worker over one UMEM that is the WebAssembly memory. Not thread-safe but for `wake`. */
 export interface Xdp {
   /**
    * Starts opening the sockets and attaching the redirect program in the background, which takes the kernel 10 to 30 ms;

@@ -44,6 +44,12 @@ void Engine::writeEntry(uint32_t at, uint32_t address, uint32_t length, uint32_t
   setWord(at, V_HANDLE, handle);
   setWord(at, V_FLAGS, 0);
   setWord(at, V_OUTCOME, 0);
+  setSegment(at, 0);
+}
+
+// The longest IP packet an entry is sent as, where it is cut on its way out; 0 = itself. Behind the vector (SEGMENTS_BASE).
+void Engine::setSegment(uint32_t entry, uint32_t length) {
+  memcpy(vector_ + spec_.vectorCapacity * VECTOR_SIZE + entry * 4, &length, sizeof length);
 }
 
 uint32_t Engine::step(uint32_t transmit, uint32_t timeoutMicros) {
@@ -67,9 +73,28 @@ void Engine::send(uint32_t count) {
       umem_.releaseChain(frame);
       continue;
     }
+    if (umem_.segment(frame).next != Umem::NONE) trim(i, frame);
+    if (port->tap.open()) {
+      sendTap(*port, i, frame);
+      umem_.releaseChain(frame);
+      continue;
+    }
     // One flow keeps one queue, and so its order.
     auto& sockets = port->sockets;
     Socket& socket = *sockets[sockets.size() == 1 ? 0 : word(i, V_HASH) % sockets.size()];
+    const Offload offload = umem_.segment(frame).offload;
+    if (offload.kind != Offload::None && forwarded(i)) {
+      if (offload.kind != Offload::Checksum) {
+        sendSegments(*port, socket, i, frame, offload);
+        umem_.releaseChain(frame);
+        continue;
+      }
+      if (!complete(i, frame, offload)) {
+        port->invalid++;
+        umem_.releaseChain(frame);
+        continue;
+      }
+    }
     const uint32_t offset = word(i, V_ADDRESS) - spec_.framesOffset;
     if (!enqueue(*port, socket, frame, offset, word(i, V_LENGTH))) umem_.releaseChain(frame);
   }
@@ -174,10 +199,18 @@ void Engine::refill(Socket& socket) {
   socket.fill.publish();
 }
 
+// Sockets and TAPs take turns in who is first, so that neither fills every batch.
 uint32_t Engine::poll() {
   if (keeper_->ready()) collect();
+  tapsFirst_ = !tapsFirst_;
+  uint32_t received = tapsFirst_ ? pollTaps(0) : 0;
+  received = pollSockets(received);
+  return tapsFirst_ ? received : received + pollTaps(received);
+}
+
+// Serves the sockets and receives into the vector from entry `received` on; returns how many entries are filled then.
+uint32_t Engine::pollSockets(uint32_t received) {
   const auto sockets = static_cast<uint32_t>(active_.size());
-  uint32_t received = 0;
   pending_ = false;
   if (next_ >= sockets) next_ = 0;
   const uint32_t first = next_;
@@ -210,7 +243,7 @@ uint32_t Engine::receive(Socket& socket, uint32_t at, uint32_t limit) {
       const xdp_desc& descriptor = socket.rx.at(head + taken + i);
       const uint32_t frame = umem_.frameOf(descriptor.addr);
       umem_.give(frame, Umem::CALLER);
-      umem_.segment(frame) = {next, static_cast<uint32_t>(descriptor.addr), descriptor.len};
+      umem_.segment(frame) = {next, static_cast<uint32_t>(descriptor.addr), descriptor.len, {}};
       next = frame;
       total += descriptor.len;
     }
@@ -248,7 +281,7 @@ bool Engine::inject(uint32_t at, const uint8_t* bytes, uint32_t length, uint32_t
     const uint32_t start = i * room;
     const auto offset = static_cast<uint32_t>(umem_.offsetOf(frame)) + HEADROOM;
     memcpy(umem_.base() + offset, bytes + start, end - start);
-    umem_.segment(frame) = {next, offset, end - start};
+    umem_.segment(frame) = {next, offset, end - start, {}};
     next = head = frame;
     end = start;
   }

@@ -1,4 +1,4 @@
-// All AF_XDP sockets of one worker over one memory: opens ports, and moves batches between them and the packet vector.
+// All AF_XDP sockets and TAPs of one worker over one memory: opens ports, and moves batches between them and the packet vector.
 #pragma once
 #include <poll.h>
 
@@ -12,6 +12,7 @@
 #include "afxdp/umem.h"
 #include "common/fd.h"
 #include "common/layout.h"
+#include "tap/reader.h"
 
 namespace pteropus {
 
@@ -26,7 +27,7 @@ struct EngineSpec {
 // A port that was asked for: it is open, or `error` says why not.
 struct Opened {
   uint32_t port;
-  bool native;
+  AttachMode mode;  // never Auto
   bool multiBuffer;
   std::optional<SystemError> error;
 };
@@ -64,6 +65,7 @@ class Engine {
   uint32_t word(uint32_t entry, uint32_t offset) const;
   void setWord(uint32_t entry, uint32_t offset, uint32_t value);
   void writeEntry(uint32_t at, uint32_t address, uint32_t length, uint32_t total, uint32_t port, uint32_t handle);
+  void setSegment(uint32_t entry, uint32_t length);
 
   void collect();
   void waitForOpening(uint32_t index);
@@ -78,12 +80,26 @@ class Engine {
   void reap(Socket& socket);
   void refill(Socket& socket);
   uint32_t poll();
+  uint32_t pollSockets(uint32_t received);
   uint32_t receive(Socket& socket, uint32_t at, uint32_t limit);
   void wait(uint32_t timeoutMicros);
+
+  // In tap/engine_tap.cc.
+  uint32_t pollTaps(uint32_t at);
+  uint32_t receiveTap(Port& port, uint32_t at, uint32_t limit);
+  void dropTap(Port& port);
+  bool forwarded(uint32_t entry) const;
+  bool leaving(uint32_t entry, const Offload& offload, Leaving& packet) const;
+  void trim(uint32_t entry, uint32_t frame);
+  uint32_t gather(uint32_t entry, uint32_t frame, Piece* pieces);
+  void sendTap(Port& port, uint32_t entry, uint32_t frame);
+  bool complete(uint32_t entry, uint32_t frame, const Offload& offload);
+  void sendSegments(Port& port, Socket& socket, uint32_t entry, uint32_t frame, const Offload& offload);
 
   EngineSpec spec_;
   uint8_t* vector_;
   Umem umem_;
+  TapReader taps_;
   Fd wake_;
   std::vector<std::unique_ptr<Port>> ports_;  // by port index
   std::vector<bool> opening_;                 // by port index
@@ -92,6 +108,7 @@ class Engine {
   std::vector<Socket*> active_;
   std::vector<pollfd> waiting_;  // the wake descriptor, then those of `active_`
   uint32_t next_ = 0;     // socket to receive from first: each in its turn
+  bool tapsFirst_ = false;
   bool pending_ = false;  // some socket has entries to send that the kernel did not take
   std::optional<Keeper> keeper_;  // last, so that it ends before what it uses
 };

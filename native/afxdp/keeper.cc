@@ -6,6 +6,7 @@
 
 #include "common/layout.h"
 #include "common/namespace.h"
+#include "tap/device.h"
 
 namespace pteropus {
 
@@ -82,7 +83,7 @@ void Keeper::open(uint32_t index, PortSpec spec, FirstFrames first) {
     try {
       finished.opened = openPort(index, *shared, first);
     } catch (SystemError& e) {
-      finished.closed.push_back(first.owner);
+      if (shared->mode != AttachMode::Tap) finished.closed.push_back(first.owner);
       finished.error = std::move(e);
     }
     return finished;
@@ -144,6 +145,10 @@ std::unique_ptr<Port> Keeper::openPort(uint32_t index, const PortSpec& spec, con
         if (other->device.netns == device.netns && other->device.index == device.index)
           fail("bind", EBUSY, object, "it is a port already");
       }
+      if (spec.mode == AttachMode::Tap) {
+        port->tap = attachTap(spec.link, object);
+        return;
+      }
       std::vector<int> fds;
       for (uint32_t queue = 0; queue < device.queues; queue++) {
         port->sockets.push_back(openSocket(device.index, queue, object));
@@ -160,7 +165,7 @@ std::unique_ptr<Port> Keeper::openPort(uint32_t index, const PortSpec& spec, con
     sockets_.resize(before);
     throw;
   }
-  port->multiBuffer = multiBuffer_;
+  port->multiBuffer = multiBuffer_ || port->tap.open();
   open_.push_back(port.get());
   return port;
 }

@@ -33,10 +33,12 @@ struct Port {
   std::string object;
   Device device{};
   std::vector<std::unique_ptr<Socket>> sockets;
+  Fd tap;                 // open: a TAP, and no sockets
   Attachment attachment;  // closed first: no packet comes while the sockets close
   bool multiBuffer = false;
   uint64_t txFull = 0;
   uint64_t invalid = 0;
+  bool dead = false;  // the TAP's device has vanished
 };
 
 // What the first socket of a port starts with, so that nothing is lost between attaching and the engine's next step.

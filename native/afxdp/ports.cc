@@ -14,6 +14,11 @@ namespace {
 // costs a second), while idle ports leave most frames to the busy ones.
 constexpr uint32_t FIRST_TARGET = 256;
 
+AttachMode modeOf(const Port& port) {
+  if (port.tap.open()) return AttachMode::Tap;
+  return port.attachment.native ? AttachMode::Native : AttachMode::Generic;
+}
+
 std::string portName(uint32_t index) { return "port " + std::to_string(index); }
 
 }  // namespace
@@ -22,6 +27,7 @@ Engine::Engine(const EngineSpec& spec)
     : spec_(spec),
       vector_(spec.memory + spec.vectorOffset),
       umem_(spec.memory + spec.framesOffset, spec.frameSize, spec.frameCount),
+      taps_(umem_),
       wake_(check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", "xdp")),
       ports_(layout::MAX_PORTS),
       opening_(layout::MAX_PORTS) {
@@ -39,7 +45,9 @@ void Engine::openPort(uint32_t index, PortSpec spec) {
   if (index >= ports_.size()) fail("openPort", EINVAL, portName(index), "no such port index");
   if (opening_[index] || ports_[index]) fail("openPort", EEXIST, portName(index), "the port index is taken");
   opening_[index] = true;
-  keeper_->open(index, std::move(spec), firstFrames());
+  FirstFrames first;
+  if (spec.mode != AttachMode::Tap) first = firstFrames();
+  keeper_->open(index, std::move(spec), std::move(first));
 }
 
 FirstFrames Engine::firstFrames() {
@@ -81,10 +89,10 @@ void Engine::collect() {
       ids_[id] = false;
     }
     if (finished.opened) {
-      opened_.push_back({finished.index, finished.opened->attachment.native, finished.opened->multiBuffer, {}});
+      opened_.push_back({finished.index, modeOf(*finished.opened), finished.opened->multiBuffer, {}});
       serve(std::move(finished.opened));
     } else if (finished.error) {
-      opened_.push_back({finished.index, false, false, std::move(finished.error)});
+      opened_.push_back({finished.index, AttachMode::Auto, false, std::move(finished.error)});
     } else {
       continue;
     }
@@ -103,12 +111,14 @@ void Engine::serve(std::unique_ptr<Port> port) {
     active_.push_back(socket.get());
     refill(*socket);
   }
+  if (port->tap.open()) taps_.add(port->tap.get(), port->index);
   listWaiting();
   ports_[port->index] = std::move(port);
 }
 
 void Engine::listWaiting() {
   waiting_.assign(1, {wake_.get(), POLLIN, 0});
+  if (taps_.count() > 0) waiting_.push_back({taps_.fd(), POLLIN, 0});
   for (const Socket* socket : active_) waiting_.push_back({socket->fd.get(), POLLIN, 0});
 }
 
@@ -127,6 +137,7 @@ void Engine::removePort(uint32_t index) {
   if (!ports_[index]) return;
   const auto ours = [&](const Socket* socket) { return socket->port == index; };
   active_.erase(std::remove_if(active_.begin(), active_.end(), ours), active_.end());
+  if (ports_[index]->tap.open()) dropTap(*ports_[index]);
   listWaiting();
   keeper_->close(std::move(ports_[index]));
 }

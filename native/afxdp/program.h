@@ -14,7 +14,8 @@ struct Attachment {
   bool native = false;
 };
 
-enum class AttachMode { Native, Generic, Auto };
+// Tap: no program; the device is a TAP, whose packets are read and written.
+enum class AttachMode { Native, Generic, Auto, Tap };
 
 // Loads the program over the sockets (index = rx queue) and attaches it. Must run in the device's namespace.
 // `frags`: the program accepts multi-buffer packets (kernel 5.18).

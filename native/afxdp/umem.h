@@ -1,10 +1,12 @@
 // The packet buffers: frames of the WebAssembly memory, who holds each of them, and chains of frames of one packet.
 //
 // Every frame has exactly one owner at any time: the free list, the caller (it is in the packet vector), or one socket
-// (fill ring, kernel, rx ring, tx ring or completion ring). So a closed socket's frames are found again, and none is lost.
+// (fill ring, kernel, rx ring, tx ring or completion ring), or the TAPs. So a closed socket's frames are found again, and none is lost.
 #pragma once
 #include <cstdint>
 #include <vector>
+
+#include "tap/offload.h"
 
 namespace pteropus {
 
@@ -13,13 +15,15 @@ class Umem {
   static constexpr uint32_t NONE = 0xffffffff;
   static constexpr uint16_t FREE = 0xffff;
   static constexpr uint16_t CALLER = 0xfffe;
-  static constexpr uint16_t MAX_SOCKETS = 0xfffd;
+  static constexpr uint16_t TAPS = 0xfffd;  // they wait for what the next TAP's packet will be
+  static constexpr uint16_t MAX_SOCKETS = 0xfffc;
 
   // A segment of a packet behind its first one: where its bytes lie and the frame that follows.
   struct Segment {
     uint32_t next = NONE;
     uint32_t offset = 0;  // from `base`
     uint32_t length = 0;
+    Offload offload = {};  // of the packet that begins in this frame
   };
 
   Umem(uint8_t* base, uint32_t frameSize, uint32_t count)

@@ -13,7 +13,8 @@ AttachMode modeOf(const Napi::Object& spec) {
   if (mode == "native") return AttachMode::Native;
   if (mode == "generic") return AttachMode::Generic;
   if (mode == "auto") return AttachMode::Auto;
-  throw Napi::TypeError::New(spec.Env(), "mode: native, generic or auto is needed");
+  if (mode == "tap") return AttachMode::Tap;
+  throw Napi::TypeError::New(spec.Env(), "mode: native, generic, auto or tap is needed");
 }
 
 // The descriptor is a copy: the caller may close its Netns while the port is being opened.
@@ -30,7 +31,7 @@ PortSpec portSpec(const Napi::Object& spec) {
 Napi::Object openedObject(Napi::Env env, const Opened& opened) {
   Napi::Object object = Napi::Object::New(env);
   object["port"] = opened.port;
-  object["mode"] = opened.native ? "native" : "generic";
+  object["mode"] = opened.mode == AttachMode::Tap ? "tap" : opened.mode == AttachMode::Native ? "native" : "generic";
   object["multiBuffer"] = opened.multiBuffer;
   object["error"] = opened.error ? errorOf(env, *opened.error) : env.Null();
   return object;
@@ -41,7 +42,7 @@ bool powerOfTwo(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 // Refuses what the kernel would refuse with a bare EINVAL, and what would read or write outside the memory.
 void checkSpec(const EngineSpec& s) {
   const auto refuse = [](const char* field, const char* why) { fail("openXdp", EINVAL, field, why); };
-  const uint64_t vectorEnd = s.vectorOffset + static_cast<uint64_t>(s.vectorCapacity) * layout::VECTOR_SIZE;
+  const uint64_t vectorEnd = s.vectorOffset + static_cast<uint64_t>(s.vectorCapacity) * (layout::VECTOR_SIZE + sizeof(uint32_t));
   const uint64_t framesEnd = s.framesOffset + static_cast<uint64_t>(s.frameCount) * s.frameSize;
   if (s.frameSize != 2048 && s.frameSize != 4096) refuse("frameSize", "2048 or 4096 is needed");
   if (!powerOfTwo(s.frameCount)) refuse("frameCount", "a power of two is needed");

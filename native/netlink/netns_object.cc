@@ -1,5 +1,8 @@
 #include "netlink/netns_object.h"
 
+#include "common/namespace.h"
+#include "tap/device.h"
+
 namespace pteropus {
 
 namespace {
@@ -51,6 +54,7 @@ Napi::Function NetnsObject::define(Napi::Env env) {
                          InstanceMethod<&NetnsObject::links>("links"),
                          InstanceMethod<&NetnsObject::createVeth>("createVeth"),
                          InstanceMethod<&NetnsObject::createBridge>("createBridge"),
+                         InstanceMethod<&NetnsObject::createTap>("createTap"),
                          InstanceMethod<&NetnsObject::deleteLink>("deleteLink"),
                          InstanceMethod<&NetnsObject::setLink>("setLink"),
                          InstanceMethod<&NetnsObject::addAddress>("addAddress"),
@@ -103,6 +107,11 @@ void NetnsObject::createBridge(Info info) {
   const std::string name = textOf(info[0], "name");
   const auto mtu = present(info[1]) ? optionalNumber(objectOf(info[1], "options"), "mtu") : std::nullopt;
   guarded(info.Env(), [&] { netns_->createBridge(name, mtu); });
+}
+
+void NetnsObject::createTap(Info info) {
+  const std::string name = textOf(info[0], "name"), object = name + " in " + netns_->path();
+  guarded(info.Env(), [&] { runIn(netns_->fd(), netns_->path(), [&] { pteropus::createTap(name, object); }); });
 }
 
 void NetnsObject::deleteLink(Info info) {

@@ -22,6 +22,7 @@ class NetnsObject : public Napi::ObjectWrap<NetnsObject> {
   Napi::Value links(Info info);
   void createVeth(Info info);
   void createBridge(Info info);
+  void createTap(Info info);
   void deleteLink(Info info);
   void setLink(Info info);
   void addAddress(Info info);

@@ -52,6 +52,7 @@ test('regions do not overlap', () => {
     ['static', L.STATIC_BASE, 0x10000],
     ['control', L.CONTROL_BASE, L.CONTROL_BASE + 0x1000],
     ['vector', L.VECTOR_BASE, L.VECTOR_BASE + L.VECTOR_CAPACITY * L.VECTOR_SIZE],
+    ['segments', L.SEGMENTS_BASE, L.SEGMENTS_BASE + L.VECTOR_CAPACITY * 4],
     ['outcomes', L.OUTCOMES_BASE, L.OUTCOMES_BASE + L.OUTCOME_COUNT * 8],
     ['session statistics', L.SESSION_STATS_BASE, L.SESSION_STATS_BASE + 0x100],
     ['port counters', L.PORT_COUNTERS_BASE, L.PORT_COUNTERS_BASE + L.MAX_PORTS * L.PORT_COUNTER_SIZE],

@@ -1,0 +1,55 @@
+// The TAPs of one engine: which of them have packets, and the frames the next packet will be read into.
+#pragma once
+#include <sys/epoll.h>
+#include <sys/uio.h>
+
+#include <vector>
+
+#include "afxdp/umem.h"
+#include "common/fd.h"
+
+namespace pteropus {
+
+class TapReader {
+ public:
+  // A packet in frames: `frame` is the first of its chain, `length` what lies in it, from `offset` on.
+  struct Packet {
+    uint32_t frame = Umem::NONE;
+    uint32_t offset = 0;
+    uint32_t length = 0;
+    uint32_t total = 0;
+    uint32_t segment = 0;  // longest IP packet it is to be sent as; 0 = itself
+  };
+  enum class Read { Packet, Bad, Empty, Gone };
+
+  explicit TapReader(Umem& umem);
+
+  void add(int fd, uint32_t port);
+  // Gives the waiting frames back with the last one.
+  void remove(int fd);
+  uint32_t count() const { return count_; }
+  // Readable as soon as one of the TAPs is.
+  int fd() const { return set_.get(); }
+
+  // The ports that have packets, at most `READY`; without waiting.
+  uint32_t ready(uint32_t* ports);
+  // Takes one packet. Bad: one that cannot be as its header says, thrown away. Empty also when frames are short: then the
+  // packets wait in the kernel. Gone: the device has vanished.
+  Read read(int fd, Packet& packet);
+
+  static constexpr uint32_t READY = 64;
+
+ private:
+  bool prepare();
+  void chain(uint32_t length, Packet& packet);
+
+  Umem& umem_;
+  Fd set_;
+  uint32_t count_ = 0;
+  uint32_t needed_;               // frames for the longest packet
+  std::vector<uint32_t> frames_;  // waiting ones; the next packet begins in the last
+  std::vector<iovec> parts_;
+  epoll_event events_[READY];
+};
+
+}  // namespace pteropus
