@@ -37,17 +37,29 @@ export function makeContext(model: Model, local: NodeLocal, config: ClusterConfi
   if (record === undefined) {
     throw new UnknownNodeError('has no node record', { object: `node ${local.node}`, retryable: true });
   }
-  const attached = new Map(local.attachments.map((attachment) => [refText(attachment.pod), attachment]));
-  return {
-    model,
+  return withLocal(
+    {
+      model,
+      config,
+      self: viewOf(config, record),
+      peers: [...model.all('NodeRecord')]
+        .filter((other) => other.metadata.name !== local.node)
+        .flatMap((other) => peerView(config, other))
+        .sort((a, b) => a.id - b.id || compareText(a.name, b.name)),
+    },
     local,
-    config,
-    self: viewOf(config, record),
-    peers: [...model.all('NodeRecord')]
-      .filter((other) => other.metadata.name !== local.node)
-      .flatMap((other) => peerView(config, other))
-      .sort((a, b) => a.id - b.id || compareText(a.name, b.name)),
-    attached,
+  );
+}
+
+/** The same nodes, with other things wired here. */
+export function withLocal(
+  context: Pick<Context, 'model' | 'config' | 'self' | 'peers'>,
+  local: NodeLocal,
+): Context {
+  return {
+    ...context,
+    local,
+    attached: new Map(local.attachments.map((attachment) => [refText(attachment.pod), attachment])),
     holders: new Map(
       local.attachments.flatMap(({ pod, addresses }) => addresses.map((ip) => [ip, refText(pod)] as const)),
     ),
@@ -64,7 +76,24 @@ function peerView(config: ClusterConfig, record: NodeRecord): readonly NodeView[
   }
 }
 
+/** Records and configurations are never changed in place, so a view is worked out once. */
+const VIEWS = new WeakMap<ClusterConfig, WeakMap<NodeRecord, NodeView>>();
+
 function viewOf(config: ClusterConfig, record: NodeRecord): NodeView {
+  let views = VIEWS.get(config);
+  if (views === undefined) {
+    views = new WeakMap();
+    VIEWS.set(config, views);
+  }
+  let view = views.get(record);
+  if (view === undefined) {
+    view = makeView(config, record);
+    views.set(record, view);
+  }
+  return view;
+}
+
+function makeView(config: ClusterConfig, record: NodeRecord): NodeView {
   const plan = planNode(config, record.id);
   const computed = plan.nodeAddress === null ? [] : [plan.nodeAddress];
   const addresses = record.addresses.length > 0 ? record.addresses : computed;

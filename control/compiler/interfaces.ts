@@ -19,7 +19,12 @@ export function podMtu(config: ClusterConfig): number {
 }
 
 export function compileInterfaces(context: Context): readonly InterfaceItem[] {
-  const { self, local, config } = context;
+  const pods = [...context.attached.values()].map((attachment) => podInterface(context, attachment));
+  return [...nodeInterfaces(context), ...pods];
+}
+
+/** The uplink, and the way to the host's own stack. */
+export function nodeInterfaces({ self, local, config }: Context): readonly InterfaceItem[] {
   const { uplink, host } = local;
   const items: InterfaceItem[] = [
     {
@@ -49,10 +54,10 @@ export function compileInterfaces(context: Context): readonly InterfaceItem[] {
       mtu: config.underlayMtu,
     });
   }
-  return [...items, ...[...context.attached.values()].map((attachment) => podInterface(context, attachment))];
+  return items;
 }
 
-function podInterface({ self, config }: Context, attachment: Attachment): InterfaceItem {
+export function podInterface({ self, config }: Context, attachment: Attachment): InterfaceItem {
   return {
     kind: 'interface',
     key: podInterfaceKey(attachment.pod),

@@ -5,50 +5,74 @@
  */
 import { bitsOf, cidrContains, formatCidr, parseCidr, parseIp } from '../common/ip.js';
 import type { Cidr, Ip, Key, RouteItem, RouteTarget, Vrf } from '../ruleset/types.js';
-import { type Context, familyOf } from './context.js';
+import { type Context, familyOf, type NodeView } from './context.js';
+import type { Attachment } from './input.js';
 import { HOST, podInterfaceKey, UPLINK } from './interfaces.js';
 import { reachablePeers, tunnelKey } from './tunnels.js';
 
 const DROP: RouteTarget = { type: 'drop' };
 const REJECT: RouteTarget = { type: 'reject' };
 
+/** Of two routes to one prefix the first stays: nearer things come first. */
 export function compileRoutes(context: Context): readonly RouteItem[] {
-  const { self, config, local } = context;
-  const table = new RouteTable();
+  const routes = new Map<Key, RouteItem>();
+  for (const route of [
+    ...[...context.attached.values()].flatMap(podRoutes),
+    ...nodeRoutes(context),
+    ...reachablePeers(context).flatMap(({ peer }) => peerRoutes(context, peer)),
+    ...rangeRoutes(context),
+  ]) {
+    if (!routes.has(route.key)) routes.set(route.key, route);
+  }
+  return [...routes.values()];
+}
+
+/** To a pod wired here. */
+export function podRoutes({ pod, addresses }: Attachment): readonly RouteItem[] {
+  return addresses.flatMap((ip) => both(hostCidr(ip), via(podInterfaceKey(pod))));
+}
+
+/** To this node itself, and to what is left of its pod subnet. */
+export function nodeRoutes({ self, local }: Context): readonly RouteItem[] {
   const host: RouteTarget = local.host === null ? REJECT : via(HOST);
+  return [
+    ...self.addresses.flatMap((ip) => both(hostCidr(ip), host)),
+    ...both(self.plan.hostSubnet, host),
+    // An address of this node's pods that no pod has.
+    ...both(self.plan.podSubnet, DROP),
+  ];
+}
 
-  for (const { pod, addresses } of context.attached.values()) {
-    for (const ip of addresses) table.both(hostCidr(ip), via(podInterfaceKey(pod)));
-  }
-  for (const ip of self.addresses) table.both(hostCidr(ip), host);
-  table.both(self.plan.hostSubnet, host);
-  // An address of this node's pods that no pod has.
-  table.both(self.plan.podSubnet, DROP);
-
-  for (const { peer } of reachablePeers(context)) {
-    const tunnel: RouteTarget = { type: 'tunnel', tunnel: tunnelKey(peer) };
-    table.both(peer.plan.podSubnet, tunnel);
-    table.both(peer.plan.hostSubnet, tunnel);
-    table.both(hostCidr(peer.plan.bviAddress), tunnel);
-    for (const ip of peer.addresses) {
-      table.add('pod', hostCidr(ip), tunnel);
+/** To another node and its pods. */
+export function peerRoutes(context: Context, peer: NodeView): readonly RouteItem[] {
+  const tunnel: RouteTarget = { type: 'tunnel', tunnel: tunnelKey(peer) };
+  return [
+    ...both(peer.plan.podSubnet, tunnel),
+    ...both(peer.plan.hostSubnet, tunnel),
+    ...both(hostCidr(peer.plan.bviAddress), tunnel),
+    ...peer.addresses.flatMap((ip) => {
       const target = uplinkTo(context, ip);
-      if (target !== null) table.add('main', hostCidr(ip), target);
-    }
-  }
+      const fromPods = routeItem('pod', hostCidr(ip), tunnel);
+      return target === null ? [fromPods] : [fromPods, routeItem('main', hostCidr(ip), target)];
+    }),
+  ];
+}
 
-  // What is left of the cluster's ranges belongs to nobody; without these it would leave by the default route and loop.
-  table.both(config.podSubnetCIDR, DROP);
-  table.both(config.hostSubnetCIDR, DROP);
-  table.both(config.vxlanCIDR, DROP);
-  table.both(config.serviceCIDR, REJECT);
-
-  if (config.nodeInterconnectCIDR !== null) table.both(config.nodeInterconnectCIDR, via(UPLINK));
+/** To the rest of the cluster's ranges, and out. */
+export function rangeRoutes({ config }: Context): readonly RouteItem[] {
+  const routes = [
+    // What is left of these belongs to nobody; without these it would leave by the default route and loop.
+    ...both(config.podSubnetCIDR, DROP),
+    ...both(config.hostSubnetCIDR, DROP),
+    ...both(config.vxlanCIDR, DROP),
+    ...both(config.serviceCIDR, REJECT),
+  ];
+  if (config.nodeInterconnectCIDR !== null) routes.push(...both(config.nodeInterconnectCIDR, via(UPLINK)));
   if (config.defaultGateway !== null) {
     const everything = familyOf(config.defaultGateway) === 4 ? '0.0.0.0/0' : '::/0';
-    table.both(everything, via(UPLINK, config.defaultGateway));
+    routes.push(...both(everything, via(UPLINK, config.defaultGateway)));
   }
-  return table.routes();
+  return routes;
 }
 
 /** The way to a node address over the underlay: straight on its own subnet, else by the gateway; unknown subnets are on the link. */
@@ -67,22 +91,11 @@ function hostCidr(ip: Ip): Cidr {
   return `${ip}/${bitsOf(familyOf(ip))}`;
 }
 
-/** Of two routes to one prefix the first stays: nearer things are added first. */
-class RouteTable {
-  private readonly byKey = new Map<Key, RouteItem>();
+function routeItem(vrf: Vrf, cidr: Cidr, target: RouteTarget): RouteItem {
+  const prefix = formatCidr(parseCidr(cidr));
+  return { kind: 'route', key: `route/${vrf}/${prefix}`, vrf, prefix, target };
+}
 
-  add(vrf: Vrf, cidr: Cidr, target: RouteTarget): void {
-    const prefix = formatCidr(parseCidr(cidr));
-    const key = `route/${vrf}/${prefix}`;
-    if (!this.byKey.has(key)) this.byKey.set(key, { kind: 'route', key, vrf, prefix, target });
-  }
-
-  both(cidr: Cidr, target: RouteTarget): void {
-    this.add('main', cidr, target);
-    this.add('pod', cidr, target);
-  }
-
-  routes(): readonly RouteItem[] {
-    return [...this.byKey.values()];
-  }
+function both(cidr: Cidr, target: RouteTarget): readonly RouteItem[] {
+  return [routeItem('main', cidr, target), routeItem('pod', cidr, target)];
 }

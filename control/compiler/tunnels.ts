@@ -8,8 +8,11 @@ export function tunnelKey(peer: NodeView): Key {
 }
 
 export function compileTunnels(context: Context): readonly TunnelItem[] {
-  const { self, config } = context;
-  return reachablePeers(context).map(({ peer, local, remote }) => ({
+  return reachablePeers(context).map((reachable) => tunnelTo(context, reachable));
+}
+
+export function tunnelTo({ self, config }: Context, { peer, local, remote }: ReachablePeer): TunnelItem {
+  return {
     kind: 'tunnel',
     key: tunnelKey(peer),
     peer: peer.name,
@@ -21,7 +24,7 @@ export function compileTunnels(context: Context): readonly TunnelItem[] {
     localBvi: self.plan.bviAddress,
     remoteBvi: peer.plan.bviAddress,
     mtu: podMtu(config),
-  }));
+  };
 }
 
 export interface ReachablePeer {

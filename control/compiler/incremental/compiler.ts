@@ -6,7 +6,7 @@ import { objectKey } from '../../objects/types.js';
 import { canonical } from '../../ruleset/canonical.js';
 import { diffRulesets } from '../../ruleset/diff.js';
 import type { Change, PodRef, Ruleset } from '../../ruleset/types.js';
-import { type Context, makeContext, refText } from '../context.js';
+import { type Context, makeContext, refText, withLocal } from '../context.js';
 import type { Attachment, ClusterConfig, NodeLocal } from '../input.js';
 import { Judging } from './judging.js';
 import { LiveSets } from './live-sets.js';
@@ -72,12 +72,12 @@ export class IncrementalCompiler {
         for (const other of this.model.slotsAt(ip)) touched.pods.add(other);
       }
     }
-    const rewired = wired.length > 0 || !sameLinks(before, local);
-    if (rewired || touched.peers) parts.use(makeContext(this.model, local, this.config));
+    if (touched.peers) parts.use(makeContext(this.model, local, this.config));
+    else if (local !== before) parts.use(withLocal(parts.sets.context, local));
     parts.settle(
       touched,
       wired.map(({ pod }) => pod),
-      rewired,
+      local === before ? 'same' : sameLinks(before, local) ? 'pods' : 'links',
     );
     return parts.output.take();
   }
@@ -165,7 +165,7 @@ class Parts {
     this.serving.context = context;
   }
 
-  settle(touched: Touched, wired: readonly PodRef[], rewired: boolean): void {
+  settle(touched: Touched, wired: readonly PodRef[], rewired: 'same' | 'pods' | 'links'): void {
     const { context } = this.sets;
     // Sets first, so that those made new for a policy find all pods where they belong.
     for (const group of this.sets.settle(touched.pods, touched.namespaces)) this.judging.renumbered(group);
@@ -177,7 +177,8 @@ class Parts {
     this.sets.sweep();
     if (touched.peers) this.serving.peersChanged();
     this.serving.settle();
-    if (rewired || touched.peers) this.wiring.settle(context);
+    if (touched.peers || rewired === 'links') this.wiring.settle(context);
+    else if (rewired === 'pods') this.wiring.settlePods(context);
   }
 }
 
