@@ -14,6 +14,7 @@ import type { Planned } from './expand.js';
 import { checkpoint } from './interrupted.js';
 import { type ManifestSet, running } from './load.js';
 import type { ClusterState } from './matrix/state.js';
+import { remarkLines } from './remarks.js';
 import { nodeAddress, nodeObject } from './world.js';
 
 export interface ClusterSpec {
@@ -50,6 +51,7 @@ export class Cluster {
   readonly #running = new Map<string, Planned>();
   #desired: Desired | null = null;
   #rawPolicies: readonly unknown[] = [];
+  #remarked: ReadonlySet<string> = new Set();
   /** Changes are brought in one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -125,6 +127,7 @@ export class Cluster {
     );
     this.#desired = desired;
     this.#rawPolicies = rawPolicies(set);
+    this.#remark(desired.warnings);
 
     // Policies, Services and new pods' labels come first, so that they are known when the pods are wired.
     let changes = 0;
@@ -159,6 +162,14 @@ export class Cluster {
       podsRemoved: gone.length,
       millis: performance.now() - started,
     };
+  }
+
+  /** What was said once is not said again with every change. */
+  #remark(warnings: readonly string[]): void {
+    for (const line of remarkLines(warnings.filter((text) => !this.#remarked.has(text)))) {
+      this.spec.progress(line);
+    }
+    this.#remarked = new Set(warnings);
   }
 
   /** The driver bounds how many are made at a time. */

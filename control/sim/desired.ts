@@ -1,6 +1,8 @@
 /** From manifests to the objects a cluster would hold, everything but the pods' addresses. Pure. */
+import type { ErrorDetails } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import { problemsOf, problemText } from '../model/problems.js';
+import { formatPath, type Path } from '../objects/document.js';
 import {
   type ClusterNetworkPolicy,
   type EndpointSlice,
@@ -46,6 +48,7 @@ export function desiredState(
   const services = assignServices(given, {
     serviceCIDR: config.serviceCIDR,
     loadBalancerCIDR: LOAD_BALANCER_CIDR,
+    placeOf: (service, path) => fieldPlace(set.items, service, path),
   });
   const policies = all.filter(
     (object) => object.kind === 'NetworkPolicy' || object.kind === 'ClusterNetworkPolicy',
@@ -69,6 +72,18 @@ export function desiredState(
         (problem) => `${placeOf(set.items, problem.object)}${problemText(problem)}`,
       ),
     ],
+  };
+}
+
+function fieldPlace(items: ManifestItems, { kind, metadata }: KubeObject, path: Path): ErrorDetails {
+  const { namespace, name } = metadata;
+  const document = items.get(objectKey(kind, namespace, name))?.document;
+  const line = document?.locate(path) ?? null;
+  return {
+    object: `${kind} ${namespace}/${name}`,
+    field: formatPath(path),
+    ...(document === undefined || document.source === null ? {} : { file: document.source.file }),
+    ...(line === null ? {} : { line }),
   };
 }
 

@@ -86,6 +86,7 @@ export function expandWorkload(doc: RawDocument, nodes: readonly ScheduleNode[])
         .map((node) => make(`${name}-${hash5(`${name} ${node.name}`)}`, { nodeName: node.name }));
     }
     case 'Job': {
+      if (isOver(value)) return [];
       const parallelism = count(doc, ['spec', 'parallelism'], 1);
       const completions = count(doc, ['spec', 'completions'], parallelism);
       const labels = { 'batch.kubernetes.io/job-name': name, 'job-name': name };
@@ -99,13 +100,39 @@ export function expandWorkload(doc: RawDocument, nodes: readonly ScheduleNode[])
   }
 }
 
-/** Whether the object is run by a controller that stands in the same input (`KIND/NS/NAME` of all workloads). */
+/**
+ * Whether the object is made by a controller that stands in the same input (`KIND/NS/NAME` of all workloads). CronJobs do not
+ * count: we run none, so the Jobs they have started must speak for themselves.
+ */
 export function isOwnedBy(value: unknown, namespace: string | null, workloads: ReadonlySet<string>): boolean {
-  const owners = record(record(value)['metadata'])['ownerReferences'];
+  const metadata = record(record(value)['metadata']);
+  const owners = metadata['ownerReferences'];
   if (!Array.isArray(owners)) return false;
+  const has = (kind: string, name: string) => workloads.has(`${kind}/${namespace ?? ''}/${name}`);
   return owners.some((owner) => {
-    const { kind, name } = record(owner);
-    return workloads.has(`${text(kind)}/${namespace ?? ''}/${text(name)}`);
+    const kind = text(record(owner)['kind']);
+    const name = text(record(owner)['name']);
+    if (kind === 'CronJob') return false;
+    if (has(kind, name)) return true;
+    // Its ReplicaSet may have been left out of the input, but not the Deployment behind that.
+    const hash = text(record(metadata['labels'])['pod-template-hash']);
+    const end = `-${hash}`;
+    return (
+      kind === 'ReplicaSet' &&
+      hash !== '' &&
+      name.endsWith(end) &&
+      has('Deployment', name.slice(0, -end.length))
+    );
+  });
+}
+
+/** A Job as a cluster shows it once it is over: its pods have ended. */
+function isOver(value: Json): boolean {
+  const conditions = record(value['status'])['conditions'];
+  if (!Array.isArray(conditions)) return false;
+  return conditions.some((condition) => {
+    const { type, status } = record(condition);
+    return (type === 'Complete' || type === 'Failed') && status === 'True';
   });
 }
 

@@ -31,13 +31,14 @@ export function podObject(
   return { ...pod, status: { phase: 'Running', podIPs: [ip], ready: true, terminating: false } };
 }
 
-export function serviceObject(name: string, spec: object): Service {
+export function serviceObject(name: string, spec: object, status: object = {}): Service {
   const [namespace, short] = name.split('/');
   return parseApiObject({
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { namespace, name: short },
     spec,
+    status,
   }) as Service;
 }
 

@@ -56,6 +56,20 @@ test('an expectation that is not met: exit code 1; wrong usage and manifests: 2'
   rmSync(dir, { recursive: true });
 });
 
+test('a running cluster through standard input: kubectl get all,netpol -o yaml', () => {
+  const live = readFileSync(join(EXAMPLE, '../../test/fixtures/kubectl-get-all.yaml'));
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [PROGRAM, 'sim', '--feed', 'memory', '-f', '-'],
+    { input: live, encoding: 'utf8', timeout: 60_000 },
+  );
+  assert.is(status, 0, stdout + stderr);
+  assert.match(stdout, /(\d+) of \1 cells agree with the policies/);
+  assert.match(stderr, /note: cluster IPs outside .* are replaced/);
+  const nothing = spawnSync(process.execPath, [PROGRAM, 'sim', '--feed', 'memory', '-f', '-'], { input: '' });
+  assert.is(nothing.status, 2, 'an empty input proves nothing');
+});
+
 test('every command explains itself', () => {
   for (const command of [
     [],

@@ -1,11 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { InvalidInputError } from '../common/errors.js';
-import { loadCluster, ManifestReader, readInputs } from './load.js';
+import { DEFAULT_CONFIG } from '../compiler/input.js';
+import { clusterOnPaper, loadCluster, ManifestReader, readInputs } from './load.js';
 
 const POD = (name: string) => `apiVersion: v1
 kind: Pod
@@ -104,6 +106,38 @@ items:
 `;
   const set = new ManifestReader().parse([{ file: 'kubectl', text: owned }]);
   assert.is(set.items.size, 2);
+});
+
+const LIVE = fileURLToPath(new URL('../../../../test/fixtures/kubectl-get-all.yaml', import.meta.url));
+
+test('what kubectl says of a running cluster: each pod once, old addresses and nodes gone', async () => {
+  const { pods, services, slices, warnings } = await loadCluster([LIVE], 2);
+  const count = (workload: string) => pods.filter((planned) => planned.workload === workload).length;
+  assert.equal(
+    ['web', 'db', 'logs', 'debug', 'migrate', 'report-29012345'].map((name) => count(`shop/${name}`)),
+    [2, 1, 2, 1, 0, 1],
+    'a Job that is over runs nothing; one that a CronJob has started does',
+  );
+  assert.is(pods.length, 7);
+  for (const { pod } of pods) {
+    assert.match(pod.spec.nodeName ?? '', /^node-[12]$/);
+    assert.match(pod.status.podIPs[0] ?? '', /^10\.1\.[12]\./);
+  }
+  const addresses = slices.flatMap(({ endpoints }) => endpoints.flatMap((endpoint) => endpoint.addresses));
+  assert.is(addresses.length, 5, 'two of web, two of api, one of db');
+  assert.not(addresses.some((address) => address.startsWith('10.244.')));
+  const web = services.find(({ metadata }) => metadata.name === 'web');
+  assert.match(web?.spec.clusterIPs[0] ?? '', /^10\./);
+  assert.match(web?.status.loadBalancer[0]?.ip ?? '', /^192\.0\.2\./);
+  assert.is(web?.spec.ports[0]?.nodePort, 31234);
+  assert.is(warnings.filter((line) => line.includes('of another cluster')).length, 2, warnings.join('\n'));
+});
+
+test('live pods beside a Deployment whose ReplicaSets were not asked for', () => {
+  const set = new ManifestReader().parse([{ file: 'live.yaml', text: readFileSync(LIVE, 'utf8') }]);
+  const items = new Map([...set.items].filter(([key]) => !key.startsWith('ReplicaSet/')));
+  const { pods } = clusterOnPaper({ ...set, items }, ['node-1'], DEFAULT_CONFIG);
+  assert.is(pods.filter(({ pod }) => pod.metadata.name.startsWith('web-')).length, 2);
 });
 
 test.run();

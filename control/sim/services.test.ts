@@ -75,4 +75,17 @@ test('an address of another cluster is replaced, with a remark', () => {
   assert.is(warnings.length, 1);
 });
 
+test('addresses of another cluster’s load balancer are replaced; of two families ours is kept', () => {
+  const { services, warnings } = assign(
+    serviceObject(
+      'shop/web',
+      { type: 'LoadBalancer', clusterIPs: ['10.96.7.7', 'fd00::7'], ports: [port] },
+      { loadBalancer: { ingress: [{ ip: '35.1.2.3' }] } },
+    ),
+  );
+  assert.equal(services[0]?.spec.clusterIPs, ['10.96.7.7']);
+  assert.match(services[0]?.status.loadBalancer[0]?.ip ?? '', /^192\.0\.2\./);
+  assert.match(warnings.join('\n'), /cluster IPs outside .*fd00::7\n.*load balancer IPs .*35\.1\.2\.3/);
+});
+
 test.run();

@@ -1,15 +1,19 @@
 /** What the API server and a cloud give to Services: cluster IPs, node ports, load balancer addresses. Pure. */
 import { createHash } from 'node:crypto';
-import { InvalidInputError } from '../common/errors.js';
+import { type ErrorDetails, InvalidInputError } from '../common/errors.js';
 import { bitsOf, cidrContains, formatIp, hostAt, type ParsedCidr, parseCidr, parseIp } from '../common/ip.js';
 import type { Service, ServicePort } from '../objects/types.js';
 
 export const NODE_PORT_FIRST = 30000;
 export const NODE_PORT_LAST = 32767;
 
+/** Where a field of a Service stands, for errors. */
+export type FieldPlace = (service: Service, path: readonly (string | number)[]) => ErrorDetails;
+
 export interface AssignSpec {
   readonly serviceCIDR: string;
   readonly loadBalancerCIDR: string;
+  readonly placeOf?: FieldPlace;
 }
 
 export interface Assigned {
@@ -20,45 +24,70 @@ export interface Assigned {
 const nameOf = (service: Service) => `${service.metadata.namespace ?? ''}/${service.metadata.name}`;
 
 /**
- * Fills in what is missing and keeps what was given. Choices follow from the Service's name, so that adding one Service
+ * Fills in what is missing and keeps what was given, but for addresses that other clusters' ranges gave: here nobody would
+ * know the way to them. Choices follow from the Service's name, so that adding one Service
  * does not move another. Throws InvalidInputError where two Services claim one address or port.
  */
 export function assignServices(services: readonly Service[], spec: AssignSpec): Assigned {
-  const warnings: string[] = [];
+  const foreign = { cluster: [] as string[], balancer: [] as string[] };
+  const placeOf: FieldPlace = spec.placeOf ?? ((service) => ({ object: `Service ${nameOf(service)}` }));
   const sorted = [...services].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   const range = parseCidr(spec.serviceCIDR);
   const clusterIps = new Pool('cluster IP', range, reserved(range));
-  const balancerIps = new Pool('load balancer IP', parseCidr(spec.loadBalancerCIDR), 1n);
+  const balancers = parseCidr(spec.loadBalancerCIDR);
+  const balancerIps = new Pool('load balancer IP', balancers, 1n);
   const nodePorts = new Map<number, string>();
 
   // What is given comes first, so that a choice of ours never takes it away.
   for (const service of sorted) {
-    for (const ip of givenIps(service, range)) clusterIps.claim(ip, nameOf(service));
-    for (const { ip } of service.status.loadBalancer) balancerIps.claimIfInside(ip, nameOf(service));
-    for (const port of service.spec.ports) claimNodePort(nodePorts, service, port);
+    const at = (...path: readonly (string | number)[]) => placeOf(service, path);
+    for (const ip of givenIps(service, range)) clusterIps.claim(ip, nameOf(service), at('spec', 'clusterIP'));
+    for (const { ip } of balancerIpsOf(service, balancers)) {
+      balancerIps.claim(ip, nameOf(service), at('status', 'loadBalancer'));
+    }
+    for (const [i, port] of service.spec.ports.entries()) {
+      claimNodePort(nodePorts, service, port, at('spec', 'ports', i, 'nodePort'));
+    }
   }
   const out = sorted.map((service) => {
     let { spec: s, status } = service;
     if (s.type === 'ExternalName') return service;
     if (s.clusterIPs[0] !== 'None') {
       const given = givenIps(service, range);
-      const foreign = s.clusterIPs.length > given.length;
-      if (foreign) {
-        warnings.push(
-          `Service ${nameOf(service)}: cluster IP ${s.clusterIPs[0]} is outside ${spec.serviceCIDR}; another one is used`,
-        );
-      }
+      const others = s.clusterIPs.filter((ip) => !given.includes(ip));
+      if (others.length > 0) foreign.cluster.push(`${nameOf(service)} ${others.join(', ')}`);
       s = { ...s, clusterIPs: given.length > 0 ? given : [clusterIps.choose(nameOf(service))] };
     }
     if (s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts)) {
       s = { ...s, ports: s.ports.map((port) => withNodePort(nodePorts, service, port)) };
     }
-    if (s.type === 'LoadBalancer' && status.loadBalancer.length === 0) {
-      status = { loadBalancer: [{ ip: balancerIps.choose(nameOf(service)), ipMode: 'VIP' }] };
+    if (s.type === 'LoadBalancer') {
+      const given = balancerIpsOf(service, balancers);
+      const others = status.loadBalancer.filter((ingress) => !given.includes(ingress));
+      if (others.length > 0)
+        foreign.balancer.push(`${nameOf(service)} ${others.map(({ ip }) => ip).join(', ')}`);
+      const chosen = () => [{ ip: balancerIps.choose(nameOf(service)), ipMode: 'VIP' as const }];
+      status = { loadBalancer: given.length > 0 ? given : chosen() };
     }
     return { ...service, spec: s, status };
   });
-  return { services: out, warnings };
+  return {
+    services: out,
+    warnings: [
+      ...reassigned('cluster IPs', spec.serviceCIDR, foreign.cluster),
+      ...reassigned('load balancer IPs', spec.loadBalancerCIDR, foreign.balancer),
+    ],
+  };
+}
+
+function reassigned(what: string, range: string, services: readonly string[]): readonly string[] {
+  if (services.length === 0) return [];
+  const more = services.length === 1 ? '' : ` and ${services.length - 1} more`;
+  return [`${what} outside ${range} are replaced (they are of another cluster): ${services[0]}${more}`];
+}
+
+function balancerIpsOf({ status }: Service, range: ParsedCidr): Service['status']['loadBalancer'] {
+  return status.loadBalancer.filter(({ ip }) => cidrContains(range, parseIp(ip)));
 }
 
 /** Cluster IPs given in the manifest that lie in the service range. */
@@ -91,19 +120,15 @@ class Pool {
     this.#size = (1n << BigInt(bitsOf(range.family) - range.length)) - first - 1n;
   }
 
-  claim(ip: string, owner: string): void {
+  claim(ip: string, owner: string, place: ErrorDetails): void {
     const other = this.#owners.get(ip);
     if (other !== undefined && other !== owner) {
       throw new InvalidInputError(`${this.what} already belongs to Service ${other}`, {
-        object: `Service ${owner}`,
+        ...place,
         value: ip,
       });
     }
     this.#owners.set(ip, owner);
-  }
-
-  claimIfInside(ip: string, owner: string): void {
-    if (cidrContains(this.range, parseIp(ip))) this.claim(ip, owner);
   }
 
   choose(owner: string): string {
@@ -121,13 +146,16 @@ class Pool {
 /** One node port may serve TCP and UDP of one Service; the key keeps protocols apart as the API server does. */
 const portKey = (port: number, protocol: string) => port * 4 + ['TCP', 'UDP', 'SCTP'].indexOf(protocol);
 
-function claimNodePort(taken: Map<number, string>, service: Service, port: ServicePort): void {
+function claimNodePort(
+  taken: Map<number, string>,
+  service: Service,
+  port: ServicePort,
+  place: ErrorDetails,
+): void {
   if (port.nodePort === null) return;
-  const object = `Service ${nameOf(service)}`;
   if (port.nodePort < NODE_PORT_FIRST || port.nodePort > NODE_PORT_LAST) {
     throw new InvalidInputError(`outside ${NODE_PORT_FIRST}-${NODE_PORT_LAST}`, {
-      object,
-      field: 'spec.ports[].nodePort',
+      ...place,
       value: port.nodePort,
     });
   }
@@ -135,8 +163,7 @@ function claimNodePort(taken: Map<number, string>, service: Service, port: Servi
   const other = taken.get(key);
   if (other !== undefined) {
     throw new InvalidInputError(`already belongs to Service ${other}`, {
-      object,
-      field: 'spec.ports[].nodePort',
+      ...place,
       value: port.nodePort,
     });
   }

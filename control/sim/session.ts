@@ -14,6 +14,7 @@ import { expectCells } from './matrix/expected.js';
 import { measure } from './matrix/measure.js';
 import { type PlanOptions, planMatrix } from './matrix/plan.js';
 import type { ClusterState } from './matrix/state.js';
+import { remarkLines } from './remarks.js';
 import { nodeNames, outsideAddresses, outsidePorts, outsideRoutes } from './world.js';
 
 export interface SessionSpec {
@@ -66,6 +67,9 @@ export class Session {
   ): Promise<Session> {
     const reader = new ManifestReader();
     const base = reader.parse(await readInputs(spec.files));
+    // A check that passes because nothing was there is worse than none.
+    if (base.items.size === 0)
+      throw new InvalidInputError('no objects a network uses', { object: spec.files.join(', ') });
     reportRead(base, spec.progress);
     const config = DEFAULT_CONFIG;
     const nodes = nodeNames(spec.nodes);
@@ -203,15 +207,5 @@ function reportRead({ items, skipped, warnings }: ManifestSet, progress: (line: 
     const kinds = [...skipped].map(([kind, count]) => `${count} ${kind}`).join(', ');
     progress(`skipped what a network does not use: ${kinds}`);
   }
-  // The same remark about many places of one file is said once, with their number.
-  const remarks = new Map<string, { first: string; count: number }>();
-  for (const warning of warnings) {
-    const key = warning.replace(/:\d+:/, ':');
-    const known = remarks.get(key);
-    if (known === undefined) remarks.set(key, { first: warning, count: 1 });
-    else known.count++;
-  }
-  for (const { first, count } of remarks.values()) {
-    progress(count === 1 ? `note: ${first}` : `note: ${first} (and ${count - 1} more)`);
-  }
+  for (const line of remarkLines(warnings)) progress(line);
 }

@@ -36,7 +36,9 @@ export async function keep(options: RunOptions): Promise<number> {
   child.unref();
   const ended = new Promise<never>((_, reject) => {
     child.once('error', (cause) => reject(new SupervisorError('cannot be started', { cause })));
-    child.once('exit', (code) => reject(new SupervisorError(`ended (exit code ${code}); see ${log}`)));
+    child.once('exit', (code, signal) => {
+      reject(new SupervisorError(`ended with ${signal ?? `exit code ${code}`}; see ${log}`));
+    });
   });
   // Ctrl-C while the cluster comes up takes the supervisor down too; it cleans up after itself.
   const interrupt = () => child.kill('SIGTERM');
