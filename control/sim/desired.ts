@@ -1,6 +1,8 @@
 /** From manifests to the objects a cluster would hold, everything but the pods' addresses. Pure. */
-import type { ErrorDetails } from '../common/errors.js';
+import { type ErrorDetails, InvalidInputError } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
+import { PodAllocator } from '../ipam/allocator.js';
+import { planNode } from '../ipam/arithmetic.js';
 import { problemsOf, problemText } from '../model/problems.js';
 import { formatPath, type Path } from '../objects/document.js';
 import {
@@ -42,6 +44,7 @@ export function desiredState(
 ): Desired {
   const places = nodes.map(({ metadata }) => ({ name: metadata.name, labels: metadata.labels }));
   const planned = unique(plannedPods(set.items, places));
+  refuseTooMany(planned.pods, nodes.length, config);
   const { pods, warnings } = schedule(planned.pods, places, placed);
   const all = [...set.items.values()].flatMap(({ object }) => object ?? []);
   const given = all.filter((object): object is Service => object.kind === 'Service');
@@ -73,6 +76,19 @@ export function desiredState(
       ),
     ],
   };
+}
+
+/** Throws InvalidInputError when there are more pods than the nodes have addresses for: better now than halfway through. */
+function refuseTooMany(pods: readonly Planned[], nodes: number, config: ClusterConfig): void {
+  const wanted = pods.filter(({ pod }) => !pod.spec.hostNetwork);
+  const room = nodes * Number(new PodAllocator(planNode(config, 1).podSubnet).capacity);
+  if (wanted.length <= room) return;
+  const sizes = new Map<string, number>();
+  for (const { workload } of wanted) sizes.set(workload, (sizes.get(workload) ?? 0) + 1);
+  const [largest, size] = [...sizes].reduce((a, b) => (b[1] > a[1] ? b : a));
+  throw new InvalidInputError(`${nodes} nodes have addresses for ${room} pods, not for ${wanted.length}`, {
+    object: `${largest} with ${size} pods`,
+  });
 }
 
 function fieldPlace(items: ManifestItems, { kind, metadata }: KubeObject, path: Path): ErrorDetails {

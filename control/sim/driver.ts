@@ -2,6 +2,7 @@
  * What carries a simulated cluster: the same cluster over network namespaces and AF_XDP (`afxdp`) or inside the process
  * (`memory`). The cluster logic above it (scheduling, endpoints, matrix) does not know which one it has.
  */
+import type { PodFeed } from '../agent/pod-feed.js';
 import type { TraceFilter, TraceStep } from '../backends/backend.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import type { Pod } from '../objects/types.js';
@@ -25,6 +26,8 @@ export interface DriverSpec {
    * underlay address (each node's pod subnet, the load balancers' addresses).
    */
   readonly outsideRoutes: readonly { readonly destination: string; readonly via: string }[];
+  /** Feed of pods whose annotation does not choose theirs (default afxdp); nothing on feed `memory`. */
+  readonly podFeed?: PodFeed;
   /** Where sockets, journals and logs live. */
   readonly runDir: string;
   /** Progress lines for a person. */

@@ -55,6 +55,7 @@ export function expandWorkload(doc: RawDocument, nodes: readonly ScheduleNode[])
     workload: `${namespace}/${name}`,
     workloadKind: doc.kind,
   });
+  checkSelector(doc, spec, template);
   const replicas = count(doc, ['spec', 'replicas'], 1);
 
   switch (doc.kind) {
@@ -167,12 +168,30 @@ function ordinals(length: number): readonly number[] {
   return Array.from({ length }, (_, i) => i);
 }
 
-/** A whole number >= 0 at `path` of the document. */
+/** More than the largest cluster that Kubernetes is tested for runs in all. */
+const MAX_PODS = 150_000;
+
+/** A whole number from 0 to MAX_PODS at `path` of the document. */
 function count(doc: RawDocument, path: Path, fallback: number): number {
   const value = path.reduce<unknown>((at, step) => record(at)[step], doc.value) ?? fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_PODS) return value;
+  return fail(doc, path, `must be a whole number from 0 to ${MAX_PODS}`, value);
+}
+
+/** As the API server: a selector that does not match the template's labels would never find its own pods. */
+function checkSelector(doc: RawDocument, spec: Json, template: Json): void {
+  const wanted = record(record(spec['selector'])['matchLabels']);
+  const labels = record(record(template['metadata'])['labels']);
+  for (const [key, value] of Object.entries(wanted)) {
+    if (!Object.hasOwn(labels, key) || labels[key] !== value) {
+      fail(doc, ['spec', 'selector', 'matchLabels', key], 'is not on the pods of the template', value);
+    }
+  }
+}
+
+function fail(doc: RawDocument, path: Path, message: string, value: unknown): never {
   const line = doc.locate(path);
-  throw new InvalidObjectError('must be a whole number from 0', {
+  throw new InvalidObjectError(message, {
     object: `${doc.kind} ${workloadName(doc)}`,
     field: formatPath(path),
     value,

@@ -140,4 +140,31 @@ test('live pods beside a Deployment whose ReplicaSets were not asked for', () =>
   assert.is(pods.filter(({ pod }) => pod.metadata.name.startsWith('web-')).length, 2);
 });
 
+const DEPLOYMENT = (spec: string) =>
+  `apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec:\n${spec}`;
+const TEMPLATE = '  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c}]}}\n';
+
+test('manifests that cannot be a cluster name the line', () => {
+  const load = (text: string, file = 'm.yaml') =>
+    clusterOnPaper(new ManifestReader().parse([{ file, text }]), ['node-1'], DEFAULT_CONFIG);
+  const web = DEPLOYMENT(`  replicas: 2000000000\n${TEMPLATE}`);
+  assert.throws(() => load(web), /m\.yaml:5: Deployment shop\/web: spec\.replicas: .*2000000000/);
+  const full = DEPLOYMENT(`  replicas: 900\n${TEMPLATE}`);
+  assert.throws(
+    () => load(full),
+    /shop\/web with 900 pods: 1 nodes have addresses for \d+ pods, not for 900/,
+  );
+  const selector = DEPLOYMENT(`  selector:\n    matchLabels: {app: wep}\n${TEMPLATE}`);
+  assert.throws(() => load(selector), /m\.yaml:6: .*spec\.selector\.matchLabels\.app: is not on the pods/);
+  const service = (name: string) =>
+    `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec:\n  clusterIP: 10.96.3.3\n  ports: [{port: 80}]\n`;
+  assert.throws(
+    () => load(`${service('a')}---\n${service('b')}`),
+    /m\.yaml:12: Service default\/b: spec\.clusterIP: .*belongs to Service default\/a/,
+  );
+  const deep = `{"apiVersion":"v1","kind":"Pod","spec":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+  assert.throws(() => load(deep, 'deep.json'), /deep\.json: is nested more than 200 deep/);
+  assert.throws(() => load(`{"a": "${'['.repeat(300)}"}`, 'fine.json'), /needs apiVersion/);
+});
+
 test.run();

@@ -62,6 +62,7 @@ export class ManifestReader {
   parse(inputs: readonly InputText[]): ManifestSet {
     const parsed = new Map<string, { readonly text: string; readonly manifests: Manifests }>();
     for (const { file, text } of inputs) {
+      refuseDepth(file, text);
       const known = this.#parsed.get(file);
       parsed.set(file, known?.text === text ? known : { text, manifests: parseManifests(text, file) });
     }
@@ -69,6 +70,29 @@ export class ManifestReader {
     return merge([...parsed.values()].map(({ manifests }) => manifests));
   }
 }
+
+/** Kubernetes objects are some ten deep; parsers and printers that recurse give up on text made to be deep. */
+const MAX_DEPTH = 200;
+
+/** Throws InvalidInputError for JSON that is nested too deeply. The parser of YAML has a limit of its own. */
+function refuseDepth(file: string, text: string): void {
+  if (!/^\s*\{/.test(text)) return;
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i);
+    if (quoted) {
+      if (char === BACKSLASH) i++;
+      else if (char === QUOTE) quoted = false;
+    } else if (char === QUOTE) quoted = true;
+    else if (char === OPEN_LIST || char === OPEN_OBJECT) {
+      if (++depth > MAX_DEPTH)
+        throw new InvalidInputError(`is nested more than ${MAX_DEPTH} deep`, { object: file });
+    } else if (char === OPEN_LIST + 2 || char === OPEN_OBJECT + 2) depth--;
+  }
+}
+
+const [QUOTE, BACKSLASH, OPEN_LIST, OPEN_OBJECT] = [0x22, 0x5c, 0x5b, 0x7b];
 
 /** The files one -f argument stands for: a folder's manifests in order of their names, not its subfolders'. */
 async function filesOf(arg: string): Promise<readonly string[]> {

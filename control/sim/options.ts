@@ -4,6 +4,7 @@ import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { loadNative } from '../../native/index.js';
+import { isPodFeed, type PodFeed } from '../agent/pod-feed.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import type { Feed } from './driver.js';
 
@@ -33,6 +34,7 @@ export interface RunOptions {
   readonly files: readonly string[];
   readonly nodes: number;
   readonly feed: Feed;
+  readonly podFeed: PodFeed;
   /** Why this feed and not the other, when nobody asked for it. */
   readonly feedReason: string | null;
   readonly name: string;
@@ -56,6 +58,8 @@ and shows who reaches whom, and whether that is what the policies say.
       --feed FEED       afxdp: network namespaces, real processes, AF_XDP (needs root on Linux)
                         memory: everything inside this process; any system, no privileges
                         (default: afxdp where it can run, else memory)
+      --pod-feed FEED   on feed afxdp, how pods are connected: afxdp (veth, default) or tap (keeps TCP segments together);
+                        a pod's annotation pteropus.io/feed goes first
       --expect FILE     also check what is reachable against this file (see examples/shop/expect.yaml)
       --junit FILE      write the result as JUnit XML
       --json            print the matrix as JSON
@@ -78,6 +82,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     filename: { type: 'string', short: 'f', multiple: true },
     nodes: { type: 'string' },
     feed: { type: 'string' },
+    'pod-feed': { type: 'string' },
     expect: { type: 'string' },
     junit: { type: 'string' },
     json: { type: 'boolean' },
@@ -96,16 +101,22 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
   const given = values.filename ?? [];
   const example = given.length === 0;
   const { feed, reason } = chooseFeed(values.feed);
+  const podFeed = values['pod-feed'] ?? 'afxdp';
+  if (!isPodFeed(podFeed)) throw new InvalidInputError('--pod-feed must be afxdp or tap', { value: podFeed });
+  if (podFeed === 'tap' && feed === 'memory')
+    throw new InvalidInputError('--pod-feed tap needs --feed afxdp', { value: podFeed });
   const exampleExpect = relative(process.cwd(), resolve(EXAMPLE, 'expect.yaml'));
   return {
     files: example ? [EXAMPLE] : given,
     nodes,
     feed,
+    podFeed,
     feedReason: reason,
     // Without --keep nobody needs to find it again, and several may run side by side.
     name: values.name ?? (keep ? 'sim' : `sim-${process.pid}`),
     keep,
-    expect: values.expect ?? (example && existsSync(exampleExpect) ? exampleExpect : null),
+    // With one node nothing is reachable by way of some nodes only, which the example's authors expect somewhere.
+    expect: values.expect ?? (example && nodes > 1 && existsSync(exampleExpect) ? exampleExpect : null),
     junit: values.junit ?? null,
     json: values.json === true,
     wide: values.wide === true,

@@ -1,11 +1,13 @@
 /** A running simulation: the manifests as they now are, and the cluster that follows them. */
 
+import type { PodFeed } from '../agent/pod-feed.js';
 import type { TraceStep } from '../backends/backend.js';
 import { InvalidInputError } from '../common/errors.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import type { EndpointSlice } from '../objects/types.js';
 import type { PodRef } from '../ruleset/types.js';
 import { Cluster, type Difference } from './cluster.js';
+import { desiredState } from './desired.js';
 import type { Driver, DriverSpec, Feed, Probe, ProbeResult } from './driver.js';
 import { checkpoint } from './interrupted.js';
 import { type InputText, type ManifestItem, ManifestReader, type ManifestSet, readInputs } from './load.js';
@@ -15,11 +17,12 @@ import { measure } from './matrix/measure.js';
 import { type PlanOptions, planMatrix } from './matrix/plan.js';
 import type { ClusterState } from './matrix/state.js';
 import { remarkLines } from './remarks.js';
-import { nodeNames, outsideAddresses, outsidePorts, outsideRoutes } from './world.js';
+import { nodeNames, nodeObject, outsideAddresses, outsidePorts, outsideRoutes } from './world.js';
 
 export interface SessionSpec {
   readonly name: string;
   readonly feed: Feed;
+  readonly podFeed?: PodFeed;
   readonly nodes: number;
   /** -f arguments. */
   readonly files: readonly string[];
@@ -73,6 +76,12 @@ export class Session {
     reportRead(base, spec.progress);
     const config = DEFAULT_CONFIG;
     const nodes = nodeNames(spec.nodes);
+    // What contradicts itself stops the start before anything is made.
+    desiredState(
+      base,
+      nodes.map((node) => nodeObject(config, nodes, node)),
+      config,
+    );
     const slices = [...base.items.values()]
       .flatMap(({ object }) => object ?? [])
       .filter((object): object is EndpointSlice => object.kind === 'EndpointSlice');
@@ -85,6 +94,7 @@ export class Session {
       outside,
       outsidePorts: ports,
       outsideRoutes: outsideRoutes(config, nodes),
+      ...(spec.podFeed === undefined ? {} : { podFeed: spec.podFeed }),
       runDir: spec.runDir,
       progress: spec.progress,
     });

@@ -71,6 +71,7 @@ export class SimNode {
       journal: this.paths.journal,
       netns: this.netns,
       uplink: UPLINK,
+      podFeed: driver.podFeed ?? 'afxdp',
       cluster: driver.config,
       dieWithStdin: true,
     };

@@ -21,12 +21,12 @@ export async function keep(options: RunOptions): Promise<number> {
   await refuseRunning(options.name);
   const dir = await makeRunDir(options.name);
   const files = await supervisedFiles(options.files, dir);
-  const { name, feed, nodes } = options;
+  const { name, feed, podFeed, nodes } = options;
   const log = join(stateRoot(), `${name}.log`);
   const fd = openSync(log, 'w', 0o600);
   const child = spawn(
     process.execPath,
-    [PROGRAM, 'sim', 'supervise', JSON.stringify({ name, feed, nodes, files })],
+    [PROGRAM, 'sim', 'supervise', JSON.stringify({ name, feed, podFeed, nodes, files })],
     {
       detached: true,
       stdio: ['ignore', fd, fd],

@@ -40,8 +40,8 @@ async function measureOnce(
   shown: PresentOptions,
   signal: AbortSignal,
 ): Promise<number> {
-  const { name, feed, nodes, files } = options;
-  const session = await startSession({ name, feed, nodes, files, runDir: dir, progress, signal });
+  const { name, feed, podFeed, nodes, files } = options;
+  const session = await startSession({ name, feed, podFeed, nodes, files, runDir: dir, progress, signal });
   try {
     if (!options.matrix) return 0;
     const { cells, millis } = await session.matrix({ icmp: options.icmp });
