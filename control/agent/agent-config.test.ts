@@ -14,6 +14,7 @@ test('what is absent has its default', () => {
     netns: '/proc/self/ns/net',
     addresses: null,
     cluster: DEFAULT_CONFIG,
+    podFeed: 'afxdp',
     dieWithStdin: false,
   });
 });

@@ -4,6 +4,7 @@ import { errorText, InvalidInputError } from '../common/errors.js';
 import { canonicalIp } from '../common/ip.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import { parseClusterConfig } from '../ipam/config.js';
+import { isPodFeed, type PodFeed } from './pod-feed.js';
 
 export interface AgentConfig {
   /** Kubernetes name of the node. */
@@ -19,6 +20,8 @@ export interface AgentConfig {
   readonly uplink: string;
   /** Underlay addresses; needed when the cluster has no nodeInterconnectCIDR. */
   readonly addresses: readonly string[] | null;
+  /** Feed of pods whose annotation does not choose theirs. */
+  readonly podFeed: PodFeed;
   readonly cluster: ClusterConfig;
   /** End when standard input ends (for a supervisor that may be killed). */
   readonly dieWithStdin: boolean;
@@ -38,6 +41,7 @@ const FIELDS: readonly (keyof AgentConfig)[] = [
   'netns',
   'uplink',
   'addresses',
+  'podFeed',
   'cluster',
   'dieWithStdin',
 ];
@@ -78,6 +82,9 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
       value: dieWithStdin,
     });
   }
+  const podFeed = raw['podFeed'] ?? 'afxdp';
+  if (!isPodFeed(podFeed))
+    throw new InvalidInputError('must be afxdp or tap', { object, field: 'podFeed', value: podFeed });
   return {
     node: text('node'),
     store: text('store'),
@@ -87,6 +94,7 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     netns: text('netns', OWN_NETNS),
     uplink: text('uplink'),
     addresses: addressesOf(raw['addresses'], object),
+    podFeed,
     cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),
     dieWithStdin,
   };

@@ -20,6 +20,7 @@ import { changeMarks } from './marks.js';
 import { claimNodeId } from './node-id.js';
 import type { NodeState } from './node-state.js';
 import { ObjectFeed } from './objects.js';
+import type { PodFeed } from './pod-feed.js';
 import { prepareNode, untilReachable } from './prepare.js';
 import { ProblemReport } from './problem-report.js';
 import { recoverPods } from './recovery.js';
@@ -38,6 +39,8 @@ export interface AgentOptions {
   readonly journal: string | null;
   /** Underlay addresses, for a configuration without nodeInterconnectCIDR. */
   readonly addresses?: readonly string[];
+  /** Feed of pods whose annotation does not choose theirs (default afxdp). */
+  readonly podFeed?: PodFeed;
   /** How long ADD waits for the pod's object before it wires the pod closed, milliseconds (default 1000). */
   readonly podObjectWaitMs?: number;
   /** Serves healthCheckNodePorts on the node; without it nobody does. The caller closes it. */
@@ -69,7 +72,7 @@ export class Agent {
     private readonly state: NodeState,
     private readonly journal: Journal | null,
   ) {
-    const { store, node, links } = options;
+    const { store, node, links, podFeed = 'afxdp' } = options;
     this.#problems = new ProblemReport(options.config.externalIPCIDRs, (line) => this.#log(line));
     this.#loop = new EventLoop((event, error) => this.#failed(event, error));
     this.#healing = new Healing((kind) => this.#heal(kind));
@@ -91,7 +94,7 @@ export class Agent {
       this.#log(`data plane is behind: ${reason}`);
       this.#healing.need('upstream');
     };
-    const wiring = new Wiring({ state, links, journal, dataplane: this.#dataplane, behind });
+    const wiring = new Wiring({ state, links, podFeed, journal, dataplane: this.#dataplane, behind });
     this.cni = new CniHandler({
       state,
       links,
@@ -191,9 +194,9 @@ export class Agent {
 
   async #start(tx: Transaction, journaled: JournalState | null, lostJournal: boolean): Promise<void> {
     const { links } = this.options;
-    const present = new Set(await links.podLinks());
     let pods = journaled?.pods ?? [];
     if (lostJournal) pods = recoverPods(await this.#dataplane.read());
+    const present = new Set(await links.podLinks(pods.map((record) => this.state.linkSpec(record))));
     const known = new Set(this.state.pods().map(({ link }) => link));
     for (const record of pods) {
       const name = `${record.pod.namespace}/${record.pod.name}`;

@@ -197,7 +197,10 @@ export class CniHandler {
       error: '',
       interfaces: [
         { name: record.ifname, mac: record.podMac, sandbox: record.netns, ipAddresses, mtu },
-        { name: record.link, mac: record.mac, sandbox: '', ipAddresses: [], mtu },
+        // A TAP has no end on the node.
+        ...(record.feed === 'tap'
+          ? []
+          : [{ name: record.link, mac: record.mac, sandbox: '', ipAddresses: [], mtu }]),
       ],
       routes: [{ dst, gw: gateway }],
       dns: [],

@@ -10,6 +10,7 @@ import { errorText } from '../common/errors.js';
 import type { Ip, Mac, PodRef } from '../ruleset/types.js';
 import { syncDirectory } from '../store/log.js';
 import { JournalWriteError } from './errors.js';
+import type { PodFeed } from './pod-feed.js';
 
 /** A pod wired on this node: what ADD was asked and what it made. */
 export interface PodRecord {
@@ -22,6 +23,8 @@ export interface PodRecord {
   readonly netns: string;
   readonly ifname: string;
   readonly link: string;
+  /** Absent: afxdp. */
+  readonly feed?: PodFeed;
   readonly mac: Mac;
   readonly podMac: Mac;
   readonly addresses: readonly Ip[];

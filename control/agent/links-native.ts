@@ -1,5 +1,5 @@
 /**
- * Links through netlink: a veth pair for each pod, its end made straight in the pod's namespace, and one pair (`ptero0`,
+ * Links through netlink: for each pod a veth pair, its end made straight in the pod's namespace, or a TAP there, and one pair (`ptero0`,
  * `ptero1`) between the data plane and the host's own stack. The data plane's ends carry no address: AF_XDP takes all
  * their packets.
  */
@@ -8,7 +8,7 @@ import { type Native, NativeError, type Netns } from '../../native/index.js';
 import { PteropusError } from '../common/errors.js';
 import { bitsOf, parseCidr, parseIp } from '../common/ip.js';
 import { TUNNEL_OVERHEAD } from '../compiler/interfaces.js';
-import type { Ip } from '../ruleset/types.js';
+import type { Ip, TapEnd } from '../ruleset/types.js';
 import { LinkExistsError, SandboxError } from './errors.js';
 import {
   type LinkDriver,
@@ -16,7 +16,9 @@ import {
   type NodeLinks,
   POD_LINK_PREFIX,
   type PodLinkSpec,
+  tapOf,
 } from './links.js';
+import { hasTap, removeTap, TAP_TYPE } from './taps.js';
 
 /** The host stack's end of the interconnect, and the data plane's. */
 export const HOST_LINK = 'ptero0';
@@ -76,11 +78,12 @@ class NativeLinks implements LinkDriver {
   async attachPod(spec: PodLinkSpec): Promise<void> {
     const pod = this.#openSandbox(spec.netns);
     try {
-      this.#makePair(spec, pod);
+      if (spec.feed === 'tap') this.#makeTap(spec, pod);
+      else this.#makePair(spec, pod);
       try {
         this.#configure(spec, pod);
       } catch (error) {
-        await this.detachPod(spec.link);
+        await this.detachPod(spec.link, tapOf(spec));
         throw error;
       }
     } finally {
@@ -88,7 +91,11 @@ class NativeLinks implements LinkDriver {
     }
   }
 
-  async detachPod(link: string): Promise<void> {
+  async detachPod(link: string, tap?: TapEnd): Promise<void> {
+    if (tap !== undefined) {
+      removeTap(this.native, tap);
+      return;
+    }
     try {
       this.node.deleteLink(link);
     } catch (error) {
@@ -96,18 +103,25 @@ class NativeLinks implements LinkDriver {
     }
   }
 
-  async podLinks(): Promise<readonly string[]> {
-    return this.node
+  async podLinks(known: readonly PodLinkSpec[] = []): Promise<readonly string[]> {
+    const veths = this.node
       .links()
       .filter(({ name, type }) => type === 'veth' && name.startsWith(POD_LINK_PREFIX) && name.length === 15)
       .map(({ name }) => name);
+    const taps = known.filter((spec) => {
+      const tap = tapOf(spec);
+      return tap !== undefined && hasTap(this.native, tap);
+    });
+    return [...veths, ...taps.map(({ link }) => link)];
   }
 
   async checkPod(spec: PodLinkSpec): Promise<readonly string[]> {
     const problems: string[] = [];
-    const near = this.node.links().find(({ name }) => name === spec.link);
-    if (near === undefined) return [`link ${spec.link} is gone`];
-    if (!near.up) problems.push(`link ${spec.link} is down`);
+    if (spec.feed !== 'tap') {
+      const near = this.node.links().find(({ name }) => name === spec.link);
+      if (near === undefined) return [`link ${spec.link} is gone`];
+      if (!near.up) problems.push(`link ${spec.link} is down`);
+    }
     let pod: Netns;
     try {
       pod = this.#openSandbox(spec.netns);
@@ -117,6 +131,7 @@ class NativeLinks implements LinkDriver {
     try {
       const far = pod.links().find(({ name }) => name === spec.ifname);
       if (far === undefined) return [...problems, `${spec.ifname} is gone from the sandbox`];
+      if (spec.feed === 'tap' && far.type !== TAP_TYPE) problems.push(`${spec.ifname} is no TAP`);
       if (!far.up) problems.push(`${spec.ifname} is down`);
       if (far.mac !== spec.podMac) problems.push(`${spec.ifname} has MAC ${far.mac}, not ${spec.podMac}`);
       if (far.mtu !== spec.mtu) problems.push(`${spec.ifname} has MTU ${far.mtu}, not ${spec.mtu}`);
@@ -164,6 +179,15 @@ class NativeLinks implements LinkDriver {
     }
   }
 
+  /** The data plane attaches to it when its interface is in force. */
+  #makeTap({ ifname, podMac, mtu }: PodLinkSpec, pod: Netns): void {
+    if (pod.links().some(({ name }) => name === ifname)) {
+      throw new LinkExistsError('is in the sandbox already', { object: ifname });
+    }
+    pod.createTap(ifname);
+    pod.setLink(ifname, { mac: podMac, mtu });
+  }
+
   #makePair({ link, ifname, mac, podMac, mtu }: PodLinkSpec, pod: Netns): void {
     if (pod.links().some(({ name }) => name === ifname)) {
       throw new LinkExistsError('is in the sandbox already', { object: ifname });
@@ -176,9 +200,11 @@ class NativeLinks implements LinkDriver {
   /** Row POD-03: the pod has its address alone; everything else is behind the gateway, whose MAC it knows. */
   #configure(spec: PodLinkSpec, pod: Netns): void {
     const { link, ifname, addresses, gateway, mac } = spec;
-    quiet(this.node, link);
-    this.node.setLink(link, { up: true });
-    pod.setOffloads(ifname, SOFTWARE_CHECKSUMS);
+    if (spec.feed !== 'tap') {
+      quiet(this.node, link);
+      this.node.setLink(link, { up: true });
+      pod.setOffloads(ifname, SOFTWARE_CHECKSUMS);
+    }
     noRouterAdvertisements(pod, ifname);
     pod.setLink('lo', { up: true });
     for (const address of addresses) pod.addAddress(ifname, single(address));

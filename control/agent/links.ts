@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import type { ClusterConfig } from '../compiler/input.js';
 import type { NodePlan } from '../ipam/arithmetic.js';
-import type { Ip, Mac } from '../ruleset/types.js';
+import type { Ip, Mac, TapEnd } from '../ruleset/types.js';
+import type { PodFeed } from './pod-feed.js';
 
 export interface NodeLinkSpec {
   readonly node: string;
@@ -26,8 +27,10 @@ export interface PodLinkSpec {
   readonly netns: string;
   /** Name of the link inside the sandbox. */
   readonly ifname: string;
-  /** Name of the link on the node's side. */
+  /** Name of the link on the node's side; of a TAP, which has no such side, no more than a name. */
   readonly link: string;
+  /** Absent: afxdp. A driver without TAPs makes its usual link. */
+  readonly feed?: PodFeed;
   /** MAC of the data plane on this link, and of the pod. */
   readonly mac: Mac;
   readonly podMac: Mac;
@@ -43,13 +46,22 @@ export interface LinkDriver {
   setupNode(spec: NodeLinkSpec): Promise<NodeLinks>;
   /** Makes both ends and configures the pod's. On failure nothing of it stays. Throws LinkExistsError, SandboxError. */
   attachPod(spec: PodLinkSpec): Promise<void>;
-  /** Removes the link; absent is fine, and so is a sandbox that is gone. */
-  detachPod(link: string): Promise<void>;
-  /** Names of all pod links that are really there. */
-  podLinks(): Promise<readonly string[]>;
+  /** Removes the link; absent is fine, and so is a sandbox that is gone. `tap`: it is this TAP. */
+  detachPod(link: string, tap?: TapEnd): Promise<void>;
+  /** Names of all pod links that are really there: on the node, and TAPs of those in `known`. */
+  podLinks(known?: readonly PodLinkSpec[]): Promise<readonly string[]>;
   /** What differs from the specification, in words; [] = all as it was made. */
   checkPod(spec: PodLinkSpec): Promise<readonly string[]>;
   close(): Promise<void>;
+}
+
+/** Where a pod's TAP is; undefined: it has none. */
+export function tapOf({
+  feed,
+  netns,
+  ifname,
+}: Pick<PodLinkSpec, 'feed' | 'netns' | 'ifname'>): TapEnd | undefined {
+  return feed === 'tap' ? { netns, ifname } : undefined;
 }
 
 /** Start of every pod link's name on the node's side. */

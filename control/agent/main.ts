@@ -24,6 +24,7 @@ FILE is JSON:
   journal       file that keeps node id and pods (default /var/lib/pteropus/journal.json)
   netns         namespace of the host's stack (default our own)
   addresses     underlay addresses, if the cluster has no nodeInterconnectCIDR
+  podFeed       afxdp (default) or tap: feed of pods without the annotation pteropus.io/feed
   cluster       cluster configuration; what is absent takes its default
   dieWithStdin  true: end when standard input ends
 `;
@@ -61,6 +62,7 @@ async function serve(config: AgentConfig): Promise<void> {
       openBackend: () => openRemoteBackend(config.dataplane, { timeoutMs: DATAPLANE_TIMEOUT_MS }),
       links,
       journal: config.journal,
+      podFeed: config.podFeed,
       ...(config.addresses === null ? {} : { addresses: config.addresses }),
       // The ports belong to the host's stack: where that is another namespace than ours, we cannot listen there.
       ...(config.netns === OWN_NETNS ? { healthChecks } : {}),

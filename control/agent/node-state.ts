@@ -10,7 +10,7 @@ import type { KubeObject, NodeRecord, ObjectEvent, Pod } from '../objects/types.
 import { diffRulesets } from '../ruleset/diff.js';
 import type { Change, Key, PodRef, Ruleset } from '../ruleset/types.js';
 import type { JournalState, PodRecord } from './journal.js';
-import type { NodeLinks, PodLinkSpec } from './links.js';
+import { type NodeLinks, type PodLinkSpec, tapOf } from './links.js';
 
 export interface NodeIdentity {
   readonly record: NodeRecord;
@@ -93,7 +93,12 @@ export class NodeState {
   /** From here on the pod is part of the ruleset, and its addresses are known to every policy. */
   attach(record: PodRecord): void {
     const { pod, link, mac, podMac, addresses } = record;
-    this.#pods.set(podKey(pod), { record, attachment: { pod, link, mac, peerMac: podMac, addresses } });
+    const tap = tapOf(record);
+    const attachment: Attachment = {
+      ...{ pod, link, mac, peerMac: podMac, addresses },
+      ...(tap === undefined ? {} : { tap }),
+    };
+    this.#pods.set(podKey(pod), { record, attachment });
     const object = this.model.get('Pod', pod.namespace, pod.name);
     this.#take(object === undefined ? [] : [{ type: 'put', object: this.#withAddresses(object) }]);
   }
@@ -117,9 +122,9 @@ export class NodeState {
     return same ? 'known' : 'earlier';
   }
 
-  linkSpec({ netns, ifname, link, mac, podMac, addresses }: PodRecord): PodLinkSpec {
+  linkSpec({ netns, ifname, link, feed = 'afxdp', mac, podMac, addresses }: PodRecord): PodLinkSpec {
     const { gateway } = this.identity.plan;
-    return { netns, ifname, link, mac, podMac, addresses, gateway, mtu: podMtu(this.config) };
+    return { netns, ifname, link, feed, mac, podMac, addresses, gateway, mtu: podMtu(this.config) };
   }
 
   journal(): JournalState {

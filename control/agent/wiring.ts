@@ -5,10 +5,11 @@ import type { Key, PodRef } from '../ruleset/types.js';
 import type { Applied, Dataplane } from './dataplane.js';
 import { PodBusyError } from './errors.js';
 import type { Journal, PodRecord } from './journal.js';
-import { type LinkDriver, podLinkName } from './links.js';
+import { type LinkDriver, podLinkName, tapOf } from './links.js';
 import type { Transaction } from './loop.js';
 import { changeMarks } from './marks.js';
 import { type NodeState, podKey } from './node-state.js';
+import { feedOf, type PodFeed } from './pod-feed.js';
 
 /** One sandbox, as ADD names it. */
 export interface Sandbox {
@@ -25,6 +26,8 @@ export interface WiringParts {
   readonly state: NodeState;
   readonly links: LinkDriver;
   readonly dataplane: Dataplane;
+  /** Feed of pods that do not choose theirs. */
+  readonly podFeed: PodFeed;
   /** null: nothing outlives the process (a simulation in memory). */
   readonly journal: Journal | null;
   /** The data plane is behind what the agent knows; it has to be brought up to it. */
@@ -48,7 +51,7 @@ export class Wiring {
 
   /**
    * Wires the sandbox. Asked again for the same one, answers the same. Throws PodBusyError, PoolExhaustedError,
-   * LinkExistsError, SandboxError, ApplyError, DataplaneUnavailableError, JournalWriteError; then nothing of it stays.
+   * LinkExistsError, SandboxError, InvalidInputError (its annotation), ApplyError, DataplaneUnavailableError, JournalWriteError; then nothing of it stays.
    */
   async add(tx: Transaction, sandbox: Sandbox): Promise<PodRecord> {
     const { state, links } = this.parts;
@@ -64,6 +67,8 @@ export class Wiring {
       await this.#enforce(tx, old);
       return old;
     }
+    const { namespace, name } = sandbox.pod;
+    const feed = feedOf(state.model.get('Pod', namespace, name), this.parts.podFeed);
     const owner = podKey(sandbox.pod);
     const address = state.addresses.allocate(owner);
     tx.onRevert(() => {
@@ -73,12 +78,13 @@ export class Wiring {
     const record: PodRecord = {
       ...sandbox,
       link: podLinkName(sandbox.containerId, sandbox.ifname),
+      feed,
       mac: macs.dataplane,
       podMac: macs.pod,
       addresses: [address],
     };
     await links.attachPod(state.linkSpec(record));
-    tx.onRevert(() => links.detachPod(record.link));
+    tx.onRevert(() => links.detachPod(record.link, tapOf(record)));
     state.attach(record);
     tx.onRevert(async () => {
       state.detach(record);
@@ -108,7 +114,7 @@ export class Wiring {
     } catch (error) {
       this.parts.behind(String(error));
     }
-    await links.detachPod(record.link);
+    await links.detachPod(record.link, tapOf(record));
   }
 
   /** Everything of the pod is in force, or this throws. */

@@ -1,5 +1,5 @@
 /** What the compiler is told beside the model: the cluster's configuration and what is wired on this node. */
-import type { Cidr, Ip, Mac, PodRef } from '../ruleset/types.js';
+import type { Cidr, Ip, Mac, PodRef, TapEnd } from '../ruleset/types.js';
 
 /** Cluster-wide configuration (rows IPAM-01, CFG-*). One value for all nodes. */
 export interface ClusterConfig {
@@ -40,8 +40,10 @@ export const DEFAULT_CONFIG: ClusterConfig = {
 /** A pod wired on this node (the agent's journal): outcome of a CNI ADD. */
 export interface Attachment {
   readonly pod: PodRef;
-  /** Link on the node's side. */
+  /** Link on the node's side, or a name for the TAP. */
   readonly link: string;
+  /** Where the pod's end is a TAP. */
+  readonly tap?: TapEnd;
   readonly mac: Mac;
   readonly peerMac: Mac;
   readonly addresses: readonly Ip[];

@@ -64,6 +64,7 @@ export function podInterface({ self, config }: Context, attachment: Attachment):
     role: 'pod',
     pod: attachment.pod,
     link: attachment.link,
+    ...(attachment.tap === undefined ? {} : { tap: attachment.tap }),
     mac: attachment.mac,
     peerMac: attachment.peerMac,
     peerAddresses: sortedSet(attachment.addresses),

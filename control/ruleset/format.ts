@@ -38,7 +38,7 @@ function summary(item: Item): string {
     case 'node':
       return `${item.name}, id ${item.id}, at ${list(item.addresses)}, pods in ${list(item.podSubnets)}`;
     case 'interface':
-      return `link ${item.link}, ${item.mac}, peer ${item.peerMac ?? 'learned'} ${list(item.peerAddresses)}, mtu ${item.mtu}`;
+      return `${item.tap === undefined ? 'link' : 'tap'} ${item.link}, ${item.mac}, peer ${item.peerMac ?? 'learned'} ${list(item.peerAddresses)}, mtu ${item.mtu}`;
     case 'route':
       return formatTarget(item.target);
     case 'tunnel':

@@ -45,6 +45,12 @@ export interface NodeItem {
   readonly podCidrs: readonly Cidr[];
 }
 
+/** A TAP in a pod's namespace: path of the namespace, name of the link there. */
+export interface TapEnd {
+  readonly netns: string;
+  readonly ifname: string;
+}
+
 /** A place where packets enter and leave. Keys `interface/pod/NS/NAME`, `interface/uplink`, `interface/host`. */
 export interface InterfaceItem {
   readonly kind: 'interface';
@@ -53,6 +59,8 @@ export interface InterfaceItem {
   readonly pod: PodRef | null;
   /** Linux link on the node's side (feed `afxdp`), or the name of the in-memory port (feed `memory`). */
   readonly link: string;
+  /** The pod's end is a TAP, and `link` no more than a name for it; absent: `link` is the node's end. */
+  readonly tap?: TapEnd;
   /** MAC of the data plane on this interface. */
   readonly mac: Mac;
   /** MAC of the one station behind it (pod, host); null on an uplink, where neighbors are learned by ARP/ND. */

@@ -59,8 +59,8 @@ bool offloadKind(uint8_t type, Offload& offload) {
 
 // The transport protocol right behind the IP header at `l3`, and where it begins; 0 = none that is known.
 uint8_t protocolAt(const Leaving& packet, uint32_t& l4) {
-  if (packet.l3 + 40 > packet.length) return 0;
   const uint8_t* l3 = packet.first + packet.l3;
+  if (packet.l3 + (l3[0] >> 4 == 4 ? 20 : 40) > packet.length) return 0;
   if (l3[0] >> 4 == 4) {
     l4 = packet.l3 + (l3[0] & 15u) * 4;
     return l3[9];

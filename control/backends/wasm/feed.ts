@@ -3,12 +3,16 @@
  * pipeline answered there. All calls come from the one thread that runs the pipeline.
  */
 
+import type { TapEnd } from '../../ruleset/types.js';
+
 /** What a feed needs to know of an interface. Plain data: it is sent to a worker. */
 export interface Link {
   /** Name of the link (Linux device, or in-memory station). */
   readonly name: string;
   /** Largest IP packet, bytes. */
   readonly mtu: number;
+  /** It is this TAP, which only a feed over the kernel can open; `name` is no more than a name. */
+  readonly tap?: TapEnd;
 }
 
 export interface FeedCounters {

@@ -1,7 +1,7 @@
 /** The links that are open in the feed, kept in line with the interfaces in force. */
 
 import { errorText, PteropusError } from '../../common/errors.js';
-import type { Key } from '../../ruleset/types.js';
+import type { InterfaceItem, Key } from '../../ruleset/types.js';
 import { PortError } from './errors.js';
 import type { Link } from './feed.js';
 import type { Ports } from './ports.js';
@@ -29,7 +29,7 @@ export class OpenLinks {
     const wanted = new Map<number, Opened>();
     for (const [port, key] of ports.indexes()) {
       const item = ports.itemOf(key);
-      if (item !== undefined) wanted.set(port, { key, link: { name: item.link, mtu: item.mtu } });
+      if (item !== undefined) wanted.set(port, { key, link: linkOf(item) });
     }
     const before = this.#open;
     const fresh = [...wanted].filter(([port, { link }]) => !sameLink(before.get(port)?.link, link));
@@ -74,6 +74,11 @@ export class OpenLinks {
   }
 }
 
+function linkOf({ link: name, mtu, tap }: InterfaceItem): Link {
+  return tap === undefined ? { name, mtu } : { name, mtu, tap };
+}
+
 function sameLink(a: Link | undefined, b: Link): boolean {
-  return a !== undefined && a.name === b.name && a.mtu === b.mtu;
+  if (a === undefined || a.name !== b.name || a.mtu !== b.mtu) return false;
+  return a.tap?.netns === b.tap?.netns && a.tap?.ifname === b.tap?.ifname;
 }

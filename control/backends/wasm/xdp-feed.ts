@@ -1,7 +1,10 @@
-/** The feed over AF_XDP: adapts the native addon's sockets (native/index.ts). Runs in the worker that runs the pipeline. */
+/**
+ * The feed over the kernel: adapts the native addon's AF_XDP sockets and TAPs (native/index.ts). Runs in the worker that runs the
+ * pipeline.
+ */
 
 import * as L from '../../../dataplane-as/layout.js';
-import { loadNative, type Netns, type Xdp, type XdpPortSpec } from '../../../native/index.js';
+import { loadNative, type Native, type Netns, type Xdp, type XdpPortSpec } from '../../../native/index.js';
 import type { Feed, FeedCounters, Link } from './feed.js';
 import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 
@@ -9,6 +12,7 @@ import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 const BATCH = 64;
 
 export class XdpFeed implements Feed {
+  readonly #native: Native;
   readonly #xdp: Xdp;
   readonly #netns: Netns | null;
   readonly #words: Uint32Array;
@@ -17,6 +21,7 @@ export class XdpFeed implements Feed {
   /** @param netns path of the network namespace the links are in; null = the process's own */
   constructor(memory: WebAssembly.Memory, plan: MemoryPlan, netns: string | null) {
     const native = loadNative();
+    this.#native = native;
     this.#words = wordsOf(memory);
     this.#netns = netns === null ? null : native.openNetns(netns);
     this.#xdp = native.openXdp({
@@ -36,13 +41,13 @@ export class XdpFeed implements Feed {
   }
 
   openPort(port: number, link: Link): void {
-    this.#xdp.addPort(port, this.#spec(link));
+    this.#withSpec(link, (spec) => this.#xdp.addPort(port, spec));
     this.#open.add(port);
   }
 
   /** Same as openPort, in the background: packets of other ports do not wait. The end is told by `opened`. */
   startOpening(port: number, link: Link): void {
-    this.#xdp.openPort(port, this.#spec(link));
+    this.#withSpec(link, (spec) => this.#xdp.openPort(port, spec));
     this.#open.add(port);
   }
 
@@ -73,8 +78,19 @@ export class XdpFeed implements Feed {
     return { rxDropped: rxDropped + fillEmpty, txDropped: txFull + invalid };
   }
 
-  #spec(link: Link): XdpPortSpec {
-    return { netns: this.#netns, link: link.name, mode: 'auto', mtu: link.mtu };
+  /** A TAP is in a namespace of its own; the addon keeps what it needs of it. */
+  #withSpec(link: Link, open: (spec: XdpPortSpec) => void): void {
+    const { name, mtu, tap } = link;
+    if (tap === undefined) {
+      open({ netns: this.#netns, link: name, mode: 'auto', mtu });
+      return;
+    }
+    const netns = this.#native.openNetns(tap.netns);
+    try {
+      open({ netns, link: tap.ifname, mode: 'tap', mtu });
+    } finally {
+      netns.close();
+    }
   }
 
   close(): void {
