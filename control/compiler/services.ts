@@ -1,5 +1,6 @@
 /** Services: where a connection to a virtual address may end. */
 import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
+import { getOrMake } from '../model/label-index.js';
 import { ALGORITHM_ANNOTATION } from '../model/problems.js';
 import type { Service, ServicePort } from '../objects/types.js';
 import { sortedBy } from '../ruleset/canonical.js';
@@ -63,16 +64,16 @@ function compilePort(
 ): readonly ServiceItem[] {
   const candidates = candidatesOf(context, service, port, family);
   const scopes = [
-    clusterIpScope(context, service, port, candidates),
-    ...nodePortScopes(context, service, port, candidates),
-    externalIpScope(context, service, port, candidates),
-    loadBalancerScope(context, service, port, candidates),
+    clusterIpScope(context, service, port, candidates, family),
+    ...nodePortScopes(context, service, port, candidates, family),
+    externalIpScope(context, service, port, candidates, family),
+    loadBalancerScope(context, service, port, candidates, family),
   ];
   const namespace = service.metadata.namespace ?? '';
   const { name } = service.metadata;
   const { sessionAffinity, sessionAffinityTimeoutSeconds } = service.spec;
   return scopes.flatMap((scope) => {
-    const frontends = scope.frontends.filter(({ address }) => familyOf(address) === family);
+    const { frontends } = scope;
     if (frontends.length === 0) return [];
     const suffix = family === 4 ? '' : '/ipv6';
     return [
@@ -84,7 +85,7 @@ function compilePort(
         portName: port.name,
         protocol: port.protocol,
         scope: scope.scope,
-        frontends: sortedBy(frontends, frontendKey),
+        frontends,
         backends: scope.backends,
         affinitySeconds: sessionAffinity === 'ClientIP' ? sessionAffinityTimeoutSeconds : null,
         algorithm: service.metadata.annotations[ALGORITHM_ANNOTATION] === 'maglev' ? 'maglev' : 'random',
@@ -94,17 +95,29 @@ function compilePort(
   });
 }
 
+/** Those of one family, in order. */
+function ordered(frontends: readonly Frontend[], family: 4 | 6): readonly Frontend[] {
+  return sortedBy(
+    frontends.filter(({ address }) => familyOf(address) === family),
+    frontendKey,
+  );
+}
+
 function clusterIpScope(
   context: Context,
   { spec }: Service,
   { port }: ServicePort,
   candidates: readonly Candidate[],
+  family: 4 | 6,
 ): PortScope {
   const local = spec.internalTrafficPolicy === 'Local';
   return {
     name: 'internal',
     scope: 'internal',
-    frontends: spec.clusterIPs.map((address) => ({ address, port, type: 'ClusterIP' })),
+    frontends: ordered(
+      spec.clusterIPs.map((address) => ({ address, port, type: 'ClusterIP' })),
+      family,
+    ),
     backends: local ? usable(onNode(candidates, context.self.name)) : anywhere(context, spec, candidates),
     sourceRanges: null,
   };
@@ -120,25 +133,52 @@ function nodePortScopes(
   { spec }: Service,
   { nodePort }: ServicePort,
   candidates: readonly Candidate[],
+  family: 4 | 6,
 ): readonly PortScope[] {
   if (nodePort === null || (spec.type !== 'NodePort' && spec.type !== 'LoadBalancer')) return [];
-  const { self, peers, config } = context;
-  const ranges = config.nodePortAddresses.map(parseCidr);
-  const frontendsOf = (node: NodeView): readonly Frontend[] =>
-    node.addresses
-      .filter((ip) => ranges.length === 0 || ranges.some((range) => cidrContains(range, parseIp(ip))))
-      .map((address) => ({ address, port: nodePort, type: 'NodePort' }));
+  const { self, peers } = context;
   const common = { scope: 'external', sourceRanges: null } as const;
   if (spec.externalTrafficPolicy === 'Cluster') {
-    const frontends = [self, ...peers].flatMap(frontendsOf);
+    const frontends = everyNodesFrontends(context, nodePort, family);
     return [{ ...common, name: 'external', frontends, backends: anywhere(context, spec, candidates) }];
   }
   return [self, ...peers].map((node) => ({
     ...common,
     name: node === self ? 'external' : `external/${node.name}`,
-    frontends: frontendsOf(node),
+    frontends: ordered(nodePortFrontends(context, [node], nodePort), family),
     backends: usable(onNode(candidates, node.name)),
   }));
+}
+
+/**
+ * On all nodes, in order. Kept as long as the nodes stay as they are, because an endpoint that comes or goes must not cost as much as
+ * there are nodes.
+ */
+function everyNodesFrontends(context: Context, port: number, family: 4 | 6): readonly Frontend[] {
+  const { self, peers } = context;
+  let known = EVERY_NODE.get(peers);
+  if (known === undefined) {
+    known = new Map();
+    EVERY_NODE.set(peers, known);
+  }
+  return getOrMake(known, `${family} ${port}`, () =>
+    ordered(nodePortFrontends(context, [self, ...peers], port), family),
+  );
+}
+
+/** Nodes but this one -> family and port -> frontends. A list of nodes belongs to one node and configuration. */
+const EVERY_NODE = new WeakMap<readonly NodeView[], Map<string, readonly Frontend[]>>();
+
+function nodePortFrontends(
+  { config }: Context,
+  nodes: readonly NodeView[],
+  port: number,
+): readonly Frontend[] {
+  const ranges = config.nodePortAddresses.map(parseCidr);
+  return nodes
+    .flatMap(({ addresses }) => addresses)
+    .filter((ip) => ranges.length === 0 || ranges.some((range) => cidrContains(range, parseIp(ip))))
+    .map((address) => ({ address, port, type: 'NodePort' }));
 }
 
 /** Addresses the owner of the Service brings to the cluster, as far as the administrator allows them. */
@@ -147,6 +187,7 @@ function externalIpScope(
   { spec }: Service,
   { port }: ServicePort,
   candidates: readonly Candidate[],
+  family: 4 | 6,
 ): PortScope {
   const ranges = context.config.externalIPCIDRs.map(parseCidr);
   const addresses = spec.externalIPs.filter(
@@ -158,7 +199,10 @@ function externalIpScope(
   return {
     name: 'externalip',
     scope: 'external',
-    frontends: sortedSet(addresses).map((address) => ({ address, port, type: 'ExternalIP' })),
+    frontends: ordered(
+      sortedSet(addresses).map((address) => ({ address, port, type: 'ExternalIP' })),
+      family,
+    ),
     backends: fromOutside(context, spec, candidates),
     sourceRanges: null,
   };
@@ -170,6 +214,7 @@ function loadBalancerScope(
   { spec, status }: Service,
   { port }: ServicePort,
   candidates: readonly Candidate[],
+  family: 4 | 6,
 ): PortScope {
   const ingress =
     spec.type === 'LoadBalancer' ? status.loadBalancer.filter(({ ipMode }) => ipMode === 'VIP') : [];
@@ -177,7 +222,10 @@ function loadBalancerScope(
   return {
     name: 'loadbalancer',
     scope: 'external',
-    frontends: addresses.map((address) => ({ address, port, type: 'LoadBalancer' })),
+    frontends: ordered(
+      addresses.map((address) => ({ address, port, type: 'LoadBalancer' })),
+      family,
+    ),
     backends: fromOutside(context, spec, candidates),
     // To the API an empty list is an absent one: no restriction.
     sourceRanges: spec.loadBalancerSourceRanges?.length ? sortedSet(spec.loadBalancerSourceRanges) : null,
@@ -226,7 +274,8 @@ export function withoutStolenFrontends(items: readonly ServiceItem[]): readonly 
       const key = `${frontendKey(frontend)} ${item.protocol}`;
       return taken.has(key) ? false : taken.add(key);
     });
-    return frontends.length === 0 ? [] : [{ ...item, frontends }];
+    if (frontends.length === 0) return [];
+    return [frontends.length === item.frontends.length ? item : { ...item, frontends }];
   });
 }
 

@@ -24,12 +24,23 @@ interface LiveService {
   readonly nodes: readonly string[];
 }
 
+interface Given {
+  /** Of the items given out. */
+  readonly keys: ReadonlySet<Key>;
+  /** Key of an item of `LiveService` -> the frontends it asked for and those it got (null = none, so it is left out). */
+  readonly frontends: ReadonlyMap<Key, Share>;
+}
+
+interface Share {
+  readonly asked: readonly Frontend[];
+  readonly got: readonly Frontend[] | null;
+}
+
 const NOTHING: LiveService = { items: [], health: [], usesPeers: false, pods: [], nodes: [] };
 
 export class Serving {
   private readonly services = new Map<ServiceName, LiveService>();
-  /** Keys of the items given out. */
-  private readonly given = new Map<ServiceName, readonly Key[]>();
+  private readonly given = new Map<ServiceName, Given>();
   /** Pod's name (in any namespace) -> services it is behind. */
   private readonly byPod = new ReverseIndex<ServiceName>();
   private readonly byNode = new ReverseIndex<ServiceName>();
@@ -72,7 +83,7 @@ export class Serving {
   settle(): void {
     const shared = new Set<ServiceName>();
     for (const name of this.dirty) this.compile(name, shared);
-    for (const name of new Set([...this.dirty, ...shared])) this.giveOut(name);
+    for (const name of new Set([...this.dirty, ...shared])) this.giveOut(name, shared.has(name));
     this.dirty.clear();
   }
 
@@ -150,18 +161,36 @@ export class Serving {
     }
   }
 
-  private giveOut(name: ServiceName): void {
+  private giveOut(name: ServiceName, contested: boolean): void {
     const { items, health } = this.services.get(name) ?? NOTHING;
+    const old = this.given.get(name);
+    // Endpoints come and go far more often than frontends, of which there may be as many as nodes.
+    const asAsked =
+      !contested &&
+      old?.frontends.size === items.length &&
+      items.every(({ key, frontends }) => old.frontends.get(key)?.asked === frontends);
+    const shares = asAsked ? old.frontends : this.settleClaims(name, items);
+    const out: (ServiceItem | HealthCheckItem)[] = [...health];
+    for (const item of items) {
+      const got = shares.get(item.key)?.got ?? null;
+      if (got !== null) out.push(got === item.frontends ? item : { ...item, frontends: got });
+    }
+    const keys = new Set(out.map(({ key }) => key));
+    for (const key of old?.keys ?? []) if (!keys.has(key)) this.output.remove(key);
+    for (const item of out) this.output.put(item);
+    if (items.length === 0 && keys.size === 0) this.given.delete(name);
+    else this.given.set(name, { keys, frontends: shares });
+  }
+
+  private settleClaims(name: ServiceName, items: readonly ServiceItem[]): ReadonlyMap<Key, Share> {
     const won = items.map((item) => {
       const frontends = item.frontends.filter((frontend) => this.wins(name, claimOf(item, frontend)));
       return frontends.length === item.frontends.length ? item : { ...item, frontends };
     });
-    const out = [...withoutStolenFrontends(won), ...health];
-    const keys = new Set(out.map(({ key }) => key));
-    for (const key of this.given.get(name) ?? []) if (!keys.has(key)) this.output.remove(key);
-    for (const item of out) this.output.put(item);
-    if (keys.size === 0) this.given.delete(name);
-    else this.given.set(name, [...keys]);
+    const kept = new Map(withoutStolenFrontends(won).map((item) => [item.key, item.frontends]));
+    return new Map(
+      items.map(({ key, frontends }) => [key, { asked: frontends, got: kept.get(key) ?? null }]),
+    );
   }
 
   private wins(name: ServiceName, claim: string): boolean {
@@ -183,8 +212,9 @@ function claimsOf(items: readonly ServiceItem[]): readonly string[] {
 }
 
 function sameFrontends(a: ServiceItem, b: ServiceItem | undefined): boolean {
+  if (a.protocol !== b?.protocol) return false;
+  if (a.frontends === b.frontends) return true;
   return (
-    a.protocol === b?.protocol &&
     a.frontends.length === b.frontends.length &&
     a.frontends.every(({ address, port }, i) => {
       const other = b.frontends[i];
