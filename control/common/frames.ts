@@ -23,6 +23,26 @@ export function sendFrame(socket: Socket, message: unknown): void {
   if (!socket.destroyed && socket.writable) socket.write(encodeFrame(message));
 }
 
+/**
+ * Calls `take` for each message of the socket; all of ours are objects. Bytes that are no message of ours, and a message that `take` throws on, destroy
+ * the socket with a FrameError: a peer that speaks nonsense costs its connection, never the process.
+ */
+export function onFrames(socket: Socket, take: (message: object) => void): void {
+  const reader = new FrameReader();
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      for (const message of reader.push(chunk)) {
+        if (typeof message !== 'object' || message === null) throw new FrameError('no object');
+        take(message);
+      }
+    } catch (cause) {
+      socket.destroy(
+        cause instanceof FrameError ? cause : new FrameError('message that cannot be read', { cause }),
+      );
+    }
+  });
+}
+
 /** Cuts a byte stream into messages. */
 export class FrameReader {
   #chunks: Buffer[] = [];

@@ -1,8 +1,9 @@
 /** Talks to the supervisor of a kept cluster. */
 import { connect, type Socket } from 'node:net';
 import { InvalidInputError, PteropusError } from '../common/errors.js';
+import { onFrames, sendFrame } from '../common/frames.js';
 import { socketPath } from './paths.js';
-import { onMessages, type Reply, sendMessage } from './wire.js';
+import type { Reply } from './wire.js';
 
 /** The supervisor's answer is no. */
 export class SupervisorError extends PteropusError {}
@@ -18,7 +19,7 @@ export class SupervisorClient {
   >();
 
   private constructor(readonly socket: Socket) {
-    onMessages(socket, (message) => this.#take(message as Reply));
+    onFrames(socket, (message) => this.#take(message as Reply));
     socket.on('error', () => undefined);
     socket.on('close', () => {
       for (const { reject } of this.#waiting.values()) {
@@ -49,7 +50,7 @@ export class SupervisorClient {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject, progress });
-      sendMessage(this.socket, { id, method, params });
+      sendFrame(this.socket, { id, method, params });
     });
   }
 

@@ -5,13 +5,14 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
+import { onFrames, sendFrame } from '../common/frames.js';
 import { listenPrivately } from '../common/listen.js';
 import { METHODS, type Supervised } from './methods.js';
 import { makeRunDir, runDir, socketPath } from './paths.js';
 import type { Session, SessionSpec } from './session.js';
 import { startSession } from './start.js';
 import { watchFiles } from './watch.js';
-import { onMessages, type Request, sendMessage } from './wire.js';
+import type { Request } from './wire.js';
 
 /** Lines kept for whoever comes later. */
 const HISTORY = 200;
@@ -114,9 +115,9 @@ class Supervisor implements Supervised {
 
   #serve(socket: Socket): void {
     socket.on('error', () => undefined);
-    onMessages(socket, (message) => {
+    onFrames(socket, (message) => {
       const { id, method, params } = message as Request;
-      const progress = (line: string) => sendMessage(socket, { id, progress: line });
+      const progress = (line: string) => sendFrame(socket, { id, progress: line });
       const answer = async (): Promise<unknown> => {
         const run = Object.hasOwn(METHODS, method) ? METHODS[method] : undefined;
         if (run === undefined) throw new InvalidInputError('no such method', { value: method });
@@ -126,7 +127,7 @@ class Supervisor implements Supervised {
         });
       };
       answer().then(
-        (result) => sendMessage(socket, { id, result: result ?? null }),
+        (result) => sendFrame(socket, { id, result: result ?? null }),
         (error: unknown) => {
           const message =
             error instanceof PteropusError
@@ -134,7 +135,7 @@ class Supervisor implements Supervised {
               : error instanceof Error
                 ? (error.stack ?? error.message)
                 : String(error);
-          sendMessage(socket, { id, error: { message, known: error instanceof InvalidInputError } });
+          sendFrame(socket, { id, error: { message, known: error instanceof InvalidInputError } });
         },
       );
     });

@@ -1,10 +1,11 @@
 /** The backend in another process (`pteropus dataplane`), as the agent uses it. */
 import { createConnection, type Socket } from 'node:net';
 import { errorText, PteropusError } from '../../common/errors.js';
+import { onFrames, sendFrame } from '../../common/frames.js';
 import type { Change, Item, Key } from '../../ruleset/types.js';
 import type { Backend, ChangeResult, Counters, Trace, TraceFilter } from '../backend.js';
 import { DataPlaneLostError } from './errors.js';
-import { type Method, type Methods, type Response, receive, type Status, send } from './wire.js';
+import type { Method, Methods, Response, Status } from './wire.js';
 
 /** The data plane refused a request; `remote` is the name of its error. */
 export class RemoteError extends PteropusError {
@@ -76,7 +77,7 @@ class Remote implements RemoteBackend {
 
   constructor(socket: Socket, path: string) {
     this.#socket = socket;
-    receive(socket, (message) => this.#answered(message as Response));
+    onFrames(socket, (message) => this.#answered(message as Response));
     this.lost = new Promise((resolve) => {
       let cause: unknown;
       socket.on('error', (error) => {
@@ -134,7 +135,7 @@ class Remote implements RemoteBackend {
       }
       const id = this.#nextId++;
       this.#waiting.set(id, { resolve: (result) => resolve(result as Methods[M]['result']), reject });
-      send(this.#socket, { id, method, params });
+      sendFrame(this.#socket, { id, method, params });
     });
   }
 

@@ -1,9 +1,7 @@
 /**
- * How the agent and a data-plane process talk: over a unix socket, each message a little-endian u32 length and that many
- * bytes of JSON. Requests carry an id, answers the same one; order is kept.
+ * What the agent and a data-plane process say to each other over a unix socket, framed as in common/frames.ts. Requests carry
+ * an id, answers the same one; order is kept.
  */
-import type { Socket } from 'node:net';
-import { PteropusError } from '../../common/errors.js';
 import type { Change, Item } from '../../ruleset/types.js';
 import type { ChangeResult, Counters, TraceFilter, TraceStep } from '../backend.js';
 
@@ -44,47 +42,4 @@ export interface Response {
   readonly id: number;
   readonly result?: unknown;
   readonly error?: WireError;
-}
-
-/** The other side sent something that is no message. */
-export class WireFormatError extends PteropusError {}
-
-const LENGTH_BYTES = 4;
-const MAX_MESSAGE = 256 * 1024 * 1024;
-
-export function send(socket: Socket, message: Request | Response): void {
-  const body = Buffer.from(JSON.stringify(message));
-  const head = Buffer.alloc(LENGTH_BYTES);
-  head.writeUInt32LE(body.length);
-  socket.write(head);
-  socket.write(body);
-}
-
-/** Calls `take` for each whole message; throws WireFormatError into the socket's 'error' when the stream makes no sense. */
-export function receive(socket: Socket, take: (message: unknown) => void): void {
-  let chunks: Buffer[] = [];
-  let size = 0;
-  socket.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
-    size += chunk.length;
-    while (size >= LENGTH_BYTES) {
-      if ((chunks[0]?.length ?? 0) < LENGTH_BYTES) chunks = [Buffer.concat(chunks)];
-      const length = chunks[0]?.readUInt32LE(0) ?? 0;
-      if (length > MAX_MESSAGE) {
-        socket.destroy(new WireFormatError('message too long', { value: length }));
-        return;
-      }
-      if (size < LENGTH_BYTES + length) return;
-      const all = Buffer.concat(chunks);
-      const body = all.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
-      chunks = [all.subarray(LENGTH_BYTES + length)];
-      size -= LENGTH_BYTES + length;
-      try {
-        take(JSON.parse(body.toString('utf8')));
-      } catch (cause) {
-        socket.destroy(new WireFormatError('message that cannot be read', { cause }));
-        return;
-      }
-    }
-  });
 }
