@@ -5,7 +5,6 @@ import type {
   NetworkPolicyRule,
   Pod,
 } from '../objects/types.js';
-import { compareText } from '../ruleset/canonical.js';
 import type { Key, PolicyItem, PolicyRule } from '../ruleset/types.js';
 import { ACTION_OF, type AnyPolicy, failClosed, originOf, tierOf } from './cluster-policies.js';
 import { type NamedPort, resolvePort, singlePort, sortRanges, splitPorts } from './ports.js';
@@ -102,5 +101,6 @@ function egressRules(
 function peersOf(policy: AnyPolicy, rule: NetworkPolicyRule, sets: PeerSets): readonly Key[] | null {
   if (rule.peers === undefined || rule.peers.length === 0) return null;
   const namespace = policy.metadata.namespace ?? '';
-  return [...new Set(rule.peers.map((peer) => sets.ofPeer(namespace, peer)))].sort(compareText);
+  // By code unit, as compareText does, but much faster for the thousands of blocks some rules list.
+  return [...new Set(rule.peers.map((peer) => sets.ofPeer(namespace, peer)))].sort();
 }

@@ -2,13 +2,23 @@
 import { createHash } from 'node:crypto';
 import type { Item, Key, Ruleset } from './types.js';
 
-/** JSON with the keys of every object sorted. Lists keep their order: whoever makes an item sorts those without meaning. */
+/**
+ * JSON with the keys of every object sorted; fields that are undefined are left out. Lists keep their order: whoever makes an item
+ * sorts those without meaning.
+ */
 export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : inner,
-  );
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) {
+    const items: readonly unknown[] = value;
+    return `[${items.map(canonical).join()}]`;
+  }
+  const plain = value as Plain;
+  const fields: string[] = [];
+  for (const key of Object.keys(plain).sort()) {
+    const inner = plain[key];
+    if (inner !== undefined) fields.push(`${JSON.stringify(key)}:${canonical(inner)}`);
+  }
+  return `{${fields.join()}}`;
 }
 
 /** 16 hex digits for a key: the same for equal contents, in every process and version of Node. */

@@ -5,7 +5,7 @@ import { type Labels, type Requirement, requirementsOf } from '../../model/selec
 import { SelectorIndex } from '../../model/selector-index.js';
 import type { LabelSelector, NetworkPolicyPeer, Pod } from '../../objects/types.js';
 import { contentHash } from '../../ruleset/canonical.js';
-import type { AddressSetItem, Ip, Key } from '../../ruleset/types.js';
+import type { AddressBlock, AddressSetItem, Ip, Key } from '../../ruleset/types.js';
 import { blockContains, blockSet, EVERYTHING, peerSetKey } from '../address-sets.js';
 import { type Context, podAddresses } from '../context.js';
 import type { NamedPort } from '../ports.js';
@@ -32,6 +32,8 @@ interface BlockSet {
   readonly kind: 'block';
   readonly key: Key;
   readonly item: AddressSetItem;
+  /** Ways in which policies write it. */
+  readonly texts: Set<string>;
   uses: number;
 }
 
@@ -51,6 +53,7 @@ export interface Asked {
 
 export class LiveSets implements PeerSets {
   private readonly sets = new Map<Key, LiveSet>();
+  private readonly blocks = new Map<string, BlockSet>();
   private readonly groups = new Map<string, PortGroup>();
   /** `PROTOCOL/NAME` -> groups that resolve that name. */
   private readonly groupsByPort = new Map<string, Set<PortGroup>>();
@@ -96,20 +99,10 @@ export class LiveSets implements PeerSets {
   }
 
   ofPeer(namespace: string, peer: NetworkPolicyPeer): Key {
-    const block = peer.ipBlock === undefined ? null : blockSet(peer.ipBlock);
-    const key = block?.key ?? peerSetKey(namespace, peer);
-    let set = this.sets.get(key);
-    if (set === undefined) {
-      set =
-        block === null
-          ? this.newSelectorSet(key, namespace, peer)
-          : { kind: 'block', key, item: block, uses: 0 };
-      this.sets.set(key, set);
-      this.idle.add(set);
-      this.output.put(set.kind === 'block' ? set.item : set.bag.item);
-    }
+    const { ipBlock } = peer;
+    const set = ipBlock === undefined ? this.selectorSet(namespace, peer) : this.blockSet(ipBlock);
     this.askedSets.add(set);
-    return key;
+    return set.key;
   }
 
   ofPort(peers: readonly Key[] | null, named: NamedPort): readonly (readonly [number, Key])[] {
@@ -156,6 +149,33 @@ export class LiveSets implements PeerSets {
     this.idle.clear();
   }
 
+  private selectorSet(namespace: string, peer: NetworkPolicyPeer): LiveSet {
+    const key = peerSetKey(namespace, peer);
+    return this.sets.get(key) ?? this.added(this.newSelectorSet(key, namespace, peer));
+  }
+
+  private blockSet(block: AddressBlock): LiveSet {
+    // Policies list blocks by the thousand: a key is a hash, and is not made again for each.
+    const text = blockText(block);
+    const known = this.blocks.get(text);
+    if (known !== undefined) return known;
+    const item = blockSet(block);
+    let set = this.sets.get(item.key);
+    set ??= this.added({ kind: 'block', key: item.key, item, texts: new Set(), uses: 0 });
+    if (set.kind === 'block') {
+      set.texts.add(text);
+      this.blocks.set(text, set);
+    }
+    return set;
+  }
+
+  private added(set: LiveSet): LiveSet {
+    this.sets.set(set.key, set);
+    this.idle.add(set);
+    this.output.put(set.kind === 'block' ? set.item : set.bag.item);
+    return set;
+  }
+
   private newSelectorSet(key: Key, namespace: string, peer: NetworkPolicyPeer): SelectorSet {
     const pods = peer.podSelector ?? EVERYTHING;
     const namespaces = peer.namespaceSelector ?? namespace;
@@ -182,7 +202,10 @@ export class LiveSets implements PeerSets {
   private dropSet(set: LiveSet): void {
     this.sets.delete(set.key);
     this.output.remove(set.key);
-    if (set.kind === 'block') return;
+    if (set.kind === 'block') {
+      for (const text of set.texts) this.blocks.delete(text);
+      return;
+    }
     this.changed.delete(set.bag);
     this.byLabels.delete(set);
     this.byNamespaceLabels.delete(set);
@@ -339,6 +362,10 @@ function combinedRequirements({ namespaces, pods }: SelectorSet): readonly Requi
     return [...own, { key: NAMESPACE, operator: 'In', values: [namespaces] }];
   const outer = requirementsOf(namespaces).map((r) => ({ ...r, key: ofNamespace(r.key) }));
   return [...own, ...outer];
+}
+
+function blockText({ cidr, except }: AddressBlock): string {
+  return `${cidr} ${except.join()}`;
 }
 
 function* membersOf(
