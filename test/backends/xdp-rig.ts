@@ -11,6 +11,8 @@ import { XdpStations } from './xdp-stations.js';
 const SETTLE_MS = 60;
 
 export interface XdpRig extends Rig {
+  /** Path of its namespace. */
+  readonly netns: string;
   readonly dataplane: XdpBackend;
   /** What the data plane logged. */
   readonly lines: readonly string[];
@@ -34,7 +36,11 @@ export function makeLink(netns: Netns, link: string): { readonly far: string } {
   return { far };
 }
 
-export async function openXdpRig(native: Native): Promise<XdpRig> {
+/** `make` makes a link in another way than as a veth; null = as a veth. */
+export async function openXdpRig(
+  native: Native,
+  make: (netns: Netns, link: string) => { readonly far: string } | null = () => null,
+): Promise<XdpRig> {
   const netns = makeNetns(native);
   const stations = new XdpStations(netns.path);
   const lines: string[] = [];
@@ -45,9 +51,11 @@ export async function openXdpRig(native: Native): Promise<XdpRig> {
   });
   return {
     backend: dataplane.backend,
+    netns: netns.path,
     dataplane,
     lines,
-    attach: async (link, receive) => stations.attach(link, makeLink(netns, link).far, receive),
+    attach: async (link, receive) =>
+      stations.attach(link, (make(netns, link) ?? makeLink(netns, link)).far, receive),
     send: (link, frame) => stations.send(link, frame),
     settle: () => wait(SETTLE_MS),
     tamper: async () => {
