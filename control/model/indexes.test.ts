@@ -1,0 +1,93 @@
+/** The indexes against plain scans, with more members than are looked at one by one. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { LabelSelector, SelectorOperator } from '../objects/types.js';
+import { Random } from '../oracle/random.js';
+import { LabelIndex } from './label-index.js';
+import { ReverseIndex } from './reverse-index.js';
+import { type Labels, matches, requirementsOf } from './selector.js';
+import { SelectorIndex } from './selector-index.js';
+
+const KEYS = ['app', 'tier', 'env'];
+const VALUES = ['x', 'y', 'z'];
+const OPERATORS: readonly SelectorOperator[] = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
+
+function labelsOf(random: Random): Labels {
+  return Object.fromEntries(KEYS.filter(() => random.chance(0.6)).map((key) => [key, random.pick(VALUES)]));
+}
+
+function selectorOf(random: Random): LabelSelector {
+  return {
+    matchLabels: random.chance(0.4) ? { [random.pick(KEYS)]: random.pick(VALUES) } : {},
+    matchExpressions: random.times(random.below(3), () => {
+      const operator = random.pick(OPERATORS);
+      const values = operator.endsWith('In') ? VALUES.filter(() => random.chance(0.5)) : [];
+      return { key: random.pick(KEYS), operator, values };
+    }),
+  };
+}
+
+const sorted = (ids: Iterable<number>): readonly number[] => [...ids].sort((a, b) => a - b);
+
+test('LabelIndex selects what a scan selects, while members come, change and go', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new Random(seed);
+    const index = new LabelIndex<number>();
+    const plain = new Map<number, Labels>();
+    for (let step = 0; step < 300; step++) {
+      const id = random.below(60);
+      if (random.chance(0.3)) {
+        index.delete(id);
+        plain.delete(id);
+      } else {
+        const labels = labelsOf(random);
+        index.put(id, labels);
+        plain.set(id, labels);
+      }
+      const selector = selectorOf(random);
+      const scan = [...plain].filter(([, labels]) => matches(selector, labels)).map(([member]) => member);
+      assert.equal(sorted(index.select(selector)), sorted(scan), `seed ${seed} step ${step}`);
+      assert.is(index.size, plain.size);
+    }
+  }
+});
+
+test('SelectorIndex finds the selectors that match, each once', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new Random(seed);
+    const index = new SelectorIndex<number>();
+    const plain = new Map<number, LabelSelector>();
+    for (let step = 0; step < 300; step++) {
+      const id = random.below(60);
+      if (random.chance(0.3)) {
+        index.delete(id);
+        plain.delete(id);
+      } else {
+        const selector = selectorOf(random);
+        index.put(id, requirementsOf(selector));
+        plain.set(id, selector);
+      }
+      const labels = labelsOf(random);
+      const scan = [...plain].filter(([, selector]) => matches(selector, labels)).map(([member]) => member);
+      assert.equal(sorted(index.matching(labels)), sorted(scan), `seed ${seed} step ${step}`);
+    }
+  }
+});
+
+test('ReverseIndex: one member, many, and none again', () => {
+  const index = new ReverseIndex<string>();
+  const got = (): readonly string[] => [...index.get('k')].sort();
+  index.delete('k', 'a');
+  index.add('k', 'a');
+  index.add('k', 'a');
+  assert.equal(got(), ['a']);
+  index.add('k', 'b');
+  assert.equal(got(), ['a', 'b']);
+  index.delete('k', 'c');
+  index.delete('k', 'a');
+  assert.equal(got(), ['b']);
+  index.delete('k', 'b');
+  assert.equal(got(), []);
+});
+
+test.run();
