@@ -284,6 +284,7 @@ export const SERVICE_BACKEND_COUNT = 20;
 export const SERVICE_RANGES = 24;
 export const SERVICE_RANGE_COUNT = 28;
 export const SVF_RANGES = 1;
+export const SVF_INSIDE_ONLY = 2; // what comes by the uplink is dropped
 export const IMG_RANGES = 320; // section offset; 8 bytes each: network address, network mask
 export const IMG_RANGES_COUNT = 324;
 
@@ -432,6 +433,7 @@ export const DROP_MTU = 42; // too long and no ICMP may be sent for it
 export const DROP_OPTIONS = 43; // IP source routing
 export const DROP_IPV6 = 44; // IPv6 is not forwarded yet
 export const DROP_RATE_LIMIT = 45; // ICMP error not sent: limit reached
+export const DROP_SERVICE_ELSEWHERE = 46; // from outside, and all endpoints are on other nodes (SVF_INSIDE_ONLY)
 
 // ---------------------------------------------------------------------------------------------- trace
 // 32-byte records: packet number, time, stage, then five words that depend on the stage.

@@ -2,11 +2,13 @@
 import { affine, remember } from './affinity';
 import { image, tracing } from './context';
 import { imageHash, slotHash } from './hash';
+import { role } from './judge';
 import {
   BACKEND_ID,
   BACKEND_IP4,
   BACKEND_PORT,
   BACKEND_SHIFT,
+  DROP_SERVICE_ELSEWHERE,
   DROP_SERVICE_SOURCE,
   FRONTEND_ADDRESS,
   FRONTEND_KEY,
@@ -23,6 +25,7 @@ import {
   IMG_SLOTS,
   IMG_SLOTS_COUNT,
   MAX_SERVICES,
+  ROLE_UPLINK,
   SERVICE_AFFINITY,
   SERVICE_BACKEND_COUNT,
   SERVICE_BACKENDS,
@@ -34,6 +37,7 @@ import {
   SERVICE_SLOT_COUNT,
   SERVICE_SLOTS,
   STAGE_SERVICE,
+  SVF_INSIDE_ONLY,
   SVF_RANGES,
 } from './layout';
 import { record } from './trace';
@@ -116,6 +120,7 @@ export function choose(v: usize, service: u32, addresses: u64, key: u64): i32 {
   const at = row(service);
   const client = <u32>addresses;
   if (!mayUse(at, client)) return DROP_SERVICE_SOURCE;
+  if (role === ROLE_UPLINK && load<u32>(at, SERVICE_FLAGS) & SVF_INSIDE_ONLY) return DROP_SERVICE_ELSEWHERE;
   const affinity = load<u32>(at, SERVICE_AFFINITY);
   let backend: usize = 0;
   if (affinity !== 0) {

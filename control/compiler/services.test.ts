@@ -170,11 +170,19 @@ test('load balancer addresses: VIP only, with their source ranges, never an addr
   assert.is(findService(everyone, '192.0.2.1', 'TCP', 80)?.sourceRanges, null);
 });
 
-test('a load balancer address under the policy Local: own endpoints, else any', () => {
+test('a load balancer address under the policy Local: own endpoints, else any for the cluster and none for outside', () => {
   const status = { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } };
   const local = { ...service({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' }), status };
   assert.equal(backends(rulesetOn('n1', local, slice('s', [A, B])), '192.0.2.1', 80), ['10.1.1.2:8080']);
   assert.is(backends(rulesetOn('n3', local, slice('s', [A, B])), '192.0.2.1', 80)?.length, 2);
+  const serves = (ruleset: ReturnType<typeof rulesetOn>) =>
+    findService(ruleset, '192.0.2.1', 'TCP', 80)?.servesOutside;
+  assert.is(serves(rulesetOn('n1', local, slice('s', [A, B]))), true);
+  assert.is(serves(rulesetOn('n3', local, slice('s', [A, B]))), false);
+  // Nobody anywhere: everyone is refused at once.
+  assert.is(serves(rulesetOn('n3', local, slice('s', []))), true);
+  const cluster = { ...service({ type: 'LoadBalancer' }), status };
+  assert.is(serves(rulesetOn('n3', cluster, slice('s', [A, B]))), true);
 });
 
 test('two Services cannot share a load balancer address and port', () => {

@@ -54,6 +54,7 @@ interface PortScope {
   readonly frontends: readonly Frontend[];
   readonly backends: readonly ServiceBackend[];
   readonly sourceRanges: readonly string[] | null;
+  readonly servesOutside: boolean;
 }
 
 function compilePort(
@@ -90,6 +91,7 @@ function compilePort(
         affinitySeconds: sessionAffinity === 'ClientIP' ? sessionAffinityTimeoutSeconds : null,
         algorithm: service.metadata.annotations[ALGORITHM_ANNOTATION] === 'maglev' ? 'maglev' : 'random',
         sourceRanges: scope.sourceRanges,
+        servesOutside: scope.servesOutside,
       },
     ];
   });
@@ -120,6 +122,7 @@ function clusterIpScope(
     ),
     backends: local ? usable(onNode(candidates, context.self.name)) : anywhere(context, spec, candidates),
     sourceRanges: null,
+    servesOutside: true,
   };
 }
 
@@ -137,7 +140,7 @@ function nodePortScopes(
 ): readonly PortScope[] {
   if (nodePort === null || (spec.type !== 'NodePort' && spec.type !== 'LoadBalancer')) return [];
   const { self, peers } = context;
-  const common = { scope: 'external', sourceRanges: null } as const;
+  const common = { scope: 'external', sourceRanges: null, servesOutside: true } as const;
   if (spec.externalTrafficPolicy === 'Cluster') {
     const frontends = everyNodesFrontends(context, nodePort, family);
     return [{ ...common, name: 'external', frontends, backends: anywhere(context, spec, candidates) }];
@@ -203,7 +206,7 @@ function externalIpScope(
       sortedSet(addresses).map((address) => ({ address, port, type: 'ExternalIP' })),
       family,
     ),
-    backends: fromOutside(context, spec, candidates),
+    ...fromOutside(context, spec, candidates),
     sourceRanges: null,
   };
 }
@@ -226,23 +229,27 @@ function loadBalancerScope(
       addresses.map((address) => ({ address, port, type: 'LoadBalancer' })),
       family,
     ),
-    backends: fromOutside(context, spec, candidates),
+    ...fromOutside(context, spec, candidates),
     // To the API an empty list is an absent one: no restriction.
     sourceRanges: spec.loadBalancerSourceRanges?.length ? sortedSet(spec.loadBalancerSourceRanges) : null,
   };
 }
 
 /**
- * Behind addresses that lie outside the cluster. Under the policy Local a node without endpoints gets nothing from the load balancer
- * itself (it asks healthCheckNodePort), so what it sees comes from inside the cluster, and goes to any endpoint.
+ * Behind addresses that lie outside the cluster. Under the policy Local a node without endpoints of its own serves nobody outside: a load
+ * balancer does not ask it (healthCheckNodePort), and who asks all the same is dropped rather than sent on with its address hidden. Clients
+ * inside the cluster go to any endpoint. Without an endpoint anywhere, everyone is told so.
  */
 function fromOutside(
   context: Context,
   spec: Service['spec'],
   candidates: readonly Candidate[],
-): readonly ServiceBackend[] {
-  const local = spec.externalTrafficPolicy === 'Local' ? usable(onNode(candidates, context.self.name)) : [];
-  return local.length > 0 ? local : anywhere(context, spec, candidates);
+): Pick<PortScope, 'backends' | 'servesOutside'> {
+  const isLocal = spec.externalTrafficPolicy === 'Local';
+  const local = isLocal ? usable(onNode(candidates, context.self.name)) : [];
+  if (local.length > 0) return { backends: local, servesOutside: true };
+  const backends = anywhere(context, spec, candidates);
+  return { backends, servesOutside: !isLocal || backends.length === 0 };
 }
 
 /** Endpoints of the whole cluster, the near ones where the Service or its slices prefer them. */

@@ -72,7 +72,7 @@ function throughService(
     const ways = [wayTo(cluster, from, placeAt(cluster, address), protocol, port)];
     return { from, protocol, service: null, ways, verdict: verdictOf(ways) };
   }
-  const refused = refusal(item, from);
+  const refused = refusal(item, from, entry);
   const ways =
     refused === null
       ? item.backends.map((backend) =>
@@ -89,10 +89,17 @@ function throughService(
   };
 }
 
-function refusal({ backends, sourceRanges }: ServiceItem, from: Place): string | null {
+function refusal(
+  { backends, sourceRanges, servesOutside }: ServiceItem,
+  from: Place,
+  entry: string | null,
+): string | null {
   const source = parseIp(from.address);
   if (sourceRanges !== null && !sourceRanges.some((range) => cidrContains(parseCidr(range), source))) {
     return `${from.address} is not in loadBalancerSourceRanges`;
+  }
+  if (from.node === null && !servesOutside) {
+    return `dropped: externalTrafficPolicy is Local, and ${entry} has no endpoint of it (only others have)`;
   }
   return backends.length === 0 ? 'no endpoint is ready: the client gets an ICMP port unreachable' : null;
 }

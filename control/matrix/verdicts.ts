@@ -97,6 +97,7 @@ function viaService(
     !item.sourceRanges.some((range) => cidrContains(parseCidr(range), source))
   )
     return { outcome: 'filtered', backends: [] };
+  if (from.node === null && !item.servesOutside) return { outcome: 'elsewhere', backends: [] };
   const backends = item.backends.map(({ address, port, pod }) => ({
     address,
     port,

@@ -56,8 +56,11 @@ export interface ServiceQuestion {
 }
 
 export interface ServiceVerdict {
-  /** `refused`: no endpoint, so an error comes back. `filtered`: the source may not use this frontend. */
-  readonly outcome: 'backends' | 'refused' | 'filtered';
+  /**
+   * `refused`: no endpoint, so an error comes back. `filtered`: the source may not use this frontend. `elsewhere`: it asks from outside,
+   * the policy is Local, and all endpoints are on other nodes: dropped.
+   */
+  readonly outcome: 'backends' | 'refused' | 'filtered' | 'elsewhere';
   readonly backends: readonly {
     readonly address: string;
     readonly port: number;
@@ -200,8 +203,9 @@ export function oracle(objects: readonly unknown[]): Oracle {
       ips: from.ips,
       node,
       entry: question.entry ?? from.node ?? node,
+      isOutside: from.node === null,
     });
-    if (targets === 'filtered') return { outcome: 'filtered', backends: [] };
+    if (typeof targets === 'string') return { outcome: targets, backends: [] };
     const backends = targets.map(({ address, port }) => {
       const { pod } = party({ ip: address });
       const name = pod === null ? null : { namespace: namespaceOf(pod), name: nameOf(pod) };

@@ -4,7 +4,10 @@ import { inCidr } from './match.js';
 import type { ServiceQuestion } from './oracle.js';
 import { at, labelsOf, listAt, nameOf, namespaceOf, numberAt, textAt } from './raw.js';
 
-export type Targets = readonly { readonly address: string; readonly port: number }[] | 'filtered';
+export type Targets =
+  | readonly { readonly address: string; readonly port: number }[]
+  | 'filtered'
+  | 'elsewhere';
 
 interface Target {
   readonly address: string;
@@ -21,7 +24,12 @@ interface Target {
 export function serviceTargets(
   objects: readonly unknown[],
   { service: { namespace, name }, port, protocol, frontend }: ServiceQuestion,
-  client: { readonly ips: readonly string[]; readonly node: string | null; readonly entry: string | null },
+  client: {
+    readonly ips: readonly string[];
+    readonly node: string | null;
+    readonly entry: string | null;
+    readonly isOutside: boolean;
+  },
 ): Targets {
   const service = objects.find(
     (object) =>
@@ -54,9 +62,13 @@ export function serviceTargets(
   const local = all.filter(({ node }) => node !== undefined && node === client.node);
   const policy = frontend === 'ClusterIP' ? 'internalTrafficPolicy' : 'externalTrafficPolicy';
   if (textAt(service, 'spec', policy) !== 'Local') return anywhere();
-  // Inside the cluster, an address from outside leads to every endpoint where the node itself has none.
-  const isOutside = frontend === 'LoadBalancer' || frontend === 'ExternalIP';
-  if (isOutside && usable(local).length === 0) return anywhere();
+  // "Traffic mistakenly sent to a node with no endpoints is dropped. Traffic sent to an External IP or LoadBalancer IP from within the
+  // cluster will always get Cluster semantics" (of which we take: where the node itself has none).
+  const isForeign = frontend === 'LoadBalancer' || frontend === 'ExternalIP';
+  if (isForeign && usable(local).length === 0) {
+    const others = anywhere();
+    return client.isOutside && others.length > 0 ? 'elsewhere' : others;
+  }
   return distinct(usable(local));
 }
 

@@ -53,7 +53,8 @@ function summary(item: Item): string {
       const affinity = item.affinitySeconds === null ? '' : `, affinity ${item.affinitySeconds} s`;
       const ranges = item.sourceRanges === null ? '' : `, only from ${list(item.sourceRanges)}`;
       const backends = item.backends.length === 0 ? 'reject' : `${item.backends.length} backends`;
-      return `${item.frontends.map(({ address, port }) => `${address}:${port}`).join(' ')} -> ${backends}${affinity}${ranges}`;
+      const inside = item.servesOutside ? '' : ', not from outside the cluster';
+      return `${item.frontends.map(({ address, port }) => `${address}:${port}`).join(' ')} -> ${backends}${affinity}${ranges}${inside}`;
     }
     case 'healthcheck':
       return `port ${item.port} answers ${item.localEndpoints > 0 ? 200 : 503}: ${item.localEndpoints} ready here`;

@@ -211,6 +211,11 @@ export interface ServiceItem {
   readonly algorithm: 'random' | 'maglev';
   /** loadBalancerSourceRanges; null = everyone, [] = no one. */
   readonly sourceRanges: readonly Cidr[] | null;
+  /**
+   * false: only for clients inside the cluster (pods, hosts); what comes by the uplink is dropped. So it is with load balancer and external
+   * addresses under externalTrafficPolicy Local on a node without endpoints of its own (KEP-2086).
+   */
+  readonly servesOutside: boolean;
 }
 
 /**

@@ -178,6 +178,7 @@ export interface ServiceOptions {
   readonly affinitySeconds?: number;
   readonly algorithm?: ServiceItem['algorithm'];
   readonly sourceRanges?: readonly string[];
+  readonly servesOutside?: boolean;
 }
 
 export function service(name: string, options: ServiceOptions): ServiceItem {
@@ -198,5 +199,6 @@ export function service(name: string, options: ServiceOptions): ServiceItem {
     affinitySeconds: options.affinitySeconds ?? null,
     algorithm: options.algorithm ?? 'random',
     sourceRanges: options.sourceRanges ?? null,
+    servesOutside: options.servesOutside ?? true,
   };
 }

@@ -132,6 +132,21 @@ export function servicesTests(test: Test, open: OpenRig): void {
     assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30080), 'b');
   });
 
+  run('what serves the inside only drops who comes by the uplink', async (rigs) => {
+    const underlay = new Underlay();
+    const node = await TestNode.open(rigs, 1, underlay);
+    const [b, client] = [await node.addPod(1, 'b'), await node.addPod(2, 'client')];
+    const frontend = { address: items.nodeAddress(1), port: 30082, type: 'NodePort' } as const;
+    const frontends = [frontend, clusterIp];
+    const options = { scope: 'external', frontends, backends: [`${b.address}:80`] } as const;
+    await node.put(items.service('local', { ...options, servesOutside: false }));
+    await underlay.outside.isSilent(items.nodeAddress(1), 30082);
+    assert.is(await client.reaches(items.nodeAddress(1), 30082), 'b');
+    assert.is(await node.host.reaches(VIP, 80), 'b');
+    await node.put(items.service('local', options));
+    assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30082), 'b');
+  });
+
   run('a node port leads to a pod of another node, and the client keeps its address', async (rigs) => {
     const underlay = new Underlay();
     const one = await TestNode.open(rigs, 1, underlay);

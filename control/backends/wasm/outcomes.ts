@@ -43,6 +43,7 @@ export const OUTCOME_NAMES: ReadonlyMap<number, string> = new Map([
   [L.DROP_OPTIONS, 'drop-options'],
   [L.DROP_IPV6, 'drop-ipv6'],
   [L.DROP_RATE_LIMIT, 'drop-rate-limit'],
+  [L.DROP_SERVICE_ELSEWHERE, 'drop-service-elsewhere'],
 ]);
 
 /** What a rule id below RULE_FIRST means. */

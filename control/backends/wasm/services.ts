@@ -102,7 +102,7 @@ export class Services {
       {
         at: plan.services + index * L.SERVICE_SIZE,
         words: [
-          item.sourceRanges === null ? 0 : L.SVF_RANGES,
+          (item.sourceRanges === null ? 0 : L.SVF_RANGES) | (item.servesOutside ? 0 : L.SVF_INSIDE_ONLY),
           item.affinitySeconds ?? 0,
           placed.slots.first,
           slots.length,

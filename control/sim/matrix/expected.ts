@@ -23,7 +23,12 @@ export function expectCells(
   judge: Oracle = oracleOf(state),
 ): readonly ExpectedCell[] {
   const listeners = listenersOf(state);
-  return plan.cells.map((planned) => ({ planned, expected: combine(endings(judge, listeners, planned)) }));
+  // The outside host sends what is for load balancers to the first node.
+  const gateway = state.nodes[0]?.name;
+  return plan.cells.map((planned) => ({
+    planned,
+    expected: combine(endings(judge, listeners, planned, gateway)),
+  }));
 }
 
 function oracleOf(state: ClusterState): Oracle {
@@ -59,11 +64,18 @@ function endings(
   judge: Oracle,
   listeners: Listeners,
   { row, column, targets }: PlannedCell,
+  gateway: string | undefined,
 ): readonly Ending[] {
   const from = endOf(row);
   if (column.service !== null) {
     const { service } = column;
-    return targets.flatMap((target) => serviceEndings(judge, listeners, from, service, target));
+    const atGateway = row.type === 'outside' && service.frontend === 'LoadBalancer';
+    return targets.flatMap(({ address, node }) =>
+      serviceEndings(judge, listeners, from, service, {
+        address,
+        node: atGateway ? (gateway ?? null) : node,
+      }),
+    );
   }
   return targets.map(({ address }) => {
     const to: End = column.pod === null ? { ip: address } : { pod: column.pod };
@@ -98,10 +110,11 @@ function serviceEndings(
     ...(target.node === null ? {} : { node: target.node }),
   });
   if (verdict.outcome !== 'backends') {
-    const why =
-      verdict.outcome === 'refused'
-        ? `Service ${name} has no ready endpoint${target.node === null ? '' : ` for ${target.node}`}`
-        : `loadBalancerSourceRanges of Service ${name} leave this source out`;
+    const why = {
+      refused: `Service ${name} has no ready endpoint${target.node === null ? '' : ` for ${target.node}`}`,
+      filtered: `loadBalancerSourceRanges of Service ${name} leave this source out`,
+      elsewhere: `externalTrafficPolicy of Service ${name} is Local, and ${target.node} has no endpoint`,
+    }[verdict.outcome];
     return [{ reachable: false, answer: null, reason: why }];
   }
   const protocol = port.protocol === 'UDP' ? 'udp' : 'tcp';
