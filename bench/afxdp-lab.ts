@@ -1,6 +1,6 @@
 /** Two pods twice over: joined by the data plane over AF_XDP, and by the kernel's bridge. Same links, same addresses, same MTU. */
 import { openXdpBackend, type XdpBackend } from '../control/dataplane/open.js';
-import type { Change } from '../control/ruleset/types.js';
+import type { Change, Item } from '../control/ruleset/types.js';
 import { loadNative, type Native, type Netns } from '../native/index.js';
 import {
   gateway,
@@ -38,18 +38,19 @@ interface Wires {
   readonly names: readonly string[];
 }
 
-function layWires(label: string): Wires {
+function layWires(label: string, tap: boolean, mtu: number): Wires {
   const native = loadNative();
   const names = ['node', ...PODS].map((part) => `pterN-bench-${process.pid}-${label}-${part}`);
   const [node, ...pods] = names.map((name) => native.createNetns(name));
   pods.forEach((pod, n) => {
-    const link = podLink(NODE, PODS[n]!);
-    node!.createVeth(
-      { name: link, mtu: MTU },
-      { name: 'eth0', mtu: MTU, mac: podMac(NODE, n + 1), netns: pod },
-    );
-    node!.setLink(link, { up: true });
-    pod.setLink('eth0', { up: true });
+    const mac = podMac(NODE, n + 1);
+    if (tap) pod.createTap('eth0');
+    else {
+      const link = podLink(NODE, PODS[n]!);
+      node!.createVeth({ name: link, mtu }, { name: 'eth0', mtu, netns: pod });
+      node!.setLink(link, { up: true });
+    }
+    pod.setLink('eth0', { mac, mtu, up: true });
     pod.setSysctl('net/ipv6/conf/eth0/disable_ipv6', '1');
   });
   return { native, node: node!, pods, names };
@@ -74,9 +75,12 @@ function lab(label: string, wires: Wires, nextHopMac: string, end: () => Promise
   };
 }
 
-/** Pods as the agent wires them: a /32 address, the gateway on the link, transmit checksums by the sender. */
-export async function openDataPlaneLab(): Promise<Lab> {
-  const wires = layWires('dp');
+/**
+ * Pods as the agent wires them: a /32 address, the gateway on the link, transmit checksums by the sender or, of a TAP, by
+ * nobody.
+ */
+export async function openDataPlaneLab(feed: 'afxdp' | 'tap' = 'afxdp', mtu = MTU): Promise<Lab> {
+  const wires = layWires(feed === 'tap' ? 'tap' : 'dp', feed === 'tap', mtu);
   const dataplane: XdpBackend = await openXdpBackend({
     netns: wires.node.path,
     memory: { frameCount: 8192 },
@@ -86,7 +90,7 @@ export async function openDataPlaneLab(): Promise<Lab> {
     pod.addAddress('eth0', `${podAddress(NODE, n + 1)}/32`);
     pod.addRoute({ destination: `${gateway(NODE)}/32`, link: 'eth0', scope: 'link' });
     pod.addRoute({ destination: 'default', link: 'eth0', gateway: gateway(NODE) });
-    pod.setOffloads('eth0', { txChecksum: false, tso: false });
+    if (feed === 'afxdp') pod.setOffloads('eth0', { txChecksum: false, tso: false });
   });
   // The uplink and the host's end are links of the node that lead nowhere here.
   const items = [...nodeItems(NODE), ...PODS.flatMap((name, n) => podItems(NODE, n + 1, name))];
@@ -95,17 +99,24 @@ export async function openDataPlaneLab(): Promise<Lab> {
     wires.node.createVeth({ name: item.link }, { name: `${item.link}-x` });
     wires.node.setLink(item.link, { up: true });
   }
-  const changes = items.map((item): Change => ({ type: 'add', key: item.key, item }));
+  const connected = items.map((item): Item => {
+    if (item.kind !== 'interface') return item;
+    const pod = PODS.findIndex((name) => name === item.pod?.name);
+    if (pod < 0) return item;
+    if (feed === 'afxdp') return { ...item, mtu };
+    return { ...item, mtu, tap: { netns: wires.pods[pod]!.path, ifname: 'eth0' } };
+  });
+  const changes = connected.map((item): Change => ({ type: 'add', key: item.key, item }));
   for (const { key, error } of await dataplane.backend.apply(changes)) {
     if (error !== null) throw new Error(`${key}: ${error.message}`);
   }
-  return lab('data plane', wires, gatewayMac(NODE), () => dataplane.backend.close());
+  return lab(`data plane, ${feed}`, wires, gatewayMac(NODE), () => dataplane.backend.close());
 }
 
 /** The same pods as ports of a bridge; offloads as the kernel sets them. */
-export function openBridgeLab(): Lab {
-  const wires = layWires('br');
-  wires.node.createBridge('br0', { mtu: MTU });
+export function openBridgeLab(mtu = MTU): Lab {
+  const wires = layWires('br', false, mtu);
+  wires.node.createBridge('br0', { mtu });
   wires.node.setLink('br0', { up: true });
   wires.pods.forEach((pod, n) => {
     wires.node.setLink(podLink(NODE, PODS[n]!), { master: 'br0' });
