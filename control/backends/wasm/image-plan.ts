@@ -16,7 +16,7 @@ export interface ImageSize {
   readonly ranges: number;
 }
 
-/** Room for 110 pods, 10,000 services, 65,000 addresses in policies and some thousand peers: 15 MiB an image. */
+/** Room for 110 pods, 10,000 services, 255 different maglev tables, 65,000 addresses in policies, some thousand peers: 18 MiB an image. */
 export const DEFAULT_IMAGE_SIZE: ImageSize = {
   adjacencies: 8192,
   lpm4Log2: 17,
@@ -27,7 +27,7 @@ export const DEFAULT_IMAGE_SIZE: ImageSize = {
   frontendsLog2: 16,
   services: 32768,
   backends: 131072,
-  slots: 524288,
+  slots: 2097152,
   ranges: 16384,
 };
 

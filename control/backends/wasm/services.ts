@@ -5,13 +5,13 @@ import { ip4Word, mask4, PROTOCOL_NUMBERS, parsePrefix4, swap16, swap32 } from '
 import type { CellStore, Row } from './cells.js';
 import { TableFullError } from './errors.js';
 import { type Ledger, TrackedMap } from './ledger.js';
-import { maglevSlots, uniformSlots } from './maglev.js';
 import { IndexPool, type Span, SpanPool } from './pools.js';
+import { type SlotTable, SlotTables, unitOf } from './slot-tables.js';
 
 interface Placed {
   readonly item: ServiceItem;
   readonly backends: Span;
-  readonly slots: Span;
+  readonly slots: SlotTable;
   readonly ranges: Span;
   /** Frontends as table keys. */
   readonly claims: readonly { readonly a: number; readonly b: number }[];
@@ -23,7 +23,7 @@ export class Services {
   readonly #placed: TrackedMap<Key, Placed>;
   readonly #indexes: IndexPool;
   readonly #backends: SpanPool;
-  readonly #slots: SpanPool;
+  readonly #slots: SlotTables;
   readonly #ranges: SpanPool;
   /** `SERVICE ADDRESS:PORT` -> id; ids are not used again, so that a session notices that its backend has gone. */
   readonly #backendIds: TrackedMap<string, number>;
@@ -41,7 +41,7 @@ export class Services {
     this.#placed = new TrackedMap(ledger);
     this.#indexes = new IndexPool(ledger, 'services', 1, Math.min(size.services, L.MAX_SERVICES));
     this.#backends = new SpanPool(ledger, 'service backends', size.backends);
-    this.#slots = new SpanPool(ledger, 'service slots', size.slots);
+    this.#slots = new SlotTables(ledger, cells);
     this.#ranges = new SpanPool(ledger, 'source ranges', size.ranges);
     this.#backendIds = new TrackedMap(ledger);
     this.#claims = new TrackedMap(ledger);
@@ -85,14 +85,12 @@ export class Services {
     if (backends.length > MOST_BACKENDS)
       throw new TableFullError('backends of one service', MOST_BACKENDS, key);
     this.#keepIds(old?.item, item);
-    const choose = item.algorithm === 'maglev' ? maglevSlots : uniformSlots;
-    const slots = choose(backends.map((b) => ({ name: `${b.address}:${b.port}`, weight: b.weight })));
+    const shares = backends.map((b) => ({ name: `${b.address}:${b.port}`, weight: b.weight }));
     const ranges = (item.sourceRanges ?? []).flatMap((cidr) => parsePrefix4(cidr) ?? []);
     const placed: Placed = {
       item,
       backends: this.#backends.allocate(backends.length, key),
-      // Whole words: two slots each.
-      slots: this.#slots.allocate(slots.length + (slots.length % 2), key),
+      slots: this.#slots.acquire(item.algorithm, shares, key),
       ranges: this.#ranges.allocate(ranges.length, key),
       claims: claimsOf(item),
     };
@@ -105,7 +103,7 @@ export class Services {
           (item.sourceRanges === null ? 0 : L.SVF_RANGES) | (item.servesOutside ? 0 : L.SVF_INSIDE_ONLY),
           item.affinitySeconds ?? 0,
           placed.slots.first,
-          slots.length,
+          placed.slots.count,
           placed.backends.first,
           backends.length,
           placed.ranges.first,
@@ -116,7 +114,6 @@ export class Services {
         at: plan.backends + placed.backends.first * L.BACKEND_SIZE,
         words: backends.flatMap((backend) => this.#backendWords(key, backend)),
       },
-      { at: plan.slots + placed.slots.first * 2, words: pairUp(slots) },
       {
         at: plan.ranges + placed.ranges.first * 8,
         words: ranges.flatMap(({ word, length }) => [word, swap32(mask4(length))]),
@@ -132,7 +129,7 @@ export class Services {
     const placed = this.#placed.get(key);
     if (placed === undefined) return [];
     const own = placed.claims.filter(({ a, b }) => this.#claims.get(`${a} ${b}`)?.[0] === key);
-    return [`service ${key}`, ...own.map(({ a, b }) => frontendUnit(a, b))];
+    return [`service ${key}`, unitOf(placed.slots), ...own.map(({ a, b }) => frontendUnit(a, b))];
   }
 
   #vacate({ backends, slots, ranges }: Placed): void {
@@ -199,12 +196,4 @@ function frontendUnit(a: number, b: number): string {
 
 function backendName(key: Key, { address, port }: ServiceBackend): string {
   return `${key} ${address}:${port}`;
-}
-
-/** u16 values as words, two each. */
-function pairUp(values: readonly number[]): number[] {
-  const words: number[] = [];
-  for (let i = 0; i < values.length; i += 2)
-    words.push(((values[i] ?? 0) | ((values[i + 1] ?? 0) << 16)) >>> 0);
-  return words;
 }
