@@ -1,4 +1,5 @@
 /** A real cluster for one test file: namespaces, agents, data planes, and manifests that the test changes. */
+import type { PodFeed } from '../../../control/agent/pod-feed.js';
 import type { ClusterConfig } from '../../../control/compiler/input.js';
 import { type AfxdpDriver, createAfxdpDriver } from '../../../control/sim/afxdp/driver.js';
 import type { Workload } from '../../../control/sim/afxdp/workload.js';
@@ -26,6 +27,7 @@ export interface TestCluster {
 export interface TestClusterOptions {
   readonly nodes?: number;
   readonly config?: Partial<ClusterConfig>;
+  readonly podFeed?: PodFeed;
 }
 
 /** The cluster's name holds our pid, so that tests can run side by side. On failure nothing of it stays. */

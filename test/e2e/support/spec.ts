@@ -1,5 +1,6 @@
 /** Small inputs for drivers, so that a test says only what it is about. */
 import { join } from 'node:path';
+import type { PodFeed } from '../../../control/agent/pod-feed.js';
 import { type ClusterConfig, DEFAULT_CONFIG } from '../../../control/compiler/input.js';
 import type { EndpointSlice, Pod } from '../../../control/objects/types.js';
 import { STATE_ROOT } from '../../../control/sim/afxdp/names.js';
@@ -16,6 +17,7 @@ export function driverSpec(
     readonly slices?: readonly EndpointSlice[];
     readonly runDir?: string;
     readonly progress?: (line: string) => void;
+    readonly podFeed?: PodFeed;
   } = {},
 ): DriverSpec {
   const nodes = nodeNames(options.nodes ?? 2);
@@ -29,6 +31,7 @@ export function driverSpec(
     outsideRoutes: outsideRoutes(config, nodes),
     runDir: options.runDir ?? join(STATE_ROOT, cluster),
     progress: options.progress ?? (() => undefined),
+    ...(options.podFeed === undefined ? {} : { podFeed: options.podFeed }),
   };
 }
 
