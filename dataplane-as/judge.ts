@@ -153,6 +153,7 @@ export function judge(
       if (!allowed) return DROP_POLICY_EGRESS;
     }
   }
+  if (role === ROLE_UPLINK && isPod(source)) return DROP_SPOOFED;
   const exit = leave(v, destination, translated);
   if (exit !== 0) return exit;
   if (exitRole === ROLE_POD) {
@@ -162,7 +163,6 @@ export function judge(
     let ingress: u32 = RULE_OPEN;
     if (itself) ingress = RULE_SELF;
     else if (role === ROLE_HOST) ingress = RULE_NODE;
-    else if (role === ROLE_UPLINK && !translated && isPod(source)) return DROP_SPOOFED;
     else if (policy !== 0) {
       const allowed = allows(v, STAGE_INGRESS, policy, source, key);
       ingress = verdictRule;
@@ -202,9 +202,13 @@ function refused(outcome: i32): i32 {
   return outcome;
 }
 
-/** Pods of the cluster are reached through tunnels or pod ports: nobody on the underlay may use their addresses towards a pod. */
+/**
+ * Pods of the cluster are reached through tunnels or pod ports, and reach other nodes through tunnels: whoever uses their
+ * addresses on the underlay forges them, be it towards a pod or towards a service that policies let that pod use.
+ */
 function isPod(source: u32): bool {
-  const back = route(SPACE_POD, source);
+  // Other nodes, which pods reach through tunnels too, are on the underlay for the node itself.
+  const back = route(SPACE_MAIN, source);
   const type = typeOf(back);
   if (type === ADJ_TYPE_TUNNEL) return true;
   if (type !== ADJ_TYPE_PORT) return false;

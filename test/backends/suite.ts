@@ -4,13 +4,16 @@
  */
 import { suite } from 'uvu';
 import type { OpenRig } from './rig.js';
+import { hostileTests } from './suite-hostile.js';
 import { reachabilityTests } from './suite-reachability.js';
 import { servicesTests } from './suite-services.js';
 import { transactionTests } from './suite-transactions.js';
 
+const PARTS = { reachabilityTests, servicesTests, transactionTests, hostileTests };
+
 /** Runs the behaviour suite; each test opens rigs of its own and closes them. */
 export function backendSuite(name: string, open: OpenRig): void {
-  for (const [part, tests] of Object.entries({ reachabilityTests, servicesTests, transactionTests })) {
+  for (const [part, tests] of Object.entries(PARTS)) {
     const test = suite(`${name} ${part.replace('Tests', '')}`);
     tests(test, open);
     test.run();

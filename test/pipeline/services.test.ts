@@ -134,6 +134,19 @@ test('NodePort from outside to a local pod', () => {
   assert.equal([read(answer.frame).ip.src, read(answer.frame).sport], [N.NODE_IP, 30080]);
 });
 
+test('a stranger on the underlay is no pod for a node port’s policies, wherever the backend is', () => {
+  for (const backend of [BACKENDS[0]!, BACKENDS[1]!, { ip: N.PEER_IP, port: 6443, id: 5 }]) {
+    const node = N.startNode({ services: [shop({ frontends: [NODEPORT], backends: [backend] })] });
+    for (const source of [N.POD1_IP, N.REMOTE_POD_IP]) {
+      const packet = N.tcpPacket(N.flow(source, 5555, N.NODE_IP, 30080));
+      assert.is(node.one(N.UPLINK, N.fromUplink(packet)).outcome, L.DROP_SPOOFED, `${source} ${backend.ip}`);
+    }
+    // A pod's packets come through its node's tunnel.
+    const real = N.tcpPacket(N.flow(N.REMOTE_POD_IP, 5556, N.NODE_IP, 30080));
+    assert.is.not(node.one(N.UPLINK, N.fromTunnel(real)).outcome, L.DROP_SPOOFED);
+  }
+});
+
 test('NodePort whose backend is on another node keeps the client’s address', () => {
   const node = N.startNode({ services: [shop({ frontends: [NODEPORT], backends: [BACKENDS[1]!] })] });
   const flow = N.flow(N.OUTSIDE, 5555, N.NODE_IP, 30080);
