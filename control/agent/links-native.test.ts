@@ -140,4 +140,32 @@ rooted('the node’s own namespace and one that is not there are refused', async
   });
 });
 
+rooted('a TAP in the sandbox: made, checked, found again, removed', async () => {
+  await inNamespaces(async (links, node, pod) => {
+    const wanted = { ...spec('tapped', '10.1.3.9'), feed: 'tap' } as const;
+    const tap = { netns: wanted.netns, ifname: wanted.ifname };
+    await links.attachPod(wanted);
+    assert.equal(await links.checkPod(wanted), []);
+    assert.not(
+      node.links().some(({ name }) => name === wanted.link),
+      'nothing on the node',
+    );
+    assert.equal(await links.podLinks([wanted]), [wanted.link]);
+    assert.equal(await links.podLinks(), []);
+    await links.attachPod(wanted).then(
+      () => assert.unreachable(),
+      (error: unknown) => assert.instance(error, LinkExistsError),
+    );
+    assert.match(ip(POD, 'route'), new RegExp(`default via ${wanted.gateway}`));
+    pod.setLink('eth0', { mtu: 1400 });
+    assert.equal(await links.checkPod(wanted), ['eth0 has MTU 1400, not 1450']);
+    await links.detachPod(wanted.link, tap);
+    assert.equal(await links.podLinks([wanted]), []);
+    assert.equal(await links.checkPod(wanted), ['eth0 is gone from the sandbox']);
+    // Twice, and in a sandbox that is gone.
+    await links.detachPod(wanted.link, tap);
+    await links.detachPod(wanted.link, { ...tap, netns: '/run/netns/no-such-one' });
+  });
+});
+
 test.run();

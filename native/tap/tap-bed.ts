@@ -37,14 +37,31 @@ export class TapBed {
       frameCount: FRAME_COUNT,
       batch: 64,
     });
-    for (const [n, kind] of kinds.entries()) {
-      this.#wire(n, kind);
+    for (const n of kinds.keys()) {
+      this.wire(n);
       this.attach(n);
     }
   }
 
   name(label: string): string {
     return `pterT-${process.pid}-${label}`;
+  }
+
+  /** Makes the pod's link. */
+  wire(n: number): void {
+    const pod = this.pods[n]!;
+    if (this.kinds[n] === 'tap') pod.createTap('eth0');
+    else {
+      this.node.createVeth({ name: `port${n}`, mtu: this.mtu }, { name: 'eth0', netns: pod });
+      this.node.setLink(`port${n}`, { up: true });
+      pod.setOffloads('eth0', { txChecksum: false, tso: false });
+    }
+    pod.setSysctl('net/ipv6/conf/eth0/disable_ipv6', '1');
+    pod.setLink('eth0', { mac: MAC(n), mtu: this.mtu, up: true });
+    pod.addAddress('eth0', `10.9.0.${n + 1}/24`);
+    this.kinds.forEach((_, other) => {
+      if (other !== n) pod.addNeighbor('eth0', `10.9.0.${other + 1}`, MAC(other));
+    });
   }
 
   attach(n: number): void {
@@ -79,7 +96,8 @@ export class TapBed {
       (error: unknown) => Object.assign(end, { error, over: true }),
     );
     const longest = [0, 0];
-    for (let received = 0; !end.over; ) {
+    let received = 0;
+    while (!end.over) {
       received = this.xdp.step(received, 500);
       for (let i = 0; i < received; i++) {
         const from = this.word(i, L.V_RX_PORT);
@@ -91,13 +109,9 @@ export class TapBed {
       this.conserved();
       await turn();
     }
-    this.drain();
+    while (received > 0) received = this.xdp.step(received, 0);
     if (end.error !== undefined) throw end.error;
     return { result: end.value as T, longest };
-  }
-
-  drain(): void {
-    for (let n = this.xdp.step(0, 0); n > 0; ) n = this.xdp.step(n, 0);
   }
 
   conserved(): ReturnType<Xdp['frames']> {
@@ -132,22 +146,6 @@ export class TapBed {
     for (const netns of [this.node, ...this.pods]) netns.close();
     for (const label of ['node', ...this.kinds.map((_, n) => `p${n}`)])
       this.native.deleteNetns(this.name(label));
-  }
-
-  #wire(n: number, kind: Kind): void {
-    const pod = this.pods[n]!;
-    if (kind === 'tap') pod.createTap('eth0');
-    else {
-      this.node.createVeth({ name: `port${n}`, mtu: this.mtu }, { name: 'eth0', netns: pod });
-      this.node.setLink(`port${n}`, { up: true });
-      pod.setOffloads('eth0', { txChecksum: false, tso: false });
-    }
-    pod.setSysctl('net/ipv6/conf/eth0/disable_ipv6', '1');
-    pod.setLink('eth0', { mac: MAC(n), mtu: this.mtu, up: true });
-    pod.addAddress('eth0', `10.9.0.${n + 1}/24`);
-    this.kinds.forEach((_, other) => {
-      if (other !== n) pod.addNeighbor('eth0', `10.9.0.${other + 1}`, MAC(other));
-    });
   }
 }
 

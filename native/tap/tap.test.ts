@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
+import * as L from '../../dataplane-as/layout.js';
 import { file, program, root, testIf } from '../../test/support/requires.js';
 import { type Kind, TapBed, withTapBed } from './tap-bed.js';
 
@@ -89,5 +90,59 @@ for (const pair of PAIRS) {
     });
   });
 }
+
+testIf(
+  test,
+  ...needs,
+  program('iperf3'),
+)('a packet that became a short answer leaves its buffers behind', async () => {
+  await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
+    let shortened = 0;
+    await iperf(bed, (i) => {
+      if (bed.word(i, L.V_TOTAL) < 20_000 || shortened > 20) return;
+      shortened++;
+      // As the pipeline turns a packet into an ICMP error: the first buffer only, and no packet of the sender's any more.
+      bed.setWord(i, L.V_LENGTH, 500);
+      bed.setWord(i, L.V_TOTAL, 500);
+      bed.setWord(i, L.V_OUTCOME, L.OUT_FRAG_NEEDED_SENT);
+    });
+    assert.ok(shortened > 0);
+    for (const port of [0, 1]) assert.equal(bed.xdp.counters(port).invalid, 0);
+    assert.ok(bed.allFree());
+  });
+});
+
+testIf(
+  test,
+  ...needs,
+  program('ping'),
+)('a TAP that vanishes takes nothing along, and another comes in its place', async () => {
+  await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
+    const ping = ['ping', '-c', '2', '-i', '0.02', '-W', '1', '10.9.0.2'];
+    await bed.wireUntil(bed.inside(0, ...ping));
+    bed.pods[1]!.deleteLink('eth0');
+    await bed.wireUntil(bed.inside(0, ...ping).catch(() => null));
+    assert.ok(bed.xdp.counters(1).txFull > 0, 'what cannot be sent is counted');
+    bed.xdp.removePort(1);
+    bed.wire(1);
+    bed.attach(1);
+    const { result } = await bed.wireUntil(bed.inside(0, ...ping));
+    assert.match(result, /2 received/);
+    assert.ok(bed.allFree());
+  });
+});
+
+testIf(test, ...needs)('a TAP that is not there, or that another has, is not opened', async () => {
+  await withTapBed(new TapBed(['tap', 'veth']), async (bed) => {
+    const [pod] = bed.pods;
+    const open = (port: number, link: string) => () =>
+      bed.xdp.addPort(port, { netns: pod!, link, mode: 'tap', mtu: 1500 });
+    assert.throws(open(5, 'eth7'), { code: 'ENODEV' });
+    assert.throws(open(5, 'eth0'), { code: 'EBUSY', retryable: true });
+    assert.throws(open(5, 'lo'), { code: 'EINVAL' });
+    assert.throws(() => pod!.createTap('eth0'), { code: 'EEXIST' });
+    assert.ok(bed.allFree());
+  });
+});
 
 test.run();
