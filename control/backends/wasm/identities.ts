@@ -4,7 +4,7 @@
  * prefix it is. Identity 0 is "in no set". An address that joins a set changes one prefix; a block changes those inside it.
  */
 import { SPACE_IDENTITY } from '../../../dataplane-as/layout.js';
-import type { AddressSetItem, Key } from '../../ruleset/types.js';
+import type { AddressDelta, AddressSetItem, Key } from '../../ruleset/types.js';
 import { contains4, mask4, type Prefix4, parsePrefix4, prefix4 } from './bytes.js';
 import { type Ledger, TrackedIndex, TrackedMap } from './ledger.js';
 import type { LongestPrefix } from './lpm.js';
@@ -61,10 +61,19 @@ export class Identities {
     return splitMembership(this.#classes.nameOf(identity) ?? '');
   }
 
-  /** Notes the change of one set; `settle` works it out. */
-  update(old: AddressSetItem | undefined, now: AddressSetItem | undefined): void {
-    const before = marksOf(old);
-    const after = marksOf(now);
+  /** Notes the change of one set; `settle` works it out. With a delta only the addresses that came or went are looked at. */
+  update(
+    old: AddressSetItem | undefined,
+    now: AddressSetItem | undefined,
+    delta: AddressDelta | null = null,
+  ): void {
+    const key = (now ?? old)?.key ?? '';
+    // No copy of the item: its addresses may not have been laid out yet.
+    const part = (addresses: readonly string[]): AddressSetItem => {
+      return { kind: 'addressset', key, addresses, blocks: [] };
+    };
+    const before = marksOf(delta === null ? old : part(delta.removed));
+    const after = marksOf(delta === null ? now : part(delta.added));
     for (const [id, { prefix, mark }] of before) if (!after.has(id)) this.#mark(prefix, id, mark, false);
     for (const [id, { prefix, mark }] of after) if (!before.has(id)) this.#mark(prefix, id, mark, true);
   }

@@ -2,7 +2,7 @@
  * From changes of items to operations on an image. Knows every item that is in force and what each has put where; a
  * transaction is worked out whole, and either committed or rolled back whole. No memory is touched here.
  */
-import type { Change, Item, Key } from '../../ruleset/types.js';
+import type { AddressDelta, Change, Item, Key } from '../../ruleset/types.js';
 import { CellStore, type Operation } from './cells.js';
 import { DanglingReferenceError } from './errors.js';
 import { Identities } from './identities.js';
@@ -25,6 +25,8 @@ export interface FreshIndexes {
 interface Step {
   readonly old: Item | undefined;
   readonly now: Item | undefined;
+  /** Says the same of an address set, where it was given for just this step. */
+  readonly delta: AddressDelta | null;
 }
 
 type Of<K extends Item['kind']> = Extract<Item, { kind: K }>;
@@ -111,12 +113,23 @@ export class Lowering {
   /** Each key once, with what it was before the transaction and what it is after. */
   #coalesce(changes: readonly Change[]): Step[] {
     const before = new Map<Key, Item | undefined>();
+    const deltas = new Map<Key, AddressDelta>();
     for (const change of changes) {
-      if (!before.has(change.key)) before.set(change.key, this.items.get(change.key));
+      const old = this.items.get(change.key);
+      if (before.has(change.key)) deltas.delete(change.key);
+      else {
+        before.set(change.key, old);
+        // A delta is one from the item it was made from, and from no other.
+        if (change.type === 'update' && change.delta !== undefined && change.old === old) {
+          deltas.set(change.key, change.delta);
+        }
+      }
       if (change.type === 'remove') this.items.delete(change.key);
       else this.items.set(change.key, change.item);
     }
-    return [...before].map(([key, old]) => ({ old, now: this.items.get(key) }));
+    return [...before].map(([key, old]) => {
+      return { old, now: this.items.get(key), delta: deltas.get(key) ?? null };
+    });
   }
 
   #links(steps: readonly Step[]): void {
@@ -142,7 +155,7 @@ export class Lowering {
   }
 
   #policies(steps: readonly Step[]): void {
-    for (const { old, now } of ofKind(steps, 'addressset')) this.identities.update(old, now);
+    for (const { old, now, delta } of ofKind(steps, 'addressset')) this.identities.update(old, now, delta);
     const events = this.identities.settle();
     const policies = [...ofKind(steps, 'policy')];
     this.policies.follow(events);
@@ -189,9 +202,13 @@ export class Lowering {
 function* ofKind<K extends Item['kind']>(
   steps: readonly Step[],
   kind: K,
-): Iterable<{ readonly old: Of<K> | undefined; readonly now: Of<K> | undefined }> {
-  for (const { old, now } of steps) {
+): Iterable<{
+  readonly old: Of<K> | undefined;
+  readonly now: Of<K> | undefined;
+  readonly delta: AddressDelta | null;
+}> {
+  for (const { old, now, delta } of steps) {
     if ((now ?? old)?.kind !== kind) continue;
-    yield { old: old as Of<K> | undefined, now: now as Of<K> | undefined };
+    yield { old: old as Of<K> | undefined, now: now as Of<K> | undefined, delta };
   }
 }

@@ -207,4 +207,27 @@ test('an address that joins a set touches one prefix and no more pairs than poli
   assert.is(operations[0]?.type, 'insert');
 });
 
+test('a delta does what the whole set would, and is believed only from the item it was made from', () => {
+  const set = (...addresses: string[]): AddressSetItem => {
+    return { kind: 'addressset', key: 'addressset/a', addresses, blocks: [] };
+  };
+  const start = set('10.0.0.1', '10.0.0.2');
+  const now = set('10.0.0.2', '10.0.0.3');
+  const delta = { added: ['10.0.0.3'], removed: ['10.0.0.1'] };
+  const operationsOf = (change: Change): readonly unknown[] => {
+    const lowering = new Lowering(planImage(SIZE));
+    lowering.plan([{ type: 'add', key: start.key, item: start }]);
+    lowering.commit();
+    return lowering.plan([change]).operations;
+  };
+  const whole = operationsOf({ type: 'update', key: now.key, item: now, old: start });
+  assert.is(whole.length > 0, true);
+  assert.equal(operationsOf({ type: 'update', key: now.key, item: now, old: start, delta }), whole);
+  const wrong = { added: [], removed: [] };
+  assert.equal(
+    operationsOf({ type: 'update', key: now.key, item: now, old: { ...start }, delta: wrong }),
+    whole,
+  );
+});
+
 test.run();
