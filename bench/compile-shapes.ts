@@ -244,11 +244,16 @@ function manyServices(services: number, endpoints: number): Shape {
       kind: 'Service',
       metadata: { name: name(i), namespace: ns(i) },
       spec: {
-        type: i % 20 === 0 ? 'NodePort' : 'ClusterIP',
+        type: i % 100 === 0 ? 'NodePort' : 'ClusterIP',
         clusterIP: vip(i + 1),
         selector: { app: name(i) },
         ports: [
-          { name: 'http', port: 80, targetPort: 8080, ...(i % 20 === 0 ? { nodePort: 30000 + i / 20 } : {}) },
+          {
+            name: 'http',
+            port: 80,
+            targetPort: 8080,
+            ...(i % 100 === 0 ? { nodePort: 30000 + i / 100 } : {}),
+          },
         ],
       },
     }),
