@@ -12,6 +12,7 @@ import { type KubeObject, objectKey, type Pod } from '../objects/types.js';
 import { type Desired, desiredState } from './desired.js';
 import { endpointSlices } from './endpoints.js';
 import { workloadName } from './expand.js';
+import { nodeRecords } from './node-records.js';
 import { nodeAddress, nodeNames, nodeObject } from './world.js';
 
 /** One document of a set: an object of a kind we know, or (object null) a workload to be expanded. */
@@ -184,10 +185,6 @@ export function clusterOnPaper(
     pods.map(({ pod }) => pod),
     state.slices,
   );
-  const records = nodes.map((node, i): KubeObject => {
-    const metadata = { name: node, namespace: null, uid: null, labels: {}, annotations: {} };
-    return { kind: 'NodeRecord', metadata, id: i + 1, addresses: [nodeAddress(config, nodes, node)] };
-  });
   return {
     ...state,
     pods,
@@ -198,7 +195,7 @@ export function clusterOnPaper(
     warnings: [...set.warnings, ...state.warnings],
     objects: [
       ...nodeObjects,
-      ...records,
+      ...nodeRecords(config, nodes),
       ...state.namespaces,
       ...pods.map(({ pod }) => pod),
       ...state.services,

@@ -8,14 +8,13 @@ import { loadNative, type Native } from '../../../native/index.js';
 import type { TraceFilter } from '../../backends/backend.js';
 import { openRemoteBackend } from '../../backends/wasm/remote.js';
 import { errorText, InvalidInputError } from '../../common/errors.js';
-import { planNode } from '../../ipam/arithmetic.js';
-import { toJson } from '../../objects/json.js';
-import type { NodeRecord, Pod } from '../../objects/types.js';
+import type { Pod } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import { EmbeddedStore } from '../../store/embedded.js';
 import { type StoreServer, serveStore } from '../../store/server.js';
 import type { Store } from '../../store/store.js';
 import type { Driver, DriverSpec, Party, Probe, ProbeResult } from '../driver.js';
+import { reserveNodeIds } from '../node-records.js';
 import { StatusBoard } from '../status-board.js';
 import { type NodeStep, traceNodes } from '../trace.js';
 import { type CommandLine, enterPod, writePodFiles } from './exec.js';
@@ -96,7 +95,7 @@ class NamespaceDriver implements AfxdpDriver {
     });
     mkdirSync(spec.runDir, { recursive: true, mode: 0o700 });
     this.wires = buildTopology(native, spec);
-    await this.reserveNodeIds();
+    await reserveNodeIds(this.store, spec.config, spec.nodes);
     this.server = await serveStore(this.store, this.storeSocket);
     await Promise.all([
       ...this.nodes.map((node) => node.start()),
@@ -175,20 +174,6 @@ class NamespaceDriver implements AfxdpDriver {
     await removeNamespaces(this.native, namespacesOf(this.native, this.spec.cluster));
     release(this.spec.cluster);
     this.claimed = false;
-  }
-
-  /** The nodes' ids follow their order, whichever agent comes up first: the records are there before the agents. */
-  private async reserveNodeIds(): Promise<void> {
-    for (const { spec } of this.nodes) {
-      const { nodeAddress } = planNode(this.spec.config, spec.id);
-      const record: NodeRecord = {
-        kind: 'NodeRecord',
-        metadata: { name: spec.name, namespace: null, uid: null, labels: {}, annotations: {} },
-        id: spec.id,
-        addresses: nodeAddress === null ? [] : [nodeAddress],
-      };
-      await this.store.put(`/pteropus/nodes/${spec.id}`, toJson(record));
-    }
   }
 
   private async startHost(name: string, netns: string, ports: WorkloadSpec['ports']): Promise<void> {

@@ -10,11 +10,11 @@ import { openWasmBackend } from '../../backends/wasm/open.js';
 import type { CniRequest } from '../../cni/messages.js';
 import { InvalidInputError, PteropusError } from '../../common/errors.js';
 import { planNode } from '../../ipam/arithmetic.js';
-import { toJson } from '../../objects/json.js';
-import type { NodeRecord, Pod } from '../../objects/types.js';
+import type { Pod } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import { EmbeddedStore } from '../../store/embedded.js';
 import type { Driver, DriverSpec, Party, Probe, ProbeResult } from '../driver.js';
+import { reserveNodeIds } from '../node-records.js';
 import { StatusBoard } from '../status-board.js';
 import { type NodeStep, traceNodes } from '../trace.js';
 import { listen, NodeWiring, type Sandbox, stationMac } from './links.js';
@@ -71,17 +71,7 @@ class MemoryDriver implements Driver {
 
   async start(): Promise<void> {
     const { config, progress } = this.spec;
-    // The ids follow the nodes' order, whichever agent comes up first.
-    for (const { name, id } of this.#nodes) {
-      const { nodeAddress } = planNode(config, id);
-      const record: NodeRecord = {
-        kind: 'NodeRecord',
-        metadata: { name, namespace: null, uid: null, labels: {}, annotations: {} },
-        id,
-        addresses: nodeAddress === null ? [] : [nodeAddress],
-      };
-      await this.store.put(`/pteropus/nodes/${id}`, toJson(record));
-    }
+    await reserveNodeIds(this.store, config, this.spec.nodes);
     await Promise.all(
       this.#nodes.map(async (node) => {
         node.agent = await Agent.start({
