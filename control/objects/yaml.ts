@@ -70,6 +70,8 @@ function parseChunk(text: string, before: number): Chunk {
   const parsed = parseAllDocuments(text, {
     lineCounter: counter,
     prettyErrors: false,
+    // What is odd but no error, such as a list as a key, fails where the object is read.
+    logLevel: 'error',
     // kubectl reads YAML 1.1 (yes and no are booleans), but without its dates and its numbers in base 60.
     version: '1.1',
     customTags: (tags) =>
