@@ -1,0 +1,79 @@
+/** One node's data plane in memory, and what must come out of it. */
+import { MemoryLinks } from '../../control/backends/wasm/memory-feed.js';
+import type { NodeLocal } from '../../control/compiler/input.js';
+import type { Oracle } from '../../control/oracle/oracle.js';
+import { findRoute, itemOf } from '../../control/ruleset/evaluate.js';
+import type { Ruleset } from '../../control/ruleset/types.js';
+import { arp, ETHERTYPE_ARP, ethernet, parseArp, parseEthernet } from '../../control/sim/memory/packet.js';
+import { frame, markerOf, probePacket, throughTunnel, type WireProbe } from './wire.js';
+
+export const NODE_ADDRESS = '192.168.16.1';
+const UNDERLAY_MAC = '02:00:00:00:aa:01';
+
+/** The data plane of one node with everything its links bring out. */
+export class Bench {
+  readonly links = new MemoryLinks();
+  /** Marker -> the links it came out on. */
+  readonly seen = new Map<number, string[]>();
+  ruleset: Ruleset = new Map();
+  local: NodeLocal | null = null;
+
+  listen(link: string): void {
+    this.links.attach(link, (bytes) => {
+      const marker = markerOf(bytes);
+      if (marker !== null) this.seen.set(marker, [...(this.seen.get(marker) ?? []), link]);
+      else if (link === 'eth0') this.answerArp(bytes);
+    });
+  }
+
+  /** The whole underlay is one station that has every address. */
+  private answerArp(bytes: Uint8Array): void {
+    const parsed = parseEthernet(bytes);
+    const request = parsed?.type === ETHERTYPE_ARP ? parseArp(parsed.payload) : null;
+    if (request?.operation !== 'request') return;
+    const { senderMac: targetMac, senderIp: targetIp, targetIp: senderIp } = request;
+    const reply = arp({ operation: 'reply', senderMac: UNDERLAY_MAC, senderIp, targetMac, targetIp });
+    this.links.send(
+      'eth0',
+      ethernet({ destination: targetMac, source: UNDERLAY_MAC, type: ETHERTYPE_ARP, payload: reply }),
+    );
+  }
+
+  /** Sends a probe where its source would; false if that is not on this node's wires. */
+  send(probe: WireProbe, sourceNode: string | null): boolean {
+    const { local } = this;
+    if (local === null) return false;
+    const packet = probePacket(probe);
+    const attachment = local.attachments.find(({ addresses }) => addresses.includes(probe.source));
+    if (attachment !== undefined) {
+      return this.links.send(attachment.link, frame(attachment.peerMac, attachment.mac, packet));
+    }
+    if (probe.source === NODE_ADDRESS && local.host !== null) {
+      return this.links.send(local.host.link, frame(local.host.peerMac, local.host.mac, packet));
+    }
+    const tunnel = [...this.ruleset.values()].find(
+      (item) => item.kind === 'tunnel' && item.peer === sourceNode,
+    );
+    const arriving = tunnel?.kind === 'tunnel' ? throughTunnel(tunnel, packet) : packet;
+    return this.links.send('eth0', frame(UNDERLAY_MAC, local.uplink.mac, arriving));
+  }
+}
+
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The link a probe must come out on, or null for nowhere. */
+export function expectedLink(bench: Bench, truth: Oracle, probe: WireProbe): string | null {
+  const { source, destination, protocol, port } = probe;
+  const verdict = truth.verdict({ from: { ip: source }, to: { ip: destination }, protocol, port });
+  const isHere = (ip: string) =>
+    bench.local?.attachments.some(({ addresses }) => addresses.includes(ip)) ?? false;
+  // What a pod elsewhere lets out or in is its own node's business.
+  const passes =
+    !(isHere(source) && !verdict.egressAllowed) && !(isHere(destination) && !verdict.ingressAllowed);
+  if (!passes) return null;
+  const target = findRoute(bench.ruleset, 'pod', destination)?.target;
+  if (target?.type === 'tunnel') return 'eth0';
+  return target?.type === 'interface' ? itemOf(bench.ruleset, 'interface', target.interface).link : null;
+}
