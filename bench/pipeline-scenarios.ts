@@ -3,15 +3,15 @@ import * as L from '../dataplane-as/layout.js';
 import type { Harness } from '../test/pipeline/harness.js';
 import type { ImageSpec } from '../test/pipeline/image.js';
 import * as N from '../test/pipeline/node.js';
-import { ACK, TCP } from '../test/pipeline/packets.js';
+import { ACK, SYN, TCP } from '../test/pipeline/packets.js';
 
 export interface Scenario {
   readonly name: string;
   /** Outcome of every packet. */
   readonly outcome: number;
   prepare(node: Harness): void;
-  /** The packet of flow `i`, at most 112 bytes. */
-  packet(i: number): { readonly frame: Uint8Array; readonly port: number };
+  /** The packet of flow `i`, 64 bytes, in a tunnel 112: the one that opens the connection, or one that follows. */
+  packet(i: number, opening: boolean): { readonly frame: Uint8Array; readonly port: number };
 }
 
 /** Spreads flows over source and destination ports. */
@@ -19,18 +19,37 @@ function flow(i: number, dst: string, dport?: number): ReturnType<typeof N.flow>
   return N.flow(N.POD1_IP, 1024 + (i % 32768), dst, dport ?? 2000 + (i >> 15));
 }
 
-/** Pod 1 may call what the scenario calls, judged by port and identity. */
+/** An IPv4 packet that makes a frame of 64 bytes. */
+function tcp64(flow: ReturnType<typeof N.flow>, opening: boolean): Uint8Array {
+  return N.tcpPacket(flow, opening ? SYN : ACK, new Uint8Array(10));
+}
+
+/** Rules of the policy that the full path is judged by. */
+const RULES = 1000;
+const RULES_A_PEER = 20;
+
+/** Pod 1 is isolated: 1,000 rules say which ports it may call at 50 identities. */
 function policed(change: Partial<ImageSpec>): Partial<ImageSpec> {
   const base = N.nodeImage();
+  const peers = RULES / RULES_A_PEER;
+  const intervals = (peer: number) =>
+    Array.from({ length: RULES_A_PEER }, (_, i) => ({
+      protocol: TCP,
+      // The last ones hold the backends' ports.
+      from: i < RULES_A_PEER - 1 ? 100 + i * 100 : 8080,
+      to: i < RULES_A_PEER - 1 ? 149 + i * 100 : 8180,
+      allow: true,
+      rule: 17 + peer * RULES_A_PEER + i,
+    }));
   return {
     ...change,
     ports: base.ports.map((port, i) => (port !== null && i === N.POD1 ? { ...port, egress: 1 } : port)),
     portSets: [
       { intervals: [], allow: false, rule: 16 },
-      { intervals: [{ protocol: TCP, from: 1, to: 65535, allow: true, rule: 17 }], allow: false, rule: 16 },
+      ...Array.from({ length: peers }, (_, i) => ({ intervals: intervals(i), allow: false, rule: 16 })),
     ],
     policies: [0],
-    pairs: [2, 3].map((identity) => ({ policy: 1, identity, portSet: 1 })),
+    pairs: Array.from({ length: peers }, (_, i) => ({ policy: 1, identity: 2 + i, portSet: 1 + i })),
   };
 }
 
@@ -43,14 +62,18 @@ function scenario(
   return { name, outcome, prepare: (node) => N.start(node, change), packet };
 }
 
-const toPod = (dst: string, dport?: number) => (i: number) => ({
-  frame: N.fromPod(N.POD1, N.tcpPacket(flow(i, dst, dport), ACK)),
+const toPod = (dst: string, dport?: number) => (i: number, opening: boolean) => ({
+  frame: N.fromPod(N.POD1, tcp64(flow(i, dst, dport), opening)),
   port: N.POD1,
 });
 
-/** Frontends on ports 2000 and 2001, so that 65,536 flows have a tuple each. */
+/** Frontends on 16 ports, so that 500,000 flows have a tuple each. */
 function shop(backend: string): Partial<ImageSpec> {
-  const frontends = [2000, 2001].map((port) => ({ ip: N.VIP, port, protocol: TCP }));
+  const frontends = Array.from({ length: 16 }, (_, i) => 2000 + i).map((port) => ({
+    ip: N.VIP,
+    port,
+    protocol: TCP,
+  }));
   return {
     services: frontends.map((frontend, i) => ({
       frontends: [frontend],
@@ -62,13 +85,13 @@ function shop(backend: string): Partial<ImageSpec> {
 export const scenarios: readonly Scenario[] = [
   scenario('forward', L.OUT_FORWARD_POD, {}, toPod(N.POD2_IP)),
   scenario('service NAT', L.OUT_FORWARD_POD, shop(N.POD2_IP), toPod(N.VIP)),
-  scenario('source NAT', L.OUT_FORWARD_UPLINK, {}, (i) => ({
-    frame: N.fromPod(N.POD1, N.tcpPacket(flow(i, N.OUTSIDE), ACK)),
+  scenario('source NAT', L.OUT_FORWARD_UPLINK, {}, (i, opening) => ({
+    frame: N.fromPod(N.POD1, tcp64(flow(i, N.OUTSIDE), opening)),
     port: N.POD1,
   })),
   scenario('VXLAN encap', L.OUT_FORWARD_TUNNEL, {}, toPod(N.REMOTE_POD_IP)),
-  scenario('VXLAN decap', L.OUT_FORWARD_POD, {}, (i) => ({
-    frame: N.fromTunnel(N.tcpPacket(N.back(flow(i, N.REMOTE_POD_IP)), ACK)),
+  scenario('VXLAN decap', L.OUT_FORWARD_POD, {}, (i, opening) => ({
+    frame: N.fromTunnel(tcp64(N.back(flow(i, N.REMOTE_POD_IP)), opening)),
     port: N.UPLINK,
   })),
   scenario('full', L.OUT_FORWARD_TUNNEL, policed(shop(N.REMOTE_POD_IP)), toPod(N.VIP)),

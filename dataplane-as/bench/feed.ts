@@ -12,6 +12,11 @@ const PORT: u32 = 124;
 /** The prepared packet that comes next. */
 let next: u32 = 0;
 
+/** Starts again with the first prepared packet. */
+export function feedReset(): void {
+  next = 0;
+}
+
 /** The next `n` of the `count` prepared packets at `source`, into frames that start at `frames`, `frameSize` apart. */
 export function feed(source: usize, count: u32, n: u32, frames: usize, frameSize: u32): void {
   for (let i: u32 = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {

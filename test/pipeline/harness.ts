@@ -42,6 +42,8 @@ const CANARY = 0xa5;
 
 export interface HarnessOptions {
   readonly sessionsLog2?: number;
+  /** Bytes of each of the two images. */
+  readonly imageSize?: number;
   /** Memory behind all regions, for the caller's own use. */
   readonly extraBytes?: number;
 }
@@ -56,13 +58,15 @@ export class Harness {
   readonly framesBase: number;
   readonly extraBase: number;
   readonly frameSize = FRAME_SIZE;
+  readonly imageSize: number;
   /** The clock, milliseconds. */
   now = 1_000_000;
   #active = 0;
 
   constructor(options: HarnessOptions = {}) {
     this.sessionsLog2 = options.sessionsLog2 ?? 12;
-    this.sessionsBase = L.IMAGES_BASE + 2 * IMAGE_SIZE + GAP;
+    this.imageSize = options.imageSize ?? IMAGE_SIZE;
+    this.sessionsBase = L.IMAGES_BASE + 2 * this.imageSize + GAP;
     this.framesBase = this.sessionsBase + (L.SESSION_SIZE << this.sessionsLog2) + GAP;
     this.extraBase = this.framesBase + FRAMES * FRAME_SIZE + GAP;
     const end = this.extraBase + (options.extraBytes ?? 0);
@@ -101,7 +105,7 @@ export class Harness {
   #writeControl(end: number): void {
     this.setControl(L.CTL_MAGIC, L.LAYOUT_MAGIC);
     this.setControl(L.CTL_VERSION, L.LAYOUT_VERSION);
-    this.setControl(L.CTL_IMAGE_SIZE, IMAGE_SIZE);
+    this.setControl(L.CTL_IMAGE_SIZE, this.imageSize);
     this.setControl(L.CTL_SESSIONS_BASE, this.sessionsBase);
     this.setControl(L.CTL_SESSIONS_LOG2, this.sessionsLog2);
     this.setControl(L.CTL_FRAMES_BASE, this.framesBase);
@@ -126,8 +130,8 @@ export class Harness {
   /** Writes the spare image and publishes it. */
   publish(spec: ImageSpec): void {
     this.#active = 1 - this.#active;
-    const base = L.IMAGES_BASE + this.#active * IMAGE_SIZE;
-    new ImageWriter(this.memory, base, IMAGE_SIZE).write(spec);
+    const base = L.IMAGES_BASE + this.#active * this.imageSize;
+    new ImageWriter(this.memory, base, this.imageSize).write(spec);
     Atomics.store(new Int32Array(this.memory.buffer), (L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE) >> 2, base);
   }
 

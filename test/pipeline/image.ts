@@ -78,6 +78,8 @@ export interface ImageSpec {
   readonly snat?: { readonly ip: string; readonly first: number; readonly last: number };
   readonly hairpin?: string;
   readonly node?: string;
+  /** log2 of the slots of each hash table. */
+  readonly tableLog2?: number;
 }
 
 /** Same as the comment at HASH_A in layout.ts says. */
@@ -89,10 +91,12 @@ function hash(a: number, b: number): number {
   return h >>> 0;
 }
 
+/** log2 of the slots of each hash table, unless the image says otherwise. */
 const TABLE_LOG2 = 10;
 
 export class ImageWriter {
   readonly #view: DataView;
+  #tableLog2 = TABLE_LOG2;
   readonly #bytes: Uint8Array;
   readonly #base: number;
   readonly #end: number;
@@ -109,6 +113,7 @@ export class ImageWriter {
   write(spec: ImageSpec): void {
     this.#bytes.fill(0, this.#base, this.#end);
     this.#at = this.#base + L.IMG_HEADER_SIZE;
+    this.#tableLog2 = spec.tableLog2 ?? TABLE_LOG2;
     this.#header(L.IMG_GENERATION, spec.generation);
     this.#ports(spec.ports);
     this.#adjacencies(spec.adjacencies);
@@ -207,14 +212,14 @@ export class ImageWriter {
   /** Finds the slot of an open-addressing table whose `used` word is 0. */
   #slot(base: number, size: number, used: number, h: number): number {
     for (let i = 0; ; i++) {
-      const at = base + ((h + i) & ((1 << TABLE_LOG2) - 1)) * size;
+      const at = base + ((h + i) & ((1 << this.#tableLog2) - 1)) * size;
       if (this.#view.getUint32(at + used, true) === 0) return at;
     }
   }
 
   #prefixes(prefixes: ImageSpec['prefixes']): void {
-    const base = this.#section(L.IMG_LPM4, L.LPM4_SIZE << TABLE_LOG2);
-    this.#header(L.IMG_LPM4_LOG2, TABLE_LOG2);
+    const base = this.#section(L.IMG_LPM4, L.LPM4_SIZE << this.#tableLog2);
+    this.#header(L.IMG_LPM4_LOG2, this.#tableLog2);
     for (const { space, prefix, value } of prefixes) {
       const [address = '', text = '32'] = prefix.split('/');
       const length = Number(text);
@@ -255,8 +260,8 @@ export class ImageWriter {
     const rows = this.#section(L.IMG_POLICIES, L.POLICY_SIZE * (policies.length + 1));
     this.#header(L.IMG_POLICIES_COUNT, policies.length + 1);
     for (const [i, portSet] of policies.entries()) this.#u32(rows + (i + 1) * L.POLICY_SIZE, portSet);
-    const pairs = this.#section(L.IMG_PAIRS, L.PAIR_SIZE << TABLE_LOG2);
-    this.#header(L.IMG_PAIRS_LOG2, TABLE_LOG2);
+    const pairs = this.#section(L.IMG_PAIRS, L.PAIR_SIZE << this.#tableLog2);
+    this.#header(L.IMG_PAIRS_LOG2, this.#tableLog2);
     for (const { policy, identity, portSet } of spec.pairs ?? []) {
       const at = this.#slot(pairs, L.PAIR_SIZE, L.PAIR_POLICY, hash(policy, identity));
       this.#u32(at + L.PAIR_POLICY, policy);
@@ -272,12 +277,12 @@ export class ImageWriter {
     const backends = this.#section(L.IMG_BACKENDS, L.BACKEND_SIZE * Math.max(backendCount, 1));
     const slots = this.#section(L.IMG_SLOTS, 2 * Math.max(backendCount, 1));
     const ranges = this.#section(L.IMG_RANGES, 8 * Math.max(rangeCount, 1));
-    const frontends = this.#section(L.IMG_FRONTENDS4, L.FRONTEND_SIZE << TABLE_LOG2);
+    const frontends = this.#section(L.IMG_FRONTENDS4, L.FRONTEND_SIZE << this.#tableLog2);
     this.#header(L.IMG_SERVICES_COUNT, services.length + 1);
     this.#header(L.IMG_BACKENDS_COUNT, backendCount);
     this.#header(L.IMG_SLOTS_COUNT, backendCount);
     this.#header(L.IMG_RANGES_COUNT, rangeCount);
-    this.#header(L.IMG_FRONTENDS4_LOG2, TABLE_LOG2);
+    this.#header(L.IMG_FRONTENDS4_LOG2, this.#tableLog2);
     let backend = 0;
     let range = 0;
     for (const [i, service] of services.entries()) {

@@ -1,0 +1,162 @@
+/**
+ * One scenario on both sides: the pipeline in WebAssembly and its peer in C start from the same bytes, get the same packets,
+ * must leave the same bytes behind, and are then timed in turns, so that a disturbance meets both.
+ */
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import * as L from '../dataplane-as/layout.js';
+import type { Harness } from '../test/pipeline/harness.js';
+import type { Peer } from './peers/peer.js';
+import type { Scenario } from './pipeline-scenarios.js';
+
+const RECORD = 128;
+export const BATCH = 64;
+/** The stages that `run` may stop after; 0 = the feed alone. */
+export const STAGES = ['feed', 'parse', 'hash', 'lookup', 'forward', 'output', 'tally'] as const;
+
+interface StageExports {
+  init(): void;
+  feed(source: number, flows: number, n: number, frames: number, frameSize: number): void;
+  feedReset(): void;
+  run(
+    batches: number,
+    n: number,
+    last: number,
+    source: number,
+    flows: number,
+    frames: number,
+    size: number,
+    now: number,
+  ): void;
+}
+
+export class Sides {
+  readonly #stages: StageExports;
+  readonly #file: string;
+
+  private constructor(
+    readonly node: Harness,
+    readonly scenario: Scenario,
+    readonly flows: number,
+    stages: WebAssembly.Module,
+    readonly peer: Peer | null,
+  ) {
+    const instance = new WebAssembly.Instance(stages, { env: { memory: node.memory } });
+    this.#stages = instance.exports as unknown as StageExports;
+    const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+    this.#file = `${folder}/pteropus-bench-${process.pid}.mem`;
+  }
+
+  /** Opens every connection on both sides, compares what they did, and makes the connections established. */
+  static async start(
+    make: (options: { sessionsLog2: number; extraBytes: number }) => Harness,
+    scenario: Scenario,
+    flows: number,
+    stages: WebAssembly.Module,
+    peer: Peer | null,
+  ): Promise<Sides> {
+    const node = make({ sessionsLog2: flows > 100_000 ? 21 : 19, extraBytes: flows * RECORD });
+    scenario.prepare(node);
+    const sides = new Sides(node, scenario, flows, stages, peer);
+    sides.#stages.init();
+    sides.#write(true);
+    await sides.#share();
+    const batches = Math.ceil(flows / BATCH);
+    await sides.#both(batches);
+    await sides.#compare('new connections');
+    sides.#establish();
+    sides.#write(false);
+    sides.#stages.feedReset();
+    await sides.#share();
+    await sides.#both(batches);
+    await sides.#compare('established connections');
+    const wrong = flows - node.sessionStat(L.SS_CREATED);
+    if (wrong !== 0) throw new Error(`${scenario.name}: ${wrong} connections are missing`);
+    return sides;
+  }
+
+  /** Prepared packets: those that open connections, or those that follow. */
+  #write(opening: boolean): void {
+    const { node } = this;
+    for (let i = 0; i < this.flows; i++) {
+      const { frame, port } = this.scenario.packet(i, opening);
+      const at = node.extraBase + i * RECORD;
+      node.bytes.set(frame, at);
+      node.view.setUint32(at + 120, frame.length, true);
+      node.view.setUint32(at + 124, port, true);
+    }
+  }
+
+  /** Connections see no answer here; what is measured is those that did. */
+  #establish(): void {
+    const { node } = this;
+    for (let i = 0; i < 1 << node.sessionsLog2; i++) {
+      const line = node.sessionsBase + i * L.SESSION_SIZE;
+      if (node.view.getUint32(line, true) !== 0) node.bytes[line + L.S_STATE] = L.ST_ESTABLISHED;
+    }
+  }
+
+  async #share(): Promise<void> {
+    if (this.peer === null) return;
+    const file = openSync(this.#file, 'w', 0o600);
+    const { bytes } = this.node;
+    for (let at = 0; at < bytes.length; )
+      at += writeSync(file, bytes, at, Math.min(bytes.length - at, 1 << 26));
+    closeSync(file);
+    await this.peer.ask(`load ${this.#file}`);
+    rmSync(this.#file);
+  }
+
+  async #both(batches: number): Promise<void> {
+    this.wasm(STAGES.length - 1, batches);
+    await this.native(STAGES.length - 1, batches);
+  }
+
+  /** Everything but the modules' own static data must be equal: packets, vector, sessions, counters. */
+  async #compare(what: string): Promise<void> {
+    if (this.peer === null) return;
+    await this.peer.ask(`save ${this.#file} ${L.CONTROL_BASE} ${this.node.extraBase}`);
+    const theirs = readFileSync(this.#file);
+    rmSync(this.#file);
+    const ours = Buffer.from(this.node.memory.buffer, L.CONTROL_BASE, theirs.length);
+    if (ours.equals(theirs)) return;
+    const at = ours.findIndex((byte, i) => byte !== theirs[i]);
+    throw new Error(
+      `${this.scenario.name}, ${what}: the peer differs at ${(L.CONTROL_BASE + at).toString(16)}`,
+    );
+  }
+
+  /** Nanoseconds a packet for the first `last` stages in WebAssembly; all stages = the pipeline as it is delivered. */
+  wasm(last: number, batches: number): number {
+    const { node, flows } = this;
+    const frames = node.frameAt(0);
+    const start = process.hrtime.bigint();
+    if (last === STAGES.length - 1) {
+      for (let i = 0; i < batches; i++) {
+        this.#stages.feed(node.extraBase, flows, BATCH, frames, node.frameSize);
+        node.exports.process(BATCH, node.now);
+      }
+    } else {
+      this.#stages.run(batches, BATCH, last, node.extraBase, flows, frames, node.frameSize, node.now);
+    }
+    return Number(process.hrtime.bigint() - start) / batches / BATCH;
+  }
+
+  /** The same in C. */
+  async native(last: number, batches: number): Promise<number> {
+    if (this.peer === null) return Number.NaN;
+    const { node, flows } = this;
+    const where = `${node.extraBase} ${flows} ${node.frameAt(0)} ${node.frameSize} ${node.now}`;
+    return Number(await this.peer.ask(`run ${batches} ${BATCH} ${last} ${where}`)) / batches / BATCH;
+  }
+
+  /** Forgets every connection on both sides. */
+  async forget(): Promise<void> {
+    const { node } = this;
+    const end = node.sessionsBase + (L.SESSION_SIZE << node.sessionsLog2);
+    node.bytes.fill(0, node.sessionsBase, end);
+    await this.peer?.ask(`clear ${node.sessionsBase} ${end}`);
+    this.#stages.feedReset();
+    this.#write(true);
+  }
+}

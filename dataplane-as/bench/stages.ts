@@ -1,0 +1,48 @@
+/** The pipeline cut after each of its stages, for the benchmark: compiled apart from the pipeline, over the same memory. */
+import { begin, image } from '../context';
+import { tally } from '../counters';
+import { forward } from '../forward';
+import { CONTROL_BASE, CTL_ACK_IMAGE } from '../layout';
+import { hash, lookup, resolve } from '../lookup';
+import { output } from '../output';
+import { parse } from '../parse';
+import { chooseTraced } from '../trace';
+import { feed } from './feed';
+
+export { init } from '../index';
+export { feed, feedReset } from './feed';
+
+/** `batches` of `n` packets through the feed and the first `last` stages (parse, hash, lookup, forward, output, tally). */
+export function run(
+  batches: u32,
+  n: u32,
+  last: u32,
+  source: usize,
+  flows: u32,
+  frames: usize,
+  frameSize: u32,
+  now: u32,
+): void {
+  for (let i: u32 = 0; i < batches; i++) {
+    feed(source, flows, n, frames, frameSize);
+    stages(n, last, now);
+  }
+}
+
+function stages(n: i32, last: u32, now: u32): void {
+  if (last < 1) return;
+  begin(now);
+  parse(n);
+  chooseTraced(n);
+  if (last < 2) return;
+  hash(n);
+  if (last < 3) return;
+  if (lookup(n)) resolve(n);
+  if (last < 4) return;
+  forward(n);
+  if (last < 5) return;
+  output(n);
+  if (last < 6) return;
+  tally(n);
+  atomic.store<u32>(CONTROL_BASE, <u32>image, CTL_ACK_IMAGE);
+}
