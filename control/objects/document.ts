@@ -1,5 +1,5 @@
 /** One object as it was read, before validation, and where it stands. */
-import { InvalidInputError, PteropusError } from '../common/errors.js';
+import { InvalidInputError } from '../common/errors.js';
 import type { Source } from './types.js';
 
 /** Keys and list indexes from the top of an object: `['spec', 'ingress', 0, 'ports', 1, 'port']`. */
@@ -23,7 +23,7 @@ export class InvalidObjectError extends InvalidInputError {}
 export class SyntaxInputError extends InvalidInputError {}
 
 /** One input holds two objects of the same kind, namespace and name. */
-export class DuplicateObjectError extends PteropusError {}
+export class DuplicateObjectError extends InvalidInputError {}
 
 /** A document that does not come from a file: an API's JSON, a store, a test. */
 export function documentOf(value: unknown): RawDocument {
