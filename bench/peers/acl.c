@@ -11,22 +11,23 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define FIELDS 4
+#define FIELDS 5
 #define BURST 256
 RTE_ACL_RULE_DEF(acl_rule, FIELDS);
 
-/* As the header lies in memory, network order: protocol and 3 bytes unused, source, destination, port and 2 bytes unused. */
+/* As the header lies in memory, network order: protocol and 3 bytes unused, source, destination, source port, port. */
 struct header {
   uint8_t protocol, pad[3];
   uint32_t src, dst;
-  uint16_t port, unused;
+  uint16_t source_port, port;
 };
 
 static struct rte_acl_field_def fields[FIELDS] = {
     {RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(struct header, protocol)},
     {RTE_ACL_FIELD_TYPE_MASK, 4, 1, 1, offsetof(struct header, src)},
     {RTE_ACL_FIELD_TYPE_MASK, 4, 2, 2, offsetof(struct header, dst)},
-    {RTE_ACL_FIELD_TYPE_RANGE, 2, 3, 3, offsetof(struct header, port)},
+    {RTE_ACL_FIELD_TYPE_RANGE, 2, 3, 3, offsetof(struct header, source_port)},
+    {RTE_ACL_FIELD_TYPE_RANGE, 2, 4, 3, offsetof(struct header, port)},
 };
 
 static double now_ns(void) {
@@ -76,8 +77,10 @@ int main(int argc, char **argv) {
     rule.field[1].mask_range.u32 = 32;
     rule.field[2].value.u32 = __builtin_bswap32(rules[3 * i + 1]);
     rule.field[2].mask_range.u32 = 32;
-    rule.field[3].value.u16 = key;
-    rule.field[3].mask_range.u16 = key;
+    rule.field[3].value.u16 = 0;
+    rule.field[3].mask_range.u16 = 0xffff;
+    rule.field[4].value.u16 = key;
+    rule.field[4].mask_range.u16 = key;
     check(rte_acl_add_rules(ctx, (struct rte_acl_rule *)&rule, 1), "add");
   }
   struct rte_acl_config config;
