@@ -61,9 +61,40 @@ metadata: { name: tool, namespace: ops }
 spec: { containers: [{ name: c }] }
 `;
 
+const LOCAL = `
+apiVersion: v1
+kind: Pod
+metadata: { name: gate, namespace: edge, labels: { app: gate } }
+spec: { nodeName: node-2, containers: [{ name: c, ports: [{ containerPort: 8443 }] }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: gate, namespace: edge }
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  selector: { app: gate }
+  ports: [{ port: 443, targetPort: 8443, nodePort: 31443 }]
+status: { loadBalancer: { ingress: [{ ip: 192.0.2.50 }] } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: far, namespace: edge }
+spec: { type: LoadBalancer, externalTrafficPolicy: Local, ports: [{ port: 443 }] }
+status: { loadBalancer: { ingress: [{ ip: 192.0.2.51 }] } }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: far-1, namespace: edge, labels: { kubernetes.io/service-name: far } }
+addressType: IPv4
+ports: [{ port: 443 }]
+endpoints: [{ addresses: [198.51.100.80] }]
+`;
+
 const folder = mkdtempSync(join(tmpdir(), 'pteropus-explain-'));
 writeFileSync(join(folder, 'all.yaml'), MANIFESTS);
 writeFileSync(join(folder, 'tiers.yaml'), TIERS);
+writeFileSync(join(folder, 'local.yaml'), LOCAL);
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
 /** Runs the program; what it printed, and its exit code. */
@@ -129,6 +160,19 @@ test('a Service that refuses says why', async () => {
   assert.match(empty.text, /service {2}no endpoint is ready/);
   const port = await explain('--from', 'shop/client', '--to', 'shop/front', '--port', '81');
   assert.match(port.text, /service {2}has no port 81\/TCP, only 80\/TCP/);
+});
+
+test('externalTrafficPolicy Local: from outside by a node that has endpoints, from inside by any', async () => {
+  const outside = await explain('--from', '203.0.113.9', '--to', '192.0.2.50', '--port', '443');
+  assert.is(outside.code, 0, outside.text);
+  assert.match(outside.text, /backend edge\/gate/);
+  const inside = await explain('--from', 'shop/client', '--to', '192.0.2.50', '--port', '443');
+  assert.is(inside.code, 0, inside.text);
+  // All endpoints are on no node of the cluster.
+  const far = await explain('--from', '203.0.113.9', '--to', '192.0.2.51', '--port', '443');
+  assert.is(far.code, 1);
+  assert.match(far.text, /service {2}dropped: externalTrafficPolicy is Local, and no endpoint is on node-1/);
+  assert.is((await explain('--from', 'shop/client', '--to', '192.0.2.51', '--port', '443')).code, 0);
 });
 
 test('out of the cluster, to nobody, from the node, and by ICMP', async () => {

@@ -66,8 +66,10 @@ function throughService(
   address: string,
   port: number,
 ): Explanation {
-  const entry = entryNode(cluster, from, address);
-  const item = protocol === 'ICMP' ? null : findService(rulesetOf(cluster, entry), address, protocol, port);
+  const serviceAt = (node: string | null): ServiceItem | null =>
+    protocol === 'ICMP' ? null : findService(rulesetOf(cluster, node), address, protocol, port);
+  const entry = servingNode(cluster, from, address, serviceAt);
+  const item = serviceAt(entry);
   if (item === null) {
     const ways = [wayTo(cluster, from, placeAt(cluster, address), protocol, port)];
     return { from, protocol, service: null, ways, verdict: verdictOf(ways) };
@@ -99,7 +101,7 @@ function refusal(
     return `${from.address} is not in loadBalancerSourceRanges`;
   }
   if (from.node === null && !servesOutside) {
-    return `dropped: externalTrafficPolicy is Local, and ${entry} has no endpoint of it (only others have)`;
+    return `dropped: externalTrafficPolicy is Local, and no endpoint is on ${entry}`;
   }
   return backends.length === 0 ? 'no endpoint is ready: the client gets an ICMP port unreachable' : null;
 }
@@ -165,6 +167,18 @@ function uplinkText(ruleset: Ruleset, from: Place, to: Place, nextHop: string | 
 function entryNode(cluster: PaperCluster, from: Place, address: string): string | null {
   if (from.node !== null) return from.node;
   return placeAt(cluster, address).node ?? [...cluster.rulesets.keys()][0] ?? null;
+}
+
+/** A load balancer sends nothing to nodes without endpoints under the policy Local: it is taken to ask one that has some. */
+function servingNode(
+  cluster: PaperCluster,
+  from: Place,
+  address: string,
+  serviceAt: (node: string) => ServiceItem | null,
+): string | null {
+  const nodes = from.node === null && placeAt(cluster, address).node === null ? cluster.rulesets.keys() : [];
+  const serving = [...nodes].find((node) => serviceAt(node)?.servesOutside === true);
+  return serving ?? entryNode(cluster, from, address);
 }
 
 function rulesetOf({ rulesets }: PaperCluster, node: string | null): Ruleset {

@@ -154,6 +154,10 @@ test('wrong input is named', async () => {
   assert.match(await refusal('-f', file, '--nodes', '0'), /--nodes: must be 1-250/);
   assert.match(await refusal('-f', file, '--expect', join(folder, 'none')), /--expect: cannot be read/);
   assert.match(await refusal('-f', join(folder, 'none')), /no such file/);
+  assert.match(
+    await refusal('-f', file, '--junit', join(folder, 'none', 'x.xml')),
+    /--junit: cannot be written/,
+  );
 });
 
 test('on examples/shop the compiled rules say what the oracle says, cell by cell', async () => {

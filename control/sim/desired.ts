@@ -86,9 +86,12 @@ function refuseTooMany(pods: readonly Planned[], nodes: number, config: ClusterC
   const sizes = new Map<string, number>();
   for (const { workload } of wanted) sizes.set(workload, (sizes.get(workload) ?? 0) + 1);
   const [largest, size] = [...sizes].reduce((a, b) => (b[1] > a[1] ? b : a));
-  throw new InvalidInputError(`${nodes} nodes have addresses for ${room} pods, not for ${wanted.length}`, {
-    object: `${largest} with ${size} pods`,
-  });
+  throw new InvalidInputError(
+    `${nodes} nodes have addresses for ${room} pods, not for ${wanted.length} (--nodes gives more)`,
+    {
+      object: `${largest} with ${size} pods`,
+    },
+  );
 }
 
 function fieldPlace(items: ManifestItems, { kind, metadata }: KubeObject, path: Path): ErrorDetails {

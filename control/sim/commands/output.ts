@@ -33,10 +33,16 @@ async function readExpect(file: string): Promise<InputText> {
   }
 }
 
-/** Prints and writes what was presented; returns the exit code. */
+/** Prints and writes what was presented; returns the exit code. Throws InvalidInputError when the JUnit file cannot be written. */
 export async function deliver(presented: Presented, junitFile: string | null): Promise<number> {
   process.stdout.write(presented.output);
-  if (junitFile !== null && presented.junit !== null) await writeFile(junitFile, presented.junit);
+  if (junitFile !== null && presented.junit !== null) {
+    try {
+      await writeFile(junitFile, presented.junit);
+    } catch (cause) {
+      throw new InvalidInputError('cannot be written', { object: '--junit', value: junitFile, cause });
+    }
+  }
   return presented.good ? 0 : 1;
 }
 
