@@ -81,7 +81,7 @@ bool Engine::leaving(uint32_t entry, const Offload& offload, Leaving& packet) co
   packet.l3 = ETHERNET + (word(entry, V_OUTCOME) == OUT_FORWARD_TUNNEL ? Cut::TUNNEL : 0);
   packet.start = offload.start - address;
   return packet.start < packet.length && packet.start + offload.field + 2u <= packet.length && packet.l3 + 20 <= packet.start &&
-         packet.total >= packet.length && packet.total - packet.l3 <= 65535 + (packet.start - packet.l3);
+         packet.total >= packet.length;
 }
 
 // Cuts the chain to V_TOTAL: a packet that became an answer leaves most of its buffers behind.

@@ -107,13 +107,16 @@ uint32_t transportHeader(const Offload& offload, const uint8_t* packet, uint32_t
   return size >= 20 && start + size <= length ? size : 0;
 }
 
-void writePseudo(const Leaving& packet, const Offload& offload) {
+bool coversTransport(const Leaving& packet, const Offload& offload) {
   uint32_t l4 = 0;
   const uint8_t protocol = protocolAt(packet, l4);
-  const bool own = l4 == packet.start && ((protocol == TCP && offload.field == TCP_FIELD) || (protocol == UDP && offload.field == UDP_FIELD));
-  if (!own) return;
+  return l4 == packet.start && ((protocol == TCP && offload.field == TCP_FIELD) || (protocol == UDP && offload.field == UDP_FIELD));
+}
+
+void writePseudo(const Leaving& packet, const Offload& offload) {
+  if (!coversTransport(packet, offload)) return;
   Sum sum;
-  addPseudo(sum, packet.first + packet.l3, protocol, packet.total - packet.start);
+  addPseudo(sum, packet.first + packet.l3, offload.field == TCP_FIELD ? TCP : UDP, packet.total - packet.start);
   store16(packet.first + packet.start + offload.field, sum.folded());
 }
 

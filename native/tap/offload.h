@@ -39,6 +39,9 @@ bool readOffload(const VnetHeader& header, const uint8_t* packet, uint32_t first
 // Length of TCP's or UDP's header at `start`, or 0 if it is not wholly in the first buffer.
 uint32_t transportHeader(const Offload& offload, const uint8_t* packet, uint32_t length, uint32_t start);
 
+// Whether the checksum is that of the packet's own TCP or UDP header, and not of something deeper inside.
+bool coversTransport(const Leaving& packet, const Offload& offload);
+
 // Writes what a receiver of an incomplete checksum expects in its field: the sum over the pseudo header as it is now, after
 // all rewriting. Where the checksum belongs to something deeper inside, its field was not touched and stays.
 void writePseudo(const Leaving& packet, const Offload& offload);

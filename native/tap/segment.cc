@@ -36,8 +36,10 @@ void sealIp4(uint8_t* l3) {
 Cut::Cut(const Leaving& packet, const Offload& offload, bool tunnel)
     : packet_(packet), offload_(offload), tunnel_(tunnel), headers_(0) {
   const uint32_t transport = transportHeader(offload, packet.first, packet.length, packet.start);
-  // Behind the IP header, and not in the middle of it.
-  if (transport == 0 || packet.start < packet.l3 + 20 || packet.start + transport >= packet.total) return;
+  if (transport == 0 || packet.start + transport >= packet.total || !coversTransport(packet, offload)) return;
+  // Pieces of a fragment would be fragments of other packets.
+  const uint8_t* l3 = packet.first + packet.l3;
+  if (l3[0] >> 4 == 4 && (load16(l3 + 6) & 0x3fff) != 0) return;
   headers_ = packet.start + transport;
 }
 
