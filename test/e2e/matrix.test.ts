@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { PodFeed } from '../../control/agent/pod-feed.js';
 import type { EndpointSlice } from '../../control/objects/types.js';
 import { createAfxdpDriver } from '../../control/sim/afxdp/driver.js';
 import { Cluster } from '../../control/sim/cluster.js';
@@ -19,21 +20,28 @@ const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 /** Google's demonstration shop is not part of this project: its manifests are read where they lie. */
 const BOUTIQUE = process.env['PTEROPUS_BOUTIQUE'] ?? join(ROOT, '../shared/data/online-boutique');
 
-const examples = [
+const examples: readonly {
+  readonly name: string;
+  readonly path: string;
+  readonly icmp: boolean;
+  readonly podFeed?: PodFeed;
+}[] = [
   { name: 'shop', path: join(ROOT, 'examples/shop'), icmp: false },
   { name: 'protocols', path: join(ROOT, 'examples/protocols'), icmp: true },
   { name: 'tiers', path: join(ROOT, 'examples/tiers'), icmp: false },
+  { name: 'shop-tap', path: join(ROOT, 'examples/shop'), icmp: false, podFeed: 'tap' },
+  { name: 'protocols-tap', path: join(ROOT, 'examples/protocols'), icmp: true, podFeed: 'tap' },
   { name: 'boutique', path: BOUTIQUE, icmp: false },
 ];
 
-for (const { name, path, icmp } of examples) {
+for (const { name, path, icmp, podFeed = 'afxdp' } of examples) {
   testIf(
     test,
     ...requirements(),
     file(path),
   )(`${name}: every cell is as the policies say, without and with them`, async () => {
     const set = new ManifestReader().parse(await readInputs([path]));
-    const spec = driverSpec(`x-${name}-${process.pid}`, { nodes: 3, slices: slicesOf(set) });
+    const spec = driverSpec(`x-${name}-${process.pid}`, { nodes: 3, slices: slicesOf(set), podFeed });
     const { nodes, config, outside, outsidePorts, progress } = spec;
     const driver = createAfxdpDriver(spec);
     const cluster = new Cluster({ driver, nodes, config, outside, outsidePorts, progress });
