@@ -101,7 +101,7 @@ export async function openDataPlaneLab(feed: 'afxdp' | 'tap' = 'afxdp', mtu = MT
   }
   const connected = items.map((item): Item => {
     if (item.kind !== 'interface') return item;
-    const pod = PODS.findIndex((name) => name === item.pod?.name);
+    const pod = (PODS as readonly string[]).indexOf(item.pod?.name ?? '');
     if (pod < 0) return item;
     if (feed === 'afxdp') return { ...item, mtu };
     return { ...item, mtu, tap: { netns: wires.pods[pod]!.path, ifname: 'eth0' } };
