@@ -159,6 +159,23 @@ test('other kinds are counted, workloads are handed on, foreign groups are told 
   );
 });
 
+test('a misspelt field of a Service is told: the API server would drop it', () => {
+  const text = `apiVersion: v1
+kind: Service
+metadata: { name: s, namespace: shop }
+spec:
+  type: LoadBalancer
+  loadBalancerSourceRange: [10.0.0.0/8]
+  ports:
+  - port: 80
+    nodeport: 30080
+`;
+  assert.equal(parseManifests(text, 'in.yaml').warnings, [
+    'in.yaml:6: Service shop/s: spec.loadBalancerSourceRange: unknown field, it has no effect',
+    'in.yaml:9: Service shop/s: spec.ports[0].nodeport: unknown field, it has no effect',
+  ]);
+});
+
 test('a separator glued to the end of a line is tolerated and told', () => {
   const text = `${policy('egress:\n- {}')}---\n# next\n${policy('egress:\n- {a: b}')}`;
   assert.match(failure(text), /^in\.yaml:15: NetworkPolicy p: spec\.egress\[0\]\.a: unknown field/);

@@ -4,14 +4,16 @@ import { parseNamespace, parseNode } from './cluster-scoped.js';
 import {
   DuplicateObjectError,
   documentOf,
+  formatPath,
   InvalidObjectError,
   isRecord,
   type Path,
   type RawDocument,
 } from './document.js';
+import { objectName } from './field.js';
 import { parsePod } from './pod.js';
 import { parseNetworkPolicy } from './policy.js';
-import { parseService } from './service.js';
+import { parseService, unknownServiceFields } from './service.js';
 import { parseEndpointSlice } from './slice.js';
 import { type KubeObject, type ObjectKey, objectKey, type Source } from './types.js';
 import { readText } from './yaml.js';
@@ -74,6 +76,7 @@ export function parseManifests(text: string, file: string): Manifests {
         result.objects.push(object);
         result.documents.set(key, document);
         if (document.source !== null) result.sources.set(key, document.source);
+        if (object.kind === 'Service') result.warnings.push(...unknownFields(document));
       } else if (WORKLOADS.has(type)) {
         refuseDuplicate(seen, `${document.kind}/${workloadName(document)}`, document);
         result.workloads.push(document);
@@ -152,6 +155,14 @@ function* unfold(top: RawDocument, costly: boolean): Generator<RawDocument> {
 function notEnforced({ apiVersion, kind, source }: RawDocument): string {
   const where = source === null ? '' : `${source.file}:${source.line}: `;
   return `${where}${kind} of ${apiVersion} is not enforced: only NetworkPolicy of networking.k8s.io/v1 and ClusterNetworkPolicy of policy.networking.k8s.io/v1alpha2 are`;
+}
+
+function unknownFields(document: RawDocument): readonly string[] {
+  return unknownServiceFields(document).map(({ path }) => {
+    const { file, line } = document.source ?? {};
+    const where = file === undefined ? '' : `${file}:${document.locate(path) ?? line}: `;
+    return `${where}${objectName(document)}: ${formatPath(path)}: unknown field, it has no effect`;
+  });
 }
 
 function workloadName(document: RawDocument): string {

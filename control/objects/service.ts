@@ -52,6 +52,33 @@ export function parseService(document: RawDocument): Service {
   };
 }
 
+const SPEC_FIELDS = [
+  ...[
+    'type',
+    'clusterIP',
+    'clusterIPs',
+    'selector',
+    'ports',
+    'externalIPs',
+    'externalName',
+    'sessionAffinity',
+  ],
+  ...['sessionAffinityConfig', 'externalTrafficPolicy', 'internalTrafficPolicy', 'healthCheckNodePort'],
+  ...['allocateLoadBalancerNodePorts', 'loadBalancerSourceRanges', 'loadBalancerClass', 'loadBalancerIP'],
+  ...['publishNotReadyAddresses', 'trafficDistribution', 'ipFamilies', 'ipFamilyPolicy'],
+];
+const PORT_FIELDS = ['name', 'protocol', 'port', 'targetPort', 'nodePort', 'appProtocol'];
+
+/**
+ * Fields of a valid Service that the API does not have. The API server would drop them; a misspelt `loadBalancerSourceRanges` opens
+ * a Service to everyone, so that somebody should hear of it.
+ */
+export function unknownServiceFields(document: RawDocument): readonly Field[] {
+  const spec = Field.root(document).get('spec');
+  const ports = spec.get('ports').items() ?? [];
+  return [...spec.others(...SPEC_FIELDS), ...ports.flatMap((port) => port.others(...PORT_FIELDS))];
+}
+
 /** An empty selector is none: the API stores them alike, and endpoints are then up to the user. */
 function parseSelector(field: Field): Readonly<Record<string, string>> | null {
   const selector = parseLabels(field);
