@@ -83,7 +83,7 @@ export async function opening(sides: Sides, rounds: number): Promise<Result> {
     const before = sides.node.sessionStat(L.SS_CREATED);
     wasm.push(sides.wasm(LAST, n));
     const opened = sides.node.sessionStat(L.SS_CREATED) - before;
-    if (opened !== n * BATCH) throw new Error(`${opened} connections of ${n * BATCH} were opened`);
+    if (opened < n * BATCH) throw new Error(`${opened} connections of ${n * BATCH} were opened`);
     native.push(await sides.native(LAST, n));
   }
   return result(sides, `${sides.scenario.name}, new connections`, wasm, native);

@@ -18,6 +18,9 @@ export function sessionHash(addresses: u64, key: u64, salt: u64): u32 {
   let h = (addresses ^ salt) * 0x9e3779b97f4a7c15;
   h ^= h >> 32;
   h = (h + key) * 0xd6e8feb86659fd93;
+  // Ports come in rows: one more round, or the products of a row lie as regularly and crowd some windows.
+  h ^= h >> 32;
+  h *= 0x9e3779b97f4a7c15;
   return <u32>(h >> 32);
 }
 

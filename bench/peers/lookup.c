@@ -46,13 +46,26 @@ bool lookup(u32 n) {
   return missing;
 }
 
-/* One round: the benchmark's table is large enough that no line is taken from another connection. */
+static void decide(u32 v) {
+  /* An earlier packet of this batch may have opened the connection (slow.ts). */
+  u32 line = find(r64(v + V_SRC), r64(v + V_PORTS), r32(v + V_HASH));
+  if (line) w32(v + V_SESSION, line);
+  else if (first(v)) unusual("first");
+}
+
 void resolve(u32 n) {
-  for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    if (r32(v + V_OUTCOME) || r32(v + V_SESSION)) continue;
-    /* An earlier packet of this batch may have opened the connection (slow.ts). */
-    u32 line = find(r64(v + V_SRC), r64(v + V_PORTS), r32(v + V_HASH));
-    if (line) w32(v + V_SESSION, line);
-    else if (first(v)) unusual("first");
+  for (int round = 0; round < 3; round++) {
+    u32 before = removals;
+    for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE)
+      if (!r32(v + V_OUTCOME) && !r32(v + V_SESSION)) decide(v);
+    if (removals == before) return;
+    /* Lines may have been taken from packets of this batch: those are decided anew. */
+    for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+      u32 line = r32(v + V_SESSION);
+      if (r32(v + V_OUTCOME) || !line) continue;
+      if (r64(line + S_SRC) == r64(v + V_SRC) && (r64(line + S_PORTS) & KEY_MASK) == r64(v + V_PORTS)) continue;
+      w32(v + V_SESSION, 0);
+      if (round == 2) w32(v + V_OUTCOME, DROP_SESSION_FULL);
+    }
   }
 }

@@ -35,6 +35,8 @@ enum { ICMP = 1, TCP = 6, UDP = 17, SCTP = 132, FIN = 1, SYN = 2, RST = 4, ACK =
 /* What a batch works with, read once a batch (context.ts). */
 extern u32 image, generation, now, ports, adjacencies, adjacency_count, sessions, session_mask;
 extern u64 seed;
+/* Rises with each line that is taken from its connection. */
+extern u32 removals;
 
 /* The benchmark sends only what these stages know; anything else is a mistake of the benchmark. */
 __attribute__((noreturn, cold)) void unusual(const char *where);
@@ -60,6 +62,8 @@ INLINE u32 session_hash(u64 addresses, u64 key) {
   u64 h = (addresses ^ seed) * 0x9e3779b97f4a7c15ull;
   h ^= h >> 32;
   h = (h + key) * 0xd6e8feb86659fd93ull;
+  h ^= h >> 32;
+  h *= 0x9e3779b97f4a7c15ull;
   return (u32)(h >> 32);
 }
 
