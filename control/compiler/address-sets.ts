@@ -4,7 +4,7 @@ import { getOrMake } from '../model/label-index.js';
 import { requirementsOf } from '../model/selector.js';
 import type { NetworkPolicyPeer, Pod } from '../objects/types.js';
 import { contentHash } from '../ruleset/canonical.js';
-import type { AddressBlock, AddressSetItem, Ip, Key } from '../ruleset/types.js';
+import type { AddressBlock, AddressSetItem, Ip, Key, Origin } from '../ruleset/types.js';
 import { type Context, podAddresses, sortedSet } from './context.js';
 import { type NamedPort, resolvePort } from './ports.js';
 import type { PeerSets } from './rules.js';
@@ -24,8 +24,14 @@ export class AddressSets implements PeerSets {
     return [...this.items.values()];
   }
 
+  /** See `PeerSets`. */
+  ofPeers(peers: readonly NetworkPolicyPeer[], { namespace }: Origin): readonly Key[] {
+    // By code unit, as compareText does, but much faster for the thousands of blocks some rules list.
+    return [...new Set(peers.map((peer) => this.ofPeer(namespace ?? '', peer)))].sort();
+  }
+
   /** The set of a peer in a policy of `namespace`. */
-  ofPeer(namespace: string, peer: NetworkPolicyPeer): Key {
+  private ofPeer(namespace: string, peer: NetworkPolicyPeer): Key {
     if (peer.ipBlock !== undefined) return this.ofBlock(peer.ipBlock);
     const key = peerSetKey(namespace, peer);
     if (!this.members.has(key)) this.put(key, new Set(this.select(namespace, peer)));

@@ -5,7 +5,7 @@ import type {
   NetworkPolicyRule,
   Pod,
 } from '../objects/types.js';
-import type { Key, PolicyItem, PolicyRule } from '../ruleset/types.js';
+import type { Key, Origin, PolicyItem, PolicyRule } from '../ruleset/types.js';
 import { ACTION_OF, type AnyPolicy, failClosed, originOf, tierOf } from './cluster-policies.js';
 import { type NamedPort, resolvePort, singlePort, sortRanges, splitPorts } from './ports.js';
 
@@ -13,8 +13,8 @@ export type Direction = PolicyItem['direction'];
 
 /** Names the address sets that rules refer to, and sees to it that they exist. */
 export interface PeerSets {
-  /** The set of a peer in a policy of `namespace`. */
-  ofPeer(namespace: string, peer: NetworkPolicyPeer): Key;
+  /** The sets of the peers in a rule of a policy, sorted, each once. `origin` is that rule. */
+  ofPeers(peers: readonly NetworkPolicyPeer[], origin: Origin): readonly Key[];
   /**
    * The pods in `peers` (null = all pods) that have a port of that name, by the number they give it: ascending, none without
    * an address.
@@ -42,7 +42,7 @@ export function rulesOf(
     const closed = 'action' in rule ? failClosed(rule, tier, origin) : null;
     if (closed !== null) return closed;
     const verdict = { tier, action: 'action' in rule ? ACTION_OF[rule.action] : 'allow', origin } as const;
-    const peers = peersOf(policy, rule, sets);
+    const peers = peersOf(rule, origin, sets);
     return direction === 'ingress'
       ? [ingressRule(rule, peers, verdict, pod)]
       : egressRules(rule, peers, verdict, sets);
@@ -98,9 +98,6 @@ function egressRules(
 }
 
 /** Absent and empty both mean everyone (null). */
-function peersOf(policy: AnyPolicy, rule: NetworkPolicyRule, sets: PeerSets): readonly Key[] | null {
-  if (rule.peers === undefined || rule.peers.length === 0) return null;
-  const namespace = policy.metadata.namespace ?? '';
-  // By code unit, as compareText does, but much faster for the thousands of blocks some rules list.
-  return [...new Set(rule.peers.map((peer) => sets.ofPeer(namespace, peer)))].sort();
+function peersOf(rule: NetworkPolicyRule, origin: Origin, sets: PeerSets): readonly Key[] | null {
+  return rule.peers === undefined || rule.peers.length === 0 ? null : sets.ofPeers(rule.peers, origin);
 }

@@ -10,6 +10,8 @@ export function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   if (Array.isArray(value)) {
     const items: readonly unknown[] = value;
+    // The same text, but much faster for the thousands of keys that some rules list.
+    if (items.every((item) => typeof item === 'string')) return JSON.stringify(items);
     return `[${items.map(canonical).join()}]`;
   }
   const plain = value as Plain;

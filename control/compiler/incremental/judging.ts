@@ -17,7 +17,7 @@ import { type NamedPort, resolvePort } from '../ports.js';
 import { type Direction, judges, ownPortNames, rulesOf } from '../rules.js';
 import type { Asked, LiveSets } from './live-sets.js';
 import type { Output } from './output.js';
-import type { PortGroup } from './port-group.js';
+import { PortGroup } from './port-group.js';
 
 const DIRECTIONS = ['ingress', 'egress'] as const;
 
@@ -240,7 +240,8 @@ export class Judging {
     this.parts.get(part.direction)?.delete(part.policy);
     if (part.asked === null) return;
     this.sets.release(part.asked);
-    for (const group of part.asked.groups) {
+    for (const group of part.asked) {
+      if (!(group instanceof PortGroup)) continue;
       const parts = this.partsByGroup.get(group);
       parts?.delete(part);
       if (parts?.size === 0) this.partsByGroup.delete(group);
@@ -256,7 +257,9 @@ export class Judging {
       if (part.asked === null) {
         part.asked = asked;
         this.sets.hold(asked);
-        for (const group of asked.groups) getOrMake(this.partsByGroup, group, () => new Set()).add(part);
+        for (const group of asked) {
+          if (group instanceof PortGroup) getOrMake(this.partsByGroup, group, () => new Set()).add(part);
+        }
       }
       return { id: ++this.ids, rules: result };
     });

@@ -5,13 +5,14 @@ import { type Labels, type Requirement, requirementsOf } from '../../model/selec
 import { SelectorIndex } from '../../model/selector-index.js';
 import type { LabelSelector, NetworkPolicyPeer, Pod } from '../../objects/types.js';
 import { contentHash } from '../../ruleset/canonical.js';
-import type { AddressBlock, AddressSetItem, Ip, Key } from '../../ruleset/types.js';
+import type { AddressBlock, AddressSetItem, Ip, Key, Origin } from '../../ruleset/types.js';
 import { blockContains, blockSet, EVERYTHING, peerSetKey } from '../address-sets.js';
 import { type Context, podAddresses } from '../context.js';
 import type { NamedPort } from '../ports.js';
 import type { PeerSets } from '../rules.js';
 import { AddressBag } from './address-bag.js';
 import type { Output } from './output.js';
+import { type PeerList, readPeers } from './peer-list.js';
 import { PortGroup } from './port-group.js';
 
 /** A set given by selectors. */
@@ -46,9 +47,21 @@ interface Place {
 }
 
 /** What rules asked for while they were made; it has to be held as long as they are in use. */
-export interface Asked {
-  readonly sets: readonly LiveSet[];
-  readonly groups: readonly PortGroup[];
+export type Asked = readonly Used[];
+
+type Used = LiveSet | LiveList | PortGroup;
+
+/** A list of this many peers or more is remembered, to be read faster when the policy changes. */
+const LONG = 32;
+
+/** A long list of peers; it holds their sets. */
+class LiveList {
+  uses = 0;
+
+  constructor(
+    readonly name: string,
+    readonly read: PeerList<LiveSet>,
+  ) {}
 }
 
 export class LiveSets implements PeerSets {
@@ -67,9 +80,10 @@ export class LiveSets implements PeerSets {
   private readonly byNamespaceLabels = new SelectorIndex<SelectorSet>();
   private readonly changed = new Set<AddressBag>();
   /** Made, or let go of, since the last sweep: may be in nobody's use. */
-  private readonly idle = new Set<LiveSet | PortGroup>();
-  private askedSets = new Set<LiveSet>();
-  private askedGroups = new Set<PortGroup>();
+  private readonly idle = new Set<Used>();
+  /** By the rule: as it was read last. */
+  private readonly lists = new Map<string, LiveList>();
+  private asked: Used[] = [];
   private marks = 0;
 
   constructor(
@@ -84,25 +98,40 @@ export class LiveSets implements PeerSets {
 
   /** What `make` makes, and all it asked for. */
   recording<T>(make: () => T): { readonly result: T; readonly asked: Asked } {
-    this.askedSets = new Set();
-    this.askedGroups = new Set();
+    this.asked = [];
     const result = make();
-    return { result, asked: { sets: [...this.askedSets], groups: [...this.askedGroups] } };
+    return { result, asked: this.asked };
   }
 
-  hold({ sets, groups }: Asked): void {
-    for (const user of [...sets, ...groups]) user.uses++;
+  hold(asked: Asked): void {
+    for (const used of asked) used.uses++;
   }
 
-  release({ sets, groups }: Asked): void {
-    for (const user of [...sets, ...groups]) if (--user.uses === 0) this.idle.add(user);
+  release(asked: Asked): void {
+    for (const used of asked) if (--used.uses === 0) this.idle.add(used);
   }
 
-  ofPeer(namespace: string, peer: NetworkPolicyPeer): Key {
-    const { ipBlock } = peer;
-    const set = ipBlock === undefined ? this.selectorSet(namespace, peer) : this.blockSet(ipBlock);
-    this.askedSets.add(set);
-    return set.key;
+  ofPeers(peers: readonly NetworkPolicyPeer[], origin: Origin): readonly Key[] {
+    const setOf = (peer: NetworkPolicyPeer): LiveSet =>
+      peer.ipBlock === undefined
+        ? this.selectorSet(origin.namespace ?? '', peer)
+        : this.blockSet(peer.ipBlock);
+    if (peers.length < LONG) {
+      const sets = peers.map(setOf);
+      for (const set of sets) this.asked.push(set);
+      return [...new Set(sets.map(({ key }) => key))].sort();
+    }
+    const name = `${origin.kind}/${origin.namespace}/${origin.name}/${origin.field}`;
+    // Whoever holds the list the rule was before lets go of it only after this one is made: its sets are there.
+    let list = this.lists.get(name);
+    if (list?.read.peers !== peers) {
+      list = new LiveList(name, readPeers(peers, list?.read, setOf));
+      for (const set of list.read.sets) set.uses++;
+      this.lists.set(name, list);
+      this.idle.add(list);
+    }
+    this.asked.push(list);
+    return list.read.keys.toArray();
   }
 
   ofPort(peers: readonly Key[] | null, named: NamedPort): readonly (readonly [number, Key])[] {
@@ -119,7 +148,7 @@ export class LiveSets implements PeerSets {
       }
       group.settle();
     }
-    this.askedGroups.add(group);
+    this.asked.push(group);
     return group.numbers;
   }
 
@@ -143,9 +172,13 @@ export class LiveSets implements PeerSets {
 
   /** Forgets what nobody uses. */
   sweep(): void {
-    // Groups first: a set they look at may be in use by them alone.
-    for (const user of this.idle) if (user instanceof PortGroup && user.uses === 0) this.dropGroup(user);
-    for (const user of this.idle) if (!(user instanceof PortGroup) && user.uses === 0) this.dropSet(user);
+    // Sets last: the others look at them, and lists hold them.
+    for (const used of this.idle) {
+      if (used.uses > 0) continue;
+      if (used instanceof PortGroup) this.dropGroup(used);
+      else if (used instanceof LiveList) this.dropList(used);
+    }
+    for (const used of this.idle) if ('kind' in used && used.uses === 0) this.dropSet(used);
     this.idle.clear();
   }
 
@@ -215,6 +248,11 @@ export class LiveSets implements PeerSets {
       drop(place.sets, set);
       if (place.sets.length === 0) this.places.delete(slot);
     }
+  }
+
+  private dropList(list: LiveList): void {
+    if (this.lists.get(list.name) === list) this.lists.delete(list.name);
+    this.release(list.read.sets);
   }
 
   private dropGroup(group: PortGroup): void {
