@@ -16,6 +16,8 @@ export interface PeerList<S extends Keyed> {
   readonly keys: SortedTexts;
 }
 
+const MOST_GONE = 64;
+
 /** Reads a list of peers. `old` is what the rule was read to before, if it was: for peers it has in common, `setOf` is not asked. */
 export function readPeers<S extends Keyed>(
   peers: readonly NetworkPolicyPeer[],
@@ -32,18 +34,19 @@ export function readPeers<S extends Keyed>(
   while (back > front && back - longer > front && sameBlock(peers[back - 1], old.peers[back - longer - 1])) {
     back--;
   }
-  const gone = new Set<S>(old.sets.slice(front, back - longer));
   const middle = peers.slice(front, back).map((peer, i) => {
     const set = sameBlock(peer, old.peers[front + i]) ? old.sets[front + i] : undefined;
     return set ?? setOf(peer);
   });
-  const sets = [...old.sets.slice(0, front), ...middle, ...old.sets.slice(back - longer)];
-  if (gone.size > sets.length / 8 || middle.length > sets.length / 8) return sorted(peers, sets);
-  for (const set of sets) gone.delete(set);
+  const before = old.sets.slice(front, back - longer);
+  const sets = old.sets.slice(0, front).concat(middle, old.sets.slice(back - longer));
   const added = new Set<Key>();
   for (const { key } of middle) if (!old.keys.has(key)) added.add(key);
+  const gone = new Set(before.filter((set, i) => set !== middle[i]));
+  // Each that is gone is looked for in the whole list: others may have written it too.
+  if (gone.size > MOST_GONE) return sorted(peers, sets);
   const removed = new Set<Key>();
-  for (const { key } of gone) removed.add(key);
+  for (const set of gone) if (!sets.includes(set)) removed.add(set.key);
   return { peers, sets, keys: old.keys.change(added, removed) };
 }
 

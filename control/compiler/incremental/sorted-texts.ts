@@ -45,7 +45,8 @@ export class SortedTexts {
   /** All texts in order. Made once; must not be changed. */
   toArray(): readonly string[] {
     if (this.chunks.length === 1) return this.chunks[0] ?? [];
-    this.flat ??= this.chunks.flat();
+    // Copies chunk by chunk; flat() goes text by text.
+    this.flat ??= ([] as string[]).concat(...this.chunks);
     return this.flat;
   }
 
