@@ -54,6 +54,10 @@ type Used = LiveSet | LiveList | PortGroup;
 /** A list of this many peers or more is remembered, to be read faster when the policy changes. */
 const LONG = 32;
 
+/** So many sets stay followed when nobody uses them, with so many addresses in all: tens of MiB at most. */
+const MOST_PARKED = 512;
+const MOST_PARKED_ADDRESSES = 500_000;
+
 /** A long list of peers; it holds their sets. */
 class LiveList {
   uses = 0;
@@ -78,7 +82,12 @@ export class LiveSets implements PeerSets {
   private readonly byLabels = new SelectorIndex<SelectorSet>();
   /** Sets with a namespaceSelector, by the labels of the namespace. */
   private readonly byNamespaceLabels = new SelectorIndex<SelectorSet>();
-  private readonly changed = new Set<AddressBag>();
+  private readonly changed = new Set<SelectorSet>();
+  /** Used by nobody, the longest so first, and still following their pods: what was just dropped is often wanted again. */
+  private readonly parked = new Map<Key, SelectorSet>();
+  /** Addresses in these as they were parked, by set. */
+  private readonly parkedSizes = new Map<Key, number>();
+  private parkedAddresses = 0;
   /** Made, or let go of, since the last sweep: may be in nobody's use. */
   private readonly idle = new Set<Used>();
   /** By the rule: as it was read last. */
@@ -161,10 +170,10 @@ export class LiveSets implements PeerSets {
     for (const [name, before] of namespaces) this.placeNamespace(name, before, touched);
     const groups = new Set<PortGroup>();
     if (this.groups.size > 0) for (const slot of touched) this.placeInGroups(slot, groups);
-    for (const bag of this.changed) {
+    for (const { key, bag } of this.changed) {
       const old = bag.item;
       const delta = bag.settle();
-      if (delta !== null) this.output.updateSet(old, bag.item, delta);
+      if (delta !== null && !this.parked.has(key)) this.output.updateSet(old, bag.item, delta);
     }
     this.changed.clear();
     return [...groups].filter((group) => group.settle());
@@ -180,11 +189,20 @@ export class LiveSets implements PeerSets {
     }
     for (const used of this.idle) if ('kind' in used && used.uses === 0) this.dropSet(used);
     this.idle.clear();
+    for (const set of this.parked.values()) {
+      if (this.parked.size <= MOST_PARKED && this.parkedAddresses <= MOST_PARKED_ADDRESSES) break;
+      this.unpark(set);
+      this.forget(set);
+    }
   }
 
   private selectorSet(namespace: string, peer: NetworkPolicyPeer): LiveSet {
     const key = peerSetKey(namespace, peer);
-    return this.sets.get(key) ?? this.added(this.newSelectorSet(key, namespace, peer));
+    const known = this.sets.get(key);
+    if (known !== undefined) return known;
+    const parked = this.parked.get(key);
+    if (parked !== undefined) this.unpark(parked);
+    return this.added(parked ?? this.newSelectorSet(key, namespace, peer));
   }
 
   private blockSet(block: AddressBlock): LiveSet {
@@ -239,7 +257,21 @@ export class LiveSets implements PeerSets {
       for (const text of set.texts) this.blocks.delete(text);
       return;
     }
-    this.changed.delete(set.bag);
+    const { size } = set.bag;
+    this.parked.set(set.key, set);
+    this.parkedSizes.set(set.key, size);
+    this.parkedAddresses += size;
+  }
+
+  private unpark({ key }: SelectorSet): void {
+    this.parked.delete(key);
+    this.parkedAddresses -= this.parkedSizes.get(key) ?? 0;
+    this.parkedSizes.delete(key);
+  }
+
+  /** Its pods are followed no longer. */
+  private forget(set: SelectorSet): void {
+    this.changed.delete(set);
     this.byLabels.delete(set);
     this.byNamespaceLabels.delete(set);
     for (const slot of membersOf(this.model, set.namespaces, set.pods)) {
@@ -361,14 +393,14 @@ export class LiveSets implements PeerSets {
     return addresses.filter((ip) => blocks.some((block) => blockContains(block, ip)));
   }
 
-  private enter({ bag }: SelectorSet, addresses: readonly Ip[]): void {
-    for (const ip of addresses) bag.add(ip);
-    this.changed.add(bag);
+  private enter(set: SelectorSet, addresses: readonly Ip[]): void {
+    for (const ip of addresses) set.bag.add(ip);
+    this.changed.add(set);
   }
 
-  private leave({ bag }: SelectorSet, addresses: readonly Ip[]): void {
-    for (const ip of addresses) bag.remove(ip);
-    this.changed.add(bag);
+  private leave(set: SelectorSet, addresses: readonly Ip[]): void {
+    for (const ip of addresses) set.bag.remove(ip);
+    this.changed.add(set);
   }
 
   /** The labels of a pod and of its namespace, and the namespace's name, in one. */
