@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { captured } from '../../test/support/captured.js';
 import { InvalidInputError } from '../common/errors.js';
 import { Random } from '../oracle/random.js';
 import { run } from './main.js';
@@ -58,23 +59,8 @@ function write(text: string): string {
 const workloads = write(WORKLOADS);
 const NOTHING = 'apiVersion: v1\nkind: Namespace\nmetadata: { name: x }\n';
 
-async function diff(
-  old: string,
-  now: string,
-  ...more: readonly string[]
-): Promise<{ readonly code: number; readonly text: string }> {
-  const write_ = process.stdout.write;
-  let text = '';
-  process.stdout.write = ((chunk: string) => {
-    text += chunk;
-    return true;
-  }) as typeof write_;
-  try {
-    return { code: await run(['--with', workloads, '-f', write(old), '-f', write(now), ...more]), text };
-  } finally {
-    process.stdout.write = write_;
-  }
-}
+const diff = (old: string, now: string, ...more: readonly string[]) =>
+  captured(run, ['--with', workloads, '-f', write(old), '-f', write(now), ...more]);
 
 interface EntryJson {
   readonly from: readonly string[];

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { captured } from '../../test/support/captured.js';
 import { InvalidInputError } from '../common/errors.js';
 import { parseArguments } from './arguments.js';
 import { run } from './main.js';
@@ -97,22 +98,7 @@ writeFileSync(join(folder, 'tiers.yaml'), TIERS);
 writeFileSync(join(folder, 'local.yaml'), LOCAL);
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
-/** Runs the program; what it printed, and its exit code. */
-async function explain(
-  ...args: readonly string[]
-): Promise<{ readonly code: number; readonly text: string }> {
-  const write = process.stdout.write;
-  let text = '';
-  process.stdout.write = ((chunk: string) => {
-    text += chunk;
-    return true;
-  }) as typeof write;
-  try {
-    return { code: await run(['-f', folder, ...args]), text };
-  } finally {
-    process.stdout.write = write;
-  }
-}
+const explain = (...args: readonly string[]) => captured(run, ['-f', folder, ...args]);
 
 test('allowed: the rule that allows it, with its file and line', async () => {
   const { code, text } = await explain('--from', 'shop/client', '--to', 'shop/web');

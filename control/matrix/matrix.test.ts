@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { captured } from '../../test/support/captured.js';
 import { InvalidInputError } from '../common/errors.js';
 import { loadCluster } from '../sim/load.js';
 import { expectCells } from '../sim/matrix/expected.js';
@@ -52,19 +53,7 @@ spec:
 const file = join(folder, 'all.yaml');
 writeFileSync(file, MANIFESTS);
 
-async function matrix(...args: readonly string[]): Promise<{ readonly code: number; readonly text: string }> {
-  const write = process.stdout.write;
-  let text = '';
-  process.stdout.write = ((chunk: string) => {
-    text += chunk;
-    return true;
-  }) as typeof write;
-  try {
-    return { code: await run(args), text };
-  } finally {
-    process.stdout.write = write;
-  }
-}
+const matrix = (...args: readonly string[]) => captured(run, args);
 
 function expectFile(body: string): string {
   const path = join(folder, 'expect.yaml');

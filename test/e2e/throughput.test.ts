@@ -56,6 +56,16 @@ async function udpEcho(cluster: TestCluster, from: string, to: string, size: num
   return Number(out);
 }
 
+async function pings(
+  cluster: TestCluster,
+  to: string,
+  size: number,
+  ...flags: readonly string[]
+): Promise<void> {
+  const often = ['-c', '2', '-i', '0.05', '-W', '2'];
+  await runInside(cluster.driver, 'near', 'ping', ...often, ...flags, '-s', String(size), cluster.ip(to));
+}
+
 for (const mtu of [1400, 1500, 9000]) {
   testIf(test, ...needs)(`underlay MTU ${mtu}: bulk TCP and packets of every size`, async () => {
     const manifests = [
@@ -69,39 +79,8 @@ for (const mtu of [1400, 1500, 9000]) {
       const features = await runInside(cluster.driver, 'near', 'ethtool', '-k', 'eth0');
       assert.match(features, /tx-checksumming: off/, 'pods make their checksums themselves');
       for (const to of ['beside', 'far']) {
-        for (const size of [56, 1000, largest - 28]) {
-          await runInside(
-            cluster.driver,
-            'near',
-            'ping',
-            '-c',
-            '2',
-            '-i',
-            '0.05',
-            '-W',
-            '2',
-            '-M',
-            'do',
-            '-s',
-            String(size),
-            cluster.ip(to),
-          );
-        }
-        await runInside(
-          cluster.driver,
-          'near',
-          'ping',
-          '-c',
-          '2',
-          '-i',
-          '0.05',
-          '-W',
-          '2',
-          '-s',
-          '3000',
-          cluster.ip(to),
-        );
-        await runInside(cluster.driver, 'near', 'ping', '-c', '1', '-W', '2', '-s', '20000', cluster.ip(to));
+        for (const size of [56, 1000, largest - 28]) await pings(cluster, to, size, '-M', 'do');
+        for (const size of [3000, 20_000]) await pings(cluster, to, size);
         for (const size of [1, largest - 28, 3000, 12_000]) {
           const prefix = `default/${to} `.length;
           assert.is(await udpEcho(cluster, 'near', to, size), size + prefix, `${size} bytes of UDP to ${to}`);
