@@ -18,12 +18,15 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { CLIENT, type Lab, openBridgeLab, openDataPlaneLab, SERVER } from './afxdp-lab.js';
 import type { StationSpec } from './afxdp-station.js';
+import { benchOptions } from './options.js';
 
 const RESULTS = fileURLToPath(new URL('../../../bench/results/afxdp.json', import.meta.url));
 const ROUNDS = 3;
 const FLOWS = 64;
 const TCP_SECONDS = 3;
 const PINGS = 200;
+
+benchOptions('usage: npm run bench:afxdp      (as root; no options)', {});
 
 const run = promisify(execFile);
 

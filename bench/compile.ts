@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { NaiveFigures } from './compile-naive.js';
 import { plot } from './compile-plot.js';
 import type { RunFigures, RunSpec } from './compile-run.js';
+import { benchOptions } from './options.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const RESULTS = fileURLToPath(new URL('../../../bench/results/', import.meta.url));
@@ -111,13 +112,10 @@ function print({ runs, naive }: CompileResults): void {
   }
 }
 
-function option(name: string): string | undefined {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? undefined : process.argv[at + 1];
-}
-
-const quick = process.argv.includes('--quick');
-const only = option('only');
+const { quick = false, only } = benchOptions(
+  'usage: npm run bench:compile [-- --quick] [-- --only namespaces|one-namespace|overlap|services|blocks]',
+  { quick: { type: 'boolean' }, only: { type: 'string' } },
+);
 const chosen = (list: readonly Of[]): readonly Of[] =>
   list.filter(({ shape }) => only === undefined || shape === only);
 

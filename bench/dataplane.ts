@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
+import { benchOptions } from './options.js';
 import { buildAssembly, buildPeer, compiler, ROOT } from './peers/build.js';
 import { Peer } from './peers/peer.js';
 
@@ -17,13 +18,12 @@ const { established, opening, stages } = await import('./dataplane-run.js');
 const { plot } = await import('./dataplane-plot.js');
 const { classification } = await import('./dataplane-acl.js');
 
-function option(name: string, fallback: string): string {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : (process.argv[at + 1] ?? fallback);
-}
-
-const ROUNDS = Number(option('rounds', '40'));
-const FLOWS = option('flows', '1,1000,10000,64000,500000').split(',').map(Number);
+const { rounds, flows } = benchOptions('usage: npm run bench:dataplane [-- --rounds N] [-- --flows a,b,c]', {
+  rounds: { type: 'string', default: '40' },
+  flows: { type: 'string', default: '1,1000,10000,64000,500000' },
+});
+const ROUNDS = Number(rounds);
+const FLOWS = flows.split(',').map(Number);
 
 type Result = Awaited<ReturnType<typeof established>>;
 

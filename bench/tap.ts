@@ -16,6 +16,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Lab, openBridgeLab, openDataPlaneLab, SERVER } from './afxdp-lab.js';
+import { benchOptions } from './options.js';
 import { idleCpu } from './tap-idle.js';
 
 const RESULTS = fileURLToPath(new URL('../../../bench/results/tap.json', import.meta.url));
@@ -27,6 +28,8 @@ const SLEEPING = 150;
 /** Longer than the worker spins. */
 const PAUSE_MS = 5;
 const IDLE_PODS = 50;
+
+benchOptions('usage: npm run bench:tap      (as root; no options)', {});
 
 const run = promisify(execFile);
 const sides = ['bridge', 'tap', 'afxdp'] as const;
