@@ -8,6 +8,7 @@ import { DEFAULT_CONFIG } from '../compiler/input.js';
 import { toJson } from '../objects/json.js';
 import type { KubeObject, Namespace, NetworkPolicy, Pod } from '../objects/types.js';
 import { EmbeddedStore } from '../store/embedded.js';
+import type { Store } from '../store/store.js';
 import { Agent, type AgentOptions } from './agent.js';
 import { FakeDataplane, FakeLinks } from './fakes.js';
 import { keyOf } from './objects.js';
@@ -49,23 +50,8 @@ export class Machine {
     await this.until((status) => status.revision >= revision && status.ready === ready);
   }
 
-  async until(condition: (status: AgentStatus) => boolean): Promise<void> {
-    const key = '/pteropus/status/n1';
-    const { entries, revision } = await this.store.list(key);
-    const holds = (value: string | undefined): boolean =>
-      value !== undefined && condition(JSON.parse(value) as AgentStatus);
-    if (holds(entries[0]?.value)) return;
-    await new Promise<void>((resolve) => {
-      const watch = this.store.watch(key, revision, {
-        events: (events) => {
-          const last = events.at(-1);
-          if (last?.type !== 'put' || !holds(last.entry.value)) return;
-          watch.close();
-          resolve();
-        },
-        lost: () => undefined,
-      });
-    });
+  until(condition: (status: AgentStatus) => boolean): Promise<void> {
+    return statusThat(this.store, condition);
   }
 }
 
@@ -125,4 +111,24 @@ export async function wired(agent: Agent, name: string, containerId?: string): P
   const reply = await agent.cni.add(request(name, containerId));
   assert.is(reply.error, '');
   return reply.interfaces[0]?.ipAddresses[0]?.address.replace('/32', '') ?? '';
+}
+
+/** Resolves when the status of node `n1`'s agent, as it is or comes to be, fits. */
+export async function statusThat(store: Store, fits: (status: AgentStatus) => boolean): Promise<void> {
+  const key = '/pteropus/status/n1';
+  const { entries, revision } = await store.list(key);
+  const holds = (value: string | undefined): boolean =>
+    value !== undefined && fits(JSON.parse(value) as AgentStatus);
+  if (holds(entries[0]?.value)) return;
+  await new Promise<void>((resolve) => {
+    const watch = store.watch(key, revision, {
+      events: (events) => {
+        const last = events.at(-1);
+        if (last?.type !== 'put' || !holds(last.entry.value)) return;
+        watch.close();
+        resolve();
+      },
+      lost: () => undefined,
+    });
+  });
 }

@@ -15,8 +15,8 @@ import { toJson } from '../objects/json.js';
 import type { NetworkPolicy, Pod } from '../objects/types.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { serveStore } from '../store/server.js';
+import { statusThat } from './fixtures.js';
 import { keyOf } from './objects.js';
-import type { AgentStatus } from './status.js';
 
 const buildPath = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const PTEROPUS = buildPath('../bin/pteropus.mjs');
@@ -127,26 +127,6 @@ const CLOSED: NetworkPolicy = {
   },
 };
 
-/** Resolves when the agent's status, as it is or comes to be, fits. */
-async function status(store: EmbeddedStore, fits: (status: AgentStatus) => boolean): Promise<void> {
-  const key = '/pteropus/status/n1';
-  const { entries, revision } = await store.list(key);
-  const holds = (value: string | undefined): boolean =>
-    value !== undefined && fits(JSON.parse(value) as AgentStatus);
-  if (holds(entries[0]?.value)) return;
-  await new Promise<void>((resolve) => {
-    const watch = store.watch(key, revision, {
-      events: (events) => {
-        const last = events.at(-1);
-        if (last?.type !== 'put' || !holds(last.entry.value)) return;
-        watch.close();
-        resolve();
-      },
-      lost: () => undefined,
-    });
-  });
-}
-
 const complete = testIf(
   test,
   root(),
@@ -184,7 +164,7 @@ complete('pods are wired, policies hold, and agent and data plane may die', asyn
     assert.ok(ping('node', web), 'the node reaches its pods');
 
     const revision = await store.put(keyOf(CLOSED), toJson(CLOSED));
-    await status(store, (s) => s.revision >= revision);
+    await statusThat(store, (s) => s.revision >= revision);
     assert.not(ping('web', db), 'the policy holds');
     assert.ok(ping('db', web));
     assert.ok(ping('node', db), 'the node reaches its own pods, whatever the policies');
@@ -197,9 +177,9 @@ complete('pods are wired, policies hold, and agent and data plane may die', asyn
     assert.not(ping('web', db));
 
     await kill(dataplane);
-    await status(store, ({ ready }) => !ready);
+    await statusThat(store, ({ ready }) => !ready);
     dataplane = await startDataplane();
-    await status(store, ({ ready }) => ready);
+    await statusThat(store, ({ ready }) => ready);
     assert.ok(ping('db', web), 'refilled');
     assert.not(ping('web', db));
 

@@ -1,12 +1,9 @@
 /** A difference as a person reads it, and as JSON. Pure. */
 import type { Judgement } from '../ruleset/evaluate.js';
-import { formatOrigin } from '../ruleset/format.js';
+import { formatLocated, type Locate } from '../ruleset/format.js';
 import type { Origin } from '../ruleset/types.js';
 import type { Entry } from './fold.js';
 import type { Because, Ports } from './pairs.js';
-
-/** Where an origin was written (`policies.yaml:12`), if that is known. */
-export type Locate = (origin: Origin) => string | null;
 
 export interface Difference {
   readonly entries: readonly Entry[];
@@ -79,10 +76,7 @@ function becauseLines(
 function judgementText(judgement: Judgement | null, locate: Locate): string {
   if (judgement === null) return 'no policy is asked';
   const { allowed, by, origin, isolatedBy } = judgement;
-  const named = (o: Origin): string => {
-    const where = locate(o);
-    return where === null ? formatOrigin(o) : `${formatOrigin(o)} (${where})`;
-  };
+  const named = (o: Origin): string => formatLocated(o, locate);
   switch (by) {
     case 'rule':
       return `${allowed ? 'allowed' : 'denied'} by ${origin === null ? 'a rule' : named(origin)}`;

@@ -1,12 +1,9 @@
 /** An explanation as a person reads it at a glance. */
 import type { Judgement } from '../ruleset/evaluate.js';
-import { formatOrigin } from '../ruleset/format.js';
+import { formatLocated, type Locate } from '../ruleset/format.js';
 import type { Origin } from '../ruleset/types.js';
 import type { Place } from './ends.js';
 import type { Explanation, Way } from './explain.js';
-
-/** Where an origin was written (`policies.yaml:12`), if that is known. */
-export type Locate = (origin: Origin) => string | null;
 
 const VERDICT = { allowed: 'ALLOWED', denied: 'DENIED', some: 'PARTLY ALLOWED' } as const;
 
@@ -48,10 +45,7 @@ function judgementText(
   subject: Place,
   locate: Locate,
 ): string {
-  const named = (o: Origin): string => {
-    const where = locate(o);
-    return where === null ? formatOrigin(o) : `${formatOrigin(o)} (${where})`;
-  };
+  const named = (o: Origin): string => formatLocated(o, locate);
   switch (by) {
     case 'rule':
       return `${allowed ? 'allowed' : 'denied'} by ${origin === null ? 'a rule' : named(origin)}`;

@@ -95,6 +95,15 @@ export function formatOrigin({ kind, namespace, name, field }: Origin): string {
   return field === null ? object : `${object} ${field}`;
 }
 
+/** Where an origin is written (`policies.yaml:12`), or null where that is not known. */
+export type Locate = (origin: Origin) => string | null;
+
+/** An origin with the place it is written at, for a person. */
+export function formatLocated(origin: Origin, locate: Locate): string {
+  const where = locate(origin);
+  return where === null ? formatOrigin(origin) : `${formatOrigin(origin)} (${where})`;
+}
+
 export function formatPorts({ protocol, from, to }: PortRange): string {
   if (protocol === null) return 'every protocol';
   if (from === 0 && to === 65535) return protocol;

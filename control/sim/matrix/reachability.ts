@@ -20,6 +20,7 @@
  */
 import { parseDocument } from 'yaml';
 import { InvalidInputError } from '../../common/errors.js';
+import { isRecord } from '../../objects/document.js';
 import { type Cell, isSelf, type Reach } from './cell.js';
 import type { Column, Row } from './plan.js';
 
@@ -180,8 +181,4 @@ function namesOfColumn({ pod, service, group, targets }: Column): readonly strin
 /** A Service is named by its own port, whichever frontend the cell is about; a nodePort also by itself. */
 function portsOf(column: Column): readonly number[] {
   return column.service === null ? [column.port] : [column.service.port.port, column.port];
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
