@@ -1,8 +1,8 @@
 /** What the compiler is told beside the model: the cluster's configuration and what is wired on this node. */
 import type { Cidr, Ip, Mac, PodRef, TapEnd } from '../ruleset/types.js';
 
-/** Cluster-wide configuration (rows IPAM-01, CFG-*). One value for all nodes. */
-export interface ClusterConfig {
+/** The ranges of one family that the address plan is made of (rows IPAM-01). */
+export interface FamilyRanges {
   readonly podSubnetCIDR: Cidr; // 10.1.0.0/16
   readonly podSubnetOneNodePrefixLen: number; // 24
   readonly hostSubnetCIDR: Cidr; // 172.30.0.0/16: interconnect of data plane and host stack
@@ -11,6 +11,12 @@ export interface ClusterConfig {
   readonly nodeInterconnectCIDR: Cidr | null; // 192.168.16.0/24: underlay, null = addresses come from elsewhere
   readonly defaultGateway: Ip | null; // underlay gateway
   readonly serviceCIDR: Cidr; // 10.96.0.0/12
+}
+
+/** Cluster-wide configuration (rows IPAM-01, CFG-*). One value for all nodes. The ranges at the top are the first family's. */
+export interface ClusterConfig extends FamilyRanges {
+  /** The second family of a dual-stack cluster, whose first family is IPv4; null = single stack. */
+  readonly ipv6: FamilyRanges | null;
   readonly vni: number; // 10
   /** Largest IP packet on the underlay, bytes; pods get it minus 50. */
   readonly underlayMtu: number; // 1500
@@ -19,6 +25,11 @@ export interface ClusterConfig {
   readonly nodePortAddresses: readonly Cidr[];
   /** externalIPs of Services are served if inside one of these; [] = none is (CVE-2020-8554: anyone may write the field). */
   readonly externalIPCIDRs: readonly Cidr[];
+}
+
+/** The ranges of each family, the first family first. */
+export function rangesOf(config: ClusterConfig): readonly FamilyRanges[] {
+  return config.ipv6 === null ? [config] : [config, config.ipv6];
 }
 
 export const DEFAULT_CONFIG: ClusterConfig = {
@@ -30,11 +41,24 @@ export const DEFAULT_CONFIG: ClusterConfig = {
   nodeInterconnectCIDR: '192.168.16.0/24',
   defaultGateway: '192.168.16.254',
   serviceCIDR: '10.96.0.0/12',
+  ipv6: null,
   vni: 10,
   underlayMtu: 1500,
   natExternalTraffic: true,
   nodePortAddresses: [],
   externalIPCIDRs: [],
+};
+
+/** What `ipv6: {}` stands for: unique local addresses (RFC 4193) that resemble the IPv4 defaults. */
+export const DEFAULT_IPV6: FamilyRanges = {
+  podSubnetCIDR: 'fd00:10:1::/48',
+  podSubnetOneNodePrefixLen: 64,
+  hostSubnetCIDR: 'fd00:172:30::/48',
+  hostSubnetOneNodePrefixLen: 64,
+  vxlanCIDR: 'fd00:192:168:30::/64',
+  nodeInterconnectCIDR: 'fd00:192:168:16::/64',
+  defaultGateway: 'fd00:192:168:16::fffe',
+  serviceCIDR: 'fd00:10:96::/112',
 };
 
 /** A pod wired on this node (the agent's journal): outcome of a CNI ADD. */

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AddressConflictError, PodAllocator, PoolExhaustedError } from './allocator.js';
+import { AddressConflictError, PodAllocator, PoolExhaustedError, REST_MS } from './allocator.js';
 
 test('addresses follow the cursor; a freed one rests until the range wraps', () => {
   const pool = new PodAllocator('10.1.1.0/28');
@@ -33,6 +33,19 @@ test('/24 has 252 addresses, /22 has 1020', () => {
     assert.ok(pool.release('p7'));
     assert.type(pool.allocate('more'), 'string');
   }
+});
+
+test('in a nearly full pool the address that rests longest comes back first, and a rested one needs no order', () => {
+  let now = 0;
+  const pool = new PodAllocator('10.1.1.0/28', () => now);
+  for (let i = 2; i <= 13; i++) pool.allocate(`p${i}`);
+  for (const i of [9, 4, 6]) pool.release(`p${i}`);
+  assert.is(pool.allocate('a'), '10.1.1.9', 'freed first');
+  assert.is(pool.allocate('b'), '10.1.1.4');
+  now += REST_MS;
+  pool.release('p12');
+  assert.is(pool.allocate('c'), '10.1.1.6', 'all rested: in order from the cursor, .12 still rests');
+  assert.is(pool.allocate('d'), '10.1.1.12', 'better early than not at all');
 });
 
 test('released twice, or never held', () => {

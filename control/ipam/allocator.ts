@@ -1,6 +1,7 @@
 /**
- * Pod addresses of one node (rows IPAM-05..09): one pool, a cursor that walks it, so that a freed address rests until the
- * range wraps and no stale session or policy entry meets a new pod. In memory; the agent's journal makes it last.
+ * Pod addresses of one node in one family (rows IPAM-05..09): one pool, a cursor that walks it, so that a freed address rests
+ * until the range wraps, and for a while also in a pool that is nearly full: no stale session or policy entry meets a new
+ * pod. In memory; the agent's journal makes it last.
  */
 import { PteropusError } from '../common/errors.js';
 import {
@@ -25,19 +26,32 @@ export class PoolExhaustedError extends PteropusError {
 /** An address cannot be given to this owner: outside the pool, reserved, or another's. */
 export class AddressConflictError extends PteropusError {}
 
+/** How long a freed address rests while others are free, milliseconds: longer than sessions to its last pod wait for an answer. */
+export const REST_MS = 30_000;
+
 export class PodAllocator {
   readonly #subnet: ParsedCidr;
   /** Last usable offset: below the NAT loopback and the highest address. */
   readonly #last: bigint;
   readonly #byOwner = new Map<string, bigint>();
   readonly #byOffset = new Map<bigint, string>();
+  /** Free offsets that rest, and since when; the longest first. */
+  readonly #resting = new Map<bigint, number>();
   /** Offset given out last; starts at the gateway. */
   #cursor = 1n;
 
-  /** `subnet`: the node's pod subnet (NodePlan.podSubnet). */
-  constructor(subnet: Cidr) {
+  /** `subnet`: the node's pod subnet (NodePlan.podSubnet). `now`: monotonic milliseconds. */
+  constructor(
+    subnet: Cidr,
+    private readonly now: () => number = () => performance.now(),
+  ) {
     this.#subnet = parseCidr(subnet);
     this.#last = poolSize(this.#subnet) - 3n;
+  }
+
+  /** The node's pod subnet. */
+  get subnet(): Cidr {
+    return formatCidr(this.#subnet);
   }
 
   /** How many addresses the pool has for pods. */
@@ -66,8 +80,8 @@ export class PodAllocator {
   }
 
   /**
-   * The owner's address: the one it has, else the next free one after the cursor. Throws PoolExhaustedError.
-   * Cost: at most one step more than there are addresses in use.
+   * The owner's address: the one it has, else the next one after the cursor that is free and rested; if all free ones rest,
+   * the one that does so longest. Throws PoolExhaustedError. Cost: one step for each address in use or resting, at most.
    */
   allocate(owner: string): Ip {
     const held = this.get(owner);
@@ -75,10 +89,7 @@ export class PodAllocator {
     if (BigInt(this.used) >= this.capacity) {
       throw new PoolExhaustedError(formatCidr(this.#subnet), owner, this.used);
     }
-    let offset = this.#cursor;
-    do {
-      offset = offset >= this.#last ? 2n : offset + 1n;
-    } while (this.#byOffset.has(offset));
+    const offset = this.#nextFree();
     this.#cursor = offset;
     return this.#take(owner, offset);
   }
@@ -89,6 +100,7 @@ export class PodAllocator {
     if (offset === undefined) return false;
     this.#byOwner.delete(owner);
     this.#byOffset.delete(offset);
+    this.#resting.set(offset, this.now());
     return true;
   }
 
@@ -124,7 +136,23 @@ export class PodAllocator {
     if (offset > this.#last) this.#cursor = this.#last;
   }
 
+  #nextFree(): bigint {
+    const rested = this.now() - REST_MS;
+    for (const [offset, since] of this.#resting) {
+      if (since > rested) break;
+      this.#resting.delete(offset);
+    }
+    const [longest] = this.#resting.keys();
+    if (longest !== undefined && BigInt(this.used + this.#resting.size) >= this.capacity) return longest;
+    let offset = this.#cursor;
+    do {
+      offset = offset >= this.#last ? 2n : offset + 1n;
+    } while (this.#byOffset.has(offset) || this.#resting.has(offset));
+    return offset;
+  }
+
   #take(owner: string, offset: bigint): Ip {
+    this.#resting.delete(offset);
     this.#byOwner.set(owner, offset);
     this.#byOffset.set(offset, owner);
     return formatIp(hostAt(this.#subnet, offset));

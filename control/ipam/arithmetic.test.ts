@@ -1,11 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cidrContains, parseCidr, toCidr } from '../common/ip.js';
-import { type ClusterConfig, DEFAULT_CONFIG } from '../compiler/input.js';
+import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import {
   fnv1a32,
   largestNodeId,
   NodeIdRangeError,
+  nodeAddresses,
   nodeIdOfPodAddress,
   planNode,
   podMacs,
@@ -27,7 +28,34 @@ test('node 1 of the default configuration', () => {
     hostMac: '34:3c:00:00:00:01',
     hostLinuxMac: '36:3c:00:00:00:01',
     nodeAddress: '192.168.16.1',
+    ipv6: null,
   });
+});
+
+test('dual stack: the same arithmetic in both families, and the narrower one limits the ids', () => {
+  const config = with_({ ipv6: DEFAULT_IPV6 });
+  const plan = planNode(config, 3);
+  assert.is(plan.gateway, '10.1.3.1');
+  assert.equal(plan.ipv6, {
+    podSubnet: 'fd00:10:1:3::/64',
+    gateway: 'fd00:10:1:3::1',
+    natLoopback: 'fd00:10:1:3:7fff:ffff:ffff:fffe',
+    hostSubnet: 'fd00:172:30:3::/64',
+    hostDataplaneAddress: 'fd00:172:30:3::1',
+    hostLinuxAddress: 'fd00:172:30:3::2',
+    bviAddress: 'fd00:192:168:30::3',
+    nodeAddress: 'fd00:192:168:16::3',
+  });
+  assert.equal(nodeAddresses(plan), ['192.168.16.3', 'fd00:192:168:16::3']);
+  assert.is(nodeIdOfPodAddress(config, '10.1.3.9'), 3);
+  assert.is(nodeIdOfPodAddress(config, 'fd00:10:1:3::9'), 3);
+  assert.is(nodeIdOfPodAddress(config, 'fd00:11::9'), null);
+  const narrow = with_({ ipv6: { ...DEFAULT_IPV6, podSubnetCIDR: 'fd00:10:1::/60' } });
+  assert.is(largestNodeId(narrow), 16);
+  assert.throws(
+    () => planNode(narrow, 17),
+    (e: Error) => e instanceof NodeIdRangeError,
+  );
 });
 
 test('the last node takes the zero subnet, one more is refused (PodSubnetThisNodeSubnets)', () => {

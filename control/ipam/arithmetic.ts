@@ -14,12 +14,11 @@ import {
   parseIp,
   subnetAt,
 } from '../common/ip.js';
-import type { ClusterConfig } from '../compiler/input.js';
+import { type ClusterConfig, type FamilyRanges, rangesOf } from '../compiler/input.js';
 import type { Cidr, Ip, Mac } from '../ruleset/types.js';
 
-/** Everything that follows from a node's id. Addresses in canonical text, without prefix length. */
-export interface NodePlan {
-  readonly id: number;
+/** What follows from a node's id in one family. Addresses in canonical text, without prefix length. */
+export interface FamilyPlan {
   /** This node's block of podSubnetCIDR. */
   readonly podSubnet: Cidr;
   /** Offset 1 of the pod subnet: the pods' default gateway, owned by the data plane. */
@@ -31,14 +30,31 @@ export interface NodePlan {
   readonly hostDataplaneAddress: Ip;
   readonly hostLinuxAddress: Ip;
   readonly bviAddress: Ip;
+  /** Underlay address; null when the configuration has no nodeInterconnectCIDR. */
+  readonly nodeAddress: Ip | null;
+}
+
+/** Everything that follows from a node's id; the addresses at the top are the first family's. */
+export interface NodePlan extends FamilyPlan {
+  readonly id: number;
   /** 12:2b + id (4 bytes, network order). */
   readonly bviMac: Mac;
   /** 34:3c + id: the data plane's MAC on the host interconnect. */
   readonly hostMac: Mac;
   /** 36:3c + id: the host stack's own MAC on the interconnect. */
   readonly hostLinuxMac: Mac;
-  /** Underlay address; null when the configuration has no nodeInterconnectCIDR. */
-  readonly nodeAddress: Ip | null;
+  /** The second family's, in a dual-stack cluster. */
+  readonly ipv6: FamilyPlan | null;
+}
+
+/** The plan of each family, the first family first. */
+export function plansOf(plan: NodePlan): readonly FamilyPlan[] {
+  return plan.ipv6 === null ? [plan] : [plan, plan.ipv6];
+}
+
+/** The underlay addresses the plan computes, the first family first. */
+export function nodeAddresses(plan: NodePlan): readonly Ip[] {
+  return plansOf(plan).flatMap(({ nodeAddress }) => (nodeAddress === null ? [] : [nodeAddress]));
 }
 
 /** No address for this node id: ids are whole numbers from 1, as far as the narrowest range reaches. */
@@ -52,40 +68,50 @@ export function planNode(config: ClusterConfig, id: number): NodePlan {
   if (!Number.isSafeInteger(id) || id < 1 || id > MAX_ID) {
     throw new NodeIdRangeError('node ids are whole numbers from 1 to 4294967295', { field: 'id', value: id });
   }
-  const pods = nodeBlock('podSubnetCIDR', config.podSubnetCIDR, config.podSubnetOneNodePrefixLen, id);
-  const host = nodeBlock('hostSubnetCIDR', config.hostSubnetCIDR, config.hostSubnetOneNodePrefixLen, id);
   return {
     id,
+    ...planFamily(config, id),
+    bviMac: idMac('12:2b', id),
+    hostMac: idMac('34:3c', id),
+    hostLinuxMac: idMac('36:3c', id),
+    ipv6: config.ipv6 === null ? null : planFamily(config.ipv6, id),
+  };
+}
+
+function planFamily(ranges: FamilyRanges, id: number): FamilyPlan {
+  const pods = nodeBlock('podSubnetCIDR', ranges.podSubnetCIDR, ranges.podSubnetOneNodePrefixLen, id);
+  const host = nodeBlock('hostSubnetCIDR', ranges.hostSubnetCIDR, ranges.hostSubnetOneNodePrefixLen, id);
+  const { nodeInterconnectCIDR, defaultGateway } = ranges;
+  return {
     podSubnet: formatCidr(pods),
     gateway: formatIp(hostAt(pods, 1)),
     natLoopback: formatIp(hostAt(pods, poolSize(pods) - 2n)),
     hostSubnet: formatCidr(host),
     hostDataplaneAddress: formatIp(hostAt(host, 1)),
     hostLinuxAddress: formatIp(hostAt(host, 2)),
-    bviAddress: nodeHost('vxlanCIDR', config.vxlanCIDR, null, id),
-    bviMac: idMac('12:2b', id),
-    hostMac: idMac('34:3c', id),
-    hostLinuxMac: idMac('36:3c', id),
+    bviAddress: nodeHost('vxlanCIDR', ranges.vxlanCIDR, null, id),
     nodeAddress:
-      config.nodeInterconnectCIDR === null
+      nodeInterconnectCIDR === null
         ? null
-        : nodeHost('nodeInterconnectCIDR', config.nodeInterconnectCIDR, config.defaultGateway, id),
+        : nodeHost('nodeInterconnectCIDR', nodeInterconnectCIDR, defaultGateway, id),
   };
 }
 
 /** How many ids the ranges have room for: ids 1 to this number all have a plan, none above has. */
 export function largestNodeId(config: ClusterConfig): number {
-  const limits = [
-    blockCount(parseCidr(config.podSubnetCIDR), config.podSubnetOneNodePrefixLen),
-    blockCount(parseCidr(config.hostSubnetCIDR), config.hostSubnetOneNodePrefixLen),
-    hostCount(parseCidr(config.vxlanCIDR), null),
-  ];
-  if (config.nodeInterconnectCIDR !== null) {
-    limits.push(hostCount(parseCidr(config.nodeInterconnectCIDR), config.defaultGateway));
-  }
   let least = BigInt(MAX_ID);
-  for (const limit of limits) if (limit < least) least = limit;
+  for (const limit of rangesOf(config).flatMap(idLimits)) if (limit < least) least = limit;
   return Number(least);
+}
+
+function idLimits(ranges: FamilyRanges): readonly bigint[] {
+  const { nodeInterconnectCIDR, defaultGateway } = ranges;
+  return [
+    blockCount(parseCidr(ranges.podSubnetCIDR), ranges.podSubnetOneNodePrefixLen),
+    blockCount(parseCidr(ranges.hostSubnetCIDR), ranges.hostSubnetOneNodePrefixLen),
+    hostCount(parseCidr(ranges.vxlanCIDR), null),
+    ...(nodeInterconnectCIDR === null ? [] : [hostCount(parseCidr(nodeInterconnectCIDR), defaultGateway)]),
+  ];
 }
 
 /**
@@ -93,13 +119,16 @@ export function largestNodeId(config: ClusterConfig): number {
  * in planNode (the reference answered 0 here, row IPAM-10).
  */
 export function nodeIdOfPodAddress(config: ClusterConfig, ip: Ip): number | null {
-  const range = parseCidr(config.podSubnetCIDR);
   const address = parseIp(ip);
-  if (!cidrContains(range, address)) return null;
-  const shift = BigInt(bitsOf(range.family) - config.podSubnetOneNodePrefixLen);
-  const index = (address.value - range.value) >> shift;
-  const id = index === 0n ? blockCount(range, config.podSubnetOneNodePrefixLen) : index;
-  return id > BigInt(MAX_ID) ? null : Number(id);
+  for (const { podSubnetCIDR, podSubnetOneNodePrefixLen } of rangesOf(config)) {
+    const range = parseCidr(podSubnetCIDR);
+    if (!cidrContains(range, address)) continue;
+    const shift = BigInt(bitsOf(range.family) - podSubnetOneNodePrefixLen);
+    const index = (address.value - range.value) >> shift;
+    const id = index === 0n ? blockCount(range, podSubnetOneNodePrefixLen) : index;
+    return id > BigInt(MAX_ID) ? null : Number(id);
+  }
+  return null;
 }
 
 /** Addresses of a pool: 2^host bits; pools wider than 63 bits count as 63 bits (row IPAM-05). */

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { InvalidInputError } from '../common/errors.js';
-import { DEFAULT_CONFIG } from '../compiler/input.js';
+import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import { parseClusterConfig, splitContivCidr } from './config.js';
 
 test('nothing given: the defaults, which are valid', () => {
@@ -44,6 +44,35 @@ test('explicit nodeInterconnectCIDR overrides the split; null leaves it out', ()
 
 test('the default gateway goes with the default underlay only', () => {
   assert.is(parseClusterConfig({ nodeInterconnectCIDR: '192.168.3.0/24' }).defaultGateway, null);
+});
+
+test('ipv6 makes a cluster dual stack: defaults, a split range, null', () => {
+  assert.equal(parseClusterConfig({ ipv6: {} }), { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 });
+  assert.is(parseClusterConfig({ ipv6: null }).ipv6, null);
+  const { ipv6 } = parseClusterConfig({ ipv6: { contivCIDR: 'fe10::/64', serviceCIDR: 'fd00:96::/112' } });
+  assert.is(ipv6?.podSubnetCIDR, 'fe10::/112');
+  assert.is(ipv6?.defaultGateway, null);
+  assert.is(ipv6?.serviceCIDR, 'fd00:96::/112');
+});
+
+test('what is wrong in the second family is refused with its path', () => {
+  const cases: [unknown, RegExp][] = [
+    [{ ipv6: [] }, /ipv6: must be a mapping/],
+    [{ ipv6: { vni: 1 } }, /ipv6\.vni: unknown field/],
+    [{ ipv6: { podSubnetCIDR: '10.7.0.0/16' } }, /ipv6\.podSubnetOneNodePrefixLen: must lie/],
+    [{ ipv6: { serviceCIDR: '10.200.0.0/16' } }, /ipv6\.serviceCIDR: must be IPv6/],
+    [{ ipv6: { vxlanCIDR: 'fd00:10:1:7::/64' } }, /ipv6\.vxlanCIDR: overlaps ipv6\.podSubnetCIDR/],
+    [{ ipv6: { contivCIDR: 'fe10::/64', vxlanCIDR: 'fe11::/64' } }, /ipv6\.vxlanCIDR: cannot be given/],
+    [{ serviceCIDR: 'fd01::/112', ipv6: {} }, /serviceCIDR: must be IPv4/],
+    [{ underlayMtu: 1300, ipv6: {} }, /underlayMtu: .*1330/],
+  ];
+  for (const [value, expected] of cases) {
+    assert.throws(
+      () => parseClusterConfig(value),
+      (e: Error) => e instanceof InvalidInputError && expected.test(e.message),
+      JSON.stringify(value),
+    );
+  }
 });
 
 test('what is wrong is refused, and the error names the field', () => {

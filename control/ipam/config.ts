@@ -2,27 +2,22 @@
 import { InvalidInputError } from '../common/errors.js';
 import {
   bitsOf,
-  canonicalIp,
   cidrContains,
+  type Family,
   formatCidr,
   type ParsedCidr,
   parseCidr,
+  parseIp,
   subnetAt,
 } from '../common/ip.js';
-import { type ClusterConfig, DEFAULT_CONFIG } from '../compiler/input.js';
+import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6, type FamilyRanges } from '../compiler/input.js';
 import type { Cidr } from '../ruleset/types.js';
+import { Fields, mappingOf, type Raw } from './fields.js';
 
-type Raw = Readonly<Record<string, unknown>>;
-
-/** The four ranges of one contivCIDR (row IPAM-12). */
-export type SplitRanges = Pick<
-  ClusterConfig,
-  | 'podSubnetCIDR'
-  | 'podSubnetOneNodePrefixLen'
-  | 'hostSubnetCIDR'
-  | 'hostSubnetOneNodePrefixLen'
-  | 'vxlanCIDR'
-> & { readonly nodeInterconnectCIDR: Cidr };
+/** The ranges of one contivCIDR (row IPAM-12). */
+export type SplitRanges = Omit<FamilyRanges, 'defaultGateway' | 'serviceCIDR' | 'nodeInterconnectCIDR'> & {
+  readonly nodeInterconnectCIDR: Cidr;
+};
 
 /** Fields that contivCIDR stands for. */
 const SPLIT_FIELDS = [
@@ -33,46 +28,67 @@ const SPLIT_FIELDS = [
   'vxlanCIDR',
 ] as const;
 
+/** Fields whose ranges must not meet. */
+const RANGE_FIELDS = [
+  'podSubnetCIDR',
+  'hostSubnetCIDR',
+  'vxlanCIDR',
+  'nodeInterconnectCIDR',
+  'serviceCIDR',
+] as const;
+
 /**
  * Checks `value` (parsed JSON or YAML) and returns it as a ClusterConfig; absent fields take their defaults, contivCIDR is
- * split. `object` names it in errors. Throws InvalidInputError with the field.
+ * split, at the top and under `ipv6`. `object` names it in errors. Throws InvalidInputError with the field.
  */
 export function parseClusterConfig(value: unknown, object = 'cluster configuration'): ClusterConfig {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidInputError('must be a mapping', { object, value });
-  }
-  const raw = value as Raw;
-  for (const field of Object.keys(raw)) {
-    if (field !== 'contivCIDR' && !Object.hasOwn(DEFAULT_CONFIG, field)) {
-      throw new InvalidInputError('unknown field', { object, field, value: raw[field] });
-    }
-  }
-  const base = baseOf(raw, object);
+  const raw = mappingOf(value, object);
+  checkKnown(raw, DEFAULT_CONFIG, object, '');
+  const base = { ...DEFAULT_CONFIG, ...baseOf(raw, DEFAULT_CONFIG, object, '') };
+  const fields = new Fields(raw, base, object);
+  const second = raw['ipv6'] ?? null;
+  const ranges = familyRanges(fields, object, '');
+  if (second !== null) checkFamily(ranges, 4, object, '');
   const config: ClusterConfig = {
-    podSubnetCIDR: cidr(raw, base, 'podSubnetCIDR', object),
-    podSubnetOneNodePrefixLen: integer(raw, base, 'podSubnetOneNodePrefixLen', 1, 128, object),
-    hostSubnetCIDR: cidr(raw, base, 'hostSubnetCIDR', object),
-    hostSubnetOneNodePrefixLen: integer(raw, base, 'hostSubnetOneNodePrefixLen', 1, 128, object),
-    vxlanCIDR: cidr(raw, base, 'vxlanCIDR', object),
-    nodeInterconnectCIDR:
-      fieldValue(raw, base, 'nodeInterconnectCIDR') === null
-        ? null
-        : cidr(raw, base, 'nodeInterconnectCIDR', object),
-    defaultGateway:
-      fieldValue(raw, base, 'defaultGateway') === null
-        ? null
-        : wrap(object, 'defaultGateway', fieldValue(raw, base, 'defaultGateway'), canonicalIp),
-    serviceCIDR: cidr(raw, base, 'serviceCIDR', object),
-    vni: integer(raw, base, 'vni', 1, 0xff_ffff, object),
-    underlayMtu: integer(raw, base, 'underlayMtu', 626, 65535, object),
-    natExternalTraffic: boolean(raw, base, 'natExternalTraffic', object),
-    nodePortAddresses: cidrs(raw, base, 'nodePortAddresses', object),
-    externalIPCIDRs: cidrs(raw, base, 'externalIPCIDRs', object),
+    ...ranges,
+    ipv6: second === null ? null : secondFamily(second, object),
+    vni: fields.integer('vni', 1, 0xff_ffff),
+    underlayMtu: fields.integer('underlayMtu', second === null ? 626 : LEAST_MTU6, 65535),
+    natExternalTraffic: fields.boolean('natExternalTraffic'),
+    nodePortAddresses: fields.cidrs('nodePortAddresses'),
+    externalIPCIDRs: fields.cidrs('externalIPCIDRs'),
   };
-  checkNodeBlock(config, 'podSubnetCIDR', 'podSubnetOneNodePrefixLen', 3, object);
-  checkNodeBlock(config, 'hostSubnetCIDR', 'hostSubnetOneNodePrefixLen', 2, object);
   checkOverlap(config, object);
   return config;
+}
+
+/** Pods need 1280 bytes for IPv6 (RFC 8200, section 5), and a tunnel takes 50. */
+const LEAST_MTU6 = 1330;
+
+function secondFamily(value: unknown, object: string): FamilyRanges {
+  const path = 'ipv6.';
+  const raw = mappingOf(value, object, 'ipv6');
+  checkKnown(raw, DEFAULT_IPV6, object, path);
+  const base = baseOf(raw, DEFAULT_IPV6, object, path);
+  const ranges = familyRanges(new Fields(raw, base, object, path), object, path);
+  checkFamily(ranges, 6, object, path);
+  return ranges;
+}
+
+function familyRanges<T extends FamilyRanges>(fields: Fields<T>, object: string, path: string): FamilyRanges {
+  const ranges: FamilyRanges = {
+    podSubnetCIDR: fields.cidr('podSubnetCIDR'),
+    podSubnetOneNodePrefixLen: fields.integer('podSubnetOneNodePrefixLen', 1, 128),
+    hostSubnetCIDR: fields.cidr('hostSubnetCIDR'),
+    hostSubnetOneNodePrefixLen: fields.integer('hostSubnetOneNodePrefixLen', 1, 128),
+    vxlanCIDR: fields.cidr('vxlanCIDR'),
+    nodeInterconnectCIDR: fields.optionalCidr('nodeInterconnectCIDR'),
+    defaultGateway: fields.optionalIp('defaultGateway'),
+    serviceCIDR: fields.cidr('serviceCIDR'),
+  };
+  checkNodeBlock(ranges, 'podSubnetCIDR', 'podSubnetOneNodePrefixLen', 3, object, path);
+  checkNodeBlock(ranges, 'hostSubnetCIDR', 'hostSubnetOneNodePrefixLen', 2, object, path);
+  return ranges;
 }
 
 /** Splits one range into all ranges a cluster needs (row IPAM-12). Throws InvalidInputError below 18 host bits. */
@@ -93,126 +109,87 @@ export function splitContivCidr(text: Cidr): SplitRanges {
   };
 }
 
-/** What absent fields become: the defaults, or those that follow from contivCIDR. */
-function baseOf(raw: Raw, object: string): ClusterConfig {
+function checkKnown(raw: Raw, known: object, object: string, path: string): void {
+  for (const field of Object.keys(raw)) {
+    if (field === 'contivCIDR' || Object.hasOwn(known, field)) continue;
+    throw new InvalidInputError('unknown field', { object, field: `${path}${field}`, value: raw[field] });
+  }
+}
+
+/** What absent ranges become: the defaults, or those that follow from contivCIDR. */
+function baseOf(raw: Raw, defaults: FamilyRanges, object: string, path: string): FamilyRanges {
   if (raw['contivCIDR'] === undefined) {
     // The default gateway belongs to the default underlay only.
     const ownUnderlay = raw['nodeInterconnectCIDR'] !== undefined;
-    return ownUnderlay ? { ...DEFAULT_CONFIG, defaultGateway: null } : DEFAULT_CONFIG;
+    return ownUnderlay ? { ...defaults, defaultGateway: null } : defaults;
   }
   for (const field of SPLIT_FIELDS) {
     if (raw[field] !== undefined) {
       throw new InvalidInputError('cannot be given together with contivCIDR', {
         object,
-        field,
+        field: `${path}${field}`,
         value: raw[field],
       });
     }
   }
-  const split = wrap(object, 'contivCIDR', raw['contivCIDR'], splitContivCidr);
-  return { ...DEFAULT_CONFIG, ...split, defaultGateway: null };
-}
-
-function fieldValue(raw: Raw, base: ClusterConfig, field: keyof ClusterConfig): unknown {
-  return raw[field] === undefined ? base[field] : raw[field];
-}
-
-/** Runs a text parser; its error gets the object and the field. */
-function wrap<T>(object: string, field: string, value: unknown, parse: (text: string) => T): T {
-  if (typeof value !== 'string') throw new InvalidInputError('must be text', { object, field, value });
-  try {
-    return parse(value);
-  } catch (cause) {
-    const reason =
-      cause instanceof InvalidInputError ? cause.message.replace(/ \(got .*\)$/, '') : 'not valid';
-    throw new InvalidInputError(reason, { object, field, value, cause });
-  }
-}
-
-function canonicalRange(text: string): Cidr {
-  const range = parseCidr(text);
-  const canonical = formatCidr(range);
-  if (canonicalIp(text.slice(0, text.indexOf('/'))) !== canonical.slice(0, canonical.indexOf('/'))) {
-    throw new InvalidInputError(`has bits set beyond its prefix; ${canonical} was probably meant`);
-  }
-  return canonical;
-}
-
-function cidr(raw: Raw, base: ClusterConfig, field: keyof ClusterConfig, object: string): Cidr {
-  return wrap(object, field, fieldValue(raw, base, field), canonicalRange);
-}
-
-function cidrs(raw: Raw, base: ClusterConfig, field: keyof ClusterConfig, object: string): readonly Cidr[] {
-  const value = fieldValue(raw, base, field);
-  if (!Array.isArray(value)) throw new InvalidInputError('must be a list', { object, field, value });
-  return value.map((entry: unknown, i) => wrap(object, `${field}[${i}]`, entry, canonicalRange));
-}
-
-function integer(
-  raw: Raw,
-  base: ClusterConfig,
-  field: keyof ClusterConfig,
-  least: number,
-  most: number,
-  object: string,
-): number {
-  const value = fieldValue(raw, base, field);
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
-    throw new InvalidInputError(`must be a whole number from ${least} to ${most}`, { object, field, value });
-  }
-  return value;
-}
-
-function boolean(raw: Raw, base: ClusterConfig, field: keyof ClusterConfig, object: string): boolean {
-  const value = fieldValue(raw, base, field);
-  if (typeof value !== 'boolean')
-    throw new InvalidInputError('must be true or false', { object, field, value });
-  return value;
+  const fields = new Fields(raw, defaults, object, path);
+  const split = fields.text('contivCIDR', raw['contivCIDR'], splitContivCidr);
+  return { ...defaults, ...split, defaultGateway: null };
 }
 
 /** A node's block must be smaller than the whole and hold the addresses that are reserved in it. */
 function checkNodeBlock(
-  config: ClusterConfig,
+  ranges: FamilyRanges,
   rangeField: 'podSubnetCIDR' | 'hostSubnetCIDR',
   field: 'podSubnetOneNodePrefixLen' | 'hostSubnetOneNodePrefixLen',
   leastBits: number,
   object: string,
+  path: string,
 ): void {
-  const range = parseCidr(config[rangeField]);
+  const range = parseCidr(ranges[rangeField]);
   const longest = bitsOf(range.family) - leastBits;
-  if (config[field] <= range.length || config[field] > longest) {
+  if (ranges[field] <= range.length || ranges[field] > longest) {
     throw new InvalidInputError(
-      `must lie between /${range.length + 1} and /${longest} for ${config[rangeField]}`,
-      {
-        object,
-        field,
-        value: config[field],
-      },
+      `must lie between /${range.length + 1} and /${longest} for ${ranges[rangeField]}`,
+      { object, field: `${path}${field}`, value: ranges[field] },
     );
   }
 }
 
+/** In a dual-stack cluster each part is of one family. */
+function checkFamily(ranges: FamilyRanges, family: Family, object: string, path: string): void {
+  for (const field of [...RANGE_FIELDS, 'defaultGateway'] as const) {
+    const value = ranges[field];
+    if (value === null || parseIp(value.split('/')[0] ?? '').family === family) continue;
+    throw new InvalidInputError(`must be IPv${family} in a dual-stack cluster`, {
+      object,
+      field: `${path}${field}`,
+      value,
+    });
+  }
+}
+
 function checkOverlap(config: ClusterConfig, object: string): void {
-  const fields = [
-    'podSubnetCIDR',
-    'hostSubnetCIDR',
-    'vxlanCIDR',
-    'nodeInterconnectCIDR',
-    'serviceCIDR',
-  ] as const;
   const ranges: { field: string; range: ParsedCidr }[] = [];
-  for (const field of fields) {
-    const text = config[field];
-    if (text === null) continue;
-    const range = parseCidr(text);
-    const other = ranges.find((o) => cidrContains(o.range, range) || cidrContains(range, o.range));
-    if (other !== undefined) {
-      throw new InvalidInputError(`overlaps ${other.field} ${formatCidr(other.range)}`, {
-        object,
-        field,
-        value: text,
-      });
+  const families = [
+    ['', config] as const,
+    ...(config.ipv6 === null ? [] : [['ipv6.', config.ipv6] as const]),
+  ];
+  for (const [path, family] of families) {
+    for (const name of RANGE_FIELDS) {
+      const text = family[name];
+      if (text === null) continue;
+      const field = `${path}${name}`;
+      const range = parseCidr(text);
+      const other = ranges.find((o) => cidrContains(o.range, range) || cidrContains(range, o.range));
+      if (other !== undefined) {
+        throw new InvalidInputError(`overlaps ${other.field} ${formatCidr(other.range)}`, {
+          object,
+          field,
+          value: text,
+        });
+      }
+      ranges.push({ field, range });
     }
-    ranges.push({ field, range });
   }
 }
