@@ -205,10 +205,10 @@ export class Agent {
         this.#log(`pod ${name} is gone with its link ${record.link}`);
         continue;
       }
-      for (const address of record.addresses) this.state.addresses.restore(name, address);
+      this.state.addresses.restore(name, record.addresses);
       this.state.attach(record);
     }
-    if (journaled !== null) this.state.addresses.restoreCursor(journaled.cursor);
+    if (journaled !== null) this.state.addresses.restoreCursors(journaled.cursors);
     await this.#resync(tx, 'full');
     const kept = new Set(this.state.pods().map(({ link }) => link));
     for (const link of present) {

@@ -184,14 +184,15 @@ export class CniHandler {
   }
 
   #reply(record: PodRecord): CniReply {
-    const { gateway } = this.parts.state.identity.plan;
-    const mtu = podMtu(this.parts.state.config);
+    const { state } = this.parts;
+    const mtu = podMtu(state.config);
+    const gateways = state.gateways(record.addresses);
     const ipAddresses = record.addresses.map((address) => {
       const { family } = parseIp(address);
       const version = family === 4 ? ('IPV4' as const) : ('IPV6' as const);
+      const gateway = gateways.find((own) => parseIp(own).family === family) ?? '';
       return { version, address: `${address}/${bitsOf(family)}`, gateway };
     });
-    const dst = parseIp(gateway).family === 4 ? '0.0.0.0/0' : '::/0';
     return {
       result: 0,
       error: '',
@@ -202,7 +203,7 @@ export class CniHandler {
           ? []
           : [{ name: record.link, mac: record.mac, sandbox: '', ipAddresses: [], mtu }]),
       ],
-      routes: [{ dst, gw: gateway }],
+      routes: gateways.map((gw) => ({ dst: parseIp(gw).family === 4 ? '0.0.0.0/0' : '::/0', gw })),
       dns: [],
     };
   }

@@ -33,8 +33,8 @@ export interface PodRecord {
 export interface JournalState {
   readonly node: string;
   readonly id: number;
-  /** Address given out last. */
-  readonly cursor: Ip;
+  /** Addresses given out last, one of each family. */
+  readonly cursors: readonly Ip[];
   readonly pods: readonly PodRecord[];
 }
 
@@ -45,7 +45,7 @@ export interface LoadedJournal {
   readonly damage: string | null;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 
 export class Journal {
   /** The write under way; the next one waits for it. */

@@ -48,7 +48,7 @@ function spec(containerId: string, address: string): PodLinkSpec {
     mac: macs.dataplane,
     podMac: macs.pod,
     addresses: [address],
-    gateway: plan.gateway,
+    gateways: [plan.gateway],
     mtu: 1450,
   };
 }
@@ -119,7 +119,7 @@ rooted('an interface of that name is refused, and nothing stays', async () => {
 rooted('a configuration that fails leaves no link', async () => {
   await inNamespaces(async (links, _node, pod) => {
     await links
-      .attachPod({ ...spec('c1', '10.1.3.2'), gateway: 'fe80::1', addresses: ['10.1.3.2'], mac: 'no mac' })
+      .attachPod({ ...spec('c1', '10.1.3.2'), gateways: ['fe80::1'], addresses: ['10.1.3.2'], mac: 'no mac' })
       .then(
         () => assert.unreachable(),
         () => undefined,
@@ -156,7 +156,7 @@ rooted('a TAP in the sandbox: made, checked, found again, removed', async () => 
       () => assert.unreachable(),
       (error: unknown) => assert.instance(error, LinkExistsError),
     );
-    assert.match(ip(POD, 'route'), new RegExp(`default via ${wanted.gateway}`));
+    assert.match(ip(POD, 'route'), new RegExp(`default via ${wanted.gateways[0]}`));
     pod.setLink('eth0', { mtu: 1400 });
     assert.equal(await links.checkPod(wanted), ['eth0 has MTU 1400, not 1450']);
     await links.detachPod(wanted.link, tap);

@@ -199,7 +199,7 @@ class NativeLinks implements LinkDriver {
 
   /** Row POD-03: the pod has its address alone; everything else is behind the gateway, whose MAC it knows. */
   #configure(spec: PodLinkSpec, pod: Netns): void {
-    const { link, ifname, addresses, gateway, mac } = spec;
+    const { link, ifname, addresses, gateways, mac } = spec;
     if (spec.feed !== 'tap') {
       quiet(this.node, link);
       this.node.setLink(link, { up: true });
@@ -209,9 +209,11 @@ class NativeLinks implements LinkDriver {
     pod.setLink('lo', { up: true });
     for (const address of addresses) pod.addAddress(ifname, single(address));
     pod.setLink(ifname, { up: true });
-    pod.addNeighbor(ifname, gateway, mac);
-    pod.addRoute({ destination: single(gateway), link: ifname, scope: 'link' });
-    pod.addRoute({ destination: 'default', link: ifname, gateway });
+    for (const gateway of gateways) {
+      pod.addNeighbor(ifname, gateway, mac);
+      pod.addRoute({ destination: single(gateway), link: ifname, scope: 'link' });
+      pod.addRoute({ destination: 'default', link: ifname, gateway });
+    }
   }
 }
 

@@ -35,8 +35,8 @@ export interface PodLinkSpec {
   readonly mac: Mac;
   readonly podMac: Mac;
   readonly addresses: readonly Ip[];
-  /** The pod's default gateway: the data plane, at `mac`. */
-  readonly gateway: Ip;
+  /** The pod's default gateways, one of each family: the data plane, at `mac`. */
+  readonly gateways: readonly Ip[];
   /** Largest IP packet, bytes. */
   readonly mtu: number;
 }

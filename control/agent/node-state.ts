@@ -1,14 +1,15 @@
 /** What the agent knows: the cluster's objects, this node's plan and links, and the pods wired here. Plain state, no I/O. */
+import { parseIp } from '../common/ip.js';
 import { compile } from '../compiler/compile.js';
 import { IncrementalCompiler } from '../compiler/incremental/compiler.js';
 import type { Attachment, ClusterConfig, NodeLocal } from '../compiler/input.js';
 import { podMtu } from '../compiler/interfaces.js';
-import { PodAllocator } from '../ipam/allocator.js';
-import type { NodePlan } from '../ipam/arithmetic.js';
+import { type NodePlan, plansOf } from '../ipam/arithmetic.js';
+import { PodAddresses } from '../ipam/pod-addresses.js';
 import { Model } from '../model/model.js';
 import type { KubeObject, NodeRecord, ObjectEvent, Pod } from '../objects/types.js';
 import { diffRulesets } from '../ruleset/diff.js';
-import type { Change, Key, PodRef, Ruleset } from '../ruleset/types.js';
+import type { Change, Ip, Key, PodRef, Ruleset } from '../ruleset/types.js';
 import type { JournalState, PodRecord } from './journal.js';
 import { type NodeLinks, type PodLinkSpec, tapOf } from './links.js';
 
@@ -31,7 +32,7 @@ export function podKey(pod: PodRef): string {
 }
 
 export class NodeState {
-  readonly addresses: PodAllocator;
+  readonly addresses: PodAddresses;
   readonly #pods = new Map<string, { readonly record: PodRecord; readonly attachment: Attachment }>();
   #compiler: IncrementalCompiler;
   #changes: Change[] | null = null;
@@ -40,7 +41,7 @@ export class NodeState {
     readonly identity: NodeIdentity,
     readonly config: ClusterConfig,
   ) {
-    this.addresses = new PodAllocator(identity.plan.podSubnet);
+    this.addresses = new PodAddresses(identity.plan);
     this.#compiler = new IncrementalCompiler(Model.of([identity.record]), this.#local(), config);
   }
 
@@ -122,14 +123,23 @@ export class NodeState {
     return same ? 'known' : 'earlier';
   }
 
+  /** The default gateways of a pod that has these addresses: one of each family it has. */
+  gateways(addresses: readonly Ip[]): readonly Ip[] {
+    const families = new Set(addresses.map((address) => parseIp(address).family));
+    return plansOf(this.identity.plan)
+      .map(({ gateway }) => gateway)
+      .filter((gateway) => families.has(parseIp(gateway).family));
+  }
+
   linkSpec({ netns, ifname, link, feed = 'afxdp', mac, podMac, addresses }: PodRecord): PodLinkSpec {
-    const { gateway } = this.identity.plan;
-    return { netns, ifname, link, feed, mac, podMac, addresses, gateway, mtu: podMtu(this.config) };
+    const gateways = this.gateways(addresses);
+    return { netns, ifname, link, feed, mac, podMac, addresses, gateways, mtu: podMtu(this.config) };
   }
 
   journal(): JournalState {
     const { record } = this.identity;
-    return { node: record.metadata.name, id: record.id, cursor: this.addresses.cursor, pods: this.pods() };
+    const { cursors } = this.addresses;
+    return { node: record.metadata.name, id: record.id, cursors, pods: this.pods() };
   }
 
   #take(events: readonly ObjectEvent[]): void {

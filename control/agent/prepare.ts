@@ -1,6 +1,6 @@
 /** What an agent needs before it can begin: its node id, its plan, and the node's own links. */
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
-import { largestNodeId, planNode } from '../ipam/arithmetic.js';
+import { largestNodeId, nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import type { AgentOptions } from './agent.js';
 import { AgentNotReadyError } from './errors.js';
 import type { JournalState } from './journal.js';
@@ -27,8 +27,7 @@ export async function prepareNode(
     });
   }
   const addressesOf = (id: number): readonly string[] => {
-    const { nodeAddress } = planNode(config, id);
-    return options.addresses ?? (nodeAddress === null ? [] : [nodeAddress]);
+    return options.addresses ?? nodeAddresses(planNode(config, id));
   };
   const record = await untilReachable(
     () =>

@@ -70,7 +70,7 @@ export class Wiring {
     const { namespace, name } = sandbox.pod;
     const feed = feedOf(state.model.get('Pod', namespace, name), this.parts.podFeed);
     const owner = podKey(sandbox.pod);
-    const address = state.addresses.allocate(owner);
+    const addresses = state.addresses.allocate(owner);
     tx.onRevert(() => {
       state.addresses.release(owner);
     });
@@ -81,7 +81,7 @@ export class Wiring {
       feed,
       mac: macs.dataplane,
       podMac: macs.pod,
-      addresses: [address],
+      addresses,
     };
     await links.attachPod(state.linkSpec(record));
     tx.onRevert(() => links.detachPod(record.link, tapOf(record)));

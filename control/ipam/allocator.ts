@@ -68,6 +68,11 @@ export class PodAllocator {
     return formatIp(hostAt(this.#subnet, this.#cursor));
   }
 
+  /** Whether the address lies in the node's pod subnet. */
+  contains(address: Ip): boolean {
+    return cidrContains(this.#subnet, parseIp(address));
+  }
+
   get(owner: string): Ip | null {
     const offset = this.#byOwner.get(owner);
     return offset === undefined ? null : formatIp(hostAt(this.#subnet, offset));

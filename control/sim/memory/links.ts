@@ -5,6 +5,7 @@
 import { LinkExistsError, SandboxError } from '../../agent/errors.js';
 import type { LinkDriver, NodeLinkSpec, NodeLinks, PodLinkSpec } from '../../agent/links.js';
 import type { MemoryLinks } from '../../backends/wasm/memory-feed.js';
+import { bitsOf, parseIp } from '../../common/ip.js';
 import type { ContainerPort } from '../../objects/types.js';
 import { Station } from './station.js';
 import type { Switch } from './switch.js';
@@ -54,7 +55,7 @@ export class NodeWiring implements LinkDriver {
     this.#host ??= this.#open(HOST_LINK, {
       mac: peerMac,
       addresses: [...addresses, plan.hostLinuxAddress],
-      gateway: plan.hostDataplaneAddress,
+      gateways: [plan.hostDataplaneAddress],
       gatewayMac: plan.hostMac,
     });
     return Promise.resolve({
@@ -69,8 +70,8 @@ export class NodeWiring implements LinkDriver {
     if (this.#pods.has(spec.link) || this.stationOf(spec.netns) !== undefined) {
       throw new LinkExistsError('the sandbox is wired already', { object: spec.link });
     }
-    const { mac: gatewayMac, podMac: mac, addresses, gateway } = spec;
-    const station = this.#open(spec.link, { mac, addresses, gateway, gatewayMac });
+    const { mac: gatewayMac, podMac: mac, addresses, gateways } = spec;
+    const station = this.#open(spec.link, { mac, addresses, gateways, gatewayMac });
     listen(station, sandbox);
     this.#pods.set(spec.link, { spec, station });
   }
@@ -89,7 +90,7 @@ export class NodeWiring implements LinkDriver {
   checkPod(spec: PodLinkSpec): Promise<readonly string[]> {
     const wired = this.#pods.get(spec.link)?.spec;
     if (wired === undefined) return Promise.resolve([`link ${spec.link} is not there`]);
-    const fields = ['netns', 'ifname', 'mac', 'podMac', 'addresses', 'gateway', 'mtu'] as const;
+    const fields = ['netns', 'ifname', 'mac', 'podMac', 'addresses', 'gateways', 'mtu'] as const;
     const differs = fields.filter((field) => JSON.stringify(wired[field]) !== JSON.stringify(spec[field]));
     return Promise.resolve(
       differs.map((field) => `${field} of link ${spec.link} is ${String(wired[field])}`),
@@ -105,16 +106,19 @@ export class NodeWiring implements LinkDriver {
   /** A station whose only neighbor is the data plane, at a MAC it knows: the L3 link of row POD-03. */
   #open(
     link: string,
-    spec: { mac: string; addresses: readonly string[]; gateway: string; gatewayMac: string },
+    spec: { mac: string; addresses: readonly string[]; gateways: readonly string[]; gatewayMac: string },
   ): Station {
     const station = new Station({
       mac: spec.mac,
       addresses: spec.addresses,
-      routes: [
-        { destination: `${spec.gateway}/32`, nextHop: null },
-        { destination: '0.0.0.0/0', nextHop: spec.gateway },
-      ],
-      neighbors: new Map([[spec.gateway, spec.gatewayMac]]),
+      routes: spec.gateways.flatMap((gateway) => {
+        const { family } = parseIp(gateway);
+        return [
+          { destination: `${gateway}/${bitsOf(family)}`, nextHop: null },
+          { destination: family === 4 ? '0.0.0.0/0' : '::/0', nextHop: gateway },
+        ];
+      }),
+      neighbors: new Map(spec.gateways.map((gateway) => [gateway, spec.gatewayMac])),
       send: (frame) => this.links.send(link, frame),
     });
     this.links.attach(link, (frame) => station.receive(frame));
