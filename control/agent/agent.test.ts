@@ -44,6 +44,34 @@ test('after a restart: pods whose link is gone are forgotten, links no pod has a
   await agent.close();
 });
 
+test('a pod that ended without a DEL frees its address, and a stray link goes, while the agent runs', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent({ auditIntervalMs: 0 });
+  await wired(agent, 'web');
+  await wired(agent, 'db');
+  const [web] = [...machine.links.pods].find(([, spec]) => spec.netns.endsWith('c-web')) ?? [''];
+  const spec = machine.links.pods.get(web);
+  machine.links.pods.delete(web);
+  if (spec !== undefined) machine.links.pods.set('pt0123456789abc', { ...spec, link: 'pt0123456789abc' });
+  await agent.audit();
+  assert.is(machine.links.pods.size, 1);
+  assert.not(machine.dataplane.items.has('interface/pod/shop/web'));
+  assert.not.match(readFileSync(machine.journal, 'utf8'), 'c-web');
+  assert.is((await agent.cni.delete(request('web'))).result, 0, 'the late DEL finds nothing to do');
+  await agent.close();
+});
+
+test('audits and downstream resyncs come by themselves', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent({ auditIntervalMs: 1, resyncIntervalMs: 1 });
+  await wired(agent, 'web');
+  machine.links.pods.clear();
+  machine.dataplane.items.delete('snat');
+  while (machine.dataplane.items.has('interface/pod/shop/web') || !machine.dataplane.items.has('snat'))
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  await agent.close();
+});
+
 test('a damaged journal is set aside; id and pods are found in the store and the data plane', async () => {
   const machine = new Machine();
   let agent = await machine.agent();

@@ -8,17 +8,19 @@ import type { ClusterConfig } from '../compiler/input.js';
 import type { KubeObject, ObjectEvent } from '../objects/types.js';
 import type { PodRef, Ruleset } from '../ruleset/types.js';
 import type { Store } from '../store/store.js';
+import { auditPods, restorePods } from './audit.js';
 import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
 import { NodeIdConflictError, StoreEmptyError } from './errors.js';
+import { Every } from './every.js';
 import { Healing, type ResyncKind } from './healing.js';
 import type { HealthCheckServer } from './health-checks.js';
 import { Journal, type JournalState } from './journal.js';
-import { type LinkDriver, POD_LINK_PREFIX } from './links.js';
+import type { LinkDriver } from './links.js';
 import { type AgentEvent, EventLoop, type EventRecord, type Transaction } from './loop.js';
 import { changeMarks } from './marks.js';
 import { claimNodeId } from './node-id.js';
-import type { NodeState } from './node-state.js';
+import { type NodeState, podKey } from './node-state.js';
 import { ObjectFeed } from './objects.js';
 import type { PodFeed } from './pod-feed.js';
 import { prepareNode, untilReachable } from './prepare.js';
@@ -45,9 +47,15 @@ export interface AgentOptions {
   readonly podObjectWaitMs?: number;
   /** Serves healthCheckNodePorts on the node; without it nobody does. The caller closes it. */
   readonly healthChecks?: HealthCheckServer;
+  /** Pause between two audits of the pods wired here against the machine's links, milliseconds (default a minute; 0 = none). */
+  readonly auditIntervalMs?: number;
+  /** Pause between two downstream resyncs that nothing called for, milliseconds (default 0 = none). */
+  readonly resyncIntervalMs?: number;
   /** Lines for a person. */
   readonly log?: (line: string) => void;
 }
+
+const AUDIT_INTERVAL_MS = 60_000;
 
 export class Agent {
   readonly cni: CniHandler;
@@ -57,6 +65,8 @@ export class Agent {
   readonly #status: StatusPublisher;
   readonly #dataplane: Dataplane;
   readonly #problems: ProblemReport;
+  readonly #wiring: Wiring;
+  readonly #timers: Every[] = [];
   #waiting: (() => void)[] = [];
   /** Store revision of the model, and of what is in force. */
   #known = 0;
@@ -95,6 +105,7 @@ export class Agent {
       this.#healing.need('upstream');
     };
     const wiring = new Wiring({ state, links, podFeed, journal, dataplane: this.#dataplane, behind });
+    this.#wiring = wiring;
     this.cni = new CniHandler({
       state,
       links,
@@ -163,9 +174,15 @@ export class Agent {
     await this.#loop.push(this.#resyncEvent(kind));
   }
 
+  /** Compares the pods wired here with the machine's links, as an event of its own. */
+  async audit(): Promise<void> {
+    await this.#loop.push({ name: 'audit', object: null, run: (tx) => this.#audit(tx) });
+  }
+
   /** Stops; traffic and pods stay as they are. */
   async close(): Promise<void> {
     this.#ready = false;
+    for (const timer of this.#timers) timer.close();
     this.#healing.close();
     await this.#loop.close();
     this.#feed.stop();
@@ -190,33 +207,44 @@ export class Agent {
     }
     this.#ready = true;
     this.#publish();
+    const { auditIntervalMs = AUDIT_INTERVAL_MS, resyncIntervalMs = 0 } = this.options;
+    this.#timers.push(
+      new Every(auditIntervalMs, () => this.audit()),
+      new Every(resyncIntervalMs, () => this.resync('downstream')),
+    );
   }
 
   async #start(tx: Transaction, journaled: JournalState | null, lostJournal: boolean): Promise<void> {
-    const { links } = this.options;
     let pods = journaled?.pods ?? [];
     if (lostJournal) pods = recoverPods(await this.#dataplane.read());
-    const present = new Set(await links.podLinks(pods.map((record) => this.state.linkSpec(record))));
-    const known = new Set(this.state.pods().map(({ link }) => link));
-    for (const record of pods) {
-      const name = `${record.pod.namespace}/${record.pod.name}`;
-      if (known.has(record.link)) continue;
-      if (!present.has(record.link)) {
-        this.#log(`pod ${name} is gone with its link ${record.link}`);
-        continue;
-      }
-      this.state.addresses.restore(name, record.addresses);
-      this.state.attach(record);
-    }
+    const { gone, strays } = await auditPods(this.options.links, this.state, pods);
+    for (const { pod, link } of gone) this.#log(`pod ${podKey(pod)} is gone with its link ${link}`);
+    restorePods(
+      this.state,
+      pods.filter((record) => !gone.includes(record)),
+      (line) => this.#log(line),
+    );
     if (journaled !== null) this.state.addresses.restoreCursors(journaled.cursors);
     await this.#resync(tx, 'full');
-    const kept = new Set(this.state.pods().map(({ link }) => link));
-    for (const link of present) {
-      if (kept.has(link) || !link.startsWith(POD_LINK_PREFIX)) continue;
-      this.#log(`removing link ${link}: no pod of the journal has it`);
-      await links.detachPod(link);
-    }
+    await this.#removeStrays(strays);
     await this.journal?.save(this.state.journal());
+  }
+
+  async #removeStrays(strays: readonly string[]): Promise<void> {
+    for (const link of strays) {
+      this.#log(`removing link ${link}: no pod of the journal has it`);
+      await this.options.links.detachPod(link);
+    }
+  }
+
+  /** Frees what pods left that ended without a DEL, and removes links nobody knows. */
+  async #audit(tx: Transaction): Promise<void> {
+    const { gone, strays } = await auditPods(this.options.links, this.state, this.state.pods());
+    for (const record of gone) {
+      this.#log(`pod ${podKey(record.pod)} is gone with its link ${record.link}`);
+      await this.#wiring.remove(tx, record);
+    }
+    await this.#removeStrays(strays);
   }
 
   #resyncEvent(kind: ResyncKind): AgentEvent<void> {
