@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CNI } from '../cni/codes.js';
+import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import { toJson } from '../objects/json.js';
 import type { EndpointItem, PolicyItem } from '../ruleset/types.js';
 import { openStoreClient } from '../store/client.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { serveStore } from '../store/server.js';
-import { NodeIdConflictError } from './errors.js';
+import type { Agent } from './agent.js';
+import { ClusterRangesError, NodeIdConflictError } from './errors.js';
+import { FakeLinks } from './fakes.js';
 import { denyAll, directory, Machine, pod, request, wired } from './fixtures.js';
 import { recordOf } from './node-id.js';
 import { keyOf } from './objects.js';
@@ -266,6 +269,57 @@ test('a record taken away while running is claimed again by itself; a thief make
     await new Promise((resolve) => setImmediate(resolve));
   await machine.store.put('/pteropus/nodes/1', toJson(recordOf('thief', 1, [])));
   await machine.until((status) => !status.ready && /claimed by node thief/.test(status.problem ?? ''));
+  await agent.close();
+});
+
+test('an underlay address that two nodes claim is refused at the start, and told while running', async () => {
+  const machine = new Machine();
+  await machine.put(recordOf('other', 7, ['192.168.16.1']));
+  await machine.agent().then(
+    () => assert.unreachable(),
+    (error: Error) =>
+      assert.match(error.message, /its address 192\.168\.16\.1 is claimed by node other, id 7/),
+  );
+  await machine.store.delete('/pteropus/nodes/7');
+  const agent = await machine.agent();
+  await machine.put(recordOf('other', 7, ['192.168.16.1']));
+  await machine.until(({ ready, problem }) => !ready && /claimed by node other/.test(problem ?? ''));
+  const status = await agent.cni.status(request('any'));
+  assert.is(status.result, CNI.unavailable);
+  assert.match(status.error, /claimed by node other/);
+  await machine.store.delete('/pteropus/nodes/7');
+  await machine.until(({ ready }) => ready);
+  await agent.close();
+});
+
+test('a node of another cluster’s ranges is refused, with what differs; a second family may be added', async () => {
+  const machine = new Machine();
+  await (await machine.agent()).close();
+  const other = (config: ClusterConfig): Promise<Agent> =>
+    machine.agent({ node: 'n2', journal: null, links: new FakeLinks(), config });
+  await other({ ...DEFAULT_CONFIG, podSubnetCIDR: '10.7.0.0/16', vni: 11 }).then(
+    () => assert.unreachable(),
+    (error: Error) => {
+      assert.instance(error, ClusterRangesError);
+      assert.match(
+        error.message,
+        /node n2: .*podSubnetCIDR is 10\.7\.0\.0\/16, the cluster's 10\.1\.0\.0\/16; vni is 11/,
+      );
+    },
+  );
+  assert.is((await machine.store.list('/pteropus/nodes/')).entries.length, 1, 'it claimed no id');
+  await (await other({ ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6, underlayMtu: 9000 })).close();
+  const ipv6 = { ...DEFAULT_IPV6, serviceCIDR: 'fd00:97::/112' };
+  await other({ ...DEFAULT_CONFIG, ipv6 }).then(
+    () => assert.unreachable(),
+    (error: Error) => assert.match(error.message, /ipv6\.serviceCIDR is fd00:97::\/112/),
+  );
+  await (await machine.agent()).close();
+  await machine.store.delete('/pteropus/cluster/ranges');
+  const agent = await machine.agent();
+  await machine.store.delete('/pteropus/cluster/ranges');
+  await agent.resync('full');
+  assert.match((await machine.store.get('/pteropus/cluster/ranges'))?.value ?? '', '10.1.0.0/16');
   await agent.close();
 });
 

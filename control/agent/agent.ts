@@ -9,6 +9,7 @@ import type { KubeObject, ObjectEvent } from '../objects/types.js';
 import type { PodRef, Ruleset } from '../ruleset/types.js';
 import type { Store } from '../store/store.js';
 import { auditPods, restorePods } from './audit.js';
+import { agreeOnRanges } from './cluster-ranges.js';
 import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
 import { NodeIdConflictError, StoreEmptyError } from './errors.js';
@@ -280,9 +281,11 @@ export class Agent {
   /** Puts our record into the store where it is missing. */
   async #claim(): Promise<void> {
     const { record } = this.state.identity;
+    const { store, node, config } = this.options;
     try {
-      await claimNodeId(this.options.store, {
-        node: this.options.node,
+      await agreeOnRanges(store, node, config);
+      await claimNodeId(store, {
+        node,
         journaled: record.id,
         largest: record.id,
         addresses: () => record.addresses,
@@ -306,7 +309,7 @@ export class Agent {
         const put = events.flatMap((event) => (event.type === 'put' ? [event.object] : []));
         this.#problems.changed(put, this.state.model);
         this.#known = Math.max(this.#known, revision);
-        if (nodeIdsGone.includes(this.id) || events.some((event) => this.#claimsOurId(event))) {
+        if (nodeIdsGone.includes(this.id) || events.some((event) => this.#claimsOurs(event))) {
           tx.followUp({ name: 'claim node id', object: this.options.node, run: () => this.#claim() });
         }
         this.#wake();
@@ -315,9 +318,13 @@ export class Agent {
     };
   }
 
-  #claimsOurId(event: ObjectEvent): boolean {
+  /** Whether another node takes our id, or an address of ours. */
+  #claimsOurs(event: ObjectEvent): boolean {
     if (event.type === 'delete' || event.object.kind !== 'NodeRecord') return false;
-    return event.object.id === this.id && event.object.metadata.name !== this.options.node;
+    const { id, addresses, metadata } = event.object;
+    if (metadata.name === this.options.node) return false;
+    const own = this.state.identity.record.addresses;
+    return id === this.id || addresses.some((address) => own.includes(address));
   }
 
   /** Brings the data plane to what the state says, as far as it takes it. */

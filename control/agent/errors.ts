@@ -24,6 +24,9 @@ export class StoreEmptyError extends PteropusError {}
 /** The journal and the store tell different node ids, or two nodes claim one. Nothing is guessed. */
 export class NodeIdConflictError extends PteropusError {}
 
+/** The node is configured with other address ranges than the cluster. */
+export class ClusterRangesError extends NodeIdConflictError {}
+
 /** Every node id that the address ranges have room for is taken. */
 export class NodeIdsExhaustedError extends PteropusError {}
 

@@ -43,6 +43,12 @@ export async function claimNodeId(store: Store, claim: NodeClaim): Promise<NodeR
   }
 }
 
+interface Holder {
+  readonly name: string;
+  readonly addresses: readonly Ip[];
+  readonly entry: Entry;
+}
+
 export function recordOf(node: string, id: number, addresses: readonly Ip[]): NodeRecord {
   return {
     kind: 'NodeRecord',
@@ -57,13 +63,13 @@ export function chooseId(
   entries: readonly Entry[],
   claim: NodeClaim,
 ): { readonly id: number; readonly old: Entry | null } {
-  const holders = new Map<number, { readonly name: string; readonly entry: Entry }>();
+  const holders = new Map<number, Holder>();
   for (const entry of entries) {
     const record = fromJson(entry.value, entry.key);
     if (record.kind !== 'NodeRecord' || entry.key !== nodeKey(record.id)) {
       throw new NodeIdConflictError('is no record of the node id its key names', { object: entry.key });
     }
-    holders.set(record.id, { name: record.metadata.name, entry });
+    holders.set(record.id, { name: record.metadata.name, addresses: record.addresses, entry });
   }
   const own = [...holders].filter(([, { name }]) => name === claim.node);
   const [first, second] = own;
@@ -80,6 +86,7 @@ export function chooseId(
         object,
       });
     }
+    checkAddresses(holders, claim, id);
     return { id, old: entry };
   }
   if (claim.journaled !== null) {
@@ -87,8 +94,25 @@ export function chooseId(
     if (other !== undefined) {
       throw new NodeIdConflictError(`its id ${claim.journaled} is claimed by node ${other.name}`, { object });
     }
+    checkAddresses(holders, claim, claim.journaled);
     return { id: claim.journaled, old: null };
   }
-  for (let id = 1; id <= claim.largest; id++) if (!holders.has(id)) return { id, old: null };
+  for (let id = 1; id <= claim.largest; id++) {
+    if (holders.has(id)) continue;
+    checkAddresses(holders, claim, id);
+    return { id, old: null };
+  }
   throw new NodeIdsExhaustedError(`all ${claim.largest} node ids are taken`, { object });
+}
+
+/** Two nodes cannot share an underlay address: tunnels to one would end at the other. */
+function checkAddresses(holders: ReadonlyMap<number, Holder>, claim: NodeClaim, id: number): void {
+  const own = claim.addresses(id);
+  for (const [other, { name, addresses }] of holders) {
+    const shared = addresses.find((address) => own.includes(address));
+    if (name === claim.node || shared === undefined) continue;
+    throw new NodeIdConflictError(`its address ${shared} is claimed by node ${name}, id ${other}`, {
+      object: `node ${claim.node}`,
+    });
+  }
 }

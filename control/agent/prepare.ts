@@ -2,14 +2,15 @@
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
 import { largestNodeId, nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import type { AgentOptions } from './agent.js';
+import { agreeOnRanges } from './cluster-ranges.js';
 import { AgentNotReadyError } from './errors.js';
 import type { JournalState } from './journal.js';
 import { claimNodeId } from './node-id.js';
 import { NodeState } from './node-state.js';
 
 /**
- * Claims the node's id and sets its links up; waits for a store that is not up yet. Throws NodeIdConflictError,
- * NodeIdsExhaustedError, InvalidInputError, and what the link driver throws.
+ * Claims the node's id and sets its links up; waits for a store that is not up yet. Throws NodeIdConflictError (also
+ * ClusterRangesError), NodeIdsExhaustedError, InvalidInputError, and what the link driver throws.
  */
 export async function prepareNode(
   options: AgentOptions,
@@ -29,16 +30,15 @@ export async function prepareNode(
   const addressesOf = (id: number): readonly string[] => {
     return options.addresses ?? nodeAddresses(planNode(config, id));
   };
-  const record = await untilReachable(
-    () =>
-      claimNodeId(store, {
-        node,
-        journaled: journaled?.id ?? null,
-        largest: largestNodeId(config),
-        addresses: addressesOf,
-      }),
-    log,
-  );
+  const record = await untilReachable(async () => {
+    await agreeOnRanges(store, node, config);
+    return claimNodeId(store, {
+      node,
+      journaled: journaled?.id ?? null,
+      largest: largestNodeId(config),
+      addresses: addressesOf,
+    });
+  }, log);
   const plan = planNode(config, record.id);
   const nodeLinks = await links.setupNode({ node, plan, config, addresses: record.addresses });
   return new NodeState({ record, plan, links: nodeLinks }, config);
