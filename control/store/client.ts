@@ -46,6 +46,11 @@ export async function openStoreClient(path: string, options: StoreClientOptions 
   }
 }
 
+/** The same without waiting: calls wait for the connection, each up to the timeout. */
+export function lazyStoreClient(path: string, options: StoreClientOptions = {}): Store {
+  return new StoreClient(path, options.timeoutMs ?? 10_000);
+}
+
 class StoreClient implements Store {
   readonly #channel: Channel;
   readonly #inFlight = new Map<number, InFlight>();

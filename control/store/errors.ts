@@ -21,3 +21,9 @@ export class StoreWriteError extends PteropusError {}
 
 /** A watch asked for events that are no longer kept, or for a revision this store never had. */
 export class WatchLostError extends PteropusError {}
+
+/** The store answered and refused: not allowed, or a request it does not take. */
+export class StoreRefusedError extends PteropusError {}
+
+/** More operations or bytes than a transaction may have. */
+export class TransactionTooLargeError extends PteropusError {}

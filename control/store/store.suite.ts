@@ -2,7 +2,7 @@
 import { suite, type Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LeaseNotFoundError } from './errors.js';
-import type { Store, StoreEvent, Watch } from './store.js';
+import { MAX_OPERATIONS, type Store, type StoreEvent, type Watch } from './store.js';
 
 export interface StoreRig {
   readonly store: Store;
@@ -141,6 +141,37 @@ export function storeSuite(name: string, open: () => Promise<StoreRig>): void {
     assert.equal(recorder.text, ['+/w/a=1', '+/w/b=2', '-/w/a', '+/w/a=3']);
     assert.is(recorder.seen.length, 3, 'events of one revision come together');
     watch.close();
+  });
+
+  check('a transaction of the most operations comes as one', async (store) => {
+    const recorder = new Recorder();
+    const watch = store.watch('/t/', (await store.list('')).revision, recorder.handler);
+    const operations = Array.from({ length: MAX_OPERATIONS }, (_, i) => {
+      return { type: 'put', key: `/t/${i}`, value: 'x'.repeat(5000) } as const;
+    });
+    const { revision } = await store.transact([], operations);
+    await recorder.until(() => recorder.seen.length > 0);
+    assert.is(recorder.seen[0]?.revision, revision);
+    assert.is(recorder.seen[0]?.events.length, MAX_OPERATIONS);
+    assert.is((await store.list('/t/')).entries.length, MAX_OPERATIONS);
+    watch.close();
+  });
+
+  check('a key that was removed and made again counts as another', async (store) => {
+    const first = await store.put('/k', '1');
+    await store.delete('/k');
+    await store.put('/k', '1');
+    const { ok } = await store.transact([{ key: '/k', revision: first }], [{ type: 'delete', key: '/k' }]);
+    assert.not(ok);
+  });
+
+  check('keys are sorted as text is, whatever letters they have', async (store) => {
+    const keys = ['/s/a', '/s/A', '/s/\u00fc', '/s/\u{1f600}', '/s/\uff5e', '/s/aa'];
+    for (const key of keys) await store.put(key, '');
+    assert.equal(
+      (await store.list('/s/')).entries.map(({ key }) => key),
+      [...keys].sort(),
+    );
   });
 
   check('a closed watch is silent', async (store) => {

@@ -27,6 +27,9 @@ export type Operation =
 
 export type LeaseId = string;
 
+/** Most operations, and most conditions, of one transaction: etcd's own bound. A list of changes is cut by who makes it. */
+export const MAX_OPERATIONS = 128;
+
 export interface Snapshot {
   readonly entries: readonly Entry[];
   readonly revision: number;
@@ -48,7 +51,10 @@ export interface Store {
   get(key: string): Promise<Entry | null>;
   /** All keys that start with `prefix`, sorted by key. */
   list(prefix: string): Promise<Snapshot>;
-  /** Applies all operations at once if every condition holds; else nothing, and `ok` is false. */
+  /**
+   * Applies all operations at once if every condition holds; else nothing, and `ok` is false. At most MAX_OPERATIONS of
+   * either.
+   */
   transact(
     conditions: readonly Condition[],
     operations: readonly Operation[],
