@@ -89,8 +89,20 @@ export class AddressSets implements PeerSets {
 
 export const EVERYTHING = { matchLabels: {}, matchExpressions: [] };
 
+/** Objects are never changed in place, so the key of a peer is worked out once for the namespace of its policy. */
+const KEYS = new WeakMap<NetworkPolicyPeer, { readonly namespace: string; readonly key: Key }>();
+
 /** The key of the set of a peer that is given by selectors. */
 export function peerSetKey(namespace: string, peer: NetworkPolicyPeer): Key {
+  let known = KEYS.get(peer);
+  if (known?.namespace !== namespace) {
+    known = { namespace, key: makePeerSetKey(namespace, peer) };
+    KEYS.set(peer, known);
+  }
+  return known.key;
+}
+
+function makePeerSetKey(namespace: string, peer: NetworkPolicyPeer): Key {
   const definition = {
     namespaces: peer.namespaceSelector === undefined ? namespace : requirementsOf(peer.namespaceSelector),
     pods: requirementsOf(peer.podSelector ?? EVERYTHING),

@@ -56,14 +56,14 @@ export function withLocal(
   context: Pick<Context, 'model' | 'config' | 'self' | 'peers'>,
   local: NodeLocal,
 ): Context {
-  return {
-    ...context,
-    local,
-    attached: new Map(local.attachments.map((attachment) => [refText(attachment.pod), attachment])),
-    holders: new Map(
-      local.attachments.flatMap(({ pod, addresses }) => addresses.map((ip) => [ip, refText(pod)] as const)),
-    ),
-  };
+  const attached = new Map<string, Attachment>();
+  const holders = new Map<Ip, string>();
+  for (const attachment of local.attachments) {
+    const name = refText(attachment.pod);
+    attached.set(name, attachment);
+    for (const ip of attachment.addresses) holders.set(ip, name);
+  }
+  return { ...context, local, attached, holders };
 }
 
 /** A peer whose id has no place in the ranges cannot be reached; its own agent says so. It must not stop this node. */

@@ -49,6 +49,11 @@ export function rulesOf(
   });
 }
 
+/** Everyone whom a rule of the policy names, in both directions. */
+export function* peersOfPolicy(policy: AnyPolicy): Iterable<NetworkPolicyPeer> {
+  for (const { peers } of [...(policy.spec.ingress ?? []), ...(policy.spec.egress ?? [])]) yield* peers ?? [];
+}
+
 /** What the rules made of one written rule have in common. */
 type Verdict = Pick<PolicyRule, 'tier' | 'action' | 'origin'>;
 

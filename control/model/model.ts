@@ -93,6 +93,10 @@ export class Model {
     return this.pods.get(namespace)?.select(selector) ?? [];
   }
 
+  get podCount(): number {
+    return this.slots.size;
+  }
+
   slot(key: ObjectKey): PodSlot | undefined {
     return this.slots.get(key);
   }

@@ -16,11 +16,26 @@ export function canonical(value: unknown): string {
   }
   const plain = value as Plain;
   const fields: string[] = [];
-  for (const key of Object.keys(plain).sort()) {
+  for (const key of sortedKeys(plain)) {
     const inner = plain[key];
     if (inner !== undefined) fields.push(`${JSON.stringify(key)}:${canonical(inner)}`);
   }
   return `{${fields.join()}}`;
+}
+
+/** By code unit. Most objects have few keys, which this sorts in place: `sort` makes lists of its own. */
+function sortedKeys(plain: Plain): readonly string[] {
+  const keys = Object.keys(plain);
+  if (keys.length > 16) return keys.sort();
+  for (let i = 1; i < keys.length; i++) {
+    const key = keys[i] ?? '';
+    let at = i;
+    for (let before = keys[at - 1]; at > 0 && before !== undefined && before > key; before = keys[at - 1]) {
+      keys[at--] = before;
+    }
+    keys[at] = key;
+  }
+  return keys;
 }
 
 /** 16 hex digits for a key: the same for equal contents, in every process and version of Node. */

@@ -31,6 +31,8 @@ function broken(steps: readonly Step[]): string | null {
   let held: Ruleset = new Map(compiler.ruleset);
   for (const [i, step] of rest.entries()) {
     local = step.local ?? local;
+    // Now and then there is time to look ahead.
+    for (let n = i % 4; n > 0 && compiler.anticipate(); n--);
     const at = `after step ${i + 1}: `;
     let changes: readonly Change[];
     try {

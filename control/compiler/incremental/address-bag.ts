@@ -37,6 +37,11 @@ export class AddressBag {
     return this.#list.size + this.#added.size - this.#removed.size;
   }
 
+  /** Changes that `settle` has to take in. */
+  get unsettled(): number {
+    return this.#added.size + this.#removed.size;
+  }
+
   add(address: Ip): void {
     if (this.#has(address)) this.#extra.set(address, (this.#extra.get(address) ?? 0) + 1);
     else if (!this.#removed.delete(address)) this.#added.add(address);
@@ -55,7 +60,7 @@ export class AddressBag {
     if (this.#added.size === 0 && this.#removed.size === 0) return null;
     this.#list = this.#list.change(this.#added, this.#removed);
     this.#item = itemOf(this.key, this.#list);
-    const delta = { added: [...this.#added].sort(), removed: [...this.#removed].sort() };
+    const delta = { added: sorted(this.#added), removed: sorted(this.#removed) };
     this.#added.clear();
     this.#removed.clear();
     return delta;
@@ -64,6 +69,11 @@ export class AddressBag {
   #has(address: Ip): boolean {
     return this.#added.has(address) || (this.#list.has(address) && !this.#removed.has(address));
   }
+}
+
+function sorted(addresses: ReadonlySet<Ip>): readonly Ip[] {
+  const list = [...addresses];
+  return list.length > 1 ? list.sort() : list;
 }
 
 /** The addresses are laid out in one array only when somebody reads them: who follows deltas need not. */

@@ -63,7 +63,13 @@ export class IncrementalCompiler {
     const before = this.#local;
     this.#local = local;
     if (touched.self || parts.behind || local.node !== before.node) return this.#rebuild();
-    const wired = local === before ? [] : wiringChanges(before, local);
+    const old = parts.sets.context;
+    const context = touched.peers
+      ? makeContext(this.model, local, this.config)
+      : local === before
+        ? old
+        : withLocal(old, local);
+    const wired = local === before ? [] : wiringChanges(old, context);
     for (const { pod, addresses } of wired) {
       const slot = this.model.slot(objectKey('Pod', pod.namespace, pod.name));
       if (slot !== undefined) touched.pods.add(slot);
@@ -72,14 +78,21 @@ export class IncrementalCompiler {
         for (const other of this.model.slotsAt(ip)) touched.pods.add(other);
       }
     }
-    if (touched.peers) parts.use(makeContext(this.model, local, this.config));
-    else if (local !== before) parts.use(withLocal(parts.sets.context, local));
+    parts.use(context);
     parts.settle(
       touched,
       wired.map(({ pod }) => pod),
       local === before ? 'same' : sameLinks(before, local) ? 'pods' : 'links',
     );
     return parts.output.take();
+  }
+
+  /**
+   * Does a piece of what later events would have to do (it lists the pods of address sets that may come to be needed): for when there
+   * is nothing else to do. Changes nothing that anybody sees. False if there is nothing left to do ahead.
+   */
+  anticipate(): boolean {
+    return !this.#parts.behind && this.#parts.judging.anticipate();
   }
 
   /** Compiles everything again, as after a loss of trust; the changes are those from the ruleset as it was. */
@@ -156,7 +169,8 @@ class Parts {
     for (const service of context.model.all('Service')) this.serving.serviceChanged(service);
     this.judging.settle();
     this.serving.settle();
-    this.wiring.settle(context);
+    this.wiring.settlePods(context, context.attached.keys());
+    this.wiring.settleNodes(context);
     this.output.take();
   }
 
@@ -177,8 +191,8 @@ class Parts {
     this.sets.sweep();
     if (touched.peers) this.serving.peersChanged();
     this.serving.settle();
-    if (touched.peers || rewired === 'links') this.wiring.settle(context);
-    else if (rewired === 'pods') this.wiring.settlePods(context);
+    if (rewired !== 'same') this.wiring.settlePods(context, wired.map(refText));
+    if (touched.peers || rewired === 'links') this.wiring.settleNodes(context);
   }
 }
 
@@ -190,17 +204,31 @@ function ofKind<K extends KubeObject['kind']>(
 }
 
 /** Pods wired in one of the two and not, or otherwise, in the other; of the latter, as they were and as they are. */
-function wiringChanges(before: NodeLocal, now: NodeLocal): readonly Attachment[] {
-  const old = new Map(before.attachments.map((attachment) => [refText(attachment.pod), attachment]));
+function wiringChanges(before: Context, now: Context): readonly Attachment[] {
+  const [was, is] = differing(before, now);
+  const old = new Map(was.map((attachment) => [refText(attachment.pod), attachment]));
   const changed: Attachment[] = [];
-  for (const attachment of new Map(now.attachments.map((a) => [refText(a.pod), a])).values()) {
+  for (const attachment of new Map(is.map((a) => [refText(a.pod), a])).values()) {
     const name = refText(attachment.pod);
-    const was = old.get(name);
+    const other = old.get(name);
     old.delete(name);
-    if (was === attachment || (was !== undefined && canonical(was) === canonical(attachment))) continue;
-    changed.push(attachment, ...(was === undefined ? [] : [was]));
+    if (other === attachment || (other !== undefined && canonical(other) === canonical(attachment))) continue;
+    changed.push(attachment, ...(other === undefined ? [] : [other]));
   }
   return [...changed, ...old.values()];
+}
+
+/** The two lists without what they begin and end with alike. */
+function differing(before: Context, now: Context): readonly [readonly Attachment[], readonly Attachment[]] {
+  const [was, is] = [before.local.attachments, now.local.attachments];
+  // Of two entries for one pod the later counts, wherever it stands.
+  if (before.attached.size < was.length || now.attached.size < is.length) return [was, is];
+  const shorter = Math.min(was.length, is.length);
+  let front = 0;
+  while (front < shorter && was[front] === is[front]) front++;
+  let back = 0;
+  while (back < shorter - front && was.at(-1 - back) === is.at(-1 - back)) back++;
+  return [was.slice(front, was.length - back), is.slice(front, is.length - back)];
 }
 
 function sameLinks(a: NodeLocal, b: NodeLocal): boolean {

@@ -14,7 +14,7 @@ import {
 import { refText } from '../context.js';
 import { endpointItem, judgedBy } from '../policies.js';
 import { type NamedPort, resolvePort } from '../ports.js';
-import { type Direction, judges, ownPortNames, rulesOf } from '../rules.js';
+import { type Direction, judges, ownPortNames, peersOfPolicy, rulesOf } from '../rules.js';
 import type { Asked, LiveSets } from './live-sets.js';
 import type { Output } from './output.js';
 import { PortGroup } from './port-group.js';
@@ -65,6 +65,8 @@ export class Judging {
   private readonly compositions = new Map<string, Composition>();
   private readonly items = new Map<Key, { readonly item: PolicyItem; uses: number }>();
   private readonly dirty = new Set<LiveEndpoint>();
+  /** Policies that may come to judge a pod here, and whose peers nobody has looked at for that. */
+  private readonly ahead = new Set<AnyPolicy>();
   /** Objects are never changed in place, so an object is a version of a policy. */
   private readonly identities = new WeakMap<AnyPolicy, number>();
   private ids = 0;
@@ -72,7 +74,9 @@ export class Judging {
   constructor(
     private readonly sets: LiveSets,
     private readonly output: Output,
-  ) {}
+  ) {
+    for (const policy of sets.context.model.all('ClusterNetworkPolicy')) this.ahead.add(policy);
+  }
 
   attach(ref: PodRef): void {
     const endpoint: LiveEndpoint = { ref, sides: new Map(), item: null };
@@ -80,7 +84,10 @@ export class Judging {
     let namespace = this.namespaces.get(ref.namespace);
     if (namespace === undefined) {
       namespace = { endpoints: new Set(), policies: new SelectorIndex() };
-      for (const policy of this.sets.context.model.policiesOf(ref.namespace)) file(namespace, policy);
+      for (const policy of this.sets.context.model.policiesOf(ref.namespace)) {
+        file(namespace, policy);
+        this.ahead.add(policy);
+      }
       this.namespaces.set(ref.namespace, namespace);
     }
     namespace.endpoints.add(endpoint);
@@ -109,17 +116,37 @@ export class Judging {
     for (const endpoint of this.namespaces.get(name)?.endpoints ?? []) this.dirty.add(endpoint);
   }
 
+  /**
+   * Sees to it that the sets of one more policy, of a namespace that has pods here, are followed: when a pod comes, or gets other
+   * labels, they need not be listed then. False if there is none left to look at.
+   */
+  anticipate(): boolean {
+    const [policy] = this.ahead;
+    if (policy === undefined) return false;
+    this.ahead.delete(policy);
+    const { namespace } = policy.metadata;
+    if (policy.kind === 'ClusterNetworkPolicy' || this.namespaces.has(namespace ?? '')) {
+      for (const peer of peersOfPolicy(policy)) this.sets.anticipate(namespace ?? '', peer);
+    }
+    return this.ahead.size > 0;
+  }
+
   /** A policy is new (`old` undefined), changed, or gone (`now` undefined). */
   policyChanged(old: AnyPolicy | undefined, now: AnyPolicy | undefined): void {
     const some = now ?? old;
+    if (old !== undefined) this.ahead.delete(old);
     if (some?.kind === 'ClusterNetworkPolicy') {
+      if (now !== undefined) this.ahead.add(now);
       this.dirtySubjects(this.endpoints.values(), old, now);
       return;
     }
     const namespace = this.namespaces.get(some?.metadata.namespace ?? '');
     if (namespace === undefined) return;
     if (old?.kind === 'NetworkPolicy') namespace.policies.delete(old);
-    if (now?.kind === 'NetworkPolicy') file(namespace, now);
+    if (now?.kind === 'NetworkPolicy') {
+      file(namespace, now);
+      this.ahead.add(now);
+    }
     this.dirtySubjects(namespace.endpoints, old, now);
   }
 

@@ -54,9 +54,16 @@ type Used = LiveSet | LiveList | PortGroup;
 /** A list of this many peers or more is remembered, to be read faster when the policy changes. */
 const LONG = 32;
 
-/** So many sets stay followed when nobody uses them, with so many addresses in all: tens of MiB at most. */
-const MOST_PARKED = 512;
-const MOST_PARKED_ADDRESSES = 500_000;
+/**
+ * How many sets may be followed that nobody uses: on average each pod is in so many of them at most, which bounds what they cost when
+ * one changes, and so many addresses are in all of them: tens of MiB.
+ */
+const MOST_PARKED_PER_POD = 32;
+const FEWEST_PARKED_ADDRESSES = 10_000;
+const MOST_PARKED_ADDRESSES = 2_000_000;
+
+/** Of a set that nobody uses so many changes gather before they are taken in. */
+const MOST_UNSETTLED = 256;
 
 /** A long list of peers; it holds their sets. */
 class LiveList {
@@ -171,9 +178,13 @@ export class LiveSets implements PeerSets {
     const groups = new Set<PortGroup>();
     if (this.groups.size > 0) for (const slot of touched) this.placeInGroups(slot, groups);
     for (const { key, bag } of this.changed) {
+      if (this.parked.has(key)) {
+        if (bag.unsettled > MOST_UNSETTLED) bag.settle();
+        continue;
+      }
       const old = bag.item;
       const delta = bag.settle();
-      if (delta !== null && !this.parked.has(key)) this.output.updateSet(old, bag.item, delta);
+      if (delta !== null) this.output.updateSet(old, bag.item, delta);
     }
     this.changed.clear();
     return [...groups].filter((group) => group.settle());
@@ -189,11 +200,24 @@ export class LiveSets implements PeerSets {
     }
     for (const used of this.idle) if ('kind' in used && used.uses === 0) this.dropSet(used);
     this.idle.clear();
+    const most = this.mostParked();
     for (const set of this.parked.values()) {
-      if (this.parked.size <= MOST_PARKED && this.parkedAddresses <= MOST_PARKED_ADDRESSES) break;
+      if (this.parkedAddresses <= most) break;
       this.unpark(set);
       this.forget(set);
     }
+  }
+
+  /** Follows the pods of a set that nobody uses yet, so that it need not be listed when somebody does. Nobody is told. */
+  anticipate(namespace: string, peer: NetworkPolicyPeer): void {
+    if (peer.ipBlock !== undefined || this.parkedAddresses >= this.mostParked()) return;
+    const key = peerSetKey(namespace, peer);
+    if (!this.sets.has(key) && !this.parked.has(key)) this.park(this.newSelectorSet(key, namespace, peer));
+  }
+
+  private mostParked(): number {
+    const wanted = Math.max(FEWEST_PARKED_ADDRESSES, this.model.podCount * MOST_PARKED_PER_POD);
+    return Math.min(wanted, MOST_PARKED_ADDRESSES);
   }
 
   private selectorSet(namespace: string, peer: NetworkPolicyPeer): LiveSet {
@@ -201,7 +225,10 @@ export class LiveSets implements PeerSets {
     const known = this.sets.get(key);
     if (known !== undefined) return known;
     const parked = this.parked.get(key);
-    if (parked !== undefined) this.unpark(parked);
+    if (parked !== undefined) {
+      this.unpark(parked);
+      parked.bag.settle();
+    }
     return this.added(parked ?? this.newSelectorSet(key, namespace, peer));
   }
 
@@ -257,7 +284,12 @@ export class LiveSets implements PeerSets {
       for (const text of set.texts) this.blocks.delete(text);
       return;
     }
-    const { size } = set.bag;
+    this.park(set);
+  }
+
+  /** An empty set counts too. */
+  private park(set: SelectorSet): void {
+    const size = 1 + set.bag.size;
     this.parked.set(set.key, set);
     this.parkedSizes.set(set.key, size);
     this.parkedAddresses += size;

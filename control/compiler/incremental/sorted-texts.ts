@@ -1,5 +1,5 @@
-/** Chunks hold at most this many; a chunk that outgrows it is cut in two. */
-const MOST = 512;
+/** Chunks hold at most this many; a chunk that outgrows it is cut up. A change copies a chunk, and the list of them. */
+const MOST = 128;
 
 /**
  * A sorted list of distinct texts that never changes: a changed copy shares all but the chunks touched, so that a list of 100,000
@@ -19,10 +19,7 @@ export class SortedTexts {
   static of(sorted: readonly string[]): SortedTexts {
     if (sorted.length === 0) return SortedTexts.EMPTY;
     if (sorted.length <= MOST) return new SortedTexts([sorted], sorted.length);
-    const chunks: string[][] = [];
-    // Half full, so that there is room to grow.
-    for (let i = 0; i < sorted.length; i += MOST / 2) chunks.push(sorted.slice(i, i + MOST / 2));
-    return new SortedTexts(chunks, sorted.length);
+    return new SortedTexts(cut(sorted), sorted.length);
   }
 
   has(text: string): boolean {
@@ -32,14 +29,26 @@ export class SortedTexts {
 
   /** The list with `added` (none of which is in it) and without `removed` (all of which are). */
   change(added: ReadonlySet<string>, removed: ReadonlySet<string>): SortedTexts {
-    if (added.size + removed.size > this.size / 16) {
-      const kept = removed.size === 0 ? this.toArray() : this.toArray().filter((text) => !removed.has(text));
-      return SortedTexts.of([...kept, ...added].sort());
+    const puts = new Map<number, string[]>();
+    const takes = new Map<number, string[]>();
+    const file = (edits: Map<number, string[]>, texts: ReadonlySet<string>): void => {
+      for (const text of texts.size > 1 ? [...texts].sort() : texts) {
+        const at = this.chunkOf(text);
+        const mine = edits.get(at);
+        if (mine === undefined) edits.set(at, [text]);
+        else mine.push(text);
+      }
+    };
+    file(puts, added);
+    file(takes, removed);
+    const chunks = this.chunks.slice();
+    // From the end, so that a chunk that is cut up or goes moves none that is still to come.
+    for (const at of [...new Set([...puts.keys(), ...takes.keys()])].sort((a, b) => b - a)) {
+      const edited = edit(chunks[at] ?? [], puts.get(at) ?? [], takes.get(at) ?? []);
+      if (edited.length > 0 && edited.length <= MOST) chunks[at] = edited;
+      else chunks.splice(at, 1, ...cut(edited));
     }
-    let list: SortedTexts = this;
-    for (const text of removed) list = list.without(text);
-    for (const text of added) list = list.with(text);
-    return list;
+    return new SortedTexts(chunks, this.size + added.size - removed.size);
   }
 
   /** All texts in order. Made once; must not be changed. */
@@ -48,24 +57,6 @@ export class SortedTexts {
     // Copies chunk by chunk; flat() goes text by text.
     this.flat ??= ([] as string[]).concat(...this.chunks);
     return this.flat;
-  }
-
-  private with(text: string): SortedTexts {
-    const at = this.chunkOf(text);
-    const chunk = this.chunks[at] ?? [];
-    const i = lowerBound(chunk, text);
-    const grown = [...chunk.slice(0, i), text, ...chunk.slice(i)];
-    const half = grown.length >> 1;
-    const put = grown.length > MOST ? [grown.slice(0, half), grown.slice(half)] : [grown];
-    return new SortedTexts(spliced(this.chunks, at, put), this.size + 1);
-  }
-
-  private without(text: string): SortedTexts {
-    const at = this.chunkOf(text);
-    const chunk = this.chunks[at] ?? [];
-    const i = lowerBound(chunk, text);
-    const shrunk = [...chunk.slice(0, i), ...chunk.slice(i + 1)];
-    return new SortedTexts(spliced(this.chunks, at, shrunk.length === 0 ? [] : [shrunk]), this.size - 1);
   }
 
   /** Index of the chunk the text is in, or would go into: the last one that does not start behind it. */
@@ -81,9 +72,38 @@ export class SortedTexts {
   }
 }
 
-/** Index of the first text that is not before `text`. */
-function lowerBound(texts: readonly string[], text: string): number {
-  let low = 0;
+/** Chunks half full, so that there is room to grow. */
+function cut(sorted: readonly string[]): readonly (readonly string[])[] {
+  const chunks: (readonly string[])[] = [];
+  for (let i = 0; i < sorted.length; i += MOST / 2) chunks.push(sorted.slice(i, i + MOST / 2));
+  return chunks;
+}
+
+/** A sorted copy of `chunk` with `puts` and without `takes`, both sorted. */
+function edit(chunk: readonly string[], puts: readonly string[], takes: readonly string[]): string[] {
+  const edited: string[] = [];
+  let at = 0;
+  let put = 0;
+  let take = 0;
+  for (;;) {
+    const coming = puts[put];
+    const going = takes[take];
+    const next = coming === undefined || (going !== undefined && going < coming) ? going : coming;
+    const until = next === undefined ? chunk.length : lowerBound(chunk, next, at);
+    for (; at < until; at++) edited.push(chunk[at] ?? '');
+    if (next === undefined) return edited;
+    if (next === coming) {
+      edited.push(next);
+      put++;
+    } else {
+      at++;
+      take++;
+    }
+  }
+}
+
+/** Index of the first text from `low` on that is not before `text`. */
+function lowerBound(texts: readonly string[], text: string, low = 0): number {
   let high = texts.length;
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -91,9 +111,4 @@ function lowerBound(texts: readonly string[], text: string): number {
     else high = middle;
   }
   return low;
-}
-
-/** The list with the entry at `at` (or behind the end) replaced by these. */
-function spliced<T>(list: readonly T[], at: number, put: readonly T[]): readonly T[] {
-  return [...list.slice(0, at), ...put, ...list.slice(at + 1)];
 }

@@ -18,21 +18,43 @@ type Items = ReadonlyMap<Key, Item>;
 export class Wiring {
   private readonly ofPeer = new WeakMap<NodeView, readonly Item[]>();
   private readonly ofPod = new WeakMap<Attachment, readonly Item[]>();
+  /** Key -> how many items the pods wired here have under it. */
+  private readonly uses = new Map<Key, number>();
+  /** Keys with several. */
+  private contested = 0;
+  private attached: Context['attached'] = new Map();
   /** Items of the pods wired here come before equal keys of the others. */
-  private pods: Items = new Map();
+  private readonly pods = new Map<Key, Item>();
   private others: Items = new Map();
 
   constructor(private readonly output: Output) {}
 
-  /** Pods were wired or unwired. */
-  settlePods(context: Context): void {
-    const pods = [...context.attached.values()].flatMap((attachment) => this.itemsOfPod(context, attachment));
-    this.giveOut(firstOfEach(pods), this.others);
+  /** Pods were wired or unwired: those named in `wired`, as in `Context.attached`. */
+  settlePods(context: Context, wired: Iterable<string>): void {
+    const before = this.attached;
+    this.attached = context.attached;
+    let contested = this.contested > 0;
+    const keys = new Set<Key>(contested ? this.pods.keys() : []);
+    for (const name of wired) {
+      const [old, now] = [before.get(name), context.attached.get(name)];
+      for (const { key } of old === undefined ? [] : this.itemsOfPod(context, old)) {
+        this.use(key, -1);
+        this.pods.delete(key);
+        keys.add(key);
+      }
+      for (const item of now === undefined ? [] : this.itemsOfPod(context, now)) {
+        this.use(item.key, 1);
+        this.pods.set(item.key, item);
+        keys.add(item.key);
+      }
+      contested ||= this.contested > 0;
+    }
+    if (contested) this.holdFirsts(context);
+    for (const key of keys) this.giveOut(key);
   }
 
-  /** Anything may have changed. */
-  settle(context: Context): void {
-    const pods = [...context.attached.values()].flatMap((attachment) => this.itemsOfPod(context, attachment));
+  /** Anything may have changed but for what is wired here. */
+  settleNodes(context: Context): void {
     const peers = reachablePeers(context).flatMap((reachable) => {
       let items = this.ofPeer.get(reachable.peer);
       if (items === undefined) {
@@ -41,7 +63,8 @@ export class Wiring {
       }
       return items;
     });
-    const others = firstOfEach([
+    const old = this.others;
+    this.others = firstOfEach([
       compileNode(context),
       ...nodeInterfaces(context),
       ...nodeRoutes(context),
@@ -49,7 +72,8 @@ export class Wiring {
       ...rangeRoutes(context),
       compileSnat(context),
     ]);
-    this.giveOut(firstOfEach(pods), others);
+    for (const [key, item] of this.others) if (old.get(key) !== item) this.giveOut(key);
+    for (const key of old.keys()) if (!this.others.has(key)) this.giveOut(key);
   }
 
   private itemsOfPod(context: Context, attachment: Attachment): readonly Item[] {
@@ -61,22 +85,29 @@ export class Wiring {
     return items;
   }
 
-  private giveOut(pods: Items, others: Items): void {
-    const before = { pods: this.pods, others: this.others };
-    const look = (key: Key): void => {
-      const old = before.pods.get(key) ?? before.others.get(key);
-      const now = pods.get(key) ?? others.get(key);
-      if (old === now) return;
-      if (now === undefined) this.output.remove(key);
-      else this.output.put(now);
-    };
-    this.pods = pods;
-    this.others = others;
-    for (const key of before.pods.keys()) look(key);
-    for (const key of pods.keys()) look(key);
-    if (before.others === others) return;
-    for (const key of before.others.keys()) look(key);
-    for (const key of others.keys()) look(key);
+  private use(key: Key, more: 1 | -1): void {
+    const before = this.uses.get(key) ?? 0;
+    const uses = before + more;
+    if (before < 2 && uses > 1) this.contested++;
+    if (before > 1 && uses < 2) this.contested--;
+    if (uses === 0) this.uses.delete(key);
+    else this.uses.set(key, uses);
+  }
+
+  /** Of several pods with one address the first counts. */
+  private holdFirsts(context: Context): void {
+    this.pods.clear();
+    for (const attachment of context.attached.values()) {
+      for (const item of this.itemsOfPod(context, attachment)) {
+        if (!this.pods.has(item.key)) this.pods.set(item.key, item);
+      }
+    }
+  }
+
+  private giveOut(key: Key): void {
+    const item = this.pods.get(key) ?? this.others.get(key);
+    if (item === undefined) this.output.remove(key);
+    else this.output.put(item);
   }
 }
 
