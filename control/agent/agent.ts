@@ -6,7 +6,7 @@ import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import type { KubeObject, ObjectEvent } from '../objects/types.js';
-import type { PodRef, Ruleset } from '../ruleset/types.js';
+import type { Key, Ruleset } from '../ruleset/types.js';
 import type { Store } from '../store/store.js';
 import { auditPods, restorePods } from './audit.js';
 import { agreeOnRanges } from './cluster-ranges.js';
@@ -16,16 +16,18 @@ import { NodeIdConflictError, StoreEmptyError } from './errors.js';
 import { Every } from './every.js';
 import { Healing, type ResyncKind } from './healing.js';
 import type { HealthCheckServer } from './health-checks.js';
+import type { EventRecord } from './history.js';
 import { Journal, type JournalState } from './journal.js';
 import type { LinkDriver } from './links.js';
-import { type AgentEvent, EventLoop, type EventRecord, type Transaction } from './loop.js';
+import { type AgentEvent, EventLoop, type RunningEvent, type Transaction } from './loop.js';
 import { changeMarks } from './marks.js';
 import { claimNodeId } from './node-id.js';
 import { type NodeState, podKey } from './node-state.js';
 import { ObjectFeed } from './objects.js';
+import { PodAwaited } from './pod-awaited.js';
 import type { PodFeed } from './pod-feed.js';
 import { prepareNode, untilReachable } from './prepare.js';
-import { ProblemReport } from './problem-report.js';
+import { type AgentProblem, ProblemReport } from './problem-report.js';
 import { recoverPods } from './recovery.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
 import { Wiring } from './wiring.js';
@@ -52,6 +54,8 @@ export interface AgentOptions {
   readonly auditIntervalMs?: number;
   /** Pause between two downstream resyncs that nothing called for, milliseconds (default 0 = none). */
   readonly resyncIntervalMs?: number;
+  /** Told of each event when it is done. */
+  readonly recorded?: (record: EventRecord) => void;
   /** Lines for a person. */
   readonly log?: (line: string) => void;
 }
@@ -68,7 +72,7 @@ export class Agent {
   readonly #problems: ProblemReport;
   readonly #wiring: Wiring;
   readonly #timers: Every[] = [];
-  #waiting: (() => void)[] = [];
+  readonly #podAwaited: PodAwaited;
   /** Store revision of the model, and of what is in force. */
   #known = 0;
   #applied = 0;
@@ -76,16 +80,19 @@ export class Agent {
   #ready = false;
   /** What the data plane or the store keeps us from; and a claim to our node id that somebody else made. */
   #problem: string | null = null;
+  /** What the data plane does not take, and why. */
+  #refused: ReadonlyMap<Key, string> = new Map();
   #conflict: string | null = null;
 
   private constructor(
     private readonly options: AgentOptions,
-    private readonly state: NodeState,
+    readonly state: NodeState,
     private readonly journal: Journal | null,
   ) {
     const { store, node, links, podFeed = 'afxdp' } = options;
+    this.#podAwaited = new PodAwaited(state, options.podObjectWaitMs ?? 1000);
     this.#problems = new ProblemReport(options.config.externalIPCIDRs, (line) => this.#log(line));
-    this.#loop = new EventLoop((event, error) => this.#failed(event, error));
+    this.#loop = new EventLoop((event, error) => this.#failed(event, error), options.recorded);
     this.#healing = new Healing((kind) => this.#heal(kind));
     this.#dataplane = new Dataplane(options.openBackend, (reason) => {
       this.#log(`data plane lost: ${reason.message}`);
@@ -98,7 +105,7 @@ export class Agent {
         this.#log(`objects must be listed anew: ${reason.message}`);
         this.#healing.need('full');
       },
-      unreadable: (key, reason) => this.#log(`${key} in the store cannot be used: ${reason}`),
+      unreadable: (key, reason) => this.#problems.unreadable(key, reason),
     });
     this.#status = new StatusPublisher(store, node);
     const behind = (reason: string): void => {
@@ -115,7 +122,7 @@ export class Agent {
       ready: () => this.#ready,
       problem: () => this.#whyNot(),
       inForce: () => this.#dataplane.inForce,
-      podKnown: (pod, uid) => this.#podKnown(pod, uid),
+      podKnown: (pod, uid) => this.#podAwaited.known(pod, uid),
     });
   }
 
@@ -134,9 +141,36 @@ export class Agent {
     return agent;
   }
 
-  /** The last thousand events, oldest first. */
+  /** The latest events, and of older ones those that failed; oldest first. */
   get history(): readonly EventRecord[] {
     return this.#loop.history;
+  }
+
+  /** How many events wait, and which one runs. */
+  get activity(): { readonly queued: number; readonly running: RunningEvent | null } {
+    return { queued: this.#loop.queued, running: this.#loop.running };
+  }
+
+  /** Store revision of the model, and of what is in force. */
+  get revisions(): { readonly known: number; readonly applied: number } {
+    return { known: this.#known, applied: this.#applied };
+  }
+
+  /** How often the data plane was opened. */
+  get dataplaneOpens(): number {
+    return this.#dataplane.opened;
+  }
+
+  /** Everything that is known to be wrong. */
+  problems(): readonly AgentProblem[] {
+    const node = this.#conflict ?? (this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null);
+    return [
+      ...(node === null ? [] : [{ source: 'node' as const, object: null, field: null, message: node }]),
+      ...[...this.#refused].map(([object, message]) => {
+        return { source: 'dataplane' as const, object, field: null, message };
+      }),
+      ...this.#problems.list(this.state.model),
+    ];
   }
 
   get id(): number {
@@ -255,6 +289,7 @@ export class Agent {
   async #resync(tx: Transaction, kind: ResyncKind): Promise<void> {
     if (kind !== 'downstream') {
       await this.#claim();
+      this.#problems.listing();
       const { objects, revision } = await this.#feed.list();
       this.#checkFilled(objects);
       this.#problems.all(objects);
@@ -262,7 +297,7 @@ export class Agent {
       this.#drifts += drifted.length;
       if (drifted.length > 0) this.#log(`the ruleset had drifted from its objects: ${drifted.join(', ')}`);
       this.#known = revision;
-      this.#wake();
+      this.#podAwaited.look();
     }
     if (kind !== 'upstream') this.#dataplane.distrust();
     await this.#enforce(tx);
@@ -306,13 +341,12 @@ export class Agent {
         // A listing may have overtaken them.
         if (events.length === 0 && revision <= this.#applied) return;
         this.state.apply(events);
-        const put = events.flatMap((event) => (event.type === 'put' ? [event.object] : []));
-        this.#problems.changed(put, this.state.model);
+        this.#problems.changed(events, this.state.model);
         this.#known = Math.max(this.#known, revision);
         if (nodeIdsGone.includes(this.id) || events.some((event) => this.#claimsOurs(event))) {
           tx.followUp({ name: 'claim node id', object: this.options.node, run: () => this.#claim() });
         }
-        this.#wake();
+        this.#podAwaited.look();
         await this.#enforce(tx);
       },
     };
@@ -335,6 +369,7 @@ export class Agent {
     const { changes, refused } = await this.#dataplane.apply(ruleset, undefined, wanted);
     tx.changed(changeMarks(changes));
     const [first] = refused;
+    this.#refused = refused;
     this.#problem = first === undefined ? null : `the data plane refuses ${first[0]}: ${first[1]}`;
     if (first !== undefined) {
       this.#log(this.#problem ?? '');
@@ -356,32 +391,6 @@ export class Agent {
     if (event.name === 'claim node id') this.#healing.need('full');
     if (event.name.startsWith('resync')) this.#problem = errorText(error);
     this.#publish();
-  }
-
-  /**
-   * Waits for the pod's object. False: what is known is an earlier pod of that name, whose labels may be others. A pod
-   * that stays unknown is fine: the compiler keeps it closed as long as any policy could select it.
-   */
-  async #podKnown(pod: PodRef, uid: string | null): Promise<boolean> {
-    const deadline = Date.now() + (this.options.podObjectWaitMs ?? 1000);
-    for (;;) {
-      const known = this.state.knows(pod, uid);
-      const left = deadline - Date.now();
-      if (known === 'known' || left <= 0) return known !== 'earlier';
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.#waiting.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
-  }
-
-  #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
   }
 
   #publish(): void {

@@ -112,6 +112,22 @@ test('closing finishes what runs, refuses what waits and what comes', async () =
   assert.equal(log, ['runs']);
 });
 
+test('of older events the failures stay, and long lists of changes are cut', async () => {
+  const loop = new EventLoop(() => undefined);
+  const fail = loop.push({ name: 'bad', object: null, run: () => Promise.reject(new Error('no')) });
+  await fail.catch(() => undefined);
+  for (let i = 0; i < 1100; i++) {
+    const keys = i < 1099 ? [] : Array.from({ length: 1500 }, (_, n) => `+${n}`);
+    await loop.push({ name: 'fine', object: null, run: (tx) => Promise.resolve(tx.changed(keys)) });
+  }
+  const [first] = loop.history;
+  const last = loop.history.at(-1);
+  assert.is(loop.history.length, 1001);
+  assert.is(first?.name, 'bad');
+  assert.is(last?.changes.length, 1000);
+  assert.is(last?.changed, 1500);
+});
+
 test('the history holds the last thousand', async () => {
   const { event } = recorder();
   const loop = new EventLoop(() => undefined);

@@ -4,24 +4,7 @@
  */
 import { errorText } from '../common/errors.js';
 import { AgentNotReadyError } from './errors.js';
-
-export interface EventRecord {
-  /** Numbered from 1 in the order of execution. */
-  readonly seq: number;
-  readonly name: string;
-  /** What it is about: a pod, a node; null = the node as a whole. */
-  readonly object: string | null;
-  /** Seq of the event it follows; null = none. */
-  readonly follows: number | null;
-  /** Milliseconds since the epoch. */
-  readonly start: number;
-  readonly end: number;
-  /** Keys of the ruleset items changed: `+key`, `~key`, `-key`. */
-  readonly changes: readonly string[];
-  readonly error: string | null;
-  /** True if the event failed and all it did was undone. */
-  readonly reverted: boolean;
-}
+import { type EventRecord, History, MOST_MARKS } from './history.js';
 
 /** What an event may do beside its own work. */
 export interface Transaction {
@@ -46,21 +29,40 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-const HISTORY_RECORDS = 1000;
+export interface RunningEvent {
+  readonly name: string;
+  readonly object: string | null;
+  /** Milliseconds since the epoch. */
+  readonly start: number;
+}
 
 export class EventLoop {
   #queue: Queued[] = [];
   #running: Promise<void> | null = null;
   #closed = false;
   #seq = 0;
-  readonly #history: EventRecord[] = [];
+  #current: RunningEvent | null = null;
+  readonly #history = new History();
 
-  /** `failed` is told of each event that failed, after its record. */
-  constructor(private readonly failed: (event: AgentEvent<unknown>, error: unknown) => void) {}
+  /** `failed` is told of each event that failed, `recorded` of each, after its record. */
+  constructor(
+    private readonly failed: (event: AgentEvent<unknown>, error: unknown) => void,
+    private readonly recorded: (record: EventRecord) => void = () => undefined,
+  ) {}
 
-  /** The last thousand events, oldest first. */
+  /** The latest events, and of older ones those that failed; oldest first. */
   get history(): readonly EventRecord[] {
-    return this.#history;
+    return this.#history.records;
+  }
+
+  /** How many events wait. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /** The event that runs; null = none. */
+  get running(): RunningEvent | null {
+    return this.#current;
   }
 
   /** Queues the event; settles with its outcome. */
@@ -101,14 +103,19 @@ export class EventLoop {
   async #execute({ event, follows, resolve, reject }: Queued): Promise<void> {
     const seq = ++this.#seq;
     const start = Date.now();
+    this.#current = { name: event.name, object: event.object, start };
     const changes: string[] = [];
+    let changed = 0;
     const undos: (() => Promise<void> | void)[] = [];
     const followUps: AgentEvent<unknown>[] = [];
     let outcome: { readonly result: unknown } | { readonly error: unknown };
     let problem: string | null = null;
     try {
       const result = await event.run({
-        changed: (keys) => changes.push(...keys),
+        changed: (keys) => {
+          changed += keys.length;
+          changes.push(...keys.slice(0, MOST_MARKS - changes.length));
+        },
         onRevert: (undo) => undos.push(undo),
         followUp: (next) => followUps.push(next),
       });
@@ -126,7 +133,7 @@ export class EventLoop {
     }
     const reverted = 'error' in outcome && undos.length > 0;
     const { name, object } = event;
-    this.#history.push({
+    const record: EventRecord = {
       seq,
       name,
       object,
@@ -134,10 +141,13 @@ export class EventLoop {
       start,
       end: Date.now(),
       changes,
+      changed,
       error: problem,
       reverted,
-    });
-    if (this.#history.length > HISTORY_RECORDS) this.#history.shift();
+    };
+    this.#current = null;
+    this.#history.add(record);
+    this.recorded(record);
     if (!this.#closed) {
       const ahead = followUps.map((next): Queued => {
         return { event: next, follows: seq, resolve: () => undefined, reject: () => undefined };

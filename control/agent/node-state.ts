@@ -68,6 +68,11 @@ export class NodeState {
     this.#take(events.flatMap((event) => this.#believed(event)));
   }
 
+  /** The ruleset the data plane should have, to be read only. A view: it changes with the state. */
+  get ruleset(): Ruleset {
+    return this.#compiler.ruleset;
+  }
+
   /** The ruleset, and what changed in it since the last call. */
   wanted(): Wanted {
     const changes = this.#changes;
@@ -93,11 +98,13 @@ export class NodeState {
 
   /** From here on the pod is part of the ruleset, and its addresses are known to every policy. */
   attach(record: PodRecord): void {
-    const { pod, link, mac, podMac, addresses } = record;
+    const { pod, link, mac, podMac, addresses, hostPorts, limits } = record;
     const tap = tapOf(record);
     const attachment: Attachment = {
       ...{ pod, link, mac, peerMac: podMac, addresses },
       ...(tap === undefined ? {} : { tap }),
+      ...(hostPorts === undefined ? {} : { hostPorts }),
+      ...(limits === undefined ? {} : { limits }),
     };
     this.#pods.set(podKey(pod), { record, attachment });
     const object = this.model.get('Pod', pod.namespace, pod.name);

@@ -1,0 +1,297 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync, statSync } from 'node:fs';
+import { request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { makeCertificates } from '../../../test/support/certificates.js';
+import { program, testIf } from '../../../test/support/requires.js';
+import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../../compiler/input.js';
+import type { Agent } from '../agent.js';
+import { directory, Machine, pod, request, wired } from '../fixtures.js';
+import type { RestConfig } from './rest-config.js';
+import { agentRoutes } from './routes.js';
+import { type RestServer, serveRest } from './server.js';
+import type { AgentSource } from './source.js';
+
+const NO_METRICS = { contentType: 'text/plain', text: () => Promise.resolve('none 1\n') };
+const lines: string[] = [];
+
+class Source implements AgentSource {
+  readonly node = 'n1';
+  readonly version = '0.0.0';
+  readonly config = DEFAULT_CONFIG;
+  agent: Agent | null = null;
+  waiting: string | null = null;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  // What a route answers differs by route.
+  readonly body: ReturnType<typeof JSON.parse>;
+}
+
+/** Serves `source`, calls `work` with a function that asks, and closes. */
+async function serving(
+  source: Source,
+  work: (
+    ask: (path: string, options?: RequestOptions) => Promise<Reply>,
+    server: RestServer,
+  ) => Promise<void>,
+  config: Partial<RestConfig> = {},
+): Promise<void> {
+  const listen = { host: '127.0.0.1', port: 0 };
+  const server = await serveRest(
+    { listen, tls: null, hosts: [], ...config },
+    agentRoutes(source, NO_METRICS),
+    (line) => lines.push(line),
+  );
+  const ask = (path: string, options: RequestOptions = {}): Promise<Reply> =>
+    answerOf(
+      httpRequest({ host: '127.0.0.1', port: server.port ?? undefined, path, agent: false, ...options }),
+    );
+  try {
+    await work(ask, server);
+  } finally {
+    await server.close();
+    await source.agent?.close();
+  }
+}
+
+function answerOf(asked: ReturnType<typeof httpRequest>): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    asked.on('error', reject).on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece;
+      });
+      response.on('error', reject).on('end', () => {
+        const isJson = /json/.test(response.headers['content-type'] ?? '') && text !== '';
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          body: isJson ? JSON.parse(text) : null,
+        });
+      });
+    });
+    asked.end();
+  });
+}
+
+test('while the agent starts: alive, not ready, and what it waits for', async () => {
+  const source = new Source();
+  source.waiting = 'the store cannot be reached';
+  await serving(source, async (ask) => {
+    assert.is((await ask('/healthz')).status, 200);
+    const ready = await ask('/readyz');
+    assert.is(ready.status, 503);
+    assert.equal(ready.body, { ready: false, problem: 'the store cannot be reached' });
+    assert.is((await ask('/config')).body.podSubnetCIDR, '10.1.0.0/16');
+    const pods = await ask('/pods');
+    assert.is(pods.status, 503);
+    assert.match(pods.body.error, /starting: the store cannot be reached/);
+    assert.is((await ask('/status')).body.ready, false);
+  });
+});
+
+test('a running agent: status, addresses, pods, events, ruleset, backend', async () => {
+  const machine = new Machine();
+  const source = new Source();
+  await machine.put(pod('web'));
+  source.agent = await machine.agent({ config: { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 } });
+  await wired(source.agent, 'web');
+  await wired(source.agent, 'db');
+  await serving(source, async (ask) => {
+    assert.equal((await ask('/readyz')).body, { ready: true });
+    const status = (await ask('/status')).body;
+    assert.equal([status.ready, status.nodeId, status.pods, status.dataplane.up], [true, 1, 2, true]);
+    assert.is(status.store.known, status.store.applied);
+    const ipam = (await ask('/ipam')).body;
+    assert.is(ipam.plan.gateway, '10.1.1.1');
+    assert.equal(
+      ipam.pools.map(({ subnet, used }: { subnet: string; used: number }) => [subnet, used]),
+      [
+        ['10.1.1.0/24', 2],
+        ['fd00:10:1:1::/64', 2],
+      ],
+    );
+    assert.equal((await ask('/ipam/allocations?address=fd00:10:1:1::3')).body.items, [
+      { address: 'fd00:10:1:1::3', namespace: 'shop', name: 'db', containerId: 'c-db' },
+    ]);
+    const pods = (await ask('/pods?namespace=shop&name=web')).body.items;
+    assert.is(pods.length, 1);
+    assert.equal([pods[0].containerId, pods[0].inForce], ['c-web', true]);
+    assert.equal((await ask('/nodes')).body.items, [
+      {
+        id: 1,
+        name: 'n1',
+        addresses: ['192.168.16.1', 'fd00:192:168:16::1'],
+        podSubnets: ['10.1.1.0/24', 'fd00:10:1:1::/64'],
+      },
+    ]);
+    const adds = (await ask('/events?name=CNI%20ADD')).body.items;
+    assert.is(adds.length, 2);
+    assert.equal((await ask(`/events?seq=${adds[1].seq}`)).body.items, [adds[1]]);
+    assert.equal((await ask('/events?object=shop/web&failed=true')).body.items, []);
+    assert.is((await ask('/events?last=1')).body.items[0].seq, adds[1].seq);
+    assert.is(
+      (await ask(`/events?since=${new Date(adds[1].end + 60_000).toISOString()}`)).body.items.length,
+      0,
+    );
+    const ruleset = (await ask('/ruleset')).body.items;
+    assert.equal((await ask('/backend')).body.items, ruleset);
+    assert.ok(ruleset.length > 10);
+    assert.equal(
+      (await ask('/ruleset?kind=interface&prefix=interface/pod/')).body.items.map(
+        ({ key }: { key: string }) => key,
+      ),
+      ['interface/pod/shop/db', 'interface/pod/shop/web'],
+    );
+    assert.equal((await ask('/drift')).body.items, []);
+    machine.dataplane.items.delete('snat');
+    assert.equal(
+      (await ask('/drift')).body.items.map(({ key }: { key: string }) => key),
+      ['snat'],
+    );
+    const event = (await ask('/resync?kind=downstream', { method: 'POST' })).body;
+    assert.equal([event.name, event.changes], ['resync downstream', ['+snat']]);
+    assert.is((await ask('/audit', { method: 'POST' })).body.name, 'audit');
+    assert.equal((await ask('/problems')).body.items, []);
+    assert.is((await ask('/metrics')).text, 'none 1\n');
+    const paths = (await ask('/')).body.items.map(({ path }: { path: string }) => path);
+    for (const path of ['/', '/healthz', '/events', '/resync', '/metrics']) assert.ok(paths.includes(path));
+  });
+});
+
+test('a lost data plane: not ready, 503 where it is asked for, a problem', async () => {
+  const machine = new Machine();
+  const source = new Source();
+  source.agent = await machine.agent();
+  machine.dataplane.reachable = false;
+  machine.dataplane.crash();
+  await machine.until(({ ready }) => !ready);
+  await serving(source, async (ask) => {
+    assert.is((await ask('/backend')).status, 503);
+    assert.is((await ask('/readyz')).status, 503);
+    assert.is((await ask('/problems')).body.items[0].source, 'node');
+  });
+});
+
+test('long lists come whole', async () => {
+  const machine = new Machine();
+  const source = new Source();
+  source.agent = await machine.agent();
+  for (let i = 0; i < 240; i++) await source.agent.cni.add(request(`p${i}`));
+  await serving(source, async (ask) => {
+    const { text, body } = await ask('/ruleset');
+    assert.ok(text.length > 2 * 65_536, `${text.length}`);
+    assert.is(body.items.length, source.agent?.state.ruleset.size);
+    const head = await ask('/ruleset', { method: 'HEAD' });
+    assert.equal([head.status, head.text], [200, '']);
+  });
+});
+
+test('requests that cannot be served: an error with its status, as JSON', async () => {
+  const machine = new Machine();
+  const source = new Source();
+  source.agent = await machine.agent();
+  await serving(source, async (ask) => {
+    const cases: [string, RequestOptions, number, RegExp][] = [
+      ['/nothing', {}, 404, /no such path/],
+      ['/pods', { method: 'POST' }, 405, /allows GET, HEAD/],
+      ['/resync', {}, 405, /allows POST/],
+      ['/resync?kind=all', { method: 'POST' }, 400, /one of upstream, downstream, full/],
+      ['/events?seq=x', {}, 400, /seq must be a whole number/],
+      ['/events?since=yesterday', {}, 400, /since must be a time/],
+      ['/events?failed=1', {}, 400, /true or false/],
+      ['/pods?pod=web', {}, 400, /unknown parameter pod; known are namespace, name/],
+      ['/pods?name=a&name=b', {}, 400, /twice/],
+      ['/pods', { headers: { 'Content-Length': '5' } }, 413, /no body/],
+      ['/pods', { headers: { Host: 'rebound.example' } }, 421, /not a name of this agent/],
+      ['/pods', { headers: { Host: '127.0.0.1.example:9999' } }, 421, /not a name/],
+      ['/resync', { method: 'POST', headers: { Origin: 'http://evil.example' } }, 403, /browsers/],
+      ['/pods', { headers: { 'Sec-Fetch-Site': 'cross-site' } }, 403, /browsers/],
+      ['/pods', { headers: { Host: 'localhost:1' } }, 200, /^undefined$/],
+      ['/pods', { headers: { Host: '[::1]:1' } }, 200, /^undefined$/],
+    ];
+    for (const [path, options, status, error] of cases) {
+      const reply = await ask(path, options);
+      assert.is(reply.status, status, `${path} ${reply.text}`);
+      assert.match(String(reply.body.error), error);
+      assert.is(reply.headers['access-control-allow-origin'], undefined);
+    }
+    assert.is((await ask('/pods', { method: 'POST' })).headers['allow'], 'GET, HEAD');
+  });
+});
+
+test('what is no HTTP, or too much of it, ends the connection and nothing else', async () => {
+  const source = new Source();
+  await serving(source, async (ask, { port }) => {
+    const ended = (bytes: string): Promise<void> =>
+      new Promise((resolve) => {
+        const socket = connect(port ?? 0, '127.0.0.1', () => socket.write(bytes));
+        socket
+          .on('error', () => undefined)
+          .on('close', () => resolve())
+          .resume();
+      });
+    await ended('\u0000\u0001\u0002\r\n\r\n');
+    await ended(`GET /${'a'.repeat(40_000)} HTTP/1.1\r\n\r\n`);
+    assert.is((await ask('/healthz')).status, 200);
+  });
+});
+
+test('on a unix socket for its owner only', async () => {
+  const path = join(directory, 'rest.sock');
+  await serving(
+    new Source(),
+    async () => {
+      assert.is(statSync(path).mode & 0o777, 0o600);
+      assert.is(
+        (await answerOf(httpRequest({ socketPath: path, path: '/healthz', agent: false }))).status,
+        200,
+      );
+    },
+    { listen: { path } },
+  );
+});
+
+testIf(test, program('openssl'))('TLS, with client certificates where an authority is named', async () => {
+  execFileSync('openssl', ['version']);
+  const made = makeCertificates(join(directory, 'tls'));
+  const { readFileSync } = await import('node:fs');
+  const read = (file: string): string => readFileSync(file, 'utf8');
+  const tls = { certFile: made.server.cert, keyFile: made.server.key, clientCaFile: made.ca };
+  await serving(
+    new Source(),
+    async (ask, { port }) => {
+      const secure = (pair: { cert: string; key: string } | null): Promise<Reply> =>
+        answerOf(
+          httpsRequest({
+            ...{ host: '127.0.0.1', port: port ?? 0, path: '/healthz', agent: false, ca: read(made.ca) },
+            ...(pair === null ? {} : { cert: read(pair.cert), key: read(pair.key) }),
+          }),
+        );
+      assert.is((await secure(made.client)).status, 200);
+      for (const pair of [null, made.stranger]) {
+        await secure(pair).then(
+          () => assert.unreachable(),
+          (error: NodeJS.ErrnoException) => assert.match(error.message, /alert|reset|hang up|EPIPE/i),
+        );
+      }
+      await ask('/healthz').then(
+        () => assert.unreachable(),
+        () => undefined,
+      );
+    },
+    { tls },
+  );
+});
+
+test.after(() => rmSync(directory, { recursive: true, force: true }));
+test.run();
