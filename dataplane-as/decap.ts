@@ -2,6 +2,7 @@
 import { handleTunnelArp, onLink } from './arp';
 import { adjacencies } from './context';
 import { ETHERNET, MAC_MASK, TYPE_ARP, TYPE_IP4, TYPE_IP6 } from './ethernet';
+import { tunnelFrame6 } from './ip6/parse6';
 import { ip4 } from './ipv4';
 import { UDP } from './l4';
 import {
@@ -9,7 +10,6 @@ import {
   ADJ_SHIFT,
   ADJ_VNI,
   DROP_ETHERTYPE,
-  DROP_IPV6,
   DROP_MARTIAN,
   DROP_MULTICAST,
   DROP_NOT_FOR_US,
@@ -76,5 +76,5 @@ function decapsulate(v: usize, remote: u32): i32 {
     if (!ours && (load<u8>(eth) & 1) === 0) return DROP_NOT_FOR_US;
     return handleTunnelArp(v, adjacency, eth);
   }
-  return type === TYPE_IP6 ? DROP_IPV6 : DROP_ETHERTYPE;
+  return type === TYPE_IP6 ? tunnelFrame6(v, adjacency, eth, length - outer, total) : DROP_ETHERTYPE;
 }

@@ -82,7 +82,7 @@ function forgesTunnel(protocol: u32): bool {
 }
 
 /** A SYN without ACK: nothing else opens a TCP connection (RFC 9293 section 3.5). */
-function starts(v: usize): bool {
+export function starts(v: usize): bool {
   return (load<u8>(<usize>load<u32>(v, V_L4), 13) & (SYN | ACK)) === SYN;
 }
 
@@ -90,6 +90,6 @@ function starts(v: usize): bool {
  * Between an ephemeral port and a lower one, who has the ephemeral port opened the connection (RFC 6335 section 6; systems
  * begin at 32768). So a client's connection survives the loss of the table although nobody may connect to the client.
  */
-function fromOpener(pair: u32): bool {
+export function fromOpener(pair: u32): bool {
   return bswap<u16>(<u16>pair) >= EPHEMERAL && bswap<u16>(<u16>(pair >> 16)) < EPHEMERAL;
 }

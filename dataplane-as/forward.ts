@@ -109,7 +109,7 @@ export function forward(n: i32): void {
 }
 
 /** Largest IP packet that may go this way (S_ADJACENCY). */
-function limitOf(way: u32): u32 {
+export function limitOf(way: u32): u32 {
   const limit =
     (way & <u32>S_DIRECT) === 0
       ? load<u32>(adjacencies + ((<usize>way) << ADJ_SHIFT), ADJ_MTU)
@@ -118,7 +118,7 @@ function limitOf(way: u32): u32 {
 }
 
 /** Ports of all protocols but TCP. False: this fragment's checksum cannot be kept right. */
-function rewriteOther(l4: usize, line: usize, protocol: u32, vf: u32, length: u32): bool {
+export function rewriteOther(l4: usize, line: usize, protocol: u32, vf: u32, length: u32): bool {
   const pair = load<u32>(line, S_NEW_PORTS);
   if (protocol === UDP) {
     store<u32>(l4, pair);
@@ -152,7 +152,7 @@ function setState(line: usize, state: u32): void {
  * Connection state (RFC 9293, roughly). TCP is established when the opener acknowledges after an answer was seen, so that a
  * flood of SYNs never gets the long timeout; anything else when the other side answers.
  */
-function follow(line: usize, l4: usize, protocol: u32, vf: u32): void {
+export function follow(line: usize, l4: usize, protocol: u32, vf: u32): void {
   const state: u32 = load<u8>(line, S_STATE);
   if (protocol !== TCP) {
     if (state === ST_NEW && (load<u16>(line, S_FLAGS) & SF_REPLY) !== 0 && (vf & VF_ICMP_ERROR) === 0) {

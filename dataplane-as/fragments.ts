@@ -50,11 +50,11 @@ export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffer
     if (outcome !== 0) return outcome;
     // An ICMP error never needs to be fragmented.
     if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) return DROP_FRAGMENT_TINY;
-    remember(addresses, id, load<u32>(v, V_PORTS), load<u32>(v, V_PROTOCOL));
+    rememberFragment(addresses, id, load<u32>(v, V_PORTS), load<u32>(v, V_PROTOCOL));
     return 0;
   }
   if (offset < needed || offset + length > 65515) return DROP_FRAGMENT_TINY;
-  const entry = find(addresses, id);
+  const entry = findFragment(addresses, id);
   if (entry === 0) return DROP_FRAGMENT_UNKNOWN;
   store<u32>(v, load<u32>(v, V_FLAGS) | VF_LATER_FRAGMENT, V_FLAGS);
   setKey(v, load<u32>(entry, FR_PORTS), load<u32>(entry, FR_PROTOCOL));
@@ -73,7 +73,8 @@ function stale(entry: usize): bool {
   return now - load<u32>(entry, FR_SEEN) > load<u32>(CONTROL_BASE, CTL_TIMEOUT_FRAGMENT);
 }
 
-function find(addresses: u64, id: u32): usize {
+/** The entry of a first fragment that was seen, 0 = none. */
+export function findFragment(addresses: u64, id: u32): usize {
   const start = home(addresses, id);
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(start + i);
@@ -84,7 +85,7 @@ function find(addresses: u64, id: u32): usize {
 }
 
 /** Notes a first fragment, in the place of the oldest of its window. */
-function remember(addresses: u64, id: u32, ports: u32, protocol: u32): void {
+export function rememberFragment(addresses: u64, id: u32, ports: u32, protocol: u32): void {
   const start = home(addresses, id);
   let chosen: usize = 0;
   let oldest: u32 = 0;

@@ -51,7 +51,8 @@ const BURST: u32 = 2_000;
 let tokens: u32 = BURST;
 let refilled: u32 = 0;
 
-function withinRate(): bool {
+/** May another error be sent now? If so it is counted. */
+export function withinRate(): bool {
   const elapsed = min<u32>(now - refilled, BURST);
   tokens = min<u32>(BURST, tokens + elapsed * RATE_PER_MS);
   refilled = now;

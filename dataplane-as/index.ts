@@ -6,11 +6,17 @@ import { writeRequest } from './arp';
 import { attach, begin, image, now } from './context';
 import { tally } from './counters';
 import { forward } from './forward';
+import { work6 } from './ip6/index';
+import { clearList } from './ip6/list';
+import { writeSolicitation } from './ip6/nd-packet';
+import { isKnown6, staleNeighbor6 } from './ip6/neighbors6';
+import { attach6 } from './ip6/sessions6';
 import {
   CONTROL_BASE,
   CTL_ACK_IMAGE,
   NB_IP4,
   NB_PORT,
+  NB6_ADDRESS,
   VECTOR_BASE,
   VECTOR_CAPACITY,
   VECTOR_SHIFT,
@@ -26,6 +32,7 @@ import { chooseTraced } from './trace';
 /** Reads the control block; call once its bases are written, before anything else. */
 export function init(): void {
   attach();
+  attach6();
   prepareCrc();
 }
 
@@ -40,12 +47,14 @@ export function process(n: i32, nowMs: u32): void {
 }
 
 function work(n: i32): void {
+  clearList();
   parse(n);
   chooseTraced(n);
   hash(n);
   if (lookup(n)) resolve(n);
   forward(n);
   output(n);
+  work6();
 }
 
 /** Ages `lines` session lines, and some entries of the small tables. Returns how many connections expired. */
@@ -82,4 +91,35 @@ export function refreshNeighbor(at: i32, nowMs: u32, count: i32): i32 {
   refreshCursor += count;
   if (entry === 0) return 0;
   return buildArp(at, load<u32>(entry, NB_IP4), load<u32>(entry, NB_PORT));
+}
+
+/** The address that neighborKnown6() and buildSolicitation() ask for: 16 bytes, written by their caller. */
+const ASKED: usize = memory.data(16, 16);
+
+export function askedAddress6(): i32 {
+  return <i32>ASKED;
+}
+
+/** As neighborKnown(), for the address at askedAddress6(). */
+export function neighborKnown6(port: i32): i32 {
+  return isKnown6(ASKED, port) ? 1 : 0;
+}
+
+/** As buildArp(), for the address at askedAddress6(): a neighbor solicitation (86 bytes). */
+export function buildSolicitation(at: i32, port: i32): i32 {
+  begin(now);
+  if (image === 0) return 0;
+  return writeSolicitation(VECTOR_BASE + ((<u32>at) << VECTOR_SHIFT), port, ASKED);
+}
+
+let refreshCursor6: u32 = 0;
+
+/** As refreshNeighbor(), for neighbors with IPv6 addresses. */
+export function refreshNeighbor6(at: i32, nowMs: u32, count: i32): i32 {
+  begin(nowMs);
+  const entry = staleNeighbor6(refreshCursor6, count);
+  refreshCursor6 += count;
+  if (entry === 0 || image === 0) return 0;
+  const v: usize = VECTOR_BASE + ((<u32>at) << VECTOR_SHIFT);
+  return writeSolicitation(v, load<u32>(entry, NB_PORT), entry + NB6_ADDRESS);
 }

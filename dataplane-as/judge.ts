@@ -56,9 +56,9 @@ export const ROLE_TUNNEL: u32 = 255;
 
 /** Where the connection comes from; set by origin...() before judge(). */
 export let role: u32 = 0;
-let origin: usize = 0; // port record, 0 for tunnels
-let originPort: u32 = 0;
-let originTunnel: u32 = 0;
+export let origin: usize = 0; // port record, 0 for tunnels
+export let originPort: u32 = 0;
+export let originTunnel: u32 = 0;
 
 /** What judge() found. */
 export let adjacency: u32 = 0;
@@ -79,7 +79,8 @@ export function fromTunnel(index: u32): void {
   role = ROLE_TUNNEL;
 }
 
-function spaceOf(): u32 {
+/** The routing table for what comes from the origin. */
+export function spaceOf(): u32 {
   return origin === 0 ? SPACE_POD : load<u8>(origin, PORT_VRF) === SPACE_MAIN ? SPACE_MAIN : SPACE_POD;
 }
 
@@ -89,7 +90,8 @@ function route(space: u32, address: u32): u32 {
   return found === MISS || found >= adjacencyCount ? 0 : found;
 }
 
-function typeOf(index: u32): u32 {
+/** ADJ_TYPE_* of an adjacency. */
+export function typeOf(index: u32): u32 {
   return load<u8>(adjacencies + ((<usize>index) << ADJ_SHIFT), ADJ_TYPE);
 }
 
@@ -113,14 +115,15 @@ export function routeToPod(address: u32): u32 {
   return route(SPACE_POD, address);
 }
 
-function countRule(id: u32): void {
+/** Counts a connection that the rule decided. */
+export function countRule(id: u32): void {
   if (id >= <u32>MAX_RULES) return;
   const at: usize = RULE_COUNTERS_BASE + (id << 3);
   store<u64>(at, load<u64>(at) + 1);
 }
 
 /** Policy key: protocol << 16 | port in host order, port 0 for protocols without ports. */
-function policyKey(protocol: u32, portLoaded: u32): u32 {
+export function policyKey(protocol: u32, portLoaded: u32): u32 {
   const ported = protocol === TCP || protocol === UDP || protocol === SCTP;
   return (protocol << 16) | (ported ? <u32>bswap<u16>(<u16>portLoaded) : 0);
 }

@@ -11,7 +11,7 @@
  */
 
 export const LAYOUT_MAGIC = 0x50545250; // "PRTP"
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 // ---------------------------------------------------------------------------------------------- memory map
 // [0, 64 KiB): AssemblyScript's static data. Fixed regions follow; images, sessions and frames have run-time bases.
@@ -32,6 +32,8 @@ export const FRAGMENTS_BASE = 0xa0000; // FRAGMENT_CAPACITY x FRAGMENT_SIZE
 /** Worker: tunnels by remote address, rebuilt at each new image: TUNNEL_SLOTS x (u32 address, u32 adjacency; 0 = empty). */
 export const TUNNELS_BASE = 0xc0000;
 export const TUNNEL_SLOTS = 16384;
+/** NEIGHBOR6_CAPACITY x NEIGHBOR6_SIZE. */
+export const NEIGHBORS6_BASE = 0xe0000;
 export const AFFINITY_BASE = 0x100000; // AFFINITY_CAPACITY x AFFINITY_SIZE
 export const RULE_COUNTERS_BASE = 0x200000; // MAX_RULES x u64: new connections the rule decided
 export const SERVICE_COUNTERS_BASE = 0x280000; // MAX_SERVICES x 2 x u64: connections, packets
@@ -53,7 +55,7 @@ export const CTL_IMAGE_SIZE = 16;
 export const CTL_SESSIONS_BASE = 20;
 /** log2 of the number of IPv4 session lines. */
 export const CTL_SESSIONS_LOG2 = 24;
-/** IPv6 sessions: a parallel table of SESSION6_SIZE lines (laid out now, used when IPv6 forwards). */
+/** IPv6 sessions: a parallel table of SESSION6_SIZE lines. 0 = there is none, and IPv6 is dropped. */
 export const CTL_SESSIONS6_BASE = 28;
 export const CTL_SESSIONS6_LOG2 = 32;
 export const CTL_FRAMES_BASE = 36;
@@ -83,6 +85,10 @@ export const CTL_TRACE_PROTOCOL = 140;
 export const CTL_TRACE_PORT = 144; // host order
 export const CTL_TRACE_HEAD = 148; // worker: records written so far (ring index = head mod TRACE_CAPACITY)
 export const CTL_TRACE_PACKETS = 152; // worker: packets traced so far
+/** Families to trace, 0 = both. An address of the filter that is IPv6 stands in CTL_TRACE_SRC6/DST6 (16 bytes each). */
+export const CTL_TRACE_FAMILY = 156;
+export const CTL_TRACE_SRC6 = 160;
+export const CTL_TRACE_DST6 = 176;
 
 // ---------------------------------------------------------------------------------------------- packet vector
 // One 64-byte line a packet; the feed fills the first half, the pipeline answers in TX_PORT and moves ADDRESS/LENGTH.
@@ -159,9 +165,14 @@ export const IMG_HOST_PORT = 112;
 export const IMG_UPLINK_PORT = 116;
 /** The node's first IPv4 address (network), 0 = none. */
 export const IMG_NODE4 = 120;
-/** Prefix lengths present: SPACE_COUNT entries of 8 bytes for IPv4 (bit n of the u64 = /n), then 24 bytes each for IPv6. */
+/** Prefix lengths present, IPv4: SPACE_COUNT entries of 8 bytes (bit n of the u64 = /n). */
 export const IMG_LENGTHS4 = 128;
-export const IMG_LENGTHS6 = 192;
+/** IPv6: the SNAT address (0 = no SNAT), the source of hairpin connections, the node's first address; 16 bytes each. */
+export const IMG_SNAT6 = 192;
+export const IMG_HAIRPIN6 = 208;
+export const IMG_NODE6 = 224;
+/** Prefix lengths present, IPv6: SPACE6_COUNT entries of 24 bytes (bit n of the 192 = /n). */
+export const IMG_LENGTHS6 = 368;
 export const IMG_HEADER_SIZE = 512;
 
 // LPM spaces: one hash serves them all.
@@ -171,6 +182,11 @@ export const SPACE_IDENTITY = 2; // value = identity
 export const SPACE_SNAT_EXCLUDE = 3; // value 1: keep the source
 export const SPACE_SNAT_SOURCE = 4; // value 1: may be translated
 export const SPACE_COUNT = 5;
+/**
+ * IPv6 only: address of a frontend -> number that stands for it in the table of frontends, whose keys then have FRONTEND_IP6 set.
+ */
+export const SPACE_FRONTEND = 5;
+export const SPACE6_COUNT = 6;
 
 // LPM hash slot, IPv4: linear probing from hash(address, meta); meta 0 = empty.
 export const LPM4_SIZE = 16;
@@ -178,7 +194,9 @@ export const LPM4_SHIFT = 4;
 export const LPM4_ADDRESS = 0; // network, host bits zero
 export const LPM4_META = 4; // LPM_USED | space << 8 | prefix length
 export const LPM4_VALUE = 8;
+// IPv6: linear probing from the hash of all four words: hash(hash(hash(hash(w0, meta), w1), w2), w3).
 export const LPM6_SIZE = 32;
+export const LPM6_SHIFT = 5;
 export const LPM6_ADDRESS = 0; // 16 bytes network
 export const LPM6_META = 16;
 export const LPM6_VALUE = 20;
@@ -195,8 +213,8 @@ export const HASH_C = 0x85ebca6b;
 export const HASH_D = 0xc2b2ae35;
 
 // Port: an interface. Indexes are stable while the interface exists.
-export const PORT_SIZE = 64;
-export const PORT_SHIFT = 6;
+export const PORT_SIZE = 128;
+export const PORT_SHIFT = 7;
 export const PORT_ROLE = 0; // u8 ROLE_*
 export const PORT_FLAGS = 1; // u8
 export const PORT_VRF = 2; // u8: SPACE_MAIN or SPACE_POD
@@ -208,7 +226,9 @@ export const PORT_GATEWAY4 = 28; // network: answered by ARP and echo
 export const PORT_INGRESS_POLICY = 32; // 0 = open
 export const PORT_EGRESS_POLICY = 36; // 0 = open
 export const PORT_IP4_LENGTH = 40; // u8: on-link prefix length of PORT_IP4 on an uplink
-export const PORT_IP6 = 48; // 16 bytes
+export const PORT_IP6_LENGTH = 41; // u8: on-link prefix length of PORT_IP6 on an uplink
+export const PORT_IP6 = 48; // 16 bytes: as PORT_IP4; all zero = no IPv6 on this interface
+export const PORT_GATEWAY6 = 64; // 16 bytes: answered by neighbor discovery and echo
 export const ROLE_NONE = 0;
 export const ROLE_POD = 1;
 export const ROLE_UPLINK = 2;
@@ -221,7 +241,8 @@ export const ADJ_TYPE = 0; // u8
 export const ADJ_PORT = 4; // u32: port to leave by
 export const ADJ_MTU = 8; // u32: largest IP packet
 export const ADJ_NEXT_HOP4 = 12; // network; 0 = the packet's own destination. Tunnels: next hop of the outer packet
-export const ADJ_NEXT_HOP6 = 16; // 16 bytes
+export const ADJ_NEXT_HOP6 = 16; // 16 bytes; all zero = the packet's own destination
+export const ADJ_LOCAL_BVI6 = 16; // 16 bytes, tunnels: our BVI; all zero = no IPv6 inside
 /** Tunnels: outer Ethernet (MACs: ours as source, destination filled from the neighbor), IPv4, UDP, VXLAN, inner Ethernet;
  * lengths, identification, checksum and source port are filled for each packet. */
 export const ADJ_TEMPLATE = 32; // ENCAP_SIZE + 14 = 64 bytes
@@ -271,6 +292,8 @@ export const FRONTEND_SHIFT = 4;
 export const FRONTEND_ADDRESS = 0; // network
 export const FRONTEND_KEY = 4; // u16 port as loaded from the packet | protocol << 16
 export const FRONTEND_SERVICE = 8;
+/** In FRONTEND_KEY: the address is a number of SPACE_FRONTEND. */
+export const FRONTEND_IP6 = 0x80000000;
 
 export const SERVICE_SIZE = 32;
 export const SERVICE_SHIFT = 5;
@@ -280,7 +303,10 @@ export const SERVICE_SLOTS = 8; // first slot
 export const SERVICE_SLOT_COUNT = 12; // 0 = reject
 export const SERVICE_BACKENDS = 16; // first backend
 export const SERVICE_BACKEND_COUNT = 20;
-/** First of SERVICE_RANGE_COUNT (address, mask) pairs of 8 bytes in the section IMG_RANGES; only with SVF_RANGES. */
+/**
+ * First of SERVICE_RANGE_COUNT (address, mask) pairs of 8 bytes in the section IMG_RANGES; only with SVF_RANGES. An IPv6 pair takes
+ * four rows: 16 bytes of address, 16 of mask; the count is of rows.
+ */
 export const SERVICE_RANGES = 24;
 export const SERVICE_RANGE_COUNT = 28;
 export const SVF_RANGES = 1;
@@ -343,7 +369,17 @@ export const SF_KEEP_TTL = 64;
 export const SF_FROM_UPLINK = 128;
 /** TCP met in the middle: which end opened it is not known, so policies must allow both ways. */
 export const SF_PICKED_UP = 256;
+
+// IPv6: a line is 64 bytes of addresses and, behind them, a block of the same shape as an IPv4 line, by which it is known everywhere
+// (V_SESSION, S_PEER point to the block). The block's S_SRC is 1 in a line in use; its other address words are unused.
 export const SESSION6_SIZE = 128;
+export const SESSION6_SHIFT = 7;
+/** Of the block in its line. */
+export const SESSION6_BLOCK = 64;
+export const S6_SRC = 0; // 16 bytes each, network; offsets from the line's start
+export const S6_DST = 16;
+export const S6_NEW_SRC = 32;
+export const S6_NEW_DST = 48;
 
 // Session statistics: u64 words from SESSION_STATS_BASE.
 export const SS_ACTIVE = 0;
@@ -364,11 +400,16 @@ export const NB_SEEN = 16; // ms: last time confirmed (known) or asked for (want
 export const NB_USED = 20; // ms: last time a packet was sent to it
 export const NB_ASKED = 24; // ms: last time it was asked for while known
 
+// IPv6: an entry begins like an IPv4 one, with a hash of the address in NB_IP4.
+export const NEIGHBOR6_CAPACITY = 2048;
+export const NEIGHBOR6_SIZE = 64;
+export const NB6_ADDRESS = 32; // 16 bytes network
+
 export const FRAGMENT_CAPACITY = 4096;
 export const FRAGMENT_SIZE = 32;
 export const FR_SRC = 0;
 export const FR_DST = 4;
-export const FR_ID = 8; // identification | protocol << 16 | used << 31
+export const FR_ID = 8; // identification | protocol << 16 | used << 31; IPv6: bit 30 set too, FR_SRC and FR_DST hold a hash
 export const FR_PORTS = 12;
 export const FR_SEEN = 16;
 export const FR_PROTOCOL = 20; // protocol of the session tuple: differs from the header's for replies to ICMP queries
@@ -402,6 +443,11 @@ export const OUT_ECHO_REPLY = 8;
 export const OUT_REJECT_SENT = 9; // became an ICMP port unreachable
 export const OUT_FRAG_NEEDED_SENT = 10; // became an ICMP fragmentation needed
 export const OUT_TTL_EXCEEDED_SENT = 11; // became an ICMP time exceeded
+export const OUT_ND_REPLY = 12; // a neighbor solicitation was answered
+export const OUT_ND_LEARNED = 13; // neighbor discovery that told us something; nothing to send
+export const OUT_ND_REQUEST = 14; // the packet became a solicitation for its unknown next hop
+/** Never an outcome: between the stages, an IPv6 packet that its own stages will look at once those of IPv4 are through. */
+export const OUT_IP6 = 15;
 export const OUT_FIRST_DROP = 16;
 export const DROP_SHORT = 16; // shorter than its headers say
 export const DROP_ETHERTYPE = 17; // neither IPv4 nor ARP (nor IPv6 where enabled)
@@ -431,14 +477,16 @@ export const DROP_PORT = 40; // arrived on a port that is not configured
 export const DROP_HOP_LOOP = 41; // would leave by the tunnel or uplink it came from
 export const DROP_MTU = 42; // too long and no ICMP may be sent for it
 export const DROP_OPTIONS = 43; // IP source routing
-export const DROP_IPV6 = 44; // IPv6 is not forwarded yet
+export const DROP_IPV6 = 44; // IPv6 where none is configured
 export const DROP_RATE_LIMIT = 45; // ICMP error not sent: limit reached
 export const DROP_SERVICE_ELSEWHERE = 46; // from outside, and all endpoints are on other nodes (SVF_INSIDE_ONLY)
+export const DROP_ND = 47; // neighbor discovery that is malformed, not for us, or of a kind that nobody here may send
 
 // ---------------------------------------------------------------------------------------------- trace
-// 32-byte records: packet number, time, stage, then five words that depend on the stage.
-export const TRACE_CAPACITY = 4096;
-export const TRACE_SIZE = 32;
+// 64-byte records: packet number, time, stage, then five words that depend on the stage. IPv6: the stage has STAGE_IP6 set, and
+// words that are addresses are 0: the source stands in TR_SRC6, the destination (or the one address there is) in TR_DST6.
+export const TRACE_CAPACITY = 2048;
+export const TRACE_SIZE = 64;
 export const TR_PACKET = 0;
 export const TR_TIME = 4;
 export const TR_STAGE = 8; // u16
@@ -448,6 +496,9 @@ export const TR_B = 16;
 export const TR_C = 20;
 export const TR_D = 24;
 export const TR_E = 28;
+export const TR_SRC6 = 32;
+export const TR_DST6 = 48;
+export const STAGE_IP6 = 0x100;
 export const STAGE_RECEIVE = 1; // a src, b dst, c ports, d protocol, e length
 export const STAGE_DECAP = 2; // a outer src, b vni, c adjacency
 export const STAGE_SESSION_HIT = 3; // a line address, b rule, c generation

@@ -20,11 +20,11 @@ import {
 
 const MASK: u32 = NEIGHBOR_CAPACITY - 1;
 const WINDOW: u32 = 8;
-const EMPTY: u32 = 0;
-const WANTED: u32 = 1;
-const KNOWN: u32 = 2;
+export const EMPTY: u32 = 0;
+export const WANTED: u32 = 1;
+export const KNOWN: u32 = 2;
 /** Between two requests for the same unknown neighbor. */
-const REQUEST_INTERVAL: u32 = 100;
+export const REQUEST_INTERVAL: u32 = 100;
 /** Unconfirmed for so long a neighbor in use is asked for again. */
 const STALE: u32 = 30_000;
 const REFRESH_INTERVAL: u32 = 1_000;
@@ -54,8 +54,7 @@ function place(address: u32, port: u32): usize {
     const entry = entryAt(start + i);
     const state: u32 = load<u8>(entry, NB_STATE);
     if (state === EMPTY) return entry;
-    const age = (state === WANTED ? now - load<u32>(entry, NB_SEEN) : now - load<u32>(entry, NB_USED)) >> 1;
-    const rank = age | (state === WANTED ? <u32>0x80000000 : 0);
+    const rank = placeRank(entry);
     if (chosen === 0 || rank > best) {
       chosen = entry;
       best = rank;
@@ -64,7 +63,14 @@ function place(address: u32, port: u32): usize {
   return chosen;
 }
 
-function write(entry: usize, address: u32, port: u32, mac: u64, state: u32): void {
+/** How little an entry would be missed. */
+export function placeRank(entry: usize): u32 {
+  const wanted = load<u8>(entry, NB_STATE) === WANTED;
+  const age = (wanted ? now - load<u32>(entry, NB_SEEN) : now - load<u32>(entry, NB_USED)) >> 1;
+  return age | (wanted ? <u32>0x80000000 : 0);
+}
+
+export function writeNeighbor(entry: usize, address: u32, port: u32, mac: u64, state: u32): void {
   store<u32>(entry, address, NB_IP4);
   store<u32>(entry, port, NB_PORT);
   store<u64>(entry, (mac & MAC_MASK) | ((<u64>state) << 48), NB_MAC);
@@ -84,7 +90,7 @@ export function mayAsk(address: u32, port: u32): bool {
   let entry = find(address, port);
   if (entry === 0) {
     entry = place(address, port);
-    write(entry, address, port, 0, WANTED);
+    writeNeighbor(entry, address, port, 0, WANTED);
     store<u32>(entry, now, NB_USED);
     return true;
   }
@@ -101,7 +107,7 @@ export function learn(address: u32, port: u32, mac: u64, onlyKnown: bool): bool 
     entry = place(address, port);
     store<u32>(entry, now, NB_USED);
   }
-  write(entry, address, port, mac, KNOWN);
+  writeNeighbor(entry, address, port, mac, KNOWN);
   return true;
 }
 
@@ -117,13 +123,18 @@ export function isKnown(address: u32, port: u32): bool {
   return entry !== 0 && load<u8>(entry, NB_STATE) === KNOWN;
 }
 
+/** Is it in use, and was it not heard of or asked for lately? */
+export function needsRefresh(entry: usize): bool {
+  if (load<u8>(entry, NB_STATE) !== KNOWN) return false;
+  if (now - load<u32>(entry, NB_SEEN) < STALE || now - load<u32>(entry, NB_USED) > STALE) return false;
+  return now - load<u32>(entry, NB_ASKED) >= REFRESH_INTERVAL;
+}
+
 /** A neighbor in use that should be asked for again, 0 = none among `count` entries from `from`. */
 export function staleNeighbor(from: u32, count: u32): usize {
   for (let i: u32 = 0; i < count; i++) {
     const entry = entryAt(from + i);
-    if (load<u8>(entry, NB_STATE) !== KNOWN) continue;
-    if (now - load<u32>(entry, NB_SEEN) < STALE || now - load<u32>(entry, NB_USED) > STALE) continue;
-    if (now - load<u32>(entry, NB_ASKED) < REFRESH_INTERVAL) continue;
+    if (!needsRefresh(entry)) continue;
     store<u32>(entry, now, NB_ASKED);
     return entry;
   }
@@ -133,8 +144,12 @@ export function staleNeighbor(from: u32, count: u32): usize {
 /** Forgets an entry that was not confirmed for long (called round robin by the sweep). */
 export function sweepNeighbor(index: u32): void {
   const entry = entryAt(index);
+  if (givenUp(entry)) memory.fill(entry, 0, NEIGHBOR_SIZE);
+}
+
+/** Was it not confirmed for so long that it is forgotten? */
+export function givenUp(entry: usize): bool {
   const state: u32 = load<u8>(entry, NB_STATE);
-  if (state === EMPTY) return;
-  const age = now - load<u32>(entry, NB_SEEN);
-  if (age > (state === KNOWN ? EXPIRED : WANTED_EXPIRED)) memory.fill(entry, 0, NEIGHBOR_SIZE);
+  if (state === EMPTY) return false;
+  return now - load<u32>(entry, NB_SEEN) > (state === KNOWN ? EXPIRED : WANTED_EXPIRED);
 }

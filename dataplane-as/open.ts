@@ -71,14 +71,14 @@ export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: 
   if (protocol === TCP && (<u32>load<u8>(<usize>load<u32>(v, V_L4), 13) & (FIN | RST)) !== 0)
     state = ST_CLOSING;
 
-  write(forth, reply, addresses, pair, protocol, state, flags);
+  writeLine(forth, reply, addresses, pair, protocol, state, flags, rule);
   store<u32>(forth, newSource, S_NEW_SRC);
   store<u32>(forth, newDestination, S_NEW_DST);
   store<u32>(forth, newPorts, S_NEW_PORTS);
   store<u32>(forth, adjacency, S_ADJACENCY);
   writeDeltas(forth, protocol);
 
-  write(reply, forth, back, <u32>backKey, <u32>(backKey >> 32), state, backFlags);
+  writeLine(reply, forth, back, <u32>backKey, <u32>(backKey >> 32), state, backFlags, rule);
   store<u32>(reply, load<u32>(v, V_DST), S_NEW_SRC);
   store<u32>(reply, source, S_NEW_DST);
   store<u32>(reply, rotl<u32>(pair, 16), S_NEW_PORTS);
@@ -95,7 +95,8 @@ export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: 
   return 0;
 }
 
-function write(
+/** What both families' lines have in common. */
+export function writeLine(
   line: usize,
   peer: usize,
   addresses: u64,
@@ -103,6 +104,7 @@ function write(
   protocol: u32,
   state: u32,
   bits: u32,
+  decided: u32,
 ): void {
   store<u64>(line, addresses, S_SRC);
   store<u32>(line, pair, S_PORTS);
@@ -112,11 +114,11 @@ function write(
   store<u32>(line, generation, S_GENERATION);
   store<u32>(line, <u32>peer, S_PEER);
   store<u32>(line, now, S_SEEN);
-  store<u32>(line, rule, S_RULE);
+  store<u32>(line, decided, S_RULE);
   store<u32>(line, 0, S_PACKETS);
 }
 
-function writeService(line: usize, service: u32, backend: u32): void {
+export function writeService(line: usize, service: u32, backend: u32): void {
   store<u32>(line, service, S_SERVICE);
   store<u32>(line, backend, S_BACKEND);
 }

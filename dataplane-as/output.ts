@@ -110,7 +110,8 @@ function prepare(way: u32): u32 {
   return PORT;
 }
 
-function forwarded(role: u32): u32 {
+/** The outcome of a packet that leaves by a port of this role. */
+export function forwarded(role: u32): u32 {
   return role === ROLE_POD ? OUT_FORWARD_POD : role === ROLE_HOST ? OUT_FORWARD_HOST : OUT_FORWARD_UPLINK;
 }
 

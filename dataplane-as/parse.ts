@@ -8,11 +8,11 @@ import { ports } from './context';
 import { countReceived } from './counters';
 import { fromUplink } from './decap';
 import { ETHERNET, MAC_MASK, TYPE_ARP, TYPE_IP4, TYPE_IP6 } from './ethernet';
+import { frame6 } from './ip6/parse6';
 import { ip4 } from './ipv4';
 import { TCP, UDP } from './l4';
 import {
   DROP_ETHERTYPE,
-  DROP_IPV6,
   DROP_MULTICAST,
   DROP_NOT_FOR_US,
   DROP_PORT,
@@ -185,5 +185,5 @@ function ethernet(v: usize, port: usize, role: u32, total: u32): i32 {
     if (!ours && (load<u8>(eth) & 1) === 0) return DROP_NOT_FOR_US;
     return handleArp(v, port, role, eth);
   }
-  return type === TYPE_IP6 ? DROP_IPV6 : DROP_ETHERTYPE;
+  return type === TYPE_IP6 ? frame6(v, port, role, eth, length, total) : DROP_ETHERTYPE;
 }

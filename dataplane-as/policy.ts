@@ -80,8 +80,12 @@ function judgePorts(set: u32, key: u32): u32 {
  * tables must not open anything. `stage` names the direction for a trace.
  */
 export function allows(v: usize, stage: u32, policy: u32, peer: u32, key: u32): bool {
-  let identity: u32 = lookup4(SPACE_IDENTITY, peer);
-  if (identity === MISS) identity = 0;
+  const identity = lookup4(SPACE_IDENTITY, peer);
+  return permits(v, stage, policy, identity === MISS ? 0 : identity, key);
+}
+
+/** The same for a peer whose identity is known. */
+export function permits(v: usize, stage: u32, policy: u32, identity: u32, key: u32): bool {
   let action: u32 = ACTION_DENY;
   verdictRule = RULE_NONE;
   if (policy < load<u32>(image, IMG_POLICIES_COUNT)) action = judgePorts(portSetOf(policy, identity), key);

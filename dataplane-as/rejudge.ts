@@ -57,7 +57,7 @@ import { count, removePair } from './sessions';
 export const AGAIN: i32 = 1000;
 
 /** Where the connection's first packet came from, as far as the way of its replies tells. False = that is gone. */
-function originOf(reply: usize): bool {
+export function originOf(reply: usize): bool {
   const back = load<u32>(reply, S_ADJACENCY);
   let index = load<u32>(image, IMG_UPLINK_PORT);
   if (load<u16>(reply, S_FLAGS) & SF_FROM_UPLINK) {

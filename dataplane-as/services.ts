@@ -52,7 +52,11 @@ export let backendId: u32 = 0;
 
 /** Index of the service whose frontend this is, 0 = none. `port` as loaded. */
 export function serviceOf(address: u32, port: u32, protocol: u32): u32 {
-  const key = port | (protocol << 16);
+  return serviceByKey(address, port | (protocol << 16));
+}
+
+/** The same by the frontend's two words in the table. */
+export function serviceByKey(address: u32, key: u32): u32 {
   const table = image + load<u32>(image, IMG_FRONTENDS4);
   const mask = ((<u32>1) << load<u32>(image, IMG_FRONTENDS4_LOG2)) - 1;
   const home = imageHash(address, key);
@@ -67,7 +71,7 @@ export function serviceOf(address: u32, port: u32, protocol: u32): u32 {
   return 0;
 }
 
-function row(service: u32): usize {
+export function row(service: u32): usize {
   return image + load<u32>(image, IMG_SERVICES) + (service << SERVICE_SHIFT);
 }
 
@@ -90,7 +94,7 @@ function backendAt(service: usize, place: u32): usize {
   return image + load<u32>(image, IMG_BACKENDS) + (index << BACKEND_SHIFT);
 }
 
-function backendWithId(service: usize, id: u32): usize {
+export function backendWithId(service: usize, id: u32): usize {
   const total = load<u32>(service, SERVICE_BACKEND_COUNT);
   for (let place: u32 = 0; place < total; place++) {
     const backend = backendAt(service, place);
@@ -105,7 +109,7 @@ export function hasBackend(service: u32, id: u32): bool {
   return backendWithId(row(service), id) !== 0;
 }
 
-function backendBySlot(service: usize, hash: u32): usize {
+export function backendBySlot(service: usize, hash: u32): usize {
   const slots = load<u32>(service, SERVICE_SLOT_COUNT);
   const slot = load<u32>(service, SERVICE_SLOTS) + <u32>((<u64>hash * <u64>slots) >> 32);
   if (slots === 0 || slot >= load<u32>(image, IMG_SLOTS_COUNT)) return 0;

@@ -104,7 +104,7 @@ export function removePair(line: usize): void {
 }
 
 /** How gladly a line is given up: expired, then closing, then not established, then longest silent. */
-function rankOf(line: usize): u32 {
+export function rankOf(line: usize): u32 {
   const silent = min<u32>(idle(line), 0x0fffffff);
   if (expired(line)) return 0x30000000 | silent;
   const state: u32 = load<u8>(line, S_STATE);

@@ -2,6 +2,8 @@
 import { sweepAffinity } from './affinity';
 import { sessionMask } from './context';
 import { sweepFragment } from './fragments';
+import { sweepNeighbor6 } from './ip6/neighbors6';
+import { age6 } from './ip6/sweep6';
 import { S_SRC, SS_EXPIRED } from './layout';
 import { sweepNeighbor } from './neighbors';
 import { count, expired, lineAt, removePair } from './sessions';
@@ -24,7 +26,8 @@ export function age(lines: i32): i32 {
     sweepFragment(smallCursor);
     sweepAffinity(smallCursor);
     sweepNeighbor(smallCursor);
+    sweepNeighbor6(smallCursor);
     smallCursor++;
   }
-  return gone;
+  return gone + age6(steps);
 }

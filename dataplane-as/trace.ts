@@ -1,11 +1,13 @@
 /** Trace: records of chosen packets, one a stage, in a ring that the control plane reads. */
 import { adjacencies, now, tracing } from './context';
+import { isIp6, matches6, recordReceived6 } from './ip6/trace6';
 import {
   ADJ_REMOTE4,
   ADJ_SHIFT,
   ADJ_VNI,
   CONTROL_BASE,
   CTL_TRACE_DST,
+  CTL_TRACE_FAMILY,
   CTL_TRACE_HEAD,
   CTL_TRACE_LEFT,
   CTL_TRACE_PACKETS,
@@ -62,6 +64,7 @@ export function record(v: usize, stage: u32, a: u32, b: u32, c: u32, d: u32, e: 
 
 /** Either direction of a connection matches; 0 fields match all. A packet too broken to have a tuple matches only that. */
 function matches(v: usize): bool {
+  if (load<u32>(CONTROL_BASE, CTL_TRACE_FAMILY) === 6) return false;
   const source = load<u32>(CONTROL_BASE, CTL_TRACE_SRC);
   const destination = load<u32>(CONTROL_BASE, CTL_TRACE_DST);
   const protocol = load<u32>(CONTROL_BASE, CTL_TRACE_PROTOCOL);
@@ -76,6 +79,11 @@ function matches(v: usize): bool {
   if (!forth && !back) return false;
   if (protocol !== 0 && protocol !== <u32>load<u8>(l3, 9)) return false;
   if (port === 0) return true;
+  return matchesPort(v, port);
+}
+
+/** Is it one of the packet's two ports? */
+export function matchesPort(v: usize, port: u32): bool {
   const pair = load<u32>(v, V_PORTS);
   return bswap<u16>(<u16>pair) === <u16>port || bswap<u16>(<u16>(pair >> 16)) === <u16>port;
 }
@@ -87,28 +95,28 @@ export function chooseTraced(n: i32): void {
   let left = allowance;
   let number = load<u32>(CONTROL_BASE, CTL_TRACE_PACKETS);
   for (let i = 0, v: usize = VECTOR_BASE; i < n && left !== 0; i++, v += 64) {
-    if (!matches(v)) continue;
+    const six = isIp6(v);
+    if (!(six ? matches6(v) : matches(v))) continue;
     left--;
     number++;
     store<u32>(NUMBERS + (i << 2), number);
     const flags = load<u32>(v, V_FLAGS);
     store<u32>(v, flags | VF_TRACE, V_FLAGS);
-    const l3: usize = load<u32>(v, V_L3);
-    const protocol: u32 = l3 === 0 ? 0 : load<u8>(l3, 9);
-    record(
-      v,
-      STAGE_RECEIVE,
-      load<u32>(v, V_SRC),
-      load<u32>(v, V_DST),
-      load<u32>(v, V_PORTS),
-      protocol,
-      load<u32>(v, V_TOTAL),
-    );
+    if (six) recordReceived6(v);
+    else recordReceived(v);
     traceTunnel(v, flags);
   }
   // The control plane may have stopped or restarted the trace meanwhile: its word stands.
   atomic.cmpxchg<u32>(CONTROL_BASE, allowance, left, CTL_TRACE_LEFT);
   atomic.store<u32>(CONTROL_BASE, number, CTL_TRACE_PACKETS);
+}
+
+/** The first record of a packet. */
+function recordReceived(v: usize): void {
+  const l3: usize = load<u32>(v, V_L3);
+  const protocol: u32 = l3 === 0 ? 0 : load<u8>(l3, 9);
+  const total = load<u32>(v, V_TOTAL);
+  record(v, STAGE_RECEIVE, load<u32>(v, V_SRC), load<u32>(v, V_DST), load<u32>(v, V_PORTS), protocol, total);
 }
 
 function traceTunnel(v: usize, flags: u32): void {

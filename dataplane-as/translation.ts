@@ -32,7 +32,7 @@ import { answerKey, expired, findTuple, removePair } from './sessions';
 import { record } from './trace';
 
 /** Ports tried before a source port is given up on. */
-const PORT_TRIES: u32 = 128;
+export const PORT_TRIES: u32 = 128;
 /** Range for connections that only need another port than the one in use. */
 const FIRST_PORT: u32 = 32768;
 const LAST_PORT: u32 = 65535;
@@ -43,6 +43,10 @@ export let newPorts: u32 = 0;
 /** SF_DNAT, SF_SNAT. */
 export let translation: u32 = 0;
 let random: u64 = 1;
+/** What portRange() found: ports from portFirst on, tried from portStart. */
+export let portSpan: u32 = 1;
+let portFirst: u32 = 0;
+let portStart: u32 = 0;
 
 /** Nothing is translated yet. */
 export function keepAll(source: u32, destination: u32, pair: u32): void {
@@ -111,17 +115,9 @@ export function settlePort(v: usize, protocol: u32): i32 {
   }
   if (protocol !== TCP && protocol !== UDP && protocol !== SCTP && protocol !== ICMP)
     return DROP_SNAT_EXHAUSTED;
-  let low = load<u32>(image, IMG_SNAT_FIRST_PORT);
-  let high = load<u32>(image, IMG_SNAT_LAST_PORT);
-  if (low === 0 || high < low || high > 65535) {
-    low = FIRST_PORT;
-    high = LAST_PORT;
-  }
-  const span = high - low + 1;
-  random = (random + seed + 1) * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
-  const start = <u32>(random >> 33) % span;
-  for (let i: u32 = 0; i < min<u32>(PORT_TRIES, span); i++) {
-    const candidate = (newPorts & 0xffff0000) | bswap<u16>(<u16>(low + ((start + i) % span)));
+  portRange();
+  for (let i: u32 = 0; i < min<u32>(PORT_TRIES, portSpan); i++) {
+    const candidate = (newPorts & 0xffff0000) | portFrom(i);
     if (taken(protocol, candidate) || reserved(protocol, candidate)) continue;
     newPorts = candidate;
     translation |= SF_SNAT;
@@ -129,4 +125,23 @@ export function settlePort(v: usize, protocol: u32): i32 {
     return 0;
   }
   return DROP_SNAT_EXHAUSTED;
+}
+
+/** Chooses where in the range of source ports the search for a free one begins. */
+export function portRange(): void {
+  let low = load<u32>(image, IMG_SNAT_FIRST_PORT);
+  let high = load<u32>(image, IMG_SNAT_LAST_PORT);
+  if (low === 0 || high < low || high > 65535) {
+    low = FIRST_PORT;
+    high = LAST_PORT;
+  }
+  random = (random + seed + 1) * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
+  portFirst = low;
+  portSpan = high - low + 1;
+  portStart = <u32>(random >> 33) % portSpan;
+}
+
+/** The port to try after `tries` others, as loaded from a packet. */
+export function portFrom(tries: u32): u32 {
+  return bswap<u16>(<u16>(portFirst + ((portStart + tries) % portSpan)));
 }

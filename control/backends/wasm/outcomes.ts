@@ -13,6 +13,9 @@ export const OUTCOME_NAMES: ReadonlyMap<number, string> = new Map([
   [L.OUT_REJECT_SENT, 'reject-sent'],
   [L.OUT_FRAG_NEEDED_SENT, 'fragmentation-needed-sent'],
   [L.OUT_TTL_EXCEEDED_SENT, 'ttl-exceeded-sent'],
+  [L.OUT_ND_REPLY, 'nd-reply'],
+  [L.OUT_ND_LEARNED, 'nd-learned'],
+  [L.OUT_ND_REQUEST, 'nd-request'],
   [L.DROP_SHORT, 'drop-short'],
   [L.DROP_ETHERTYPE, 'drop-ethertype'],
   [L.DROP_NOT_FOR_US, 'drop-not-for-us'],
@@ -44,6 +47,7 @@ export const OUTCOME_NAMES: ReadonlyMap<number, string> = new Map([
   [L.DROP_IPV6, 'drop-ipv6'],
   [L.DROP_RATE_LIMIT, 'drop-rate-limit'],
   [L.DROP_SERVICE_ELSEWHERE, 'drop-service-elsewhere'],
+  [L.DROP_ND, 'drop-nd'],
 ]);
 
 /** What a rule id below RULE_FIRST means. */
