@@ -1,6 +1,7 @@
 // `npm run sim` and `npm test` on a bare machine: set up, build what changed, then do it.
 import { build } from './build.mjs';
 import { setup } from './setup.mjs';
+import { buildTools } from './tools.mjs';
 
 const [goal, ...args] = process.argv.slice(2);
 
@@ -13,9 +14,15 @@ async function main() {
   build({ native: canCompile && (goal !== 'sim' || root) });
   if (goal === 'test') {
     const { test } = await import('./test.mjs');
-    return test(args);
+    // Others' programs are built while the tests run that do not need them; without root few tests would use them.
+    return test(args, root ? buildTools : () => Promise.resolve());
   }
   if (goal === 'sim') {
+    if (args.includes('--kubernetes') && !args.includes('--help')) {
+      setup('kubernetes');
+      if (!args.some((arg) => arg.startsWith('--kubeconfig')))
+        await buildTools((line) => process.stderr.write(`${line}\n`));
+    }
     const { main: pteropus } = await import('../build/js/control/main.js');
     return pteropus(['sim', ...args]);
   }

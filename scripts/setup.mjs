@@ -17,11 +17,17 @@ const TOOLS = {
   tshark: 'tshark',
   iperf3: 'iperf3',
   ethtool: 'ethtool',
+  openssl: 'openssl',
+  etcd: 'etcd-server',
+  '/usr/lib/cni/portmap': 'containernetworking-plugins',
 };
+/** What `sim --kubernetes` needs beside the rest of `sim`; kube-apiserver itself is built by tools.mjs. */
+const KUBERNETES = { etcd: TOOLS.etcd };
 
 export const GOALS = {
   /** Real packets in namespaces need the addon; without root the simulation runs in memory and needs nothing. */
   sim: isRoot() ? { ...COMPILER, nsenter: TOOLS.nsenter, curl: TOOLS.curl } : {},
+  kubernetes: KUBERNETES,
   test: isRoot() ? { ...COMPILER, ...TOOLS } : COMPILER,
   build: COMPILER,
 };

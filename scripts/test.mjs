@@ -2,7 +2,7 @@
 // skipped and why, and closes with `N passed, N failed, N skipped`.
 //   npm test -- [PART OF A PATH ...]   only the files whose path holds one of these
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { ROOT } from './build.mjs';
 
@@ -11,6 +11,13 @@ const FILE_LIMIT_MS = 15 * 60 * 1000;
 
 /** Files that move real packets or measure run alone; the others side by side. */
 const ALONE = /^(test\/e2e|native|test\/backends\/afxdp|control\/sim\/afxdp)/;
+
+/** Files that run others' programs (see tools.mjs) come last and run alone: the programs may still have to be built. */
+const WITH_TOOLS = /from '[./]*support\/kubernetes\//;
+
+function needsTools(path) {
+  return WITH_TOOLS.test(readFileSync(join(JS, path), 'utf8'));
+}
 
 function collect(filters) {
   return readdirSync(JS, { recursive: true })
@@ -88,8 +95,15 @@ async function inParallel(files, lanes) {
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
-export async function test(filters) {
+/** `prepareTools(say)` builds what `needsTools` files run; a failure is told, and those files say themselves what is missing. */
+export async function test(filters, prepareTools) {
   const start = Date.now();
+  const all = collect(filters);
+  const late = all.filter(needsTools);
+  const say = (line) => process.stdout.write(`     ${line}\n`);
+  const tools = (late.length > 0 ? prepareTools(say) : Promise.resolve()).catch((error) =>
+    say(error.message),
+  );
   if (filters.length === 0) {
     await check('lint and format', process.execPath, [
       join(ROOT, 'node_modules/.bin/biome'),
@@ -104,7 +118,7 @@ export async function test(filters) {
       '--noEmit',
     ]);
   }
-  const files = collect(filters);
+  const files = all.filter((path) => !late.includes(path));
   const bySize = (path) => -statSync(join(JS, path)).size;
   await inParallel(
     files.filter((path) => !ALONE.test(path)).sort((a, b) => bySize(a) - bySize(b)),
@@ -114,6 +128,8 @@ export async function test(filters) {
     files.filter((path) => ALONE.test(path)),
     1,
   );
+  await tools;
+  await inParallel(late, 1);
   process.stdout.write(`\n${((Date.now() - start) / 1000).toFixed(0)} s\n`);
   process.stdout.write(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
   return totals.failed === 0 && totals.passed > 0 ? 0 : 1;
