@@ -5,10 +5,12 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as L from '../dataplane-as/layout.js';
-import type { Harness } from '../test/pipeline/harness.js';
+import { loadNative } from '../native/index.js';
+import type { Harness, HarnessOptions } from '../test/pipeline/harness.js';
 import type { Peer } from './peers/peer.js';
 import type { Scenario } from './pipeline-scenarios.js';
 
+/** Bytes between two prepared packets at most (dataplane-as/bench/feed.ts). */
 const RECORD = 128;
 export const BATCH = 64;
 /** The stages that `run` may stop after; 0 = the feed alone. */
@@ -16,7 +18,15 @@ export const STAGES = ['feed', 'parse', 'hash', 'lookup', 'forward', 'output', '
 
 interface StageExports {
   init(): void;
-  feed(source: number, flows: number, n: number, frames: number, frameSize: number): void;
+  feed(
+    source: number,
+    flows: number,
+    n: number,
+    frames: number,
+    frameSize: number,
+    length: number,
+    port: number,
+  ): void;
   feedReset(): void;
   run(
     batches: number,
@@ -26,13 +36,27 @@ interface StageExports {
     flows: number,
     frames: number,
     size: number,
+    length: number,
+    port: number,
     now: number,
   ): void;
+}
+
+/** As the data plane does with its memory; false without the addon, or where the kernel has no huge pages. */
+function preferHugePages(bytes: Uint8Array): boolean {
+  try {
+    return loadNative().preferHugePages(bytes);
+  } catch {
+    return false;
+  }
 }
 
 export class Sides {
   readonly #stages: StageExports;
   readonly #file: string;
+  /** All packets of a scenario have one length and come by one port. */
+  readonly #length: number;
+  readonly #port: number;
 
   private constructor(
     readonly node: Harness,
@@ -40,24 +64,33 @@ export class Sides {
     readonly flows: number,
     stages: WebAssembly.Module,
     readonly peer: Peer | null,
+    /** Both sides' memory is of huge pages. */
+    readonly huge: boolean,
   ) {
     const instance = new WebAssembly.Instance(stages, { env: { memory: node.memory } });
     this.#stages = instance.exports as unknown as StageExports;
     const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+    const { frame, port } = scenario.packet(0, true);
+    this.#length = frame.length;
+    this.#port = port;
     this.#file = `${folder}/pteropus-bench-${process.pid}.mem`;
   }
 
   /** Opens every connection on both sides, compares what they did, and makes the connections established. */
   static async start(
-    make: (options: { sessionsLog2: number; extraBytes: number }) => Harness,
+    make: (options: HarnessOptions) => Harness,
     scenario: Scenario,
     flows: number,
     stages: WebAssembly.Module,
     peer: Peer | null,
   ): Promise<Sides> {
-    const node = make({ sessionsLog2: flows > 100_000 ? 22 : 19, extraBytes: flows * RECORD });
+    let huge = false;
+    const prepare = (bytes: Uint8Array): void => {
+      huge = preferHugePages(bytes);
+    };
+    const node = make({ sessionsLog2: flows > 100_000 ? 22 : 19, extraBytes: flows * RECORD, prepare });
     scenario.prepare(node);
-    const sides = new Sides(node, scenario, flows, stages, peer);
+    const sides = new Sides(node, scenario, flows, stages, peer, huge);
     sides.#stages.init();
     sides.#write(true);
     await sides.#share();
@@ -80,12 +113,11 @@ export class Sides {
   /** Prepared packets: those that open connections, or those that follow. */
   #write(opening: boolean): void {
     const { node } = this;
+    const record = this.#length > 64 ? RECORD : 64;
     for (let i = 0; i < this.flows; i++) {
       const { frame, port } = this.scenario.packet(i, opening);
-      const at = node.extraBase + i * RECORD;
-      node.bytes.set(frame, at);
-      node.view.setUint32(at + 120, frame.length, true);
-      node.view.setUint32(at + 124, port, true);
+      if (frame.length !== this.#length || port !== this.#port) throw new Error('packets of several kinds');
+      node.bytes.set(frame, node.extraBase + i * record);
     }
   }
 
@@ -105,7 +137,7 @@ export class Sides {
     for (let at = 0; at < bytes.length; )
       at += writeSync(file, bytes, at, Math.min(bytes.length - at, 1 << 26));
     closeSync(file);
-    await this.peer.ask(`load ${this.#file}`);
+    await this.peer.ask(`load ${this.huge ? 'huge' : 'small'} ${this.#file}`);
     rmSync(this.#file);
   }
 
@@ -132,14 +164,16 @@ export class Sides {
   wasm(last: number, batches: number): number {
     const { node, flows } = this;
     const frames = node.frameAt(0);
+    const [length, port] = [this.#length, this.#port];
     const start = process.hrtime.bigint();
     if (last === STAGES.length - 1) {
       for (let i = 0; i < batches; i++) {
-        this.#stages.feed(node.extraBase, flows, BATCH, frames, node.frameSize);
+        this.#stages.feed(node.extraBase, flows, BATCH, frames, node.frameSize, length, port);
         node.exports.process(BATCH, node.now);
       }
     } else {
-      this.#stages.run(batches, BATCH, last, node.extraBase, flows, frames, node.frameSize, node.now);
+      const { extraBase, frameSize, now } = node;
+      this.#stages.run(batches, BATCH, last, extraBase, flows, frames, frameSize, length, port, now);
     }
     return Number(process.hrtime.bigint() - start) / batches / BATCH;
   }
@@ -148,7 +182,7 @@ export class Sides {
   async native(last: number, batches: number): Promise<number> {
     if (this.peer === null) return Number.NaN;
     const { node, flows } = this;
-    const where = `${node.extraBase} ${flows} ${node.frameAt(0)} ${node.frameSize} ${node.now}`;
+    const where = `${node.extraBase} ${flows} ${node.frameAt(0)} ${node.frameSize} ${this.#length} ${this.#port} ${node.now}`;
     return Number(await this.peer.ask(`run ${batches} ${BATCH} ${last} ${where}`)) / batches / BATCH;
   }
 

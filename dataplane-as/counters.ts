@@ -4,7 +4,6 @@ import {
   DROP_NO_ROUTE,
   MAX_PORTS,
   OUT_FIRST_DROP,
-  OUT_NONE,
   OUTCOME_COUNT,
   OUTCOMES_BASE,
   PC_DROPS,
@@ -21,6 +20,7 @@ import {
   V_TOTAL,
   V_TX_PORT,
   VECTOR_BASE,
+  VECTOR_SHIFT,
   VECTOR_SIZE,
 } from './layout';
 import { record } from './trace';
@@ -67,35 +67,40 @@ function countDrop(v: usize): void {
  * come in runs: each run is one addition.
  */
 export function tally(n: i32): void {
-  let lastOutcome: u32 = OUT_NONE;
-  let outcomes: u64 = 0;
-  let lastPort: u32 = <u32>PORT_NONE;
-  let packets: u64 = 0;
-  let bytes: u64 = 0;
-  for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    let outcome = load<u32>(v, V_OUTCOME);
-    if (outcome - 1 >= <u32>(OUTCOME_COUNT - 1)) {
-      outcome = DROP_NO_ROUTE;
-      store<u32>(v, outcome, V_OUTCOME);
+  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  for (let v: usize = VECTOR_BASE; v < end; ) {
+    const outcome = load<u32>(v, V_OUTCOME);
+    if (outcome - 1 >= <u32>(OUT_FIRST_DROP - 1)) {
+      countDropped(v, outcome);
+      v += VECTOR_SIZE;
+      continue;
     }
-    if (outcome !== lastOutcome) {
-      countOutcome(lastOutcome, outcomes);
-      lastOutcome = outcome;
-      outcomes = 0;
+    const port = load<u32>(v, V_TX_PORT);
+    const start = v;
+    let bytes: u64 = 0;
+    for (; v < end; v += VECTOR_SIZE) {
+      if (load<u32>(v, V_OUTCOME) !== outcome || load<u32>(v, V_TX_PORT) !== port) break;
+      bytes += load<u32>(v, V_TOTAL);
     }
-    outcomes++;
-    if (outcome >= <u32>OUT_FIRST_DROP) countDrop(v);
-    const tx = load<u32>(v, V_TX_PORT);
-    if (tx !== lastPort) {
-      countSent(lastPort, packets, bytes);
-      lastPort = tx;
-      packets = 0;
-      bytes = 0;
-    }
-    packets++;
-    bytes += load<u32>(v, V_TOTAL);
-    if (tracing) record(v, STAGE_OUTCOME, outcome, tx, 0, 0, 0);
+    const packets: u64 = (v - start) >> VECTOR_SHIFT;
+    countOutcome(outcome, packets);
+    countSent(port, packets, bytes);
   }
-  countOutcome(lastOutcome, outcomes);
-  countSent(lastPort, packets, bytes);
+  if (tracing) traceOutcomes(end);
+}
+
+/** A dropped packet, or one that no stage gave an outcome that is known. */
+function countDropped(v: usize, outcome: u32): void {
+  if (outcome - 1 >= <u32>(OUTCOME_COUNT - 1)) {
+    outcome = DROP_NO_ROUTE;
+    store<u32>(v, outcome, V_OUTCOME);
+  }
+  countOutcome(outcome, 1);
+  countDrop(v);
+}
+
+function traceOutcomes(end: usize): void {
+  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
+    record(v, STAGE_OUTCOME, load<u32>(v, V_OUTCOME), load<u32>(v, V_TX_PORT), 0, 0, 0);
+  }
 }

@@ -20,21 +20,28 @@ import {
   V_FLAGS,
   V_L4,
   V_LENGTH,
+  V_OUTCOME,
   V_PORTS,
   V_PROTOCOL,
   V_RX_PORT,
   V_SRC,
   V_TOTAL,
+  VECTOR_SIZE,
   VF_FIRST_FRAGMENT,
   VF_FROM_TUNNEL,
   VF_LATER_FRAGMENT,
   VF_TUNNEL_SHIFT,
 } from './layout';
 import { confirm } from './neighbors';
+import { prove } from './parse';
 import { tunnelOf } from './tunnels';
 
 const VXLAN_PORT_LOADED: u32 = 0xb512; // 4789 as loaded
 const VXLAN_KEY: u32 = 16; // UDP and VXLAN headers
+/** Bytes in front of the inner frame: Ethernet, IPv4 without options, UDP, VXLAN. */
+const OUTER_PLAIN: u32 = 50;
+/** V_PORTS and V_PROTOCOL of a tunnel's packets without the source port. */
+const TUNNEL_KEY: u64 = VXLAN_PORT_LOADED | (17 << 16);
 
 export function fromUplink(v: usize, port: usize, eth: usize): i32 {
   const src = load<u32>(v, V_SRC);
@@ -49,6 +56,79 @@ export function fromUplink(v: usize, port: usize, eth: usize): i32 {
   return load<u32>(v, V_PORTS) >> 16 === VXLAN_PORT_LOADED ? decapsulate(v, src) : 0;
 }
 
+/**
+ * Same for packets of the usual kind of one uplink, vector lines `v` to `end`. Packets of one sender come in runs: its neighbor
+ * entry and tunnel are looked up once a run.
+ */
+export function takeFromUplink(v: usize, end: usize, port: usize): void {
+  const own = load<u32>(port, PORT_IP4);
+  let known: u32 = own;
+  let knownMac: u64 = 0;
+  while (v < end) {
+    const eth: usize = load<u32>(v, V_ADDRESS);
+    const src = load<u32>(v, V_SRC);
+    const mac = load<u64>(eth, 6) & MAC_MASK;
+    if (load<u32>(v, V_OUTCOME) !== 0) {
+      v += VECTOR_SIZE;
+      continue;
+    }
+    if (src === own) {
+      store<u32>(v, DROP_MARTIAN, V_OUTCOME);
+      v += VECTOR_SIZE;
+      continue;
+    }
+    if (src !== known || mac !== knownMac) {
+      known = src;
+      knownMac = mac;
+      if (onLink(port, src)) confirm(src, load<u32>(v, V_RX_PORT), mac);
+    }
+    if (load<u64>(v, V_PORTS) >> 16 !== TUNNEL_KEY || load<u32>(v, V_DST) !== own) {
+      v += VECTOR_SIZE;
+      continue;
+    }
+    const index = tunnelOf(src);
+    const stripped = index === 0 ? v : strip(v, end, index, own, mac);
+    if (stripped !== v) {
+      const inside = load<u64>(adjacencies + ((<usize>index) << ADJ_SHIFT), ADJ_LOCAL_MAC);
+      prove(v, stripped, inside, 0, VF_FROM_TUNNEL | (index << VF_TUNNEL_SHIFT));
+      v = stripped;
+      continue;
+    }
+    // Not as it should be.
+    const outcome = decapsulate(v, src);
+    if (outcome !== 0) store<u32>(v, outcome, V_OUTCOME);
+    v += VECTOR_SIZE;
+  }
+}
+
+/**
+ * Takes the outer headers from a run of good packets of the tunnel `index`, from `v` on; a packet of anyone else, or one that is
+ * not good, ends it. Returns the run's end.
+ */
+function strip(v: usize, end: usize, index: u32, own: u32, mac: u64): usize {
+  const adjacency = adjacencies + ((<usize>index) << ADJ_SHIFT);
+  const vni = <u64>(bswap<u32>(load<u32>(adjacency, ADJ_VNI)) >> 8);
+  const addresses = <u64>load<u32>(v, V_SRC) | ((<u64>own) << 32);
+  for (; v < end; v += VECTOR_SIZE) {
+    const eth: usize = load<u32>(v, V_ADDRESS);
+    const length = load<u32>(v, V_LENGTH);
+    const vxlan = load<u64>(eth, OUTER_PLAIN - 8);
+    const other: u64 =
+      <u64>load<u32>(v, V_OUTCOME) |
+      (load<u64>(v, V_SRC) ^ addresses) |
+      ((load<u64>(eth, 6) & MAC_MASK) ^ mac) |
+      ((load<u64>(v, V_PORTS) >> 16) ^ TUNNEL_KEY) |
+      // The flag "VNI is valid", and the VNI in three bytes.
+      (~vxlan & 0x08) |
+      (((vxlan >> 32) & 0xffffff) ^ vni);
+    if (other !== 0 || length < OUTER_PLAIN + ETHERNET) break;
+    store<u32>(v, <u32>eth + OUTER_PLAIN, V_ADDRESS);
+    store<u32>(v, length - OUTER_PLAIN, V_LENGTH);
+    store<u32>(v, load<u32>(v, V_TOTAL) - OUTER_PLAIN, V_TOTAL);
+  }
+  return v;
+}
+
 /** RFC 7348. Only peers we have a tunnel to, only its VNI, only frames for our BVI. */
 function decapsulate(v: usize, remote: u32): i32 {
   const l4: usize = load<u32>(v, V_L4);
@@ -60,17 +140,23 @@ function decapsulate(v: usize, remote: u32): i32 {
   if (index === 0) return DROP_VXLAN;
   const adjacency = adjacencies + ((<usize>index) << ADJ_SHIFT);
   if (bswap<u32>(load<u32>(l4, 12)) >> 8 !== load<u32>(adjacency, ADJ_VNI)) return DROP_VXLAN;
-  const eth = l4 + VXLAN_KEY;
-  store<u32>(v, <u32>eth, V_ADDRESS);
+  store<u32>(v, <u32>l4 + VXLAN_KEY, V_ADDRESS);
   store<u32>(v, length - outer, V_LENGTH);
-  const total = load<u32>(v, V_TOTAL) - outer;
-  store<u32>(v, total, V_TOTAL);
+  store<u32>(v, load<u32>(v, V_TOTAL) - outer, V_TOTAL);
   store<u32>(v, VF_FROM_TUNNEL | (index << VF_TUNNEL_SHIFT), V_FLAGS);
+  return insideTunnel(v);
+}
+
+/** The frame that a tunnel carried, at V_ADDRESS. */
+export function insideTunnel(v: usize): i32 {
+  const eth: usize = load<u32>(v, V_ADDRESS);
+  const length = load<u32>(v, V_LENGTH);
+  const adjacency = adjacencies + ((<usize>(load<u32>(v, V_FLAGS) >> VF_TUNNEL_SHIFT)) << ADJ_SHIFT);
   const type: u32 = load<u16>(eth, 12);
   const ours = (load<u64>(eth) & MAC_MASK) === (load<u64>(adjacency, ADJ_LOCAL_MAC) & MAC_MASK);
   if (type === TYPE_IP4) {
     if (!ours) return (load<u8>(eth) & 1) !== 0 ? DROP_MULTICAST : DROP_NOT_FOR_US;
-    return ip4(v, eth + ETHERNET, length - outer - ETHERNET, total - ETHERNET);
+    return ip4(v, eth + ETHERNET, length - ETHERNET, load<u32>(v, V_TOTAL) - ETHERNET);
   }
   if (type === TYPE_ARP) {
     if (!ours && (load<u8>(eth) & 1) === 0) return DROP_NOT_FOR_US;

@@ -12,17 +12,21 @@ import {
   DROP_PORT,
   ENCAP_SIZE,
   MAX_PORTS,
+  OUT_FORWARD_TUNNEL,
   PORT_PEER_MAC,
   PORT_ROLE,
   PORT_SHIFT,
   ROLE_NONE,
+  S_ADJACENCY,
   STAGE_ENCAP,
   V_ADDRESS,
   V_HASH,
   V_LENGTH,
   V_OUTCOME,
+  V_SESSION,
   V_TOTAL,
   V_TX_PORT,
+  VECTOR_SIZE,
 } from './layout';
 import { neighborMac } from './neighbors';
 import { record } from './trace';
@@ -46,7 +50,7 @@ export function prepareTunnel(adjacency: usize, mac: u64): u32 {
 
 /**
  * Puts HEADERS in front of the frame of `v` (V_ADDRESS is its Ethernet header, which they overwrite), fills in what varies and
- * sets V_TX_PORT. Returns the outer source port.
+ * sets V_TX_PORT. `sum` is what prepareTunnel() returned. Returns the outer source port.
  */
 export function putInTunnel(v: usize, sum: u32, port: u32): u32 {
   const total = load<u32>(v, V_TOTAL);
@@ -68,6 +72,36 @@ export function putInTunnel(v: usize, sum: u32, port: u32): u32 {
   store<u32>(v, total + ENCAP_SIZE, V_TOTAL);
   store<u32>(v, port, V_TX_PORT);
   return sourcePort;
+}
+
+/** Same for a run of packets without an outcome from `v` on that all go `way`, with the headers at hand. Returns the run's end. */
+export function putRunInTunnel(v: usize, end: usize, way: u32, sum: u32, port: u32): usize {
+  const h0 = v128.load(HEADERS);
+  const h1 = v128.load(HEADERS, 16);
+  const h2 = v128.load(HEADERS, 32);
+  const h3 = v128.load(HEADERS, 48);
+  for (; v < end; v += VECTOR_SIZE) {
+    if (load<u32>(v, V_OUTCOME) !== 0) continue;
+    if (load<u32>(<usize>load<u32>(v, V_SESSION), S_ADJACENCY) !== way) break;
+    const total = load<u32>(v, V_TOTAL);
+    const eth = <usize>load<u32>(v, V_ADDRESS) - ENCAP_SIZE;
+    v128.store(eth, h0);
+    v128.store(eth, h1, 16);
+    v128.store(eth, h2, 32);
+    v128.store(eth, h3, 48);
+    const length: u32 = bswap<u16>(<u16>(total + OUTER));
+    const checksum = sum + length;
+    store<u16>(eth, length, 16);
+    store<u16>(eth, ~((checksum & 0xffff) + (checksum >> 16)), 24);
+    store<u16>(eth, bswap<u16>(<u16>(0xc000 | (load<u32>(v, V_HASH) >> 18))), 34);
+    store<u16>(eth, bswap<u16>(<u16>(total + OUTER - 20)), 38);
+    store<u32>(v, <u32>eth, V_ADDRESS);
+    store<u32>(v, load<u32>(v, V_LENGTH) + ENCAP_SIZE, V_LENGTH);
+    store<u32>(v, total + ENCAP_SIZE, V_TOTAL);
+    store<u32>(v, port, V_TX_PORT);
+    store<u32>(v, OUT_FORWARD_TUNNEL, V_OUTCOME);
+  }
+  return v;
 }
 
 /**

@@ -38,6 +38,8 @@ import {
   V_PROTOCOL,
   V_SESSION,
   VECTOR_BASE,
+  VECTOR_CAPACITY,
+  VECTOR_SHIFT,
   VECTOR_SIZE,
   VF_FIRST_FRAGMENT,
   VF_ICMP_ERROR,
@@ -48,50 +50,75 @@ import { crcChange } from './sctp';
 import { countService } from './services';
 import { record } from './trace';
 
+/** Lengths are far below it: the sign of a difference tells which is less. */
+const SIGN: u32 = 0x80000000;
+/** Packets that the fast pass left: addresses of their vector lines. */
+const ODD: usize = memory.data(VECTOR_CAPACITY * 4, 16);
+const FRAGMENT_OR_ERROR: u32 = VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT | VF_ICMP_ERROR;
+
+/**
+ * TCP and UDP of established connections go through the fast pass, which calls nothing; anything else (fragments, ICMP, SCTP,
+ * packets that change their connection's state, too long or too old ones) is taken afterwards, one by one and in order.
+ */
 export function forward(n: i32): void {
+  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  const odd = tracing ? listAll(end) : forwardPlain(end);
+  for (let at = ODD; at < odd; at += 4) forwardOne(load<u32>(at));
+}
+
+/** A trace wants to see each packet by itself. */
+function listAll(end: usize): usize {
+  let odd = ODD;
+  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
+    if (load<u32>(v, V_OUTCOME) !== 0) continue;
+    store<u32>(odd, <u32>v);
+    odd += 4;
+  }
+  return odd;
+}
+
+/** Returns the end of the list of packets that are left. */
+function forwardPlain(end: usize): usize {
   const clock = now;
-  const trace = tracing;
+  let odd = ODD;
   // Packets of one way come in runs: its limit is read once a run.
   let way: u32 = 0;
   let mtu: u32 = limitOf(0);
-  for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const line: usize = load<u32>(v, V_SESSION);
     const l3: usize = load<u32>(v, V_L3);
     const l4: usize = load<u32>(v, V_L4);
-    const vf = load<u32>(v, V_FLAGS);
-    const protocol = load<u32>(v, V_PROTOCOL);
     const next = load<u32>(line, S_ADJACENCY);
     if (next !== way) {
       way = next;
       mtu = limitOf(next);
     }
+    // State, and the flags above it.
+    const kind: u32 = load<u16>(line, S_STATE);
+    const bits = <u32>load<u16>(line, S_FLAGS);
     const length: u32 = bswap<u16>(load<u16>(l3, 2));
-    if (length > mtu && longestSent(v, length) > mtu) {
-      tooBig(v, mtu);
-      continue;
-    }
     const word = load<u32>(l3, 8); // TTL, protocol, checksum
-    const state: u32 = load<u8>(line, S_STATE);
-    const bits: u32 = load<u16>(line, S_FLAGS);
     const hop: u32 = bits & SF_KEEP_TTL ? 0 : 1;
-    if ((word & 0xff) <= hop) {
-      ttlExceeded(v);
+    const tcp = ((word >> 8) & 0xff) === TCP;
+    let unusual: u32 =
+      (load<u32>(v, V_FLAGS) & FRAGMENT_OR_ERROR) |
+      ((kind & 0xff) ^ ST_ESTABLISHED) |
+      ((mtu - length) & SIGN) |
+      (~(hop - (word & 0xff)) & SIGN);
+    unusual |= tcp ? <u32>load<u8>(l4, 13) & (FIN | RST) : ((word >> 8) & 0xff) ^ UDP;
+    if (unusual !== 0) {
+      store<u32>(odd, <u32>v);
+      odd += 4;
       continue;
     }
     // The TTL is the low byte of its word as loaded, so one hop less subtracts 1: ~m + m' = 0xffff - hop.
     let delta: u32 = 0xffff - hop;
-    if ((bits & (SF_DNAT | SF_SNAT)) !== 0 && (vf & VF_ICMP_ERROR) === 0) {
+    if (bits & (SF_DNAT | SF_SNAT)) {
       const deltas = load<u32>(line, S_IP_DELTA); // and S_L4_DELTA
-      if (protocol === TCP && (vf & VF_LATER_FRAGMENT) === 0) {
-        store<u32>(l4, load<u32>(line, S_NEW_PORTS));
-        store<u16>(l4, adjust(load<u16>(l4, 16), deltas >> 16), 16);
-      } else if ((vf & VF_LATER_FRAGMENT) === 0) {
-        if (!rewriteOther(l4, line, protocol, vf, length - <u32>(l4 - l3))) {
-          store<u32>(v, DROP_FRAGMENT_UNKNOWN, V_OUTCOME);
-          continue;
-        }
-      }
+      store<u32>(l4, load<u32>(line, S_NEW_PORTS));
+      if (tcp) store<u16>(l4, adjust(load<u16>(l4, 16), deltas >> 16), 16);
+      else adjustUdp(l4, deltas >> 16);
       store<u64>(l3, load<u64>(line, S_NEW_SRC), 12);
       delta += deltas & 0xffff;
       delta = (delta & 0xffff) + (delta >> 16);
@@ -99,13 +126,50 @@ export function forward(n: i32): void {
     store<u32>(l3, ((word & 0xffff) - hop) | (adjust(word >> 16, delta) << 16), 8);
     store<u32>(line, clock, S_SEEN);
     store<u32>(line, load<u32>(line, S_PACKETS) + 1, S_PACKETS);
-    if (state !== ST_ESTABLISHED || (protocol === TCP && (load<u8>(l4, 13) & (FIN | RST)) !== 0))
-      follow(line, l4, protocol, vf);
     const service = load<u32>(line, S_SERVICE);
     if (service !== 0) countService(service, 8);
-    if (trace)
-      record(v, STAGE_REWRITE, load<u32>(l3, 12), load<u32>(l3, 16), load<u32>(line, S_NEW_PORTS), 0, 0);
   }
+  return odd;
+}
+
+/** A packet of any kind. */
+function forwardOne(v: usize): void {
+  const line: usize = load<u32>(v, V_SESSION);
+  const l3: usize = load<u32>(v, V_L3);
+  const l4: usize = load<u32>(v, V_L4);
+  const vf = load<u32>(v, V_FLAGS);
+  const protocol = load<u32>(v, V_PROTOCOL);
+  const mtu = limitOf(load<u32>(line, S_ADJACENCY));
+  const length: u32 = bswap<u16>(load<u16>(l3, 2));
+  if (length > mtu && longestSent(v, length) > mtu) {
+    tooBig(v, mtu);
+    return;
+  }
+  const word = load<u32>(l3, 8); // TTL, protocol, checksum
+  const bits: u32 = load<u16>(line, S_FLAGS);
+  const hop: u32 = bits & SF_KEEP_TTL ? 0 : 1;
+  if ((word & 0xff) <= hop) {
+    ttlExceeded(v);
+    return;
+  }
+  let delta: u32 = 0xffff - hop;
+  if ((bits & (SF_DNAT | SF_SNAT)) !== 0 && (vf & VF_ICMP_ERROR) === 0) {
+    if ((vf & VF_LATER_FRAGMENT) === 0 && !rewritePorts(l4, line, protocol, vf, length - <u32>(l4 - l3))) {
+      store<u32>(v, DROP_FRAGMENT_UNKNOWN, V_OUTCOME);
+      return;
+    }
+    store<u64>(l3, load<u64>(line, S_NEW_SRC), 12);
+    delta += load<u16>(line, S_IP_DELTA);
+    delta = (delta & 0xffff) + (delta >> 16);
+  }
+  store<u32>(l3, ((word & 0xffff) - hop) | (adjust(word >> 16, delta) << 16), 8);
+  store<u32>(line, now, S_SEEN);
+  store<u32>(line, load<u32>(line, S_PACKETS) + 1, S_PACKETS);
+  follow(line, l4, protocol, vf);
+  const service = load<u32>(line, S_SERVICE);
+  if (service !== 0) countService(service, 8);
+  if (tracing)
+    record(v, STAGE_REWRITE, load<u32>(l3, 12), load<u32>(l3, 16), load<u32>(line, S_NEW_PORTS), 0, 0);
 }
 
 /** Largest IP packet that may go this way (S_ADJACENCY). */
@@ -114,24 +178,37 @@ export function limitOf(way: u32): u32 {
     (way & <u32>S_DIRECT) === 0
       ? load<u32>(adjacencies + ((<usize>way) << ADJ_SHIFT), ADJ_MTU)
       : load<u32>(ports + ((<usize>(way & ~(<u32>S_DIRECT))) << PORT_SHIFT), PORT_MTU);
-  return limit === 0 ? 0xffffffff : limit;
+  return limit === 0 ? ~SIGN : limit;
+}
+
+function adjustUdp(l4: usize, delta: u32): void {
+  const checksum: u32 = load<u16>(l4, 6);
+  if (checksum === 0) return; // none (RFC 768), and none it stays
+  const changed = adjust(checksum, delta);
+  store<u16>(l4, changed === 0 ? 0xffff : changed, 6);
+}
+
+/** False: this fragment's checksum cannot be kept right. */
+function rewritePorts(l4: usize, line: usize, protocol: u32, vf: u32, length: u32): bool {
+  if (protocol !== TCP) return rewriteOther(l4, line, protocol, vf, length);
+  store<u32>(l4, load<u32>(line, S_NEW_PORTS));
+  store<u16>(l4, adjust(load<u16>(l4, 16), load<u16>(line, S_L4_DELTA)), 16);
+  return true;
 }
 
 /** Ports of all protocols but TCP. False: this fragment's checksum cannot be kept right. */
 export function rewriteOther(l4: usize, line: usize, protocol: u32, vf: u32, length: u32): bool {
   const pair = load<u32>(line, S_NEW_PORTS);
+  const delta: u32 = load<u16>(line, S_L4_DELTA);
   if (protocol === UDP) {
     store<u32>(l4, pair);
-    const checksum = load<u16>(l4, 6);
-    if (checksum === 0) return true;
-    const changed = adjust(checksum, load<u16>(line, S_L4_DELTA));
-    store<u16>(l4, changed === 0 ? 0xffff : changed, 6);
+    adjustUdp(l4, delta);
   } else if (protocol === ICMP) {
     store<u16>(l4, pair, 4);
-    store<u16>(l4, adjust(load<u16>(l4, 2), load<u16>(line, S_L4_DELTA)), 2);
+    store<u16>(l4, adjust(load<u16>(l4, 2), delta), 2);
   } else if (protocol === REPLY) {
     store<u16>(l4, pair >> 16, 4);
-    store<u16>(l4, adjust(load<u16>(l4, 2), load<u16>(line, S_L4_DELTA)), 2);
+    store<u16>(l4, adjust(load<u16>(l4, 2), delta), 2);
   } else if (protocol === SCTP) {
     const change = load<u32>(line, S_PORTS) ^ pair;
     if (change === 0) return true;

@@ -24,7 +24,7 @@ import {
 import { hash, lookup, resolve } from './lookup';
 import { isKnown, staleNeighbor } from './neighbors';
 import { output } from './output';
-import { parse, refuseAll } from './parse';
+import { parse, prepareParse, refuseAll } from './parse';
 import { prepareCrc } from './sctp';
 import { age } from './sweep';
 import { chooseTraced } from './trace';
@@ -34,6 +34,7 @@ export function init(): void {
   attach();
   attach6();
   prepareCrc();
+  prepareParse();
 }
 
 /** One pass over the packets 0..n-1 of the vector. `nowMs`: a clock that never goes back (it may wrap). */

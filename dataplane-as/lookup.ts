@@ -20,12 +20,17 @@ import {
   V_SESSION,
   V_SRC,
   VECTOR_BASE,
+  VECTOR_CAPACITY,
+  VECTOR_SHIFT,
   VECTOR_SIZE,
   VF_ICMP_ERROR,
 } from './layout';
 import { find, KEY_MASK, removals } from './sessions';
 import { reopens, slow } from './slow';
 import { record } from './trace';
+
+/** ST_CLOSING as it lies in the word at S_PORTS; no other state has its bit. */
+const CLOSING_BIT: u64 = (<u64>ST_CLOSING) << 40;
 
 /** Only so that the touching loads are not dropped by the optimiser. */
 export let touched: u32 = 0;
@@ -44,39 +49,60 @@ export function hash(n: i32): void {
   touched = sum;
 }
 
+/** Packets whose home line is not theirs, or not in force: addresses of their vector lines. */
+const ELSEWHERE: usize = memory.data(VECTOR_CAPACITY * 4, 16);
+
 /**
  * Sets V_SESSION where a line is in force; returns whether any packet is left for the slow path. Most lines are in their home:
- * that one is compared here, whole, with one branch.
+ * that one is compared here, whole, with one branch; the others are looked for afterwards.
  */
 export function lookup(n: i32): bool {
   const mask = sessionMask;
   const table = sessions;
   const current = generation;
-  let missing = false;
-  for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  let left = ELSEWHERE;
+  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
-    const addresses = load<u64>(v, V_SRC);
-    const key = load<u64>(v, V_PORTS);
-    const hash = load<u32>(v, V_HASH);
-    let line = table + ((<usize>(hash & mask)) << SESSION_SHIFT);
-    // Above the key's 40 bits lies the state, which must not be "closing".
+    const line = table + ((<usize>(load<u32>(v, V_HASH) & mask)) << SESSION_SHIFT);
+    // Above the key's 40 bits lies the state, which must not be "closing": the only one with this bit.
     const second = load<u64>(line, S_PORTS);
     const different =
-      (load<u64>(line, S_SRC) ^ addresses) |
-      ((second ^ key) << 24) |
+      (load<u64>(line, S_SRC) ^ load<u64>(v, V_SRC)) |
+      ((second ^ load<u64>(v, V_PORTS)) << 24) |
       <u64>(load<u32>(line, S_GENERATION) ^ current) |
-      <u64>(load<u32>(v, V_FLAGS) & VF_ICMP_ERROR);
-    if (different !== 0 || ((second >> 40) & 0xff) === ST_CLOSING) {
-      line = find(addresses, key, hash);
-      if (line === 0 || isStale(v, line)) {
-        missing = true;
-        continue;
-      }
+      <u64>(load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) |
+      (second & CLOSING_BIT);
+    if (different !== 0) {
+      store<u32>(left, <u32>v);
+      left += 4;
+      continue;
     }
     store<u32>(v, <u32>line, V_SESSION);
-    if (tracing) record(v, STAGE_SESSION_HIT, <u32>line, load<u32>(line, S_RULE), current, 0, 0);
+  }
+  const missing = lookElsewhere(left);
+  if (tracing) traceHits(end);
+  return missing;
+}
+
+/** The other lines of their windows, and lines that may not be in force. */
+function lookElsewhere(left: usize): bool {
+  let missing = false;
+  for (let at = ELSEWHERE; at < left; at += 4) {
+    const v: usize = load<u32>(at);
+    const line = find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
+    if (line === 0 || isStale(v, line)) missing = true;
+    else store<u32>(v, <u32>line, V_SESSION);
   }
   return missing;
+}
+
+function traceHits(end: usize): void {
+  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
+    const line: usize = load<u32>(v, V_SESSION);
+    if (load<u32>(v, V_OUTCOME) !== 0 || line === 0) continue;
+    record(v, STAGE_SESSION_HIT, <u32>line, load<u32>(line, S_RULE), generation, 0, 0);
+  }
 }
 
 /** Must the slow path look at this packet although it has a line? */

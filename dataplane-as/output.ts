@@ -1,7 +1,7 @@
 /** Stage 6: the Ethernet header or the tunnel's headers in front, by the adjacency of the session line. */
 import { askInstead } from './arp';
 import { adjacencies, adjacencyCount, ports, tracing } from './context';
-import { encapsulate, prepareTunnel, putInTunnel } from './encap';
+import { encapsulate, prepareTunnel, putRunInTunnel } from './encap';
 import { MAC_MASK, writeMacs } from './ethernet';
 import {
   ADJ_NEXT_HOP4,
@@ -33,6 +33,7 @@ import {
   V_SESSION,
   V_TX_PORT,
   VECTOR_BASE,
+  VECTOR_SHIFT,
   VECTOR_SIZE,
 } from './layout';
 import { neighborMac } from './neighbors';
@@ -49,30 +50,42 @@ let wayWord: u32 = 0;
 let wayMacs: u64 = 0;
 let wayRest: u32 = 0;
 
-/** Packets of one way come in runs: what they have in common is made ready once a run. */
+/** Packets of one way come in runs: what they have in common is made ready once a run, and their loop calls nothing. */
 export function output(n: i32): void {
-  let way: u32 = 0;
-  let kind: u32 = EACH;
-  for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    if (load<u32>(v, V_OUTCOME) !== 0) continue;
-    const next = load<u32>(<usize>load<u32>(v, V_SESSION), S_ADJACENCY);
-    if (next !== way) {
-      way = next;
-      kind = prepare(next);
+  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  for (let v: usize = VECTOR_BASE; v < end; ) {
+    if (load<u32>(v, V_OUTCOME) !== 0) {
+      v += VECTOR_SIZE;
+      continue;
     }
+    const way = load<u32>(<usize>load<u32>(v, V_SESSION), S_ADJACENCY);
+    const kind = prepare(way);
     if (kind === TUNNEL) {
-      putInTunnel(v, wayWord, wayPort);
-      store<u32>(v, OUT_FORWARD_TUNNEL, V_OUTCOME);
+      v = putRunInTunnel(v, end, way, wayWord, wayPort);
     } else if (kind === PORT) {
-      const eth: usize = load<u32>(v, V_ADDRESS);
-      store<u64>(eth, wayMacs);
-      store<u32>(eth, wayRest, 8);
-      store<u32>(v, wayPort, V_TX_PORT);
-      store<u32>(v, wayWord, V_OUTCOME);
+      v = putRunOnPort(v, end, way);
     } else {
-      each(v, next);
+      each(v, way);
+      v += VECTOR_SIZE;
     }
   }
+}
+
+function putRunOnPort(v: usize, end: usize, way: u32): usize {
+  const macs = wayMacs;
+  const rest = wayRest;
+  const port = wayPort;
+  const outcome = wayWord;
+  for (; v < end; v += VECTOR_SIZE) {
+    if (load<u32>(v, V_OUTCOME) !== 0) continue;
+    if (load<u32>(<usize>load<u32>(v, V_SESSION), S_ADJACENCY) !== way) break;
+    const eth: usize = load<u32>(v, V_ADDRESS);
+    store<u64>(eth, macs);
+    store<u32>(eth, rest, 8);
+    store<u32>(v, port, V_TX_PORT);
+    store<u32>(v, outcome, V_OUTCOME);
+  }
+  return v;
 }
 
 /** Makes a way ready if all its packets get the same headers; a trace wants to see each by itself. */

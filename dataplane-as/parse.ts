@@ -3,10 +3,9 @@
  * agree, the checksum is right, the addresses may be used where they come from.
  */
 import { handleArp } from './arp';
-import { fold32 } from './checksum';
 import { ports } from './context';
 import { countReceived } from './counters';
-import { fromUplink } from './decap';
+import { fromUplink, insideTunnel, takeFromUplink } from './decap';
 import { ETHERNET, MAC_MASK, TYPE_ARP, TYPE_IP4, TYPE_IP6 } from './ethernet';
 import { frame6 } from './ip6/parse6';
 import { ip4 } from './ipv4';
@@ -39,116 +38,161 @@ import {
   V_TOTAL,
   V_TX_PORT,
   VECTOR_BASE,
+  VECTOR_CAPACITY,
+  VECTOR_SHIFT,
   VECTOR_SIZE,
+  VF_FROM_TUNNEL,
 } from './layout';
 
 /** An Ethernet header, an IPv4 header without options, and the shortest header of TCP and UDP. */
 const SHORTEST: u32 = 42;
 const IP_END: u32 = 34;
 const PLAIN_IP4: u32 = 0x450008;
+/** Of the second word of the IP header as loaded: more fragments and the offset. */
+const NOT_A_FRAGMENT: u32 = 0xff3f0000;
 /**
  * Bit n: TCP with these flags may be (l4.ts says the same in words): one of the four is set, and SYN comes without FIN and RST.
  */
 const TCP_KINDS: u32 = 0x3736;
+const SIGN: u32 = 0x80000000;
+/** By the first byte of an address: 1 = nobody's own (RFC 1122 section 3.2.1.3): this network, loopback, multicast and above. */
+const MARTIANS: usize = memory.data(256, 64);
+/** Packets that the fast pass left, as addresses of their vector lines, and the end of their list. */
+const ODD: usize = memory.data(VECTOR_CAPACITY * 4, 16);
+let oddEnd: usize = ODD;
+/** V_OUTCOME of a packet on that list. */
+const UNDECIDED: u32 = 0xffffffff;
+
+/** Writes the table; call once. */
+export function prepareParse(): void {
+  for (let i: u32 = 0; i < 256; i++) store<u8>(MARTIANS + i, i === 0 || i === 127 || i >= 224 ? 1 : 0);
+}
 
 /**
  * Fills the metadata of packets 0..n-1; what is wrong or answered here gets its outcome here. A packet of the usual kind (our
- * MAC, no options, no fragment, TCP or UDP, all fields plausible) is proved good in this loop; any other is looked at again
- * by ethernet(), which says what is wrong with it.
+ * MAC, no options, no fragment, TCP or UDP, all fields plausible) is proved good by prove(); any other is looked at again by
+ * ethernet(), which says what is wrong with it.
  */
 export function parse(n: i32): void {
+  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  oddEnd = ODD;
   // Packets of one port come in runs: its record is read, and they are counted, once a run.
-  let current: u32 = <u32>PORT_NONE;
-  let packets: u64 = 0;
-  let bytes: u64 = 0;
-  let port: usize = 0;
-  let role: u32 = ROLE_NONE;
-  let mac: u64 = 0;
-  let station: u32 = 0;
-  for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    store<u32>(v, <u32>PORT_NONE, V_TX_PORT);
-    store<u64>(v, 0, V_FLAGS); // and V_OUTCOME
+  for (let v: usize = VECTOR_BASE; v < end; ) {
     const rx = load<u32>(v, V_RX_PORT);
-    if (rx !== current) {
-      countReceived(current, packets, bytes);
-      current = rx;
-      packets = 0;
-      bytes = 0;
-      port = ports + ((<usize>min<u32>(rx, MAX_PORTS - 1)) << PORT_SHIFT);
-      role = rx < <u32>MAX_PORTS ? load<u8>(port, PORT_ROLE) : ROLE_NONE;
-      mac = load<u64>(port, PORT_MAC) << 16;
-      station = load<u32>(port, PORT_IP4);
+    let next = v + VECTOR_SIZE;
+    while (next < end && load<u32>(next, V_RX_PORT) === rx) next += VECTOR_SIZE;
+    const role = roleOf(rx);
+    if (role === ROLE_NONE) refuse(v, next);
+    else {
+      const port = portOf(rx);
+      const station: u64 = role === ROLE_POD ? <u64>load<u32>(port, PORT_IP4) | ANY : 0;
+      const bytes = prove(v, next, load<u64>(port, PORT_MAC), station, 0);
+      countReceived(rx, (next - v) >> VECTOR_SHIFT, bytes);
+      if (role === ROLE_UPLINK) takeFromUplink(v, next, port);
     }
-    const total = load<u32>(v, V_TOTAL);
-    packets++;
-    bytes += total;
-    if (role === ROLE_NONE) {
-      store<u32>(v, DROP_PORT, V_OUTCOME);
-      continue;
-    }
+    v = next;
+  }
+  for (let at = ODD; at < oddEnd; at += 4) look(load<u32>(at));
+}
+
+/** In prove()'s `station`: there is one. */
+const ANY: u64 = 1 << 32;
+
+/**
+ * The fast pass over packets of one port or tunnel, vector lines `v` to `end`: frames must be for `mac`, and sent from the
+ * address `station` (with ANY set). `flags` becomes V_FLAGS. One branch for all proofs and no calls, so that values stay in
+ * registers. Returns the bytes of all packets.
+ */
+export function prove(v: usize, end: usize, mac: u64, station: u64, flags: u32): u64 {
+  const own = mac << 16;
+  const only: u32 = station === 0 ? 0 : 0xffffffff;
+  let odd = oddEnd;
+  let bytes: u64 = 0;
+  for (; v < end; v += VECTOR_SIZE) {
     const eth: usize = load<u32>(v, V_ADDRESS);
     const length = load<u32>(v, V_LENGTH);
-    // The type and the first byte of the IP header in one word.
-    if (
-      length >= SHORTEST &&
-      total >= length &&
-      load<u64>(eth) << 16 === mac &&
-      (load<u32>(eth, 12) & 0xffffff) === PLAIN_IP4
-    ) {
-      const word0 = load<u32>(eth, ETHERNET);
-      const word1 = load<u32>(eth, ETHERNET + 4);
-      const word2 = load<u32>(eth, ETHERNET + 8);
-      const src = load<u32>(eth, ETHERNET + 12);
-      const dst = load<u32>(eth, ETHERNET + 16);
-      const sum = <u64>word0 + <u64>word1 + <u64>word2 + <u64>src + <u64>dst;
-      const folded = fold32(sum);
-      const payload: u32 = <u32>bswap<u16>(<u16>(word0 >> 16)) - 20;
-      const from = src & 0xff;
-      const to = dst & 0xff;
-      if (
-        (folded === 0xffff || folded === 0x1fffe) &&
-        payload + IP_END === length &&
-        from - 1 < 223 &&
-        from !== 127 &&
-        to - 1 < 223 &&
-        to !== 127 &&
-        (word2 & 0xff) !== 0 &&
-        (word1 & 0xff3f0000) === 0 &&
-        (role !== ROLE_POD || src === station)
-      ) {
-        const protocol = (word2 >> 8) & 0xff;
-        const l4 = eth + IP_END;
-        if (protocol === TCP ? goodTcp(l4, payload) : protocol === UDP && goodUdp(l4, payload)) {
-          store<u64>(v, <u64>(eth + ETHERNET) | ((<u64>l4) << 32), V_L3); // and V_L4
-          store<u64>(v, <u64>src | ((<u64>dst) << 32), V_SRC); // and V_DST
-          store<u64>(v, <u64>load<u32>(l4) | ((<u64>protocol) << 32), V_PORTS); // and V_PROTOCOL
-          if (role === ROLE_UPLINK) {
-            const outcome = fromUplink(v, port, eth);
-            if (outcome !== 0) store<u32>(v, outcome, V_OUTCOME);
-          }
-          continue;
-        }
-      }
+    const total = load<u32>(v, V_TOTAL);
+    bytes += total;
+    store<u32>(v, <u32>PORT_NONE, V_TX_PORT);
+    store<u64>(v, flags, V_FLAGS); // and V_OUTCOME
+    // What is read before the length is known to suffice lies in the frame's memory, and is not used then.
+    const word0 = load<u32>(eth, ETHERNET);
+    const middle = load<u64>(eth, ETHERNET + 4);
+    const addresses = load<u64>(eth, ETHERNET + 12);
+    const sum =
+      <u64>word0 + (middle & 0xffffffff) + (middle >> 32) + (addresses & 0xffffffff) + (addresses >> 32);
+    const folded = (<u32>sum & 0xffff) + (<u32>sum >> 16) + <u32>(sum >> 32);
+    const payload: u32 = <u32>bswap<u16>(<u16>(word0 >> 16)) - 20;
+    const ttl = <u32>(middle >> 32);
+    let wrong: u32 =
+      // The type and the first byte of the IP header in one word.
+      ((load<u32>(eth, 12) & 0xffffff) ^ PLAIN_IP4) |
+      (((folded & 0xffff) + (folded >> 16)) ^ 0xffff) |
+      ((payload + IP_END) ^ length) |
+      (<u32>middle & NOT_A_FRAGMENT) |
+      ((<u32>addresses ^ <u32>station) & only) |
+      // Lengths are far below 2^31: the sign tells which is less; likewise a TTL of 0.
+      (((length - SHORTEST) | (total - length) | ((ttl & 0xff) - 1)) & SIGN) |
+      <u32>load<u8>(MARTIANS + (<usize>addresses & 0xff)) |
+      <u32>load<u8>(MARTIANS + (<usize>(addresses >> 32) & 0xff));
+    const protocol = (ttl >> 8) & 0xff;
+    if (protocol === TCP) {
+      const word: u32 = load<u16>(eth, IP_END + 12);
+      const offset = (word >> 2) & 0x3c;
+      // Which of the combinations of FIN, SYN, RST (bits 0-2) and ACK (here bit 3) may be.
+      const kind = ((word >> 8) & 7) | ((word >> 9) & 8);
+      wrong |= (((offset - 20) | (payload - offset)) & SIGN) | (~(TCP_KINDS >> kind) & 1);
+    } else {
+      const declared: u32 = bswap<u16>(load<u16>(eth, IP_END + 4));
+      wrong |= (((declared - 8) | (payload - declared)) & SIGN) | (protocol ^ UDP);
     }
-    const outcome = ethernet(v, port, role, total);
-    if (outcome !== 0) store<u32>(v, outcome, V_OUTCOME);
+    if ((((load<u64>(eth) << 16) ^ own) | <u64>wrong) !== 0) {
+      store<u32>(v, UNDECIDED, V_OUTCOME);
+      store<u32>(odd, <u32>v);
+      odd += 4;
+      continue;
+    }
+    store<u64>(v, <u64>(eth + ETHERNET) | ((<u64>(eth + IP_END)) << 32), V_L3); // and V_L4
+    store<u64>(v, addresses, V_SRC); // and V_DST
+    store<u64>(v, <u64>load<u32>(eth, IP_END) | ((<u64>protocol) << 32), V_PORTS); // and V_PROTOCOL
   }
-  countReceived(current, packets, bytes);
+  oddEnd = odd;
+  return bytes;
 }
 
-/** A TCP header that parseL4 would accept; `length` bytes are there. */
-function goodTcp(l4: usize, length: u32): bool {
-  if (length < 20) return false;
-  const word: u32 = load<u16>(l4, 12);
-  const offset = ((word >> 4) & 15) << 2;
-  const flags = word >> 8;
-  // Which of the combinations of FIN, SYN, RST (bits 0-2) and ACK (here bit 3) may be.
-  const kind = (flags & 7) | ((flags >> 1) & 8);
-  return offset >= 20 && offset <= length && ((TCP_KINDS >> kind) & 1) !== 0;
+function portOf(rx: u32): usize {
+  return ports + ((<usize>min<u32>(rx, MAX_PORTS - 1)) << PORT_SHIFT);
 }
 
-function goodUdp(l4: usize, length: u32): bool {
-  return <u32>bswap<u16>(load<u16>(l4, 4)) - 8 <= length - 8;
+function roleOf(rx: u32): u32 {
+  return rx < <u32>MAX_PORTS ? load<u8>(portOf(rx), PORT_ROLE) : ROLE_NONE;
+}
+
+/** Packets of a port that is not there. */
+function refuse(v: usize, end: usize): void {
+  const rx = load<u32>(v, V_RX_PORT);
+  let bytes: u64 = 0;
+  let packets: u64 = 0;
+  for (; v < end; v += VECTOR_SIZE) {
+    packets++;
+    bytes += load<u32>(v, V_TOTAL);
+    store<u32>(v, <u32>PORT_NONE, V_TX_PORT);
+    store<u64>(v, (<u64>DROP_PORT) << 32, V_FLAGS); // and V_OUTCOME
+  }
+  countReceived(rx, packets, bytes);
+}
+
+/** A packet that is not of the usual kind. */
+function look(v: usize): void {
+  store<u32>(v, 0, V_OUTCOME);
+  let outcome: i32 = 0;
+  if (load<u32>(v, V_FLAGS) & VF_FROM_TUNNEL) {
+    outcome = insideTunnel(v);
+  } else {
+    const rx = load<u32>(v, V_RX_PORT);
+    outcome = ethernet(v, portOf(rx), roleOf(rx), load<u32>(v, V_TOTAL));
+  }
+  if (outcome !== 0) store<u32>(v, outcome, V_OUTCOME);
 }
 
 /** Before the first image there is no port that a packet could have come by. */

@@ -2,7 +2,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "afxdp/xdp_object.h"
 #include "common/namespace.h"
@@ -68,6 +70,17 @@ void pinThread(Info info) {
   });
 }
 
+// Whole huge pages inside the bytes only; a kernel without them refuses, which is no error: pages are small then.
+Napi::Value preferHugePages(Info info) {
+  if (!info[0].IsTypedArray()) throw Napi::TypeError::New(info.Env(), "memory: a Uint8Array is needed");
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t from = (reinterpret_cast<uintptr_t>(bytes.Data()) + page - 1) & ~(page - 1);
+  const uintptr_t to = (reinterpret_cast<uintptr_t>(bytes.Data()) + bytes.ByteLength()) & ~(page - 1);
+  const bool taken = to > from && madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE) == 0;
+  return Napi::Boolean::New(info.Env(), taken);
+}
+
 Napi::Value bind(Info info) {
   const Napi::Env env = info.Env();
   // Bound before by another copy of native/index.js in this environment: the classes must stay the same ones.
@@ -86,6 +99,7 @@ Napi::Value bind(Info info) {
   native["openXdp"] = Napi::Function::New<openXdp>(env);
   native["wake"] = Napi::Function::New<wake>(env);
   native["dieWithParent"] = Napi::Function::New<dieWithParent>(env);
+  native["preferHugePages"] = Napi::Function::New<preferHugePages>(env);
   native["pinThread"] = Napi::Function::New<pinThread>(env);
   state->native = Napi::Persistent(native);
   return native;

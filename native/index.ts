@@ -188,6 +188,11 @@ export interface Native {
   wake(wakeFd: number): void;
   /** SIGKILL for this process when its parent ends. */
   dieWithParent(): void;
+  /**
+   * Asks the kernel for huge pages in `memory`, before it is first touched: session lines lie anywhere in a large table, and
+   * with small pages each of them costs a walk through the page tables. False where the kernel has none to give.
+   */
+  preferHugePages(memory: Uint8Array): boolean;
   /** Pins the calling thread to a core. */
   pinThread(core: number): void;
 }

@@ -1,8 +1,8 @@
 /*
  * The peer: the same stages in C over a copy of the same memory. Commands on stdin, one answer a line:
- *   run BATCHES N STAGES SOURCE FLOWS FRAMES SIZE CLOCK   batches of N packets through the feed and the first STAGES stages -> ns
+ *   run BATCHES N STAGES SOURCE FLOWS FRAMES SIZE LENGTH PORT CLOCK   batches of N packets through the feed and the first STAGES stages -> ns
  *   clear FROM TO                                         zeroes bytes
- *   load PATH / save PATH FROM TO                         memory from or to a file
+ *   load huge|small PATH / save PATH FROM TO              memory from a file, of pages of that kind, or to a file
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,13 +60,14 @@ static u64 clock_ns(void) {
   return (u64)t.tv_sec * 1000000000ull + (u64)t.tv_nsec;
 }
 
-static void transfer(const char *path, bool out, u64 from, u64 to) {
+static void transfer(const char *path, bool out, u64 from, u64 to, bool huge) {
   int fd = open(path, out ? O_CREAT | O_TRUNC | O_WRONLY : O_RDONLY, 0600);
   struct stat info;
   if (fd < 0 || fstat(fd, &info)) unusual(path);
   if (!out) {
     to = (u64)info.st_size;
     if (mmap(M, to, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != M) unusual("mmap");
+    if (huge && madvise(M, to, MADV_HUGEPAGE)) unusual("madvise");
   }
   for (u64 at = from; at < to;) {
     ssize_t done = out ? write(fd, M + at, to - at) : read(fd, M + at, to - at);
@@ -77,25 +78,26 @@ static void transfer(const char *path, bool out, u64 from, u64 to) {
 }
 
 int main(void) {
-  char text[4096], path[2048];
-  u64 a[8];
+  char text[4096], path[2048], pages[16];
+  u64 a[10];
   while (fgets(text, sizeof text, stdin)) {
     u64 elapsed = 0;
-    if (sscanf(text, "run %lu %lu %lu %lu %lu %lu %lu %lu", a, a + 1, a + 2, a + 3, a + 4, a + 5, a + 6, a + 7) == 8) {
+    if (sscanf(text, "run %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu", a, a + 1, a + 2, a + 3, a + 4, a + 5, a + 6,
+               a + 7, a + 8, a + 9) == 10) {
       u64 start = clock_ns();
       for (u64 i = 0; i < a[0]; i++) {
-        feed((u32)a[3], (u32)a[4], (u32)a[1], (u32)a[5], (u32)a[6]);
-        stages((u32)a[1], (u32)a[2], (u32)a[7]);
+        feed((u32)a[3], (u32)a[4], (u32)a[1], (u32)a[5], (u32)a[6], (u32)a[7], (u32)a[8]);
+        stages((u32)a[1], (u32)a[2], (u32)a[9]);
       }
       elapsed = clock_ns() - start;
     } else if (sscanf(text, "clear %lu %lu", a, a + 1) == 2) {
       memset(M + a[0], 0, a[1] - a[0]);
       feed_reset();
-    } else if (sscanf(text, "load %2000s", path) == 1) {
-      transfer(path, false, 0, 0);
+    } else if (sscanf(text, "load %15s %2000s", pages, path) == 2) {
+      transfer(path, false, 0, 0, !strcmp(pages, "huge"));
       feed_reset();
     } else if (sscanf(text, "save %2000s %lu %lu", path, a, a + 1) == 3) {
-      transfer(path, true, a[0], a[1]);
+      transfer(path, true, a[0], a[1], false);
     } else {
       unusual(text);
     }

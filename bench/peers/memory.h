@@ -77,7 +77,7 @@ INLINE u32 image_hash(u32 a, u32 b) {
 INLINE u32 line_at(u32 index) { return sessions + ((index & session_mask) << SESSION_SHIFT); }
 INLINE void add64(u32 at, u64 n) { w64(at, r64(at) + n); }
 
-void feed(u32 source, u32 count, u32 n, u32 frames, u32 frame_size);
+void feed(u32 source, u32 count, u32 n, u32 frames, u32 frame_size, u32 length, u32 port);
 void feed_reset(void);
 void begin(u32 clock);
 void parse(u32 n);

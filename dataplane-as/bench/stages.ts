@@ -21,10 +21,12 @@ export function run(
   flows: u32,
   frames: usize,
   frameSize: u32,
+  length: u32,
+  port: u32,
   now: u32,
 ): void {
   for (let i: u32 = 0; i < batches; i++) {
-    feed(source, flows, n, frames, frameSize);
+    feed(source, flows, n, frames, frameSize, length, port);
     stages(n, last, now);
   }
 }

@@ -46,6 +46,8 @@ export interface HarnessOptions {
   readonly imageSize?: number;
   /** Memory behind all regions, for the caller's own use. */
   readonly extraBytes?: number;
+  /** Gets the memory before it is first touched. */
+  readonly prepare?: (bytes: Uint8Array) => void;
 }
 
 export class Harness {
@@ -73,6 +75,7 @@ export class Harness {
     const pages = Math.ceil(end / 65536);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.bytes = new Uint8Array(this.memory.buffer);
+    options.prepare?.(this.bytes);
     this.view = new DataView(this.memory.buffer);
     for (const at of this.gaps()) this.bytes.fill(CANARY, at, at + GAP);
     this.#writeControl(pages * 65536);
