@@ -162,5 +162,5 @@ export function insideTunnel(v: usize): i32 {
     if (!ours && (load<u8>(eth) & 1) === 0) return DROP_NOT_FOR_US;
     return handleTunnelArp(v, adjacency, eth);
   }
-  return type === TYPE_IP6 ? tunnelFrame6(v, adjacency, eth, length - outer, total) : DROP_ETHERTYPE;
+  return type === TYPE_IP6 ? tunnelFrame6(v, adjacency, eth, length, load<u32>(v, V_TOTAL)) : DROP_ETHERTYPE;
 }
