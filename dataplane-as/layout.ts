@@ -143,10 +143,11 @@ export const IMG_PAIRS = 32; // hash of PAIR_SIZE slots: (policy, identity) -> p
 export const IMG_PAIRS_LOG2 = 36;
 export const IMG_POLICIES = 40; // POLICY_SIZE each, index 0 unused
 export const IMG_POLICIES_COUNT = 44;
-export const IMG_PORTSETS = 48; // PORTSET_SIZE each
+export const IMG_PORTSETS = 48; // PORTSET_SIZE each: lines of port sets
 export const IMG_PORTSETS_COUNT = 52;
-export const IMG_INTERVALS = 56; // INTERVAL_SIZE each
-export const IMG_INTERVALS_COUNT = 60;
+/** Tries of the IPv4 prefixes, one for each space, and how many lines there are. */
+export const IMG_TRIE4 = 56;
+export const IMG_TRIE4_LINES = 60;
 export const IMG_FRONTENDS4 = 64; // hash of FRONTEND_SIZE slots
 export const IMG_FRONTENDS4_LOG2 = 68;
 export const IMG_SERVICES = 72; // SERVICE_SIZE each, index 0 unused
@@ -165,8 +166,6 @@ export const IMG_HOST_PORT = 112;
 export const IMG_UPLINK_PORT = 116;
 /** The node's first IPv4 address (network), 0 = none. */
 export const IMG_NODE4 = 120;
-/** Prefix lengths present, IPv4: SPACE_COUNT entries of 8 bytes (bit n of the u64 = /n). */
-export const IMG_LENGTHS4 = 128;
 /** IPv6: the SNAT address (0 = no SNAT), the source of hairpin connections, the node's first address; 16 bytes each. */
 export const IMG_SNAT6 = 192;
 export const IMG_HAIRPIN6 = 208;
@@ -187,6 +186,19 @@ export const SPACE_COUNT = 5;
  */
 export const SPACE_FRONTEND = 5;
 export const SPACE6_COUNT = 6;
+
+/**
+ * Trie of a space: TRIE_ROOT_BITS of the address (host order) choose a word of its root, then four bits each a word of a line of 16.
+ * A word is TRIE_CHILD | index of a line, or prefix length + 1 << TRIE_LENGTH_SHIFT | value, or 0 = no prefix. The roots lie first,
+ * TRIE_ROOT_LINES each, so that a line's index counts from the start of the section. Only prefixes shorter than 32 are in it:
+ * single addresses are found by the hash, which holds all prefixes.
+ */
+export const TRIE_ROOT_BITS = 12;
+export const TRIE_ROOT_LINES = 256;
+export const TRIE_LINE_SIZE = 64;
+export const TRIE_CHILD = 0x80000000;
+export const TRIE_LENGTH_SHIFT = 24;
+export const TRIE_VALUE = 0xffffff;
 
 // LPM hash slot, IPv4: linear probing from hash(address, meta); meta 0 = empty.
 export const LPM4_SIZE = 16;
@@ -271,18 +283,21 @@ export const PAIR_PORTSET = 8;
 export const POLICY_SIZE = 8;
 export const POLICY_DEFAULT_PORTSET = 0;
 
-// Port set: sorted, disjoint intervals over key = protocol << 16 | destination port (port 0 for protocols without ports).
-// What no interval covers gets the port set's default.
-export const PORTSET_SIZE = 16;
-export const PORTSET_FIRST = 0; // index of the first interval
-export const PORTSET_COUNT = 4;
-export const PORTSET_DEFAULT_ACTION = 8; // ACTION_*
-export const PORTSET_DEFAULT_RULE = 12;
-export const INTERVAL_SIZE = 16;
-export const INTERVAL_FROM = 0;
-export const INTERVAL_TO = 4; // included
-export const INTERVAL_ACTION = 8;
-export const INTERVAL_RULE = 12; // rule id: the control plane knows its name
+/**
+ * Port set: lines of four disjoint intervals over key = protocol << 16 | destination port (port 0 for protocols without ports),
+ * sorted over all its lines, which lie one behind the other. What no interval covers gets the default, which every line repeats.
+ * A set is known by the index of its first line. Unused intervals hold no key.
+ */
+export const PORTSET_SIZE = 64;
+export const PORTSET_SHIFT = 6;
+export const PORTSET_INTERVALS = 4;
+export const PORTSET_FROM = 0; // four u32
+export const PORTSET_TO = 16; // four u32, included
+export const PORTSET_VERDICT = 32; // four u32, and the default as the fifth: VERDICT_ALLOW or 0 | rule id, which the control plane knows
+export const PORTSET_LINES = 52; // how many lines, in the first one
+export const VERDICT_ALLOW = 0x80000000;
+/** An interval without keys: keys have 24 bits. */
+export const PORTSET_NO_FROM = 0x7fffffff;
 export const ACTION_DENY = 0;
 export const ACTION_ALLOW = 1;
 

@@ -6,31 +6,24 @@ import { image, tracing } from './context';
 import { imageHash } from './hash';
 import {
   ACTION_ALLOW,
-  ACTION_DENY,
-  IMG_INTERVALS,
-  IMG_INTERVALS_COUNT,
   IMG_PAIRS,
   IMG_PAIRS_LOG2,
   IMG_POLICIES,
   IMG_POLICIES_COUNT,
   IMG_PORTSETS,
   IMG_PORTSETS_COUNT,
-  INTERVAL_ACTION,
-  INTERVAL_FROM,
-  INTERVAL_RULE,
-  INTERVAL_SIZE,
-  INTERVAL_TO,
   PAIR_IDENTITY,
   PAIR_POLICY,
   PAIR_PORTSET,
   PAIR_SHIFT,
   POLICY_DEFAULT_PORTSET,
   POLICY_SIZE,
-  PORTSET_COUNT,
-  PORTSET_DEFAULT_ACTION,
-  PORTSET_DEFAULT_RULE,
-  PORTSET_FIRST,
-  PORTSET_SIZE,
+  PORTSET_FROM,
+  PORTSET_INTERVALS,
+  PORTSET_LINES,
+  PORTSET_SHIFT,
+  PORTSET_TO,
+  PORTSET_VERDICT,
   RULE_NONE,
   SPACE_IDENTITY,
 } from './layout';
@@ -40,55 +33,63 @@ import { record } from './trace';
 /** Rule that decided the latest verdict. */
 export let verdictRule: u32 = RULE_NONE;
 
-function portSetOf(policy: u32, identity: u32): u32 {
+/** The port set by which `policy` judges `identity`. */
+export function portSetOf(policy: u32, identity: u32): u32 {
   const table = image + load<u32>(image, IMG_PAIRS);
   const mask = ((<u32>1) << load<u32>(image, IMG_PAIRS_LOG2)) - 1;
   const home = imageHash(policy, identity);
   for (let i: u32 = 0; i <= mask; i++) {
     const slot = table + (((home + i) & mask) << PAIR_SHIFT);
     const found = load<u32>(slot, PAIR_POLICY);
-    if (found === 0) break;
     if (found === policy && load<u32>(slot, PAIR_IDENTITY) === identity) return load<u32>(slot, PAIR_PORTSET);
+    if (found === 0) break;
   }
   return load<u32>(image + load<u32>(image, IMG_POLICIES) + policy * POLICY_SIZE, POLICY_DEFAULT_PORTSET);
 }
 
-/** Action of the port set for `key` = protocol << 16 | destination port (host order). Sets verdictRule. */
-function judgePorts(set: u32, key: u32): u32 {
-  verdictRule = RULE_NONE;
-  if (set >= load<u32>(image, IMG_PORTSETS_COUNT)) return ACTION_DENY;
-  const ports = image + load<u32>(image, IMG_PORTSETS) + set * PORTSET_SIZE;
-  const intervals = image + load<u32>(image, IMG_INTERVALS);
-  let low = load<u32>(ports, PORTSET_FIRST);
-  let high = min<u32>(low + load<u32>(ports, PORTSET_COUNT), load<u32>(image, IMG_INTERVALS_COUNT));
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const interval = intervals + middle * INTERVAL_SIZE;
-    if (key < load<u32>(interval, INTERVAL_FROM)) high = middle;
-    else if (key > load<u32>(interval, INTERVAL_TO)) low = middle + 1;
-    else {
-      verdictRule = load<u32>(interval, INTERVAL_RULE);
-      return load<u32>(interval, INTERVAL_ACTION);
-    }
+/**
+ * VERDICT_ALLOW or 0 | rule of port set `set` for `key` = protocol << 16 | destination port (host order), without a branch
+ * where the set has one line.
+ */
+export function verdictOf(set: u32, key: u32): u32 {
+  if (set >= load<u32>(image, IMG_PORTSETS_COUNT)) return RULE_NONE;
+  let line = image + load<u32>(image, IMG_PORTSETS) + ((<usize>set) << PORTSET_SHIFT);
+  const lines = load<u32>(line, PORTSET_LINES);
+  if (lines > 1) line = lineOf(line, lines, key);
+  const keys = i32x4.splat(key);
+  const from = i32x4.le_s(v128.load(line, PORTSET_FROM), keys);
+  const inside = i32x4.bitmask(v128.and(from, i32x4.ge_s(v128.load(line, PORTSET_TO), keys)));
+  // The default stands behind the last interval's verdict.
+  return load<u32>(line + (ctz(inside | (1 << PORTSET_INTERVALS)) << 2), PORTSET_VERDICT);
+}
+
+/** The last of the set's lines that begins at or below `key`, the first one if none does. */
+function lineOf(first: usize, lines: u32, key: u32): usize {
+  let low: u32 = 0;
+  for (let size = lines; size > 1; ) {
+    const half = size >> 1;
+    const middle = first + ((<usize>(low + half)) << PORTSET_SHIFT);
+    low = load<u32>(middle, PORTSET_FROM) <= key ? low + half : low;
+    size -= half;
   }
-  verdictRule = load<u32>(ports, PORTSET_DEFAULT_RULE);
-  return load<u32>(ports, PORTSET_DEFAULT_ACTION);
+  return first + ((<usize>low) << PORTSET_SHIFT);
 }
 
 /**
- * May a connection with `peer` (network order) and `key` pass `policy`? A policy that is not in the image denies: broken
+ * May a connection with a peer of this identity and `key` pass `policy`? A policy that is not in the image denies: broken
  * tables must not open anything. `stage` names the direction for a trace.
  */
+export function permits(v: usize, stage: u32, policy: u32, identity: u32, key: u32): bool {
+  let verdict: u32 = RULE_NONE;
+  if (policy < load<u32>(image, IMG_POLICIES_COUNT)) verdict = verdictOf(portSetOf(policy, identity), key);
+  const action = verdict >> 31;
+  verdictRule = verdict & 0x7fffffff;
+  if (tracing) record(v, stage, policy, identity, action, verdictRule, 0);
+  return action === ACTION_ALLOW;
+}
+
+/** permits() for `peer`, an address in network order. */
 export function allows(v: usize, stage: u32, policy: u32, peer: u32, key: u32): bool {
   const identity = lookup4(SPACE_IDENTITY, peer);
   return permits(v, stage, policy, identity === MISS ? 0 : identity, key);
-}
-
-/** The same for a peer whose identity is known. */
-export function permits(v: usize, stage: u32, policy: u32, identity: u32, key: u32): bool {
-  let action: u32 = ACTION_DENY;
-  verdictRule = RULE_NONE;
-  if (policy < load<u32>(image, IMG_POLICIES_COUNT)) action = judgePorts(portSetOf(policy, identity), key);
-  if (tracing) record(v, stage, policy, identity, action, verdictRule, 0);
-  return action === ACTION_ALLOW;
 }

@@ -8,20 +8,20 @@ static u32 role, origin, origin_port, origin_tunnel, adjacency, exit_role, rule,
 static u32 new_source, new_destination, new_ports, translation;
 
 u32 lookup4(u32 space, u32 address) {
-  u64 lengths = r64(image + IMG_LENGTHS4 + (space << 3)) & 0x1ffffffff;
   u32 table = image + r32(image + IMG_LPM4), mask = (1u << r32(image + IMG_LPM4_LOG2)) - 1;
-  while (lengths) {
-    u32 length = 63 - (u32)__builtin_clzll(lengths);
-    lengths ^= 1ull << length;
-    u32 prefix = length ? address & __builtin_bswap32(0xffffffffu << (32 - length)) : 0;
-    u32 meta = (u32)LPM_USED | space << 8 | length, home = image_hash(prefix, meta);
-    for (u32 i = 0; i <= mask; i++) {
-      u32 slot = table + (((home + i) & mask) << LPM4_SHIFT), found = r32(slot + LPM4_META);
-      if (!found) break;
-      if (found == meta && r32(slot + LPM4_ADDRESS) == prefix) return r32(slot + LPM4_VALUE);
-    }
+  u32 meta = (u32)LPM_USED | space << 8 | 32, home = image_hash(address, meta);
+  for (u32 i = 0; i <= mask; i++) {
+    u32 slot = table + (((home + i) & mask) << LPM4_SHIFT), found = r32(slot + LPM4_META);
+    if (found == meta && r32(slot + LPM4_ADDRESS) == address) return r32(slot + LPM4_VALUE);
+    if (!found) break;
   }
-  return MISS;
+  u32 tries = image + r32(image + IMG_TRIE4), host = __builtin_bswap32(address), shift = 32 - TRIE_ROOT_BITS;
+  u32 word = r32(tries + ((space << TRIE_ROOT_BITS | host >> shift) << 2));
+  while (word & (u32)TRIE_CHILD) {
+    shift -= 4;
+    word = r32(tries + (word << 6) + ((host >> shift & 15) << 2));
+  }
+  return word ? word & TRIE_VALUE : MISS;
 }
 
 static u32 port_set_of(u32 policy, u32 identity) {
@@ -35,31 +35,27 @@ static u32 port_set_of(u32 policy, u32 identity) {
   return r32(image + r32(image + IMG_POLICIES) + policy * POLICY_SIZE + POLICY_DEFAULT_PORTSET);
 }
 
-static u32 judge_ports(u32 set, u32 key) {
-  verdict_rule = RULE_NONE;
-  if (set >= r32(image + IMG_PORTSETS_COUNT)) return ACTION_DENY;
-  u32 row = image + r32(image + IMG_PORTSETS) + set * PORTSET_SIZE, intervals = image + r32(image + IMG_INTERVALS);
-  u32 low = r32(row + PORTSET_FIRST), high = low + r32(row + PORTSET_COUNT), all = r32(image + IMG_INTERVALS_COUNT);
-  if (high > all) high = all;
-  while (low < high) {
-    u32 middle = (low + high) >> 1, interval = intervals + middle * INTERVAL_SIZE;
-    if (key < r32(interval + INTERVAL_FROM)) high = middle;
-    else if (key > r32(interval + INTERVAL_TO)) low = middle + 1;
-    else {
-      verdict_rule = r32(interval + INTERVAL_RULE);
-      return r32(interval + INTERVAL_ACTION);
-    }
+static u32 verdict_of(u32 set, u32 key) {
+  if (set >= r32(image + IMG_PORTSETS_COUNT)) return RULE_NONE;
+  u32 line = image + r32(image + IMG_PORTSETS) + (set << PORTSET_SHIFT), low = 0;
+  for (u32 size = r32(line + PORTSET_LINES); size > 1; size -= size >> 1) {
+    u32 half = size >> 1;
+    if (r32(line + ((low + half) << PORTSET_SHIFT) + PORTSET_FROM) <= key) low += half;
   }
-  verdict_rule = r32(row + PORTSET_DEFAULT_RULE);
-  return r32(row + PORTSET_DEFAULT_ACTION);
+  line += low << PORTSET_SHIFT;
+  __m128i keys = _mm_set1_epi32((int)key), from = _mm_loadu_si128((const __m128i *)(M + line + PORTSET_FROM));
+  __m128i to = _mm_loadu_si128((const __m128i *)(M + line + PORTSET_TO));
+  __m128i outside = _mm_or_si128(_mm_cmpgt_epi32(from, keys), _mm_cmpgt_epi32(keys, to));
+  u32 inside = (u32)_mm_movemask_ps(_mm_castsi128_ps(outside)) ^ 15;
+  return r32(line + ((u32)__builtin_ctz(inside | 1 << PORTSET_INTERVALS) << 2) + PORTSET_VERDICT);
 }
 
 static bool allows(u32 policy, u32 peer, u32 key) {
-  u32 identity = lookup4(SPACE_IDENTITY, peer), action = ACTION_DENY;
+  u32 identity = lookup4(SPACE_IDENTITY, peer), verdict = RULE_NONE;
   if (identity == MISS) identity = 0;
-  verdict_rule = RULE_NONE;
-  if (policy < r32(image + IMG_POLICIES_COUNT)) action = judge_ports(port_set_of(policy, identity), key);
-  return action == ACTION_ALLOW;
+  if (policy < r32(image + IMG_POLICIES_COUNT)) verdict = verdict_of(port_set_of(policy, identity), key);
+  verdict_rule = verdict & 0x7fffffff;
+  return verdict >> 31 == ACTION_ALLOW;
 }
 
 static void count_rule(u32 id) {

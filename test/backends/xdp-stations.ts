@@ -10,7 +10,7 @@ import * as L from '../../dataplane-as/layout.js';
 const POLL_MS = 1;
 const BATCH = 32;
 const SMALL = {
-  ...{ adjacencies: 16, lpm4Log2: 4, pairsLog2: 4, policies: 16, portSets: 16, intervals: 16 },
+  ...{ adjacencies: 16, lpm4Log2: 4, pairsLog2: 4, policies: 16, trieLines: 64, portLines: 16 },
   ...{ frontendsLog2: 4, services: 16, backends: 16, slots: 16, ranges: 16 },
 };
 

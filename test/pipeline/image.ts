@@ -91,6 +91,14 @@ function hash(a: number, b: number): number {
   return h >>> 0;
 }
 
+function hostMask(length: number): number {
+  return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
+}
+
+function verdict({ allow, rule }: { readonly allow: boolean; readonly rule: number }): number {
+  return ((allow ? L.VERDICT_ALLOW : 0) | rule) >>> 0;
+}
+
 /** log2 of the slots of each hash table, unless the image says otherwise. */
 const TABLE_LOG2 = 10;
 
@@ -229,44 +237,90 @@ export class ImageWriter {
       this.#u32(at + L.LPM4_ADDRESS, word);
       this.#u32(at + L.LPM4_META, meta);
       this.#u32(at + L.LPM4_VALUE, value);
-      const lengths = this.#base + L.IMG_LENGTHS4 + space * 8;
-      this.#view.setBigUint64(lengths, this.#view.getBigUint64(lengths, true) | (1n << BigInt(length)), true);
     }
+    this.#tries(prefixes);
+  }
+
+  /** The tries of all spaces: every word gets the longest prefix that covers it, or a line of its own where a longer one lies inside. */
+  #tries(prefixes: ImageSpec['prefixes']): void {
+    const known = prefixes.map(({ space, prefix, value }) => {
+      const [address = '', text = '32'] = prefix.split('/');
+      const length = Number(text);
+      const host = Buffer.from(address.split('.').map(Number)).readUInt32BE() & hostMask(length);
+      return { space, host: host >>> 0, length, value };
+    });
+    let lines = L.SPACE_COUNT * L.TRIE_ROOT_LINES;
+    const fill = (
+      words: number[],
+      at: number,
+      count: number,
+      own: typeof known,
+      base: number,
+      depth: number,
+    ): void => {
+      for (let i = 0; i < count; i++) {
+        const host = (base + i * 2 ** (32 - depth)) >>> 0;
+        const inside = own.some((p) => p.length > depth && (p.host & hostMask(depth)) >>> 0 === host);
+        const over = own.filter((p) => p.length <= depth && (host & hostMask(p.length)) >>> 0 === p.host);
+        const longest = over.sort((a, b) => b.length - a.length)[0];
+        const leaf =
+          longest === undefined ? 0 : ((longest.length + 1) << L.TRIE_LENGTH_SHIFT) | longest.value;
+        words[at + i] = leaf;
+        if (!inside) continue;
+        const line = lines++;
+        words[at + i] = (L.TRIE_CHILD | line) >>> 0;
+        fill(words, line * 16, 16, own, host, depth + 4);
+      }
+    };
+    const words: number[] = [];
+    for (let space = 0; space < L.SPACE_COUNT; space++) {
+      const own = known.filter((p) => p.space === space && p.length < 32);
+      const root = space * L.TRIE_ROOT_LINES * 16;
+      if (own.length > 0) fill(words, root, 2 ** L.TRIE_ROOT_BITS, own, 0, L.TRIE_ROOT_BITS);
+    }
+    const base = this.#section(L.IMG_TRIE4, lines * L.TRIE_LINE_SIZE);
+    this.#header(L.IMG_TRIE4_LINES, lines);
+    words.forEach((word, i) => {
+      this.#u32(base + i * 4, word);
+    });
   }
 
   #policies(spec: ImageSpec): void {
     const portSets = spec.portSets ?? [];
     const policies = spec.policies ?? [];
-    const all = portSets.flatMap(({ intervals }) => intervals);
-    const intervals = this.#section(L.IMG_INTERVALS, L.INTERVAL_SIZE * Math.max(all.length, 1));
-    const sets = this.#section(L.IMG_PORTSETS, L.PORTSET_SIZE * Math.max(portSets.length, 1));
-    this.#header(L.IMG_INTERVALS_COUNT, all.length);
-    this.#header(L.IMG_PORTSETS_COUNT, portSets.length);
-    let first = 0;
-    for (const [i, set] of portSets.entries()) {
-      const at = sets + i * L.PORTSET_SIZE;
-      this.#u32(at + L.PORTSET_FIRST, first);
-      this.#u32(at + L.PORTSET_COUNT, set.intervals.length);
-      this.#u32(at + L.PORTSET_DEFAULT_ACTION, set.allow ? L.ACTION_ALLOW : L.ACTION_DENY);
-      this.#u32(at + L.PORTSET_DEFAULT_RULE, set.rule);
-      for (const interval of set.intervals) {
-        const to = intervals + first++ * L.INTERVAL_SIZE;
-        this.#u32(to + L.INTERVAL_FROM, (interval.protocol << 16) | interval.from);
-        this.#u32(to + L.INTERVAL_TO, (interval.protocol << 16) | interval.to);
-        this.#u32(to + L.INTERVAL_ACTION, interval.allow ? L.ACTION_ALLOW : L.ACTION_DENY);
-        this.#u32(to + L.INTERVAL_RULE, interval.rule);
+    const linesOf = ({ intervals }: PortSetSpec) => Math.max(1, Math.ceil(intervals.length / 4));
+    const total = portSets.reduce((n, set) => n + linesOf(set), 0);
+    const sets = this.#section(L.IMG_PORTSETS, L.PORTSET_SIZE * Math.max(total, 1));
+    this.#header(L.IMG_PORTSETS_COUNT, total);
+    const places: number[] = [];
+    let line = 0;
+    for (const set of portSets) {
+      places.push(line);
+      this.#u32(sets + line * L.PORTSET_SIZE + L.PORTSET_LINES, linesOf(set));
+      const sorted = [...set.intervals].sort((a, b) => a.protocol - b.protocol || a.from - b.from);
+      for (let i = 0; i < linesOf(set) * 4; i++) {
+        const interval = sorted[i];
+        const at = sets + (line + (i >> 2)) * L.PORTSET_SIZE + (i & 3) * 4;
+        const from = interval === undefined ? L.PORTSET_NO_FROM : (interval.protocol << 16) | interval.from;
+        this.#u32(at + L.PORTSET_FROM, from);
+        this.#u32(at + L.PORTSET_TO, interval === undefined ? 0 : (interval.protocol << 16) | interval.to);
+        this.#u32(at + L.PORTSET_VERDICT, interval === undefined ? 0 : verdict(interval));
+        if ((i & 3) === 0) this.#u32(at + L.PORTSET_VERDICT + 16, verdict(set));
       }
+      line += linesOf(set);
     }
+    const placeOf = (set: number) => places[set] ?? set;
     const rows = this.#section(L.IMG_POLICIES, L.POLICY_SIZE * (policies.length + 1));
     this.#header(L.IMG_POLICIES_COUNT, policies.length + 1);
-    for (const [i, portSet] of policies.entries()) this.#u32(rows + (i + 1) * L.POLICY_SIZE, portSet);
+    for (const [i, portSet] of policies.entries())
+      this.#u32(rows + (i + 1) * L.POLICY_SIZE, placeOf(portSet));
     const pairs = this.#section(L.IMG_PAIRS, L.PAIR_SIZE << this.#tableLog2);
     this.#header(L.IMG_PAIRS_LOG2, this.#tableLog2);
     for (const { policy, identity, portSet } of spec.pairs ?? []) {
       const at = this.#slot(pairs, L.PAIR_SIZE, L.PAIR_POLICY, hash(policy, identity));
       this.#u32(at + L.PAIR_POLICY, policy);
       this.#u32(at + L.PAIR_IDENTITY, identity);
-      this.#u32(at + L.PAIR_PORTSET, portSet);
+      this.#u32(at + L.PAIR_PORTSET, placeOf(portSet));
     }
   }
 

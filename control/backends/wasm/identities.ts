@@ -31,7 +31,8 @@ export interface IdentityEvent {
   readonly sets: readonly Key[];
 }
 
-const MAX_IDENTITIES = 2 ** 31;
+/** What a word of the trie can hold. */
+const MAX_IDENTITIES = 2 ** 24;
 const SEPARATOR = '\n';
 
 export class Identities {
@@ -80,7 +81,9 @@ export class Identities {
 
   /** The units that hold a set's addresses, for reading them back. */
   unitsOf(item: AddressSetItem): string[] {
-    return [...marksOf(item).values()].map(({ prefix }) => unitOf(prefix));
+    return [...marksOf(item).values()].flatMap(({ prefix }) => {
+      return [unitOf(prefix), ...this.lpm.unitsOf(SPACE_IDENTITY, prefix)];
+    });
   }
 
   /** Works out the classes of all prefixes touched since the last call, and what that did to the identities, in order. */

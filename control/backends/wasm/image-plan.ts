@@ -1,14 +1,16 @@
 /** Where each table lies inside an image, and how much it holds. */
 import * as L from '../../../dataplane-as/layout.js';
 
-/** Capacities of one image's tables. `…Log2` and the span tables (intervals, backends, slots, ranges) are powers of two. */
+/** Capacities of one image's tables. `…Log2` and the span tables (portLines, backends, slots, ranges) are powers of two. */
 export interface ImageSize {
   readonly adjacencies: number;
   readonly lpm4Log2: number;
   readonly pairsLog2: number;
   readonly policies: number;
-  readonly portSets: number;
-  readonly intervals: number;
+  /** Lines of tries of prefixes shorter than /32: one for each four bits in which neighbours differ. */
+  readonly trieLines: number;
+  /** Lines of port sets: four port ranges each. */
+  readonly portLines: number;
   readonly frontendsLog2: number;
   readonly services: number;
   readonly backends: number;
@@ -16,14 +18,14 @@ export interface ImageSize {
   readonly ranges: number;
 }
 
-/** Room for 110 pods, 10,000 services, 255 different maglev tables, 65,000 addresses in policies, some thousand peers: 18 MiB an image. */
+/** Room for 110 pods, 10,000 services, 255 different maglev tables, 65,000 addresses in policies, some thousand peers: 29 MiB an image. */
 export const DEFAULT_IMAGE_SIZE: ImageSize = {
   adjacencies: 8192,
   lpm4Log2: 17,
   pairsLog2: 17,
   policies: 4096,
-  portSets: 16384,
-  intervals: 131072,
+  trieLines: 131072,
+  portLines: 65536,
   frontendsLog2: 16,
   services: 32768,
   backends: 131072,
@@ -50,8 +52,8 @@ export interface ImagePlan {
   readonly ports: number;
   readonly adjacencies: number;
   readonly policies: number;
+  readonly trie: number;
   readonly portSets: number;
-  readonly intervals: number;
   readonly services: number;
   readonly backends: number;
   readonly slots: number;
@@ -77,8 +79,9 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
   const lpm6 = take(L.LPM6_SIZE << LPM6_LOG2);
   const pairs = take(L.PAIR_SIZE << size.pairsLog2);
   const policies = take(size.policies * L.POLICY_SIZE);
-  const portSets = take(size.portSets * L.PORTSET_SIZE);
-  const intervals = take(size.intervals * L.INTERVAL_SIZE);
+  const trieLines = L.SPACE_COUNT * L.TRIE_ROOT_LINES + size.trieLines;
+  const trie = take(trieLines * L.TRIE_LINE_SIZE);
+  const portSets = take(size.portLines * L.PORTSET_SIZE);
   const frontends = take(L.FRONTEND_SIZE << size.frontendsLog2);
   const services = take(size.services * L.SERVICE_SIZE);
   const backends = take(size.backends * L.BACKEND_SIZE);
@@ -90,7 +93,7 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
   return {
     size,
     bytes: align(end, 65536),
-    ...{ ports, adjacencies, policies, portSets, intervals, services, backends, slots, ranges },
+    ...{ ports, adjacencies, policies, trie, portSets, services, backends, slots, ranges },
     hashes: {
       addresses: hash(lpm4, size.lpm4Log2, L.LPM4_META / 4),
       pairs: hash(pairs, size.pairsLog2, L.PAIR_POLICY / 4),
@@ -109,9 +112,9 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
       [L.IMG_POLICIES, policies],
       [L.IMG_POLICIES_COUNT, size.policies],
       [L.IMG_PORTSETS, portSets],
-      [L.IMG_PORTSETS_COUNT, size.portSets],
-      [L.IMG_INTERVALS, intervals],
-      [L.IMG_INTERVALS_COUNT, size.intervals],
+      [L.IMG_PORTSETS_COUNT, size.portLines],
+      [L.IMG_TRIE4, trie],
+      [L.IMG_TRIE4_LINES, trieLines],
       [L.IMG_FRONTENDS4, frontends],
       [L.IMG_FRONTENDS4_LOG2, size.frontendsLog2],
       [L.IMG_SERVICES, services],

@@ -11,7 +11,7 @@ import { type HashName, type ImagePlan, planImage } from './image-plan.js';
 import { Lowering } from './lowering.js';
 
 const SIZE = {
-  ...{ adjacencies: 64, lpm4Log2: 8, pairsLog2: 8, policies: 32, portSets: 64, intervals: 128 },
+  ...{ adjacencies: 64, lpm4Log2: 8, pairsLog2: 8, policies: 32, trieLines: 256, portLines: 128 },
   ...{ frontendsLog2: 6, services: 16, backends: 64, slots: 256, ranges: 16 },
 };
 

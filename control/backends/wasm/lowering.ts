@@ -82,6 +82,7 @@ export class Lowering {
     this.cells.discard();
     this.routes.discard();
     this.identities.discard();
+    this.lpm.discard();
   }
 
   /** Ids of the units an item lowered to. An item that means nothing to IPv4 has none. */
@@ -92,11 +93,11 @@ export class Lowering {
       case 'interface':
         return [`port ${item.key}`, 'special'];
       case 'route':
-        return [...this.routes.unitsOfRoute(item.key), 'lengths'];
+        return this.routes.unitsOfRoute(item.key);
       case 'tunnel':
         return this.routes.unitsOfTunnel(item.key);
       case 'addressset':
-        return [...this.identities.unitsOf(item), 'lengths'];
+        return this.identities.unitsOf(item);
       case 'policy':
         return this.policies.unitsOf(item.key);
       case 'endpoint':
@@ -106,7 +107,7 @@ export class Lowering {
       case 'healthcheck':
         return [];
       case 'snat':
-        return [...unitsOfSnat(item), 'lengths'];
+        return unitsOfSnat(this.lpm, item);
     }
   }
 

@@ -1,53 +1,47 @@
-/** Entries of the longest-prefix hash and the bitmap of the lengths in use, by which the pipeline searches it. */
+/** Longest prefixes of an image: each is an entry of the hash, and those that hold several addresses are in the trie too. */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Key } from '../../ruleset/types.js';
 import type { Prefix4 } from './bytes.js';
 import type { CellStore, Entry } from './cells.js';
-import { type Ledger, TrackedMap } from './ledger.js';
-
-const LENGTHS_UNIT = 'lengths';
+import type { Ledger } from './ledger.js';
+import { PrefixTrie } from './prefix-trie.js';
 
 export class LongestPrefix {
-  readonly #counts: TrackedMap<number, number>;
-  #dirty = false;
+  readonly #trie: PrefixTrie;
 
   constructor(
-    readonly ledger: Ledger,
+    ledger: Ledger,
     readonly cells: CellStore,
   ) {
-    this.#counts = new TrackedMap(ledger);
+    this.#trie = new PrefixTrie(ledger, cells);
   }
 
-  /** Puts or replaces the entry of `unit`; one unit has one entry, and its prefix never changes. */
+  /** Puts or replaces the entry of `unit`; one unit has one entry, and its prefix never changes. `value` has at most 24 bits. */
   set(unit: string, owner: Key, space: number, prefix: Prefix4, value: number): void {
-    if (this.cells.get(unit) === undefined) this.#count(space, prefix.length, 1);
     this.cells.set(unit, { owner, entries: [entryOf(space, prefix, value)] });
+    if (prefix.length < 32) this.#trie.set(space, prefix, value, owner);
   }
 
   delete(unit: string, space: number, prefix: Prefix4): void {
-    if (this.cells.get(unit) === undefined) return;
-    this.#count(space, prefix.length, -1);
+    const old = this.cells.get(unit);
+    if (old === undefined) return;
     this.cells.set(unit, null);
+    if (prefix.length < 32) this.#trie.delete(space, prefix, old.owner);
   }
 
-  /** Writes the bitmap of lengths if it changed. */
+  /** The units besides its own by which a prefix is found. */
+  unitsOf(space: number, prefix: Prefix4): string[] {
+    return prefix.length < 32 ? this.#trie.unitsOf(space, prefix) : [];
+  }
+
+  /** Writes what changed of the trie. */
   settle(): void {
-    if (!this.#dirty) return;
-    this.#dirty = false;
-    const words = new Array<number>(L.SPACE_COUNT * 2).fill(0);
-    for (const [id, count] of this.#counts) {
-      if (count === 0) continue;
-      const [space, length] = [Math.floor(id / 64), id % 64];
-      const at = space * 2 + (length >>> 5);
-      words[at] = ((words[at] ?? 0) | (1 << (length & 31))) >>> 0;
-    }
-    this.cells.set(LENGTHS_UNIT, { owner: 'node', rows: [{ at: L.IMG_LENGTHS4, words }] });
+    this.#trie.settle();
   }
 
-  #count(space: number, length: number, by: number): void {
-    const id = space * 64 + length;
-    this.#counts.set(id, (this.#counts.get(id) ?? 0) + by);
-    this.#dirty = true;
+  /** Forgets what was noted since the last `settle` (the transaction was rolled back). */
+  discard(): void {
+    this.#trie.discard();
   }
 }
 

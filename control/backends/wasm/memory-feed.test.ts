@@ -7,7 +7,7 @@ import { MemoryFeed, MemoryLinks } from './memory-feed.js';
 
 function open(frameCount = 16) {
   const image = {
-    ...{ adjacencies: 2, lpm4Log2: 2, pairsLog2: 2, policies: 2, portSets: 2, intervals: 2 },
+    ...{ adjacencies: 2, lpm4Log2: 2, pairsLog2: 2, policies: 2, trieLines: 2, portLines: 2 },
     ...{ frontendsLog2: 2, services: 2, backends: 2, slots: 2, ranges: 2 },
   };
   const plan = planMemory({ image, sessionsLog2: 4, frameCount });

@@ -18,7 +18,7 @@ import { planImage } from './image-plan.js';
 import { Lowering } from './lowering.js';
 
 const SIZE = {
-  ...{ adjacencies: 16, lpm4Log2: 10, pairsLog2: 11, policies: 64, portSets: 1024, intervals: 8192 },
+  ...{ adjacencies: 16, lpm4Log2: 10, pairsLog2: 11, policies: 64, trieLines: 4096, portLines: 4096 },
   ...{ frontendsLog2: 4, services: 4, backends: 4, slots: 4, ranges: 4 },
 };
 
@@ -101,30 +101,42 @@ function evaluate(
   return { allowed: false, rule: `default deny (ingress isolated by P n/${item.isolatedBy[0]?.name})` };
 }
 
+/** Identity by the trie, as the pipeline looks for an address that is no prefix of its own. */
+function identityByTrie(image: Image, host: number): number {
+  const { trie } = image.plan;
+  const root = L.SPACE_IDENTITY * 2 ** L.TRIE_ROOT_BITS + (host >>> (32 - L.TRIE_ROOT_BITS));
+  let word = image.word(trie + root * 4);
+  for (let shift = 28 - L.TRIE_ROOT_BITS; word >= L.TRIE_CHILD; shift -= 4) {
+    word = image.word(trie + (word - L.TRIE_CHILD) * L.TRIE_LINE_SIZE + ((host >>> shift) & 15) * 4);
+  }
+  return word & L.TRIE_VALUE;
+}
+
 /** The pipeline's look-ups, in TypeScript: identity by longest prefix, pair or default, interval or default. */
 function look(image: Image, index: number, peer: string, protocol: number, port: number) {
   const host = ip4Host(peer) ?? 0;
-  const lengths = L.IMG_LENGTHS4 + L.SPACE_IDENTITY * 8;
-  let identity = 0;
-  for (let length = 32; length >= 0; length--) {
-    const present = (image.word(lengths + (length >>> 5) * 4) >>> (length & 31)) & 1;
-    if (present === 0) continue;
+  const identityOf = (length: number): number | undefined => {
     const meta = (L.LPM_USED | (L.SPACE_IDENTITY << 8) | length) >>> 0;
-    const value = image.lookup('addresses', swap32((host & mask4(length)) >>> 0), meta);
-    if (value === undefined) continue;
-    identity = value;
-    break;
-  }
+    return image.lookup('addresses', swap32((host & mask4(length)) >>> 0), meta);
+  };
+  const longest =
+    Array.from({ length: 33 }, (_, i) => identityOf(32 - i)).find((id) => id !== undefined) ?? 0;
+  if (identityOf(32) === undefined) assert.is(identityByTrie(image, host), longest, `${peer} in the trie`);
   const { plan } = image;
   const fallback = image.word(plan.policies + index * L.POLICY_SIZE);
-  const at = plan.portSets + (image.lookup('pairs', index, identity) ?? fallback) * L.PORTSET_SIZE;
+  const set = image.lookup('pairs', index, longest) ?? fallback;
   const key = (protocol << 16) | port;
-  for (let i = 0; i < image.word(at + L.PORTSET_COUNT); i++) {
-    const interval = plan.intervals + (image.word(at + L.PORTSET_FIRST) + i) * L.INTERVAL_SIZE;
-    if (key < image.word(interval) || key > image.word(interval + L.INTERVAL_TO)) continue;
-    return { action: image.word(interval + L.INTERVAL_ACTION), rule: image.word(interval + L.INTERVAL_RULE) };
+  const first = plan.portSets + set * L.PORTSET_SIZE;
+  const verdict = (at: number) => {
+    const word = image.word(at);
+    return { action: word >>> 31, rule: word & 0x7fffffff };
+  };
+  for (let i = 0; i < image.word(first + L.PORTSET_LINES) * L.PORTSET_INTERVALS; i++) {
+    const at = first + (i >> 2) * L.PORTSET_SIZE + (i & 3) * 4;
+    const inside = image.word(at + L.PORTSET_FROM) <= key && key <= image.word(at + L.PORTSET_TO);
+    if (inside) return verdict(at + L.PORTSET_VERDICT);
   }
-  return { action: image.word(at + L.PORTSET_DEFAULT_ACTION), rule: image.word(at + L.PORTSET_DEFAULT_RULE) };
+  return verdict(first + L.PORTSET_VERDICT + 4 * L.PORTSET_INTERVALS);
 }
 
 test('random sets and policies, changed step by step: tables say what the items say', () => {

@@ -25,6 +25,8 @@ interface Compiled {
   readonly byPeers: Map<string, PortSet>;
 }
 
+const PORTSET_WORDS = L.PORTSET_SIZE / 4;
+
 /** `NetworkPolicy shop/allow-web spec.ingress[0]` */
 export function originText({ kind, namespace, name, field }: Origin): string {
   return `${kind} ${namespace === null ? '' : `${namespace}/`}${name}${field === null ? '' : ` ${field}`}`;
@@ -35,9 +37,9 @@ export class Policies {
   readonly #byPeer: TrackedIndex<Key, Key>;
   readonly #indexes: IndexPool;
   readonly #rules: IndexPool;
-  readonly #portSets: IndexPool;
-  readonly #intervals: SpanPool;
-  readonly #spans: TrackedMap<string, Span>;
+  readonly #lines: SpanPool;
+  /** Port sets in use, by what they say. */
+  readonly #portSets: TrackedMap<string, { readonly span: Span; readonly references: number }>;
 
   constructor(
     readonly ledger: Ledger,
@@ -51,9 +53,8 @@ export class Policies {
     this.#byPeer = new TrackedIndex(ledger);
     this.#indexes = new IndexPool(ledger, 'policies', 1, size.policies);
     this.#rules = new IndexPool(ledger, 'rules', L.RULE_FIRST, L.MAX_RULES);
-    this.#portSets = new IndexPool(ledger, 'port sets', 0, size.portSets);
-    this.#intervals = new SpanPool(ledger, 'port intervals', size.intervals);
-    this.#spans = new TrackedMap(ledger);
+    this.#lines = new SpanPool(ledger, 'port set lines', size.portLines);
+    this.#portSets = new TrackedMap(ledger);
   }
 
   /** Index of a policy, undefined when there is none of that key. */
@@ -179,32 +180,56 @@ export class Policies {
     this.cells.set(pairUnit(policy, identity), null);
   }
 
+  /** The index of a port set's first line. */
   #holdPortSet(portSet: PortSet, owner: Key): number {
-    const { index, fresh } = this.#portSets.acquire(portSet.id, owner);
-    if (!fresh) return index;
-    const span = this.#intervals.allocate(portSet.intervals.length, owner);
-    this.#spans.set(portSet.id, span);
-    const rows = [
-      {
-        at: this.cells.plan.portSets + index * L.PORTSET_SIZE,
-        words: [span.first, span.size, portSet.action, portSet.rule],
-      },
-      {
-        at: this.cells.plan.intervals + span.first * L.INTERVAL_SIZE,
-        words: portSet.intervals.flatMap((i) => [i.from, i.to, i.action, i.rule]),
-      },
-    ];
-    this.cells.set(`portset ${portSet.id}`, { owner, rows: rows.filter((row) => row.words.length > 0) });
-    return index;
+    const held = this.#portSets.get(portSet.id);
+    if (held !== undefined) {
+      this.#portSets.set(portSet.id, { ...held, references: held.references + 1 });
+      return held.span.first;
+    }
+    const words = portSetWords(portSet);
+    const span = this.#lines.allocate(words.length / PORTSET_WORDS, owner);
+    this.#portSets.set(portSet.id, { span, references: 1 });
+    const at = this.cells.plan.portSets + span.first * L.PORTSET_SIZE;
+    this.cells.set(`portset ${portSet.id}`, { owner, rows: [{ at, words }] });
+    return span.first;
   }
 
   #dropPortSet({ id }: PortSet): void {
-    if (!this.#portSets.release(id)) return;
-    const span = this.#spans.get(id);
-    if (span !== undefined) this.#intervals.release(span);
-    this.#spans.delete(id);
+    const held = this.#portSets.get(id);
+    if (held === undefined) return;
+    if (held.references > 1) {
+      this.#portSets.set(id, { ...held, references: held.references - 1 });
+      return;
+    }
+    this.#portSets.delete(id);
+    this.#lines.release(held.span);
     this.cells.set(`portset ${id}`, null);
   }
+}
+
+/** A port set as lines of the image (PORTSET_SIZE in layout.ts); at least one. */
+export function portSetWords({ intervals, action, rule }: PortSet): Uint32Array {
+  const lines = Math.max(1, Math.ceil(intervals.length / L.PORTSET_INTERVALS));
+  const words = new Uint32Array(lines * PORTSET_WORDS);
+  for (let line = 0; line < lines; line++) {
+    const at = line * PORTSET_WORDS;
+    words.fill(L.PORTSET_NO_FROM, at, at + L.PORTSET_INTERVALS);
+    for (let i = 0; i < L.PORTSET_INTERVALS; i++) {
+      const interval = intervals[line * L.PORTSET_INTERVALS + i];
+      if (interval === undefined) break;
+      words[at + L.PORTSET_FROM / 4 + i] = interval.from;
+      words[at + L.PORTSET_TO / 4 + i] = interval.to;
+      words[at + L.PORTSET_VERDICT / 4 + i] = verdictWord(interval.action, interval.rule);
+    }
+    words[at + L.PORTSET_VERDICT / 4 + L.PORTSET_INTERVALS] = verdictWord(action, rule);
+  }
+  words[L.PORTSET_LINES / 4] = lines;
+  return words;
+}
+
+function verdictWord(action: number, rule: number): number {
+  return ((action === L.ACTION_ALLOW ? L.VERDICT_ALLOW : 0) | rule) >>> 0;
 }
 
 function pairUnit(policy: Compiled, identity: number): string {

@@ -145,7 +145,9 @@ export class Routes {
   /** The units of a route, for reading it back; none for IPv6. */
   unitsOfRoute(key: Key): string[] {
     const placed = this.#routes.get(key);
-    return placed === undefined ? [] : [`route ${key}`, `adjacency ${placed.adjacency}`];
+    if (placed === undefined) return [];
+    const found = this.lpm.unitsOf(spaceOf(placed.item), placed.prefix);
+    return [`route ${key}`, ...found, `adjacency ${placed.adjacency}`];
   }
 
   unitsOfTunnel(key: Key): string[] {

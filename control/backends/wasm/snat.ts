@@ -35,9 +35,13 @@ export function putSnat(
 }
 
 /** The units of the SNAT item, for reading it back. */
-export function unitsOfSnat(item: SnatItem): string[] {
-  const prefixes = [...prefixesOf(item)].filter(([, { cidr }]) => parsePrefix4(cidr) !== null);
-  return ['snat', ...prefixes.map(([unit]) => unit)];
+export function unitsOfSnat(lpm: LongestPrefix, item: SnatItem): string[] {
+  const units = ['snat'];
+  for (const [unit, { space, cidr }] of prefixesOf(item)) {
+    const prefix = parsePrefix4(cidr);
+    if (prefix !== null) units.push(unit, ...lpm.unitsOf(space, prefix));
+  }
+  return units;
 }
 
 function prefixesOf(item: SnatItem | undefined): Map<string, { space: number; cidr: Cidr }> {
