@@ -3,8 +3,8 @@
  * errors. A new connection reads the certificate files again, so that renewed ones are taken.
  */
 import { readFileSync } from 'node:fs';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import * as etcd3 from 'etcd3';
-import { Etcd3, type IOptions } from 'etcd3';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import {
   LeaseNotFoundError,
@@ -13,11 +13,12 @@ import {
   StoreUnavailableError,
   StoreWriteError,
 } from './errors.js';
+import { EtcdChannel } from './etcd-channel.js';
 
 export interface EtcdEndpoints {
   /** `http://host:port` or `https://host:port`, all of one kind. */
   readonly endpoints: readonly string[];
-  /** PEM files. Without caFile the system's authorities are trusted; a certificate of ours needs caFile. */
+  /** PEM files. Without caFile the system's authorities are trusted. */
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
@@ -27,14 +28,6 @@ export interface EtcdEndpoints {
 const ATTEMPT_MS = 5000;
 const PAUSE_MS = { first: 10, most: 1000 };
 
-/** Retries and circuit breakers are ours: etcd3's would send a transaction twice. */
-const NO_POLICY: NonNullable<NonNullable<IOptions['faultHandling']>['global']> = {
-  _altReturn: undefined as never,
-  execute: async (action) => action({ signal: new AbortController().signal }),
-  onSuccess: () => ({ dispose: () => undefined }),
-  onFailure: () => ({ dispose: () => undefined }),
-};
-
 export type Repeat =
   /** Doing it twice does no harm. */
   | 'always'
@@ -43,7 +36,7 @@ export type Repeat =
 
 export class EtcdConnection {
   readonly name: string;
-  #client: Etcd3 | null = null;
+  #client: EtcdChannel | null = null;
   #index = 0;
   #closed = false;
   /** Rejects what waits when the connection is closed. */
@@ -63,27 +56,15 @@ export class EtcdConnection {
   }
 
   /** The client in use. Throws StoreClosedError, InvalidInputError (a certificate file cannot be read). */
-  client(): Etcd3 {
+  client(): EtcdChannel {
     if (this.#closed) throw this.#closedError();
-    this.#client ??= new Etcd3({
-      hosts: this.spec.endpoints[this.#index % this.spec.endpoints.length] ?? '',
-      ...credentialsOf(this.spec),
-      grpcOptions: {
-        'grpc.max_receive_message_length': -1,
-        'grpc.max_send_message_length': -1,
-        // A peer that vanished without a word is noticed in 15 s.
-        'grpc.keepalive_time_ms': 10_000,
-        'grpc.keepalive_timeout_ms': 5000,
-        // Channels of one address are shared otherwise: a new client would get the broken connection.
-        'grpc.use_local_subchannel_pool': 1,
-      },
-      faultHandling: { global: NO_POLICY, host: () => NO_POLICY },
-    });
+    const endpoint = this.spec.endpoints[this.#index % this.spec.endpoints.length] ?? '';
+    this.#client ??= new EtcdChannel(endpoint, credentialsOf(this.spec, endpoint));
     return this.#client;
   }
 
   /** This client's endpoint failed: the next call takes another one. */
-  failed(client: Etcd3): void {
+  failed(client: EtcdChannel): void {
     if (client !== this.#client) return;
     this.#client = null;
     this.#index++;
@@ -96,7 +77,7 @@ export class EtcdConnection {
    */
   async call<T>(
     repeat: Repeat,
-    action: (client: Etcd3, options: { readonly deadline: number }) => Promise<T>,
+    action: (client: EtcdChannel, options: { readonly deadline: number }) => Promise<T>,
   ): Promise<T> {
     const end = Date.now() + this.timeoutMs;
     for (let pause = PAUSE_MS.first; ; pause = Math.min(pause * 2, PAUSE_MS.most)) {
@@ -173,13 +154,13 @@ function certainlyUnsent(error: unknown): boolean {
   return /No connection established|Name resolution failed|Channel has been shut down/.test(errorText(error));
 }
 
-function credentialsOf({ caFile, certFile, keyFile }: EtcdEndpoints): Pick<IOptions, 'credentials'> {
-  if (caFile === undefined) return {};
-  const own =
-    certFile === undefined || keyFile === undefined
-      ? {}
-      : { certChain: pem(certFile), privateKey: pem(keyFile) };
-  return { credentials: { rootCertificate: pem(caFile), ...own } };
+function credentialsOf({ caFile, certFile, keyFile }: EtcdEndpoints, endpoint: string): ChannelCredentials {
+  if (!endpoint.startsWith('https:')) return credentials.createInsecure();
+  return credentials.createSsl(
+    caFile === undefined ? null : pem(caFile),
+    keyFile === undefined ? null : pem(keyFile),
+    certFile === undefined ? null : pem(certFile),
+  );
 }
 
 function pem(path: string): Buffer {

@@ -1,7 +1,7 @@
 /** Keeps one etcd lease alive, over whichever endpoint answers, and knows when it is lost: etcd says so, or its time is over. */
 import type { EtcdConnection } from './etcd-connection.js';
 
-type LeaseStream = Awaited<ReturnType<ReturnType<EtcdConnection['client']>['leaseClient']['leaseKeepAlive']>>;
+type LeaseStream = Awaited<ReturnType<ReturnType<EtcdConnection['client']>['lease']['leaseKeepAlive']>>;
 
 export class EtcdLease {
   /** Resolves when it is lost or ended. */
@@ -54,7 +54,7 @@ export class EtcdLease {
   async #send(): Promise<void> {
     const client = this.connection.client();
     if (this.#stream === null) {
-      const stream = await client.leaseClient.leaseKeepAlive();
+      const stream = await client.lease.leaseKeepAlive();
       if (this.#ended) {
         stream.cancel();
         return;

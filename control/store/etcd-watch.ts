@@ -9,7 +9,7 @@ import type { EtcdCodec } from './etcd-codec.js';
 import type { EtcdConnection } from './etcd-connection.js';
 import type { StoreEvent, Watch, WatchHandler } from './store.js';
 
-type WatchStream = Awaited<ReturnType<ReturnType<EtcdConnection['client']>['watchClient']['watch']>>;
+type WatchStream = Awaited<ReturnType<ReturnType<EtcdConnection['client']>['watch']['watch']>>;
 
 export interface EtcdWatchSpec {
   readonly connection: EtcdConnection;
@@ -57,7 +57,7 @@ export class EtcdWatch implements Watch {
   async #open(): Promise<void> {
     const { connection, codec, prefix, identity, identify } = this.spec;
     const client = connection.client();
-    const stream = await client.watchClient.watch();
+    const stream = await client.watch.watch();
     if (this.#closed) {
       stream.cancel();
       return;

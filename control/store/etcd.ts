@@ -118,7 +118,7 @@ export class EtcdStore implements Store {
     const start = performance.now();
     // One that was granted without our hearing of it runs out by itself.
     const granted = await this.#connection.call('always', (client, options) =>
-      client.leaseClient.leaseGrant({ TTL: asked }, options),
+      client.lease.leaseGrant({ TTL: asked }, options),
     );
     const lease = new EtcdLease(this.#connection, granted.ID, Number(granted.TTL) * 1000, start);
     this.#leases.set(lease.id, lease);
@@ -126,7 +126,7 @@ export class EtcdStore implements Store {
     const revoke = async (): Promise<void> => {
       lease.end();
       await this.#connection
-        .call('always', (client, options) => client.leaseClient.leaseRevoke({ ID: lease.id }, options))
+        .call('always', (client, options) => client.lease.leaseRevoke({ ID: lease.id }, options))
         .catch((error: unknown) => {
           if (!(error instanceof LeaseNotFoundError)) throw error;
         });

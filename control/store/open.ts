@@ -57,7 +57,6 @@ export function parseStoreConfig(value: unknown, object: string, field = 'store'
   ];
   if ((certFile === undefined) !== (keyFile === undefined))
     fail('certFile and keyFile go together', field, value);
-  if (certFile !== undefined && caFile === undefined) fail('certFile needs caFile', field, value);
   if (caFile !== undefined && !endpoints.every((url) => url.startsWith('https:'))) {
     fail('certificates need https endpoints', `${field}.endpoints`, endpoints);
   }

@@ -59,6 +59,12 @@ export async function startEtcd(options: TestEtcdOptions = {}): Promise<TestEtcd
   }
 }
 
+/** Ended with this process, however it ends by itself. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 class EtcdServer implements TestEtcd {
   readonly config: TestEtcd['config'];
   readonly #certificates: Certificates | null;
@@ -106,9 +112,11 @@ class EtcdServer implements TestEtcd {
     );
     this.#child = child;
     this.#log = '';
+    running.add(child);
     await new Promise<void>((resolve, reject) => {
       child.on('error', reject);
       child.on('exit', () => {
+        running.delete(child);
         if (this.#child === child) this.#child = null;
         reject(new Error(`etcd ended: ${this.#log.slice(-2000)}`));
       });
