@@ -1,6 +1,6 @@
 /** What every part of one compilation looks at: the node, its peers, and who holds which address. */
 import { PteropusError } from '../common/errors.js';
-import { NodeIdRangeError, type NodePlan, planNode } from '../ipam/arithmetic.js';
+import { NodeIdRangeError, type NodePlan, nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import type { Model } from '../model/model.js';
 import type { NodeRecord, Pod } from '../objects/types.js';
 import { compareText } from '../ruleset/canonical.js';
@@ -95,8 +95,7 @@ function viewOf(config: ClusterConfig, record: NodeRecord): NodeView {
 
 function makeView(config: ClusterConfig, record: NodeRecord): NodeView {
   const plan = planNode(config, record.id);
-  const computed = plan.nodeAddress === null ? [] : [plan.nodeAddress];
-  const addresses = record.addresses.length > 0 ? record.addresses : computed;
+  const addresses = record.addresses.length > 0 ? record.addresses : nodeAddresses(plan);
   return { name: record.metadata.name, id: record.id, plan, addresses };
 }
 

@@ -1,4 +1,6 @@
 /** Where packets enter and leave: the uplink, the host's own stack, and the pods wired here. */
+
+import { plansOf } from '../ipam/arithmetic.js';
 import type { InterfaceItem, Key, PodRef } from '../ruleset/types.js';
 import { type Context, sortedSet } from './context.js';
 import type { Attachment, ClusterConfig } from './input.js';
@@ -26,6 +28,7 @@ export function compileInterfaces(context: Context): readonly InterfaceItem[] {
 /** The uplink, and the way to the host's own stack. */
 export function nodeInterfaces({ self, local, config }: Context): readonly InterfaceItem[] {
   const { uplink, host } = local;
+  const plans = plansOf(self.plan);
   const items: InterfaceItem[] = [
     {
       kind: 'interface',
@@ -49,8 +52,8 @@ export function nodeInterfaces({ self, local, config }: Context): readonly Inter
       link: host.link,
       mac: host.mac,
       peerMac: host.peerMac,
-      peerAddresses: [self.plan.hostLinuxAddress, ...self.addresses],
-      ownAddresses: [self.plan.hostDataplaneAddress],
+      peerAddresses: [...plans.map(({ hostLinuxAddress }) => hostLinuxAddress), ...self.addresses],
+      ownAddresses: plans.map(({ hostDataplaneAddress }) => hostDataplaneAddress),
       mtu: config.underlayMtu,
     });
   }
@@ -68,7 +71,7 @@ export function podInterface({ self, config }: Context, attachment: Attachment):
     mac: attachment.mac,
     peerMac: attachment.peerMac,
     peerAddresses: sortedSet(attachment.addresses),
-    ownAddresses: [self.plan.gateway],
+    ownAddresses: plansOf(self.plan).map(({ gateway }) => gateway),
     mtu: podMtu(config),
   };
 }

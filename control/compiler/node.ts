@@ -1,5 +1,7 @@
+import { plansOf } from '../ipam/arithmetic.js';
 import type { NodeItem } from '../ruleset/types.js';
 import { type Context, sortedSet } from './context.js';
+import { rangesOf } from './input.js';
 
 /** This node's identity. */
 export function compileNode({ self, config }: Context): NodeItem {
@@ -9,7 +11,7 @@ export function compileNode({ self, config }: Context): NodeItem {
     name: self.name,
     id: self.id,
     addresses: self.addresses,
-    podSubnets: [self.plan.podSubnet],
-    podCidrs: sortedSet([config.podSubnetCIDR]),
+    podSubnets: plansOf(self.plan).map(({ podSubnet }) => podSubnet),
+    podCidrs: sortedSet(rangesOf(config).map(({ podSubnetCIDR }) => podSubnetCIDR)),
   };
 }

@@ -4,9 +4,10 @@
  * pods (so that the answer comes back with the pod's address untouched), and over the underlay from everybody else.
  */
 import { bitsOf, cidrContains, formatCidr, parseCidr, parseIp } from '../common/ip.js';
+import { plansOf } from '../ipam/arithmetic.js';
 import type { Cidr, Ip, Key, RouteItem, RouteTarget, Vrf } from '../ruleset/types.js';
 import { type Context, familyOf, type NodeView } from './context.js';
-import type { Attachment } from './input.js';
+import { type Attachment, type FamilyRanges, rangesOf } from './input.js';
 import { HOST, podInterfaceKey, UPLINK } from './interfaces.js';
 import { reachablePeers, tunnelKey } from './tunnels.js';
 
@@ -37,9 +38,11 @@ export function nodeRoutes({ self, local }: Context): readonly RouteItem[] {
   const host: RouteTarget = local.host === null ? REJECT : via(HOST);
   return [
     ...self.addresses.flatMap((ip) => both(hostCidr(ip), host)),
-    ...both(self.plan.hostSubnet, host),
-    // An address of this node's pods that no pod has.
-    ...both(self.plan.podSubnet, DROP),
+    ...plansOf(self.plan).flatMap(({ hostSubnet, podSubnet }) => [
+      ...both(hostSubnet, host),
+      // An address of this node's pods that no pod has.
+      ...both(podSubnet, DROP),
+    ]),
   ];
 }
 
@@ -47,9 +50,11 @@ export function nodeRoutes({ self, local }: Context): readonly RouteItem[] {
 export function peerRoutes(context: Context, peer: NodeView): readonly RouteItem[] {
   const tunnel: RouteTarget = { type: 'tunnel', tunnel: tunnelKey(peer) };
   return [
-    ...both(peer.plan.podSubnet, tunnel),
-    ...both(peer.plan.hostSubnet, tunnel),
-    ...both(hostCidr(peer.plan.bviAddress), tunnel),
+    ...plansOf(peer.plan).flatMap(({ podSubnet, hostSubnet, bviAddress }) => [
+      ...both(podSubnet, tunnel),
+      ...both(hostSubnet, tunnel),
+      ...both(hostCidr(bviAddress), tunnel),
+    ]),
     ...peer.addresses.flatMap((ip) => {
       const target = uplinkTo(context, ip);
       const fromPods = routeItem('pod', hostCidr(ip), tunnel);
@@ -60,24 +65,32 @@ export function peerRoutes(context: Context, peer: NodeView): readonly RouteItem
 
 /** To the rest of the cluster's ranges, and out. */
 export function rangeRoutes({ config }: Context): readonly RouteItem[] {
+  return rangesOf(config).flatMap(routesOfRanges);
+}
+
+function routesOfRanges(ranges: FamilyRanges): readonly RouteItem[] {
+  const { nodeInterconnectCIDR, defaultGateway } = ranges;
   const routes = [
     // What is left of these belongs to nobody; without these it would leave by the default route and loop.
-    ...both(config.podSubnetCIDR, DROP),
-    ...both(config.hostSubnetCIDR, DROP),
-    ...both(config.vxlanCIDR, DROP),
-    ...both(config.serviceCIDR, REJECT),
+    ...both(ranges.podSubnetCIDR, DROP),
+    ...both(ranges.hostSubnetCIDR, DROP),
+    ...both(ranges.vxlanCIDR, DROP),
+    ...both(ranges.serviceCIDR, REJECT),
   ];
-  if (config.nodeInterconnectCIDR !== null) routes.push(...both(config.nodeInterconnectCIDR, via(UPLINK)));
-  if (config.defaultGateway !== null) {
-    const everything = familyOf(config.defaultGateway) === 4 ? '0.0.0.0/0' : '::/0';
-    routes.push(...both(everything, via(UPLINK, config.defaultGateway)));
+  if (nodeInterconnectCIDR !== null) routes.push(...both(nodeInterconnectCIDR, via(UPLINK)));
+  if (defaultGateway !== null) {
+    const everything = familyOf(defaultGateway) === 4 ? '0.0.0.0/0' : '::/0';
+    routes.push(...both(everything, via(UPLINK, defaultGateway)));
   }
   return routes;
 }
 
 /** The way to a node address over the underlay: straight on its own subnet, else by the gateway; unknown subnets are on the link. */
 function uplinkTo({ config }: Context, ip: Ip): RouteTarget | null {
-  const { nodeInterconnectCIDR, defaultGateway } = config;
+  // A family that the cluster has no ranges of is not routed.
+  const ranges =
+    rangesOf(config).find(({ podSubnetCIDR }) => familyOf(podSubnetCIDR) === familyOf(ip)) ?? config;
+  const { nodeInterconnectCIDR, defaultGateway } = ranges;
   const onLink = nodeInterconnectCIDR !== null && cidrContains(parseCidr(nodeInterconnectCIDR), parseIp(ip));
   if (onLink || defaultGateway === null) return via(UPLINK);
   return familyOf(defaultGateway) === familyOf(ip) ? via(UPLINK, defaultGateway) : null;

@@ -8,6 +8,7 @@ import type { Frontend, HealthCheckItem, Ip, ServiceBackend, ServiceItem } from 
 import { type Context, familyOf, type NodeView, sortedSet } from './context.js';
 import { type Candidate, candidatesOf, onNode, usable, zoneOf } from './endpoints.js';
 import { compileHealthCheck } from './health-check.js';
+import { rangesOf } from './input.js';
 import { nearest } from './topology.js';
 
 /** Services with this label belong to another proxy. */
@@ -266,7 +267,9 @@ function anywhere(
 /** A status that names an address of the cluster itself would take over what is not the Service's (CVE-2020-8554). */
 function belongsToCluster({ config, self, peers }: Context, address: Ip): boolean {
   const ip = parseIp(address);
-  const ranges = [config.podSubnetCIDR, config.hostSubnetCIDR, config.vxlanCIDR, config.serviceCIDR];
+  const ranges = rangesOf(config).flatMap(({ podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR }) => {
+    return [podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR];
+  });
   return (
     ranges.some((range) => cidrContains(parseCidr(range), ip)) ||
     [self, ...peers].some((node) => node.addresses.includes(address))

@@ -1,7 +1,9 @@
 /** Source NAT of pods' packets that leave the cluster, and the address of a pod that meets itself through a Service. */
 import { bitsOf, canonicalCidr } from '../common/ip.js';
+import { plansOf } from '../ipam/arithmetic.js';
 import type { SnatItem } from '../ruleset/types.js';
 import { type Context, familyOf, firstOfEachFamily, sortedSet } from './context.js';
+import { rangesOf } from './input.js';
 
 export function compileSnat({ self, peers, config }: Context): SnatItem {
   const nodes = [self, ...peers].flatMap(({ addresses }) => addresses);
@@ -10,13 +12,15 @@ export function compileSnat({ self, peers, config }: Context): SnatItem {
     key: 'snat',
     addresses: firstOfEachFamily(self.addresses),
     // No sources: nothing is translated, but hairpin connections still need their address.
-    sources: config.natExternalTraffic ? [canonicalCidr(config.podSubnetCIDR)] : [],
+    sources: config.natExternalTraffic
+      ? rangesOf(config).map(({ podSubnetCIDR }) => canonicalCidr(podSubnetCIDR))
+      : [],
     exclude: sortedSet([
-      ...[config.podSubnetCIDR, config.hostSubnetCIDR, config.vxlanCIDR, config.serviceCIDR].map(
-        canonicalCidr,
+      ...rangesOf(config).flatMap(({ podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR }) =>
+        [podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR].map(canonicalCidr),
       ),
       ...nodes.map((ip) => `${ip}/${bitsOf(familyOf(ip))}`),
     ]),
-    hairpin: [self.plan.natLoopback],
+    hairpin: plansOf(self.plan).map(({ natLoopback }) => natLoopback),
   };
 }

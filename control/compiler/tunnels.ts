@@ -23,8 +23,15 @@ export function tunnelTo({ self, config }: Context, { peer, local, remote }: Rea
     remoteMac: peer.plan.bviMac,
     localBvi: self.plan.bviAddress,
     remoteBvi: peer.plan.bviAddress,
+    ...bvis6(self, peer),
     mtu: podMtu(config),
   };
+}
+
+/** The second family's BVIs, in a dual-stack cluster. */
+function bvis6(self: NodeView, peer: NodeView): Pick<TunnelItem, 'localBvi6' | 'remoteBvi6'> {
+  if (self.plan.ipv6 === null || peer.plan.ipv6 === null) return {};
+  return { localBvi6: self.plan.ipv6.bviAddress, remoteBvi6: peer.plan.ipv6.bviAddress };
 }
 
 export interface ReachablePeer {

@@ -9,6 +9,7 @@ import {
   parseCidr,
   parseIp,
 } from '../common/ip.js';
+import { rangesOf } from '../compiler/input.js';
 import type { PaperCluster } from '../explain/cluster.js';
 import { type Place, placeOf } from '../explain/ends.js';
 import type { LoadedCluster } from '../sim/load.js';
@@ -80,8 +81,10 @@ function nodes(before: Side, after: Side): readonly Party[] {
 /** One address that no rule names, and one inside each block that some rule does. */
 function outside(before: Side, after: Side): readonly Party[] {
   const texts = new Set([...blocksOf(before), ...blocksOf(after)]);
-  const { podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR, nodeInterconnectCIDR } = after.loaded.config;
-  const cluster = [podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR, nodeInterconnectCIDR ?? []].flat();
+  const cluster = rangesOf(after.loaded.config).flatMap((ranges) => [
+    ...[ranges.podSubnetCIDR, ranges.hostSubnetCIDR, ranges.vxlanCIDR, ranges.serviceCIDR],
+    ...(ranges.nodeInterconnectCIDR === null ? [] : [ranges.nodeInterconnectCIDR]),
+  ]);
   const all = [...new Set([...texts, ...cluster])].map(parseCidr).sort(compareCidr);
   const named = all.flatMap((block, i): readonly Party[] => {
     const text = formatCidr(block);

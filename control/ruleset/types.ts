@@ -110,6 +110,9 @@ export interface TunnelItem {
   readonly remoteMac: Mac;
   readonly localBvi: Ip;
   readonly remoteBvi: Ip;
+  /** The BVIs' IPv6 addresses; absent: no IPv6 inside the tunnel. */
+  readonly localBvi6?: Ip;
+  readonly remoteBvi6?: Ip;
   /** Largest inner IP packet, bytes. */
   readonly mtu: number;
 }
