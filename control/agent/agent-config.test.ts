@@ -15,6 +15,8 @@ test('what is absent has its default', () => {
     addresses: null,
     cluster: DEFAULT_CONFIG,
     podFeed: 'afxdp',
+    rest: { listen: { host: '127.0.0.1', port: 9999 }, tls: null, hosts: [] },
+    resyncIntervalSeconds: 0,
     dieWithStdin: false,
   });
 });
@@ -27,6 +29,8 @@ test('what is wrong names the file and the field', () => {
     [{ ...LEAST, addresses: [] }, /addresses: must be a list/],
     [{ ...LEAST, addresses: ['10.0.0.1', 'x'] }, /addresses\[1\]: not an IP address/],
     [{ ...LEAST, dieWithStdin: 1 }, /dieWithStdin/],
+    [{ ...LEAST, rest: '0.0.0.0:1' }, /f: rest\.listen: beyond loopback/],
+    [{ ...LEAST, resyncIntervalSeconds: -1 }, /resyncIntervalSeconds: must be a number/],
     [{ ...LEAST, cluster: { vni: 0 } }, /f cluster: vni/],
     [[], /must be a JSON object/],
   ];

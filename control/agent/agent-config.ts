@@ -4,6 +4,7 @@ import { errorText, InvalidInputError } from '../common/errors.js';
 import { canonicalIp } from '../common/ip.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import { parseClusterConfig } from '../ipam/config.js';
+import { parseRestConfig, type RestConfig } from './http/rest-config.js';
 import { isPodFeed, type PodFeed } from './pod-feed.js';
 
 export interface AgentConfig {
@@ -23,12 +24,19 @@ export interface AgentConfig {
   /** Feed of pods whose annotation does not choose theirs. */
   readonly podFeed: PodFeed;
   readonly cluster: ClusterConfig;
+  /** Where the REST interface listens; null = nowhere. */
+  readonly rest: RestConfig | null;
+  /** Seconds between downstream resyncs that nothing called for; 0 = none. */
+  readonly resyncIntervalSeconds: number;
   /** End when standard input ends (for a supervisor that may be killed). */
   readonly dieWithStdin: boolean;
 }
 
 /** The network namespace of this process. */
 export const OWN_NETNS = '/proc/self/ns/net';
+
+/** A week: timers reach no further than a few. */
+const MOST_SECONDS = 604_800;
 
 type Raw = Readonly<Record<string, unknown>>;
 
@@ -43,6 +51,8 @@ const FIELDS: readonly (keyof AgentConfig)[] = [
   'addresses',
   'podFeed',
   'cluster',
+  'rest',
+  'resyncIntervalSeconds',
   'dieWithStdin',
 ];
 
@@ -82,6 +92,17 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
       value: dieWithStdin,
     });
   }
+  const resyncIntervalSeconds = raw['resyncIntervalSeconds'] ?? 0;
+  if (
+    typeof resyncIntervalSeconds !== 'number' ||
+    !(resyncIntervalSeconds >= 0 && resyncIntervalSeconds <= MOST_SECONDS)
+  ) {
+    throw new InvalidInputError(`must be a number from 0 to ${MOST_SECONDS}`, {
+      object,
+      field: 'resyncIntervalSeconds',
+      value: resyncIntervalSeconds,
+    });
+  }
   const podFeed = raw['podFeed'] ?? 'afxdp';
   if (!isPodFeed(podFeed))
     throw new InvalidInputError('must be afxdp or tap', { object, field: 'podFeed', value: podFeed });
@@ -96,6 +117,8 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     addresses: addressesOf(raw['addresses'], object),
     podFeed,
     cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),
+    rest: parseRestConfig(raw['rest'], object),
+    resyncIntervalSeconds,
     dieWithStdin,
   };
 }

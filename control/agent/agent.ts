@@ -54,6 +54,8 @@ export interface AgentOptions {
   readonly auditIntervalMs?: number;
   /** Pause between two downstream resyncs that nothing called for, milliseconds (default 0 = none). */
   readonly resyncIntervalMs?: number;
+  /** Told why the agent cannot start yet, at each try. */
+  readonly waiting?: (reason: string) => void;
   /** Told of each event when it is done. */
   readonly recorded?: (record: EventRecord) => void;
   /** Lines for a person. */
@@ -161,15 +163,30 @@ export class Agent {
     return this.#dataplane.opened;
   }
 
+  /** Items the data plane does not take, and why. */
+  get refused(): ReadonlyMap<Key, string> {
+    return this.#refused;
+  }
+
+  /** What is wrong with the node as a whole; null = nothing. */
+  get nodeProblem(): string | null {
+    return this.#conflict ?? (this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null);
+  }
+
+  /** What is wrong with objects, and with entries of the store. Looks through all of them. */
+  objectProblems(): readonly AgentProblem[] {
+    return this.#problems.list(this.state.model);
+  }
+
   /** Everything that is known to be wrong. */
   problems(): readonly AgentProblem[] {
-    const node = this.#conflict ?? (this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null);
+    const of = (source: AgentProblem['source'], object: string | null, message: string): AgentProblem => {
+      return { source, object, field: null, message };
+    };
     return [
-      ...(node === null ? [] : [{ source: 'node' as const, object: null, field: null, message: node }]),
-      ...[...this.#refused].map(([object, message]) => {
-        return { source: 'dataplane' as const, object, field: null, message };
-      }),
-      ...this.#problems.list(this.state.model),
+      ...(this.nodeProblem === null ? [] : [of('node', null, this.nodeProblem)]),
+      ...[...this.#refused].map(([key, reason]) => of('dataplane', key, reason)),
+      ...this.objectProblems(),
     ];
   }
 
@@ -235,6 +252,7 @@ export class Agent {
             run: (tx) => this.#start(tx, journaled, lostJournal),
           }),
         (text) => this.#log(text),
+        this.options.waiting,
       );
     } catch (error) {
       await this.close();

@@ -2,12 +2,20 @@
 import { loadNative } from '../../native/index.js';
 import { openRemoteBackend } from '../backends/wasm/remote.js';
 import { clearSocketPath } from '../common/listen.js';
+import { packageVersion } from '../common/version.js';
 import { openStoreClient } from '../store/client.js';
-import { Agent } from './agent.js';
+import type { AgentOptions } from './agent.js';
 import { type AgentConfig, OWN_NETNS, readAgentConfig } from './agent-config.js';
+import { AgentProcess } from './agent-process.js';
 import { serveCni } from './cni-server.js';
+import { endOf } from './end.js';
 import { HealthCheckServer } from './health-checks.js';
+import { servePatiently } from './http/patient.js';
+import { agentRoutes } from './http/routes.js';
+import { serveRest } from './http/server.js';
 import { openNativeLinks } from './links-native.js';
+import { AgentMetrics } from './metrics/agent-metrics.js';
+import { measuredCni } from './metrics/measured-cni.js';
 
 const HELP = `usage: pteropus agent --config FILE
 
@@ -26,6 +34,9 @@ FILE is JSON:
   addresses     underlay addresses, if the cluster has no nodeInterconnectCIDR
   podFeed       afxdp (default) or tap: feed of pods without the annotation pteropus.io/feed
   cluster       cluster configuration; what is absent takes its default
+  rest          REST and metrics: ADDRESS:PORT (default 127.0.0.1:9999), the path of a unix socket, null for none, or
+                a mapping of listen, certFile, keyFile, clientCaFile, hosts; beyond loopback only with TLS
+  resyncIntervalSeconds  read the data plane back and repair it that often (default 0: only when something calls for it)
   dieWithStdin  true: end when standard input ends
 `;
 
@@ -50,12 +61,23 @@ async function serve(config: AgentConfig): Promise<void> {
   // Two agents of one node would undo each other's work: the second ends here.
   await clearSocketPath(config.cni);
   const end = endOf(config.dieWithStdin);
-  const store = await openStoreClient(config.store);
-  const links = openNativeLinks(loadNative(), { netns: config.netns, uplink: config.uplink });
   const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`);
-  const healthChecks = new HealthCheckServer(log);
+  const self = new AgentProcess(config.node, packageVersion(), config.cluster);
+  const metrics = new AgentMetrics(self, true);
+  const open: { close(): Promise<void> }[] = [];
+  const opened = <T extends { close(): Promise<void> }>(handle: T): T => {
+    open.unshift(handle);
+    return handle;
+  };
   try {
-    const starting = Agent.start({
+    const { rest } = config;
+    if (rest !== null) {
+      opened(await servePatiently(() => serveRest(rest, agentRoutes(self, metrics), log), log));
+    }
+    const store = opened(await openStoreClient(config.store));
+    const links = opened(openNativeLinks(loadNative(), { netns: config.netns, uplink: config.uplink }));
+    const healthChecks = opened(new HealthCheckServer(log));
+    const options: AgentOptions = {
       node: config.node,
       config: config.cluster,
       store,
@@ -66,43 +88,20 @@ async function serve(config: AgentConfig): Promise<void> {
       ...(config.addresses === null ? {} : { addresses: config.addresses }),
       // The ports belong to the host's stack: where that is another namespace than ours, we cannot listen there.
       ...(config.netns === OWN_NETNS ? { healthChecks } : {}),
+      resyncIntervalMs: config.resyncIntervalSeconds * 1000,
+      recorded: (record) => metrics.recorded(record),
       log,
-    });
-    const agent = await Promise.race([starting, end.asked]);
+    };
+    const service = measuredCni(self.cni, (...told) => metrics.answered(...told));
+    opened(await serveCni(service, config.cni));
+    const agent = await self.start(options, end.asked);
     // Asked to end while it waits for its parts: nothing of ours is there to be closed in order.
     if (agent === undefined) process.exit(0);
-    const server = await serveCni(agent.cni, config.cni);
+    opened(agent);
     process.stdout.write('{"ready":true}\n');
     await end.asked;
-    await server.close();
-    await agent.close();
   } finally {
-    await healthChecks.close();
-    await store.close();
-    await links.close();
+    for (const handle of open) await handle.close();
     end.release();
   }
-}
-
-interface End {
-  /** Resolves on a signal to end. */
-  readonly asked: Promise<undefined>;
-  /** Lets go of signals and standard input, so that the process can end by itself. */
-  release(): void;
-}
-
-/** With `withStdin`, the end of standard input ends us at once: whoever held it is gone. */
-function endOf(withStdin: boolean): End {
-  const exit = (): never => process.exit(0);
-  if (withStdin) process.stdin.on('error', exit).on('close', exit).resume();
-  let ask = (): void => undefined;
-  const asked = new Promise<undefined>((resolve) => {
-    ask = () => resolve(undefined);
-  });
-  process.on('SIGTERM', ask).on('SIGINT', ask);
-  const release = (): void => {
-    process.off('SIGTERM', ask).off('SIGINT', ask);
-    if (withStdin) process.stdin.off('error', exit).off('close', exit).destroy();
-  };
-  return { asked, release };
 }

@@ -30,28 +30,37 @@ export async function prepareNode(
   const addressesOf = (id: number): readonly string[] => {
     return options.addresses ?? nodeAddresses(planNode(config, id));
   };
-  const record = await untilReachable(async () => {
-    await agreeOnRanges(store, node, config);
-    return claimNodeId(store, {
-      node,
-      journaled: journaled?.id ?? null,
-      largest: largestNodeId(config),
-      addresses: addressesOf,
-    });
-  }, log);
+  const record = await untilReachable(
+    async () => {
+      await agreeOnRanges(store, node, config);
+      return claimNodeId(store, {
+        node,
+        journaled: journaled?.id ?? null,
+        largest: largestNodeId(config),
+        addresses: addressesOf,
+      });
+    },
+    log,
+    options.waiting,
+  );
   const plan = planNode(config, record.id);
   const nodeLinks = await links.setupNode({ node, plan, config, addresses: record.addresses });
   return new NodeState({ record, plan, links: nodeLinks }, config);
 }
 
-/** Repeats `action` while it fails for a reason that passes, with growing pauses. */
-export async function untilReachable<T>(action: () => Promise<T>, log: (line: string) => void): Promise<T> {
+/** Repeats `action` while it fails for a reason that passes, with growing pauses; `waiting` is told each time why. */
+export async function untilReachable<T>(
+  action: () => Promise<T>,
+  log: (line: string) => void,
+  waiting: (reason: string) => void = () => undefined,
+): Promise<T> {
   for (let pause = 5; ; pause = Math.min(pause * 2, 1000)) {
     try {
       return await action();
     } catch (error) {
       if (!(error instanceof PteropusError) || !error.retryable || error instanceof AgentNotReadyError)
         throw error;
+      waiting(errorText(error));
       if (pause >= 160) log(`waiting: ${errorText(error)}`);
       await new Promise((resolve) => setTimeout(resolve, pause));
     }

@@ -18,6 +18,11 @@ export interface InterfaceCounters {
   readonly drops: number;
 }
 
+export interface TableUse {
+  readonly used: number;
+  readonly limit: number;
+}
+
 export interface Counters {
   /** Key of an interface item -> its counters. */
   readonly interfaces: Readonly<Record<Key, InterfaceCounters>>;
@@ -33,6 +38,8 @@ export interface Counters {
     readonly evicted: number;
     readonly expired: number;
   };
+  /** Name of a table of bounded size -> its entries in use, and how many it has room for; absent: there are no such tables. */
+  readonly tables?: Readonly<Record<string, TableUse>>;
 }
 
 /** Which packets to trace; an absent field matches all. Both directions of a connection match. */

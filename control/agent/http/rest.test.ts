@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { request as httpRequest, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeCertificates } from '../../../test/support/certificates.js';
@@ -262,9 +262,7 @@ test('on a unix socket for its owner only', async () => {
 });
 
 testIf(test, program('openssl'))('TLS, with client certificates where an authority is named', async () => {
-  execFileSync('openssl', ['version']);
   const made = makeCertificates(join(directory, 'tls'));
-  const { readFileSync } = await import('node:fs');
   const read = (file: string): string => readFileSync(file, 'utf8');
   const tls = { certFile: made.server.cert, keyFile: made.server.key, clientCaFile: made.ca };
   await serving(
@@ -291,6 +289,16 @@ testIf(test, program('openssl'))('TLS, with client certificates where an authori
     },
     { tls },
   );
+});
+
+test('docs/rest.md lists every request with its parameters, and no other', () => {
+  const path = fileURLToPath(new URL('../../../../../docs/rest.md', import.meta.url));
+  const rows = [...readFileSync(path, 'utf8').matchAll(/^\| `((?:GET|POST) [^`]*)` \|([^|]*)\|/gm)];
+  const listed = rows.map(([, request, parameters]) => [request, parameters?.trim()]);
+  const served = agentRoutes(new Source(), NO_METRICS).map(({ method, path: at, query }) => {
+    return [`${method} ${at}`, query.map((name) => `\`${name}\``).join(', ')];
+  });
+  assert.equal(listed.sort(), served.sort());
 });
 
 test.after(() => rmSync(directory, { recursive: true, force: true }));

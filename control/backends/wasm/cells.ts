@@ -44,7 +44,18 @@ export class CellStore {
   constructor(
     readonly ledger: Ledger,
     readonly plan: ImagePlan,
-  ) {}
+  ) {
+    for (const table of Object.keys(this.#counts) as HashName[]) {
+      const used = (): number => this.#counts[table];
+      ledger.tables.push({
+        table,
+        limit: plan.hashes[table].limit,
+        get used() {
+          return used();
+        },
+      });
+    }
+  }
 
   get(id: string): Unit | undefined {
     return this.#units.get(id);

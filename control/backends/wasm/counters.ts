@@ -1,6 +1,6 @@
 /** Counters out of the shared memory, under their names. */
 import * as L from '../../../dataplane-as/layout.js';
-import type { Counters, InterfaceCounters } from '../backend.js';
+import type { Counters, InterfaceCounters, TableUse } from '../backend.js';
 import type { FeedCounters } from './feed.js';
 import type { FreshIndexes, Lowering } from './lowering.js';
 import { OUTCOME_NAMES, WELL_KNOWN_RULES } from './outcomes.js';
@@ -55,7 +55,7 @@ export class CounterReader {
       evicted: session(L.SS_EVICTED),
       expired: session(L.SS_EXPIRED),
     };
-    return { interfaces, outcomes, services, rules, sessions };
+    return { interfaces, outcomes, services, rules, sessions, tables: tablesOf(lowering) };
   }
 
   #port(port: number, lost: FeedCounters | undefined): InterfaceCounters {
@@ -85,6 +85,16 @@ export class CounterReader {
       if (this.#view.getUint32(at + 4, true) === high) return high * 2 ** 32 + low;
     }
   }
+}
+
+/** Tables of one name are parts of one. */
+function tablesOf({ ledger }: Lowering): Readonly<Record<string, TableUse>> {
+  const tables: Record<string, TableUse> = {};
+  for (const { table, used, limit } of ledger.tables) {
+    const other = tables[table] ?? { used: 0, limit: 0 };
+    tables[table] = { used: other.used + used, limit: other.limit + limit };
+  }
+  return tables;
 }
 
 function portAt(port: number): number {

@@ -1,9 +1,18 @@
+/** A table of bounded size, as those who watch how full it gets see it. */
+export interface BoundedTable {
+  readonly table: string;
+  readonly used: number;
+  readonly limit: number;
+}
+
 /**
  * State that can be taken back: every change notes its undo in a ledger, and a failed transaction is rolled back in reverse
  * order. So lowering may fail anywhere and leave nothing behind.
  */
 export class Ledger {
   readonly #undo: (() => void)[] = [];
+  /** Every table whose room is handed out under this ledger. */
+  readonly tables: BoundedTable[] = [];
 
   note(undo: () => void): void {
     this.#undo.push(undo);

@@ -25,6 +25,12 @@ export class IndexPool {
     this.#held = new TrackedMap(ledger);
     this.#names = new TrackedMap(ledger);
     this.#next = first;
+    ledger.tables.push(this);
+  }
+
+  /** Indexes in use, those below `first` among them. */
+  get used(): number {
+    return this.#next - this.#free.length;
   }
 
   get(name: string): number | undefined {
@@ -100,6 +106,16 @@ export class SpanPool {
     const top = 31 - Math.clz32(capacity);
     this.#free = Array.from({ length: top + 1 }, () => new Set<number>());
     this.#free[top]?.add(0);
+    ledger.tables.push(this);
+  }
+
+  get limit(): number {
+    return this.capacity;
+  }
+
+  /** Rows in use, with what rounding up to powers of two costs. */
+  get used(): number {
+    return this.capacity - this.#free.reduce((sum, runs, order) => sum + (runs.size << order), 0);
   }
 
   /** `size` 0 takes nothing. Throws TableFullError. */

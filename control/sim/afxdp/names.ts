@@ -55,6 +55,7 @@ export interface NodePaths {
   readonly config: string;
   readonly dataplaneSocket: string;
   readonly cniSocket: string;
+  readonly restSocket: string;
   readonly journal: string;
   readonly agentLog: string;
   readonly dataplaneLog: string;
@@ -68,6 +69,7 @@ export function nodePaths(runDir: string, id: number): NodePaths {
     config: join(dir, 'agent.json'),
     dataplaneSocket: join(dir, 'dataplane.sock'),
     cniSocket: join(dir, 'cni.sock'),
+    restSocket: join(dir, 'rest.sock'),
     journal: join(dir, 'journal.json'),
     agentLog: join(dir, 'agent.log'),
     dataplaneLog: join(dir, 'dataplane.log'),

@@ -68,6 +68,7 @@ export class SimNode {
       store: storeSocket,
       dataplane: this.paths.dataplaneSocket,
       cni: this.paths.cniSocket,
+      rest: this.paths.restSocket,
       journal: this.paths.journal,
       netns: this.netns,
       uplink: UPLINK,
