@@ -49,6 +49,17 @@ export function rulesOf(
   });
 }
 
+/** Asks for the sets that `rulesOf` would, but for those of port names; for rules that are there already. */
+export function askForPeers(policy: AnyPolicy, direction: Direction, sets: PeerSets): readonly PolicyRule[] {
+  const rules: readonly (NetworkPolicyRule | ClusterNetworkPolicyRule)[] = policy.spec[direction] ?? [];
+  for (const [i, rule] of rules.entries()) {
+    const origin = originOf(policy, `spec.${direction}[${i}]`);
+    if ('action' in rule && failClosed(rule, tierOf(policy), origin) !== null) continue;
+    peersOf(rule, origin, sets);
+  }
+  return [];
+}
+
 /** Everyone whom a rule of the policy names, in both directions. */
 export function* peersOfPolicy(policy: AnyPolicy): Iterable<NetworkPolicyPeer> {
   for (const { peers } of [...(policy.spec.ingress ?? []), ...(policy.spec.egress ?? [])]) yield* peers ?? [];

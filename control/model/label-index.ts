@@ -95,7 +95,13 @@ function candidates<Id>(
   return null;
 }
 
-export function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+/** A Map or a WeakMap. */
+interface Table<K, V> {
+  get(key: K): V | undefined;
+  set(key: K, value: V): unknown;
+}
+
+export function getOrMake<K, V>(map: Table<K, V>, key: K, make: () => V): V {
   let value = map.get(key);
   if (value === undefined) {
     value = make();

@@ -10,8 +10,8 @@ export class AddressBag {
   #item: AddressSetItem;
   /** How often an address is held beyond the first time. */
   readonly #extra = new Map<Ip, number>();
-  readonly #added = new Set<Ip>();
-  readonly #removed = new Set<Ip>();
+  #added = new Set<Ip>();
+  #removed = new Set<Ip>();
 
   constructor(
     readonly key: Key,
@@ -61,8 +61,8 @@ export class AddressBag {
     this.#list = this.#list.change(this.#added, this.#removed);
     this.#item = itemOf(this.key, this.#list);
     const delta = { added: sorted(this.#added), removed: sorted(this.#removed) };
-    this.#added.clear();
-    this.#removed.clear();
+    this.#added = new Set();
+    this.#removed = new Set();
     return delta;
   }
 
@@ -76,14 +76,21 @@ function sorted(addresses: ReadonlySet<Ip>): readonly Ip[] {
   return list.length > 1 ? list.sort() : list;
 }
 
-/** The addresses are laid out in one array only when somebody reads them: who follows deltas need not. */
+const LIST = Symbol('list');
+
+/**
+ * The addresses are laid out in one array only when somebody reads them: who follows deltas need not. All items have one and the same
+ * getter: with one of its own, each would be of a shape of its own to the engine, which keeps shapes, and lists with them, for long.
+ */
+const ADDRESSES: PropertyDescriptor & ThisType<{ readonly [LIST]: SortedTexts }> = {
+  enumerable: true,
+  get() {
+    return this[LIST].toArray();
+  },
+};
+
 function itemOf(key: Key, list: SortedTexts): AddressSetItem {
-  return {
-    kind: 'addressset',
-    key,
-    get addresses() {
-      return list.toArray();
-    },
-    blocks: [],
-  };
+  const item = { kind: 'addressset', key, blocks: [] } as const;
+  Object.defineProperty(item, LIST, { value: list });
+  return Object.defineProperty(item, 'addresses', ADDRESSES) as AddressSetItem & typeof item;
 }

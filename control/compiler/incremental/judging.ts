@@ -14,12 +14,22 @@ import {
 import { refText } from '../context.js';
 import { endpointItem, judgedBy } from '../policies.js';
 import { type NamedPort, resolvePort } from '../ports.js';
-import { type Direction, judges, ownPortNames, peersOfPolicy, rulesOf } from '../rules.js';
+import { askForPeers, type Direction, judges, ownPortNames, peersOfPolicy, rulesOf } from '../rules.js';
 import type { Asked, LiveSets } from './live-sets.js';
 import type { Output } from './output.js';
 import { PortGroup } from './port-group.js';
 
 const DIRECTIONS = ['ingress', 'egress'] as const;
+
+/** Rules of a policy, with an id of their own. */
+interface Variant {
+  readonly id: number;
+  readonly rules: readonly PolicyRule[];
+}
+
+/** So many items that nobody needs any more are kept, and so many namespaces that have no pods here any more: pods come back. */
+const MOST_PARKED_ITEMS = 1024;
+const MOST_PARKED_NAMESPACES = 64;
 
 /** One policy in one direction, while it judges a pod wired here. */
 interface Part {
@@ -28,8 +38,8 @@ interface Part {
   readonly id: number;
   readonly ownNames: readonly NamedPort[];
   readonly endpoints: Set<LiveEndpoint>;
-  /** Numbers that a pod gives to `ownNames` -> its rules, with an id of their own. */
-  readonly variants: Map<string, { readonly id: number; readonly rules: readonly PolicyRule[] }>;
+  /** Numbers that a pod gives to `ownNames` -> its rules. */
+  readonly variants: Map<string, Variant>;
   asked: Asked | null;
 }
 
@@ -64,9 +74,15 @@ export class Judging {
   private readonly partsByGroup = new Map<PortGroup, Set<Part>>();
   private readonly compositions = new Map<string, Composition>();
   private readonly items = new Map<Key, { readonly item: PolicyItem; uses: number }>();
-  private readonly dirty = new Set<LiveEndpoint>();
+  private dirty = new Set<LiveEndpoint>();
   /** Policies that may come to judge a pod here, and whose peers nobody has looked at for that. */
   private readonly ahead = new Set<AnyPolicy>();
+  /** Composition -> its item, let go of; the longest so first. */
+  private readonly parkedItems = new Map<string, PolicyItem>();
+  /** Namespaces without pods here, the longest so first; their policies are kept up to date. */
+  private readonly parkedNamespaces = new Set<string>();
+  /** Direction and numbers -> the rules made of a policy, where no numbers of other pods are in them. */
+  private readonly made = new WeakMap<AnyPolicy, Map<string, Variant>>();
   /** Objects are never changed in place, so an object is a version of a policy. */
   private readonly identities = new WeakMap<AnyPolicy, number>();
   private ids = 0;
@@ -91,6 +107,7 @@ export class Judging {
       this.namespaces.set(ref.namespace, namespace);
     }
     namespace.endpoints.add(endpoint);
+    this.parkedNamespaces.delete(ref.namespace);
     this.dirty.add(endpoint);
   }
 
@@ -103,7 +120,14 @@ export class Judging {
     this.dirty.delete(endpoint);
     const namespace = this.namespaces.get(ref.namespace);
     namespace?.endpoints.delete(endpoint);
-    if (namespace?.endpoints.size === 0) this.namespaces.delete(ref.namespace);
+    if (namespace?.endpoints.size !== 0) return;
+    this.parkedNamespaces.add(ref.namespace);
+    if (this.parkedNamespaces.size <= MOST_PARKED_NAMESPACES) return;
+    for (const longest of this.parkedNamespaces) {
+      this.parkedNamespaces.delete(longest);
+      this.namespaces.delete(longest);
+      break;
+    }
   }
 
   podChanged(ref: PodRef): void {
@@ -162,7 +186,7 @@ export class Judging {
   settle(): void {
     const cluster = [...this.sets.context.model.all('ClusterNetworkPolicy')];
     for (const endpoint of this.dirty) this.judge(endpoint, cluster);
-    this.dirty.clear();
+    this.dirty = new Set();
   }
 
   private dirtySubjects(
@@ -275,11 +299,15 @@ export class Judging {
     }
   }
 
-  private variantOf(part: Part, pod: Pod): { readonly id: number; readonly rules: readonly PolicyRule[] } {
+  private variantOf(part: Part, pod: Pod): Variant {
     const numbers = part.ownNames.map((name) => resolvePort(pod, name)).join();
     return getOrMake(part.variants, numbers, () => {
+      const known = this.made.get(part.policy)?.get(`${part.direction} ${numbers}`);
+      if (known !== undefined && part.asked !== null) return known;
       const { result, asked } = this.sets.recording(() =>
-        rulesOf(part.policy, part.direction, pod, this.sets),
+        known === undefined
+          ? rulesOf(part.policy, part.direction, pod, this.sets)
+          : askForPeers(part.policy, part.direction, this.sets),
       );
       if (part.asked === null) {
         part.asked = asked;
@@ -288,7 +316,12 @@ export class Judging {
           if (group instanceof PortGroup) getOrMake(this.partsByGroup, group, () => new Set()).add(part);
         }
       }
-      return { id: ++this.ids, rules: result };
+      if (known !== undefined) return known;
+      const variant = { id: ++this.ids, rules: result };
+      if (!asked.some((used) => used instanceof PortGroup)) {
+        getOrMake(this.made, part.policy, () => new Map()).set(`${part.direction} ${numbers}`, variant);
+      }
+      return variant;
     });
   }
 
@@ -296,8 +329,9 @@ export class Judging {
   private hold(id: string, make: () => PolicyItem | null): string | null {
     let composition = this.compositions.get(id);
     if (composition === undefined) {
-      const made = make();
+      const made = this.parkedItems.get(id) ?? make();
       if (made === null) return null;
+      this.parkedItems.delete(id);
       const item = getOrMake(this.items, made.key, () => {
         this.output.put(made);
         return { item: made, uses: 0 };
@@ -315,7 +349,13 @@ export class Judging {
     if (composition === undefined || --composition.uses > 0) return;
     this.compositions.delete(id);
     const item = this.items.get(composition.key);
-    if (item === undefined || --item.uses > 0) return;
+    if (item === undefined) return;
+    this.parkedItems.set(id, item.item);
+    for (const longest of this.parkedItems.keys()) {
+      if (this.parkedItems.size <= MOST_PARKED_ITEMS) break;
+      this.parkedItems.delete(longest);
+    }
+    if (--item.uses > 0) return;
     this.items.delete(composition.key);
     this.output.remove(composition.key);
   }

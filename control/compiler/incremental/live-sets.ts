@@ -89,14 +89,14 @@ export class LiveSets implements PeerSets {
   private readonly byLabels = new SelectorIndex<SelectorSet>();
   /** Sets with a namespaceSelector, by the labels of the namespace. */
   private readonly byNamespaceLabels = new SelectorIndex<SelectorSet>();
-  private readonly changed = new Set<SelectorSet>();
+  private changed = new Set<SelectorSet>();
   /** Used by nobody, the longest so first, and still following their pods: what was just dropped is often wanted again. */
   private readonly parked = new Map<Key, SelectorSet>();
   /** Addresses in these as they were parked, by set. */
   private readonly parkedSizes = new Map<Key, number>();
   private parkedAddresses = 0;
   /** Made, or let go of, since the last sweep: may be in nobody's use. */
-  private readonly idle = new Set<Used>();
+  private idle = new Set<Used>();
   /** By the rule: as it was read last. */
   private readonly lists = new Map<string, LiveList>();
   private asked: Used[] = [];
@@ -186,7 +186,7 @@ export class LiveSets implements PeerSets {
       const delta = bag.settle();
       if (delta !== null) this.output.updateSet(old, bag.item, delta);
     }
-    this.changed.clear();
+    this.changed = new Set();
     return [...groups].filter((group) => group.settle());
   }
 
@@ -199,7 +199,7 @@ export class LiveSets implements PeerSets {
       else if (used instanceof LiveList) this.dropList(used);
     }
     for (const used of this.idle) if ('kind' in used && used.uses === 0) this.dropSet(used);
-    this.idle.clear();
+    this.idle = new Set();
     const most = this.mostParked();
     for (const set of this.parked.values()) {
       if (this.parkedAddresses <= most) break;

@@ -11,7 +11,11 @@ interface Pending {
 /** The ruleset as it stands, and what one event does to it. */
 export class Output {
   readonly #items = new Map<Key, Item>();
-  readonly #pending = new Map<Key, Pending>();
+  /**
+   * Put away rather than cleared, as all that only lives for one event: a table that was cleared leads to the one after it, and once one
+   * has grown old, the engine keeps all that come after it.
+   */
+  #pending = new Map<Key, Pending>();
 
   /** As of the last `take`. */
   get ruleset(): Ruleset {
@@ -35,7 +39,10 @@ export class Output {
   take(): readonly Change[] {
     const puts: Change[] = [];
     const removes: Change[] = [];
-    for (const [key, { item, delta }] of this.#pending) {
+    const pending = this.#pending;
+    if (pending.size === 0) return [];
+    this.#pending = new Map();
+    for (const [key, { item, delta }] of pending) {
       const old = this.#items.get(key);
       if (item === null) {
         if (old === undefined) continue;
@@ -49,7 +56,6 @@ export class Output {
       else continue;
       this.#items.set(key, item);
     }
-    this.#pending.clear();
     return inOrder(puts, removes);
   }
 }

@@ -18,7 +18,7 @@ export class PortGroup {
   readonly #shares = new Map<PodSlot, Share>();
   readonly #bags = new Map<number, AddressBag>();
   /** Numbers whose addresses changed. */
-  readonly #changed = new Set<number>();
+  #changed = new Set<number>();
 
   constructor(
     readonly id: string,
@@ -74,7 +74,7 @@ export class PortGroup {
       else if (delta !== null) this.output.updateSet(old, bag.item, delta);
       renumbered ||= !wasOut;
     }
-    this.#changed.clear();
+    this.#changed = new Set();
     if (renumbered) {
       this.numbers = [...this.#bags]
         .sort(([a], [b]) => a - b)

@@ -46,7 +46,7 @@ export class Serving {
   private readonly byNode = new ReverseIndex<ServiceName>();
   private readonly usingPeers = new Set<ServiceName>();
   private readonly claims = new ReverseIndex<ServiceName>();
-  private readonly dirty = new Set<ServiceName>();
+  private dirty = new Set<ServiceName>();
 
   constructor(
     /** The one in force: it is replaced when what is wired here, or a node, changes. */
@@ -84,7 +84,7 @@ export class Serving {
     const shared = new Set<ServiceName>();
     for (const name of this.dirty) this.compile(name, shared);
     for (const name of new Set([...this.dirty, ...shared])) this.giveOut(name, shared.has(name));
-    this.dirty.clear();
+    this.dirty = new Set();
   }
 
   /** Compiles one service; `shared` gets the others whose frontends may be won or lost by that. */
@@ -111,15 +111,7 @@ export class Serving {
     const slash = name.indexOf('/');
     const service = model.get('Service', name.slice(0, slash), name.slice(slash + 1));
     if (service === undefined || !isProxied(service)) return NOTHING;
-    let usesPeers = false;
-    const { peers } = this.context;
-    const context: Context = {
-      ...this.context,
-      get peers() {
-        usesPeers = true;
-        return peers;
-      },
-    };
+    const context = new WatchedContext(this.context);
     const items = compileService(context, service);
     const pods: string[] = [];
     const nodes = new Set<string>();
@@ -132,7 +124,7 @@ export class Serving {
     return {
       items,
       health: compileHealthCheck(context, service),
-      usesPeers,
+      usesPeers: context.usesPeers,
       pods: kept(old.pods, pods),
       nodes: kept(old.nodes, [...nodes]),
     };
@@ -196,6 +188,31 @@ export class Serving {
   private wins(name: ServiceName, claim: string): boolean {
     for (const other of this.claims.get(claim)) if (other < name) return false;
     return true;
+  }
+}
+
+/** Tells whether anybody asked for the other nodes. */
+class WatchedContext implements Context {
+  readonly model: Context['model'];
+  readonly local: Context['local'];
+  readonly config: Context['config'];
+  readonly self: Context['self'];
+  readonly attached: Context['attached'];
+  readonly holders: Context['holders'];
+  usesPeers = false;
+
+  constructor(private readonly context: Context) {
+    this.model = context.model;
+    this.local = context.local;
+    this.config = context.config;
+    this.self = context.self;
+    this.attached = context.attached;
+    this.holders = context.holders;
+  }
+
+  get peers(): Context['peers'] {
+    this.usesPeers = true;
+    return this.context.peers;
   }
 }
 
