@@ -9,6 +9,7 @@ const LEAST = { node: 'n1', store: '/run/store', dataplane: '/run/dp', uplink: '
 test('what is absent has its default', () => {
   assert.equal(parseAgentConfig(LEAST, 'f'), {
     ...LEAST,
+    store: { socket: LEAST.store },
     cni: '/run/pteropus/cni.sock',
     journal: '/var/lib/pteropus/journal.json',
     netns: '/proc/self/ns/net',

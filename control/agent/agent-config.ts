@@ -4,14 +4,15 @@ import { errorText, InvalidInputError } from '../common/errors.js';
 import { canonicalIp } from '../common/ip.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import { parseClusterConfig } from '../ipam/config.js';
+import { parseStoreConfig, type StoreConfig } from '../store/open.js';
 import { parseRestConfig, type RestConfig } from './http/rest-config.js';
 import { isPodFeed, type PodFeed } from './pod-feed.js';
 
 export interface AgentConfig {
   /** Kubernetes name of the node. */
   readonly node: string;
-  /** Unix sockets: of the store, of the data plane, and the one CNI calls come in by. */
-  readonly store: string;
+  readonly store: StoreConfig;
+  /** Unix sockets: of the data plane, and the one CNI calls come in by. */
   readonly dataplane: string;
   readonly cni: string;
   readonly journal: string;
@@ -108,7 +109,7 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     throw new InvalidInputError('must be afxdp or tap', { object, field: 'podFeed', value: podFeed });
   return {
     node: text('node'),
-    store: text('store'),
+    store: parseStoreConfig(raw['store'], object),
     dataplane: text('dataplane'),
     cni: text('cni', '/run/pteropus/cni.sock'),
     journal: text('journal', '/var/lib/pteropus/journal.json'),

@@ -3,7 +3,7 @@ import { loadNative } from '../../native/index.js';
 import { openRemoteBackend } from '../backends/wasm/remote.js';
 import { clearSocketPath } from '../common/listen.js';
 import { packageVersion } from '../common/version.js';
-import { openStoreClient } from '../store/client.js';
+import { openStore } from '../store/open.js';
 import type { AgentOptions } from './agent.js';
 import { type AgentConfig, OWN_NETNS, readAgentConfig } from './agent-config.js';
 import { AgentProcess } from './agent-process.js';
@@ -25,7 +25,8 @@ logs to standard error. When it ends, traffic goes on.
 
 FILE is JSON:
   node          name of the node in Kubernetes
-  store         unix socket of the store
+  store         unix socket of the embedded store, or of etcd: {"endpoints": [URL...], "caFile": FILE, "certFile": FILE,
+                "keyFile": FILE}
   dataplane     unix socket of the data plane
   uplink        link to the underlay
   cni           unix socket for the CNI program (default /run/pteropus/cni.sock)
@@ -74,7 +75,7 @@ async function serve(config: AgentConfig): Promise<void> {
     if (rest !== null) {
       opened(await servePatiently(() => serveRest(rest, agentRoutes(self, metrics), log), log));
     }
-    const store = opened(await openStoreClient(config.store));
+    const store = opened(openStore(config.store));
     const links = opened(openNativeLinks(loadNative(), { netns: config.netns, uplink: config.uplink }));
     const healthChecks = opened(new HealthCheckServer(log));
     const options: AgentOptions = {

@@ -75,13 +75,13 @@ function parseEndpoints(value: unknown, object: string, field: string): readonly
   }
   const endpoints = value.map((entry: unknown) => {
     const url = typeof entry === 'string' ? entry.trim().replace(/\/$/, '') : '';
-    if (!/^https?:\/\/(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(url)) {
-      throw new InvalidInputError('must be http(s)://host:port', { object, field, value: entry });
+    if (!/^(https?:\/\/(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}|unix:\/\/\/[^\s,]+)$/.test(url)) {
+      throw new InvalidInputError('must be http(s)://host:port or unix:///path', { object, field, value: entry });
     }
     return url;
   });
   if (new Set(endpoints.map((url) => url.split(':')[0])).size > 1) {
-    throw new InvalidInputError('must be all http or all https', { object, field, value: endpoints });
+    throw new InvalidInputError('must be all of one kind', { object, field, value: endpoints });
   }
   return endpoints;
 }
