@@ -136,8 +136,8 @@ check(
     const store = new EtcdStore(server.config, { timeoutMs: 200 });
     await store.put('/a', '1');
     await server.stop();
-    for (const call of [store.get('/a'), store.put('/a', '2'), store.list('/'), store.lease(5)]) {
-      const error = await refused(call, StoreUnavailableError);
+    const calls = [store.get('/a'), store.put('/a', '2'), store.list('/'), store.lease(5)];
+    for (const error of await Promise.all(calls.map((call) => refused(call, StoreUnavailableError)))) {
       assert.ok((error as StoreUnavailableError).retryable);
     }
     const waiting = new EtcdStore(server.config);
