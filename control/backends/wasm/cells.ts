@@ -14,12 +14,16 @@ export interface Row {
   readonly words: ArrayLike<number>;
 }
 
-/** An entry of a hash table; all three are u32. */
+export type KeyRest = readonly [number, number, number];
+
+/** An entry of a hash table; all numbers are u32. */
 export interface Entry {
   readonly table: HashName;
   readonly a: number;
   readonly b: number;
   readonly value: number;
+  /** In `addresses6`: the address's words behind `a`. */
+  readonly rest?: KeyRest;
 }
 
 export interface Unit {
@@ -32,14 +36,20 @@ export interface Unit {
 export type Operation =
   | { readonly type: 'clear'; readonly at: number; readonly count: number }
   | { readonly type: 'write'; readonly at: number; readonly words: ArrayLike<number> }
-  | { readonly type: 'delete'; readonly table: HashName; readonly a: number; readonly b: number }
+  | {
+      readonly type: 'delete';
+      readonly table: HashName;
+      readonly a: number;
+      readonly b: number;
+      readonly rest?: KeyRest;
+    }
   | { readonly type: 'insert'; readonly entry: Entry };
 
 export class CellStore {
   readonly #units = new Map<string, Unit>();
   /** Units of this transaction, as they were before it. */
   readonly #touched = new Map<string, Unit | undefined>();
-  readonly #counts: Record<HashName, number> = { addresses: 0, pairs: 0, frontends: 0 };
+  readonly #counts: Record<HashName, number> = { addresses: 0, addresses6: 0, pairs: 0, frontends: 0 };
 
   constructor(
     readonly ledger: Ledger,
@@ -161,7 +171,7 @@ function differEntries(
     }
     return counts;
   }
-  const id = (e: Entry): string => `${e.table} ${e.a} ${e.b}`;
+  const id = (e: Entry): string => `${e.table} ${e.a} ${e.b} ${e.rest?.join(' ') ?? ''}`;
   const before = new Map(old.map((entry) => [id(entry), entry]));
   for (const entry of now) {
     const was = before.get(id(entry));
@@ -169,9 +179,9 @@ function differEntries(
     if (was?.value !== entry.value) writes.push({ type: 'insert', entry });
     before.delete(id(entry));
   }
-  for (const { table, a, b } of before.values()) {
+  for (const { table, a, b, rest } of before.values()) {
     counts[table] = (counts[table] ?? 0) - 1;
-    clears.push({ type: 'delete', table, a, b });
+    clears.push({ type: 'delete', table, a, b, ...(rest === undefined ? {} : { rest }) });
   }
   return counts;
 }

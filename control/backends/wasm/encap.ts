@@ -2,6 +2,7 @@
 import * as L from '../../../dataplane-as/layout.js';
 import type { Mac, TunnelItem } from '../../ruleset/types.js';
 import { ip4Word, macBytes } from './bytes.js';
+import { ip6Words, NO_ADDRESS6 } from './bytes6.js';
 
 const OUTER_ETHERNET = 14;
 const OUTER_IP = 20;
@@ -40,5 +41,8 @@ export function encapTemplate(row: Uint8Array, view: DataView, tunnel: TunnelIte
   view.setUint32(L.ADJ_VNI, tunnel.vni, true);
   view.setUint32(L.ADJ_LOCAL_BVI4, ip4Word(tunnel.localBvi) ?? 0, true);
   view.setUint32(L.ADJ_REMOTE_BVI4, ip4Word(tunnel.remoteBvi) ?? 0, true);
+  const bvi6 = tunnel.localBvi6 === undefined ? null : ip6Words(tunnel.localBvi6);
+  for (const [i, word] of (bvi6 ?? NO_ADDRESS6).entries())
+    view.setUint32(L.ADJ_LOCAL_BVI6 + i * 4, word, true);
   row.set(macBytes(tunnel.localMac, tunnel.key), L.ADJ_LOCAL_MAC);
 }

@@ -5,7 +5,7 @@
  */
 import { SPACE_IDENTITY } from '../../../dataplane-as/layout.js';
 import type { AddressDelta, AddressSetItem, Key } from '../../ruleset/types.js';
-import { contains4, mask4, type Prefix4, parsePrefix4, prefix4 } from './bytes.js';
+import { containsPrefix, isPrefix6, type Prefix, parsePrefix, prefixName, widen } from './bytes6.js';
 import { type Ledger, TrackedIndex, TrackedMap } from './ledger.js';
 import type { LongestPrefix } from './lpm.js';
 import { IndexPool } from './pools.js';
@@ -18,7 +18,7 @@ interface Mark {
 }
 
 interface Known {
-  readonly prefix: Prefix4;
+  readonly prefix: Prefix;
   readonly marks: ReadonlyMap<string, Mark>;
   /** Name of its class: the keys of the sets that hold it, joined; '' = identity 0; null = not settled yet. */
   readonly membership: string | null;
@@ -112,11 +112,11 @@ export class Identities {
     this.#dirty = new Set();
   }
 
-  #mark(prefix: Prefix4, id: string, mark: Mark, add: boolean): void {
-    const name = nameOf(prefix);
+  #mark(prefix: Prefix, id: string, mark: Mark, add: boolean): void {
+    const name = prefixName(prefix);
     const known = this.#known.get(name) ?? { prefix, marks: new Map<string, Mark>(), membership: null };
     if (!this.#known.has(name)) {
-      this.#lengths.set(prefix.length, (this.#lengths.get(prefix.length) ?? 0) + 1);
+      this.#lengths.set(lengthId(prefix), (this.#lengths.get(lengthId(prefix)) ?? 0) + 1);
     }
     const marks = new Map(known.marks);
     if (add) marks.set(id, mark);
@@ -125,13 +125,14 @@ export class Identities {
     this.#dirty.add(name);
     if (mark.block === null) return;
     for (const [other, { prefix: inner }] of this.#known) {
-      if (contains4(prefix, inner.host, inner.length)) this.#dirty.add(other);
+      if (containsPrefix(prefix, inner)) this.#dirty.add(other);
     }
   }
 
   #forget(id: string, known: Known): void {
     this.#known.delete(id);
-    this.#lengths.set(known.prefix.length, (this.#lengths.get(known.prefix.length) ?? 1) - 1);
+    const length = lengthId(known.prefix);
+    this.#lengths.set(length, (this.#lengths.get(length) ?? 1) - 1);
     this.lpm.delete(unitOf(known.prefix), SPACE_IDENTITY, known.prefix);
   }
 
@@ -154,13 +155,15 @@ export class Identities {
   }
 
   /** The sets, sorted, that hold the addresses whose longest known prefix this is. */
-  #membershipOf(prefix: Prefix4): Key[] {
+  #membershipOf(prefix: Prefix): Key[] {
     const sets = new Set<Key>();
     const blocks = new Map<string, Key>();
     const excepts = new Set<string>();
-    for (const [length, count] of this.#lengths) {
-      if (count === 0 || length > prefix.length) continue;
-      const outer = this.#known.get(nameOf(prefix4(prefix.host & mask4(length), length)));
+    const family = isPrefix6(prefix) ? SIX : 0;
+    for (const [id, count] of this.#lengths) {
+      const length = id - family;
+      if (count === 0 || length < 0 || length > prefix.length) continue;
+      const outer = this.#known.get(prefixName(widen(prefix, length)));
       for (const { set, block, except } of outer?.marks.values() ?? []) {
         if (block === null) sets.add(set);
         else if (except) excepts.add(`${set} ${block}`);
@@ -176,12 +179,15 @@ function splitMembership(membership: string): readonly Key[] {
   return membership === '' ? [] : membership.split(SEPARATOR);
 }
 
-function nameOf(prefix: Prefix4): string {
-  return `${prefix.host}/${prefix.length}`;
+/** Lengths of IPv6 prefixes are counted from here on; those of IPv4 are below. */
+const SIX = 64;
+
+function lengthId(prefix: Prefix): number {
+  return prefix.length + (isPrefix6(prefix) ? SIX : 0);
 }
 
-function unitOf(prefix: Prefix4): string {
-  return `identity ${nameOf(prefix)}`;
+function unitOf(prefix: Prefix): string {
+  return `identity ${prefixName(prefix)}`;
 }
 
 function ownerOf(known: Known): Key {
@@ -189,13 +195,12 @@ function ownerOf(known: Known): Key {
   return 'addressset';
 }
 
-/** Every prefix a set knows (IPv4), by a name that is unique over all sets. */
-function marksOf(item: AddressSetItem | undefined): Map<string, { prefix: Prefix4; mark: Mark }> {
-  const marks = new Map<string, { prefix: Prefix4; mark: Mark }>();
+/** Every prefix a set knows, by a name that is unique over all sets. */
+function marksOf(item: AddressSetItem | undefined): Map<string, { prefix: Prefix; mark: Mark }> {
+  const marks = new Map<string, { prefix: Prefix; mark: Mark }>();
   if (item === undefined) return marks;
   const add = (text: string, block: string | null, except: boolean): void => {
-    const prefix = parsePrefix4(text);
-    if (prefix === null) return;
+    const prefix = parsePrefix(text);
     const id = `${item.key} ${text} ${block ?? ''} ${except ? 'except' : ''}`;
     marks.set(id, { prefix, mark: { set: item.key, block, except } });
   };

@@ -5,6 +5,8 @@ import * as L from '../../../dataplane-as/layout.js';
 export interface ImageSize {
   readonly adjacencies: number;
   readonly lpm4Log2: number;
+  /** IPv6 prefixes and single addresses; absent: hardly any. */
+  readonly lpm6Log2?: number;
   readonly pairsLog2: number;
   readonly policies: number;
   /** Lines of tries of prefixes shorter than /32: one for each four bits in which neighbours differ. */
@@ -22,6 +24,7 @@ export interface ImageSize {
 export const DEFAULT_IMAGE_SIZE: ImageSize = {
   adjacencies: 8192,
   lpm4Log2: 17,
+  lpm6Log2: 17,
   pairsLog2: 17,
   policies: 4096,
   trieLines: 131072,
@@ -33,7 +36,7 @@ export const DEFAULT_IMAGE_SIZE: ImageSize = {
   ranges: 16384,
 };
 
-export type HashName = 'addresses' | 'pairs' | 'frontends';
+export type HashName = 'addresses' | 'addresses6' | 'pairs' | 'frontends';
 
 export interface HashPlan {
   /** Byte offset from the image's start. */
@@ -63,7 +66,7 @@ export interface ImagePlan {
   readonly header: readonly (readonly [number, number])[];
 }
 
-const LPM6_LOG2 = 4; // laid out now, filled when IPv6 forwards
+const LEAST_LPM6_LOG2 = 4;
 
 /** Lays the tables of an image out behind its header. */
 export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
@@ -76,7 +79,8 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
   const ports = take(L.MAX_PORTS * L.PORT_SIZE);
   const adjacencies = take(size.adjacencies * L.ADJ_SIZE);
   const lpm4 = take(L.LPM4_SIZE << size.lpm4Log2);
-  const lpm6 = take(L.LPM6_SIZE << LPM6_LOG2);
+  const lpm6Log2 = size.lpm6Log2 ?? LEAST_LPM6_LOG2;
+  const lpm6 = take(L.LPM6_SIZE << lpm6Log2);
   const pairs = take(L.PAIR_SIZE << size.pairsLog2);
   const policies = take(size.policies * L.POLICY_SIZE);
   const trieLines = L.SPACE_COUNT * L.TRIE_ROOT_LINES + size.trieLines;
@@ -96,6 +100,7 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
     ...{ ports, adjacencies, policies, trie, portSets, services, backends, slots, ranges },
     hashes: {
       addresses: hash(lpm4, size.lpm4Log2, L.LPM4_META / 4),
+      addresses6: hash(lpm6, lpm6Log2, L.LPM6_META / 4),
       pairs: hash(pairs, size.pairsLog2, L.PAIR_POLICY / 4),
       frontends: hash(frontends, size.frontendsLog2, L.FRONTEND_SERVICE / 4),
     },
@@ -106,7 +111,7 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
       [L.IMG_LPM4, lpm4],
       [L.IMG_LPM4_LOG2, size.lpm4Log2],
       [L.IMG_LPM6, lpm6],
-      [L.IMG_LPM6_LOG2, LPM6_LOG2],
+      [L.IMG_LPM6_LOG2, lpm6Log2],
       [L.IMG_PAIRS, pairs],
       [L.IMG_PAIRS_LOG2, size.pairsLog2],
       [L.IMG_POLICIES, policies],

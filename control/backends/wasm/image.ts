@@ -1,11 +1,16 @@
 /** One image in memory: plays operations into it and compares it with what should lie there. */
 import * as L from '../../../dataplane-as/layout.js';
-import type { Operation, Unit } from './cells.js';
+import type { Entry, KeyRest, Operation, Unit } from './cells.js';
 import { HashTable } from './hash-table.js';
+import { HashTable6 } from './hash-table6.js';
 import type { HashName, ImagePlan } from './image-plan.js';
 
+/** A key of the four-word tables has no rest. */
+const NO_REST: KeyRest = [0, 0, 0];
+
 export class Image {
-  readonly #hashes: Readonly<Record<HashName, HashTable>>;
+  readonly #hashes: Readonly<Record<Exclude<HashName, 'addresses6'>, HashTable>>;
+  readonly #addresses6: HashTable6;
 
   /** @param base byte address of the image */
   constructor(
@@ -13,10 +18,12 @@ export class Image {
     readonly base: number,
     readonly plan: ImagePlan,
   ) {
-    const table = (name: HashName): HashTable => {
+    const table = (name: Exclude<HashName, 'addresses6'>): HashTable => {
       const { at, log2, emptyWord } = plan.hashes[name];
       return new HashTable(words, (base + at) >>> 2, log2, emptyWord);
     };
+    const six = plan.hashes.addresses6;
+    this.#addresses6 = new HashTable6(words, (base + six.at) >>> 2, six.log2);
     this.#hashes = { addresses: table('addresses'), pairs: table('pairs'), frontends: table('frontends') };
   }
 
@@ -44,8 +51,8 @@ export class Image {
   play(operations: readonly Operation[]): void {
     for (const op of operations) {
       if (op.type === 'write') this.words.set(op.words, (this.base + op.at) >>> 2);
-      else if (op.type === 'insert') this.#hashes[op.entry.table].set(op.entry.a, op.entry.b, op.entry.value);
-      else if (op.type === 'delete') this.#hashes[op.table].delete(op.a, op.b);
+      else if (op.type === 'insert') this.#insert(op.entry);
+      else if (op.type === 'delete') this.#delete(op);
       else this.words.fill(0, (this.base + op.at) >>> 2, ((this.base + op.at) >>> 2) + op.count);
     }
   }
@@ -61,14 +68,24 @@ export class Image {
       const from = (this.base + at) >>> 2;
       for (let i = 0; i < words.length; i++) if (this.words[from + i] !== words[i]) return false;
     }
-    for (const { table, a, b, value } of unit.entries ?? []) {
-      if (this.#hashes[table].get(a, b) !== value) return false;
+    for (const { table, a, b, rest, value } of unit.entries ?? []) {
+      if (this.lookup(table, a, b, rest) !== value) return false;
     }
     return true;
   }
 
-  lookup(table: HashName, a: number, b: number): number | undefined {
-    return this.#hashes[table].get(a, b);
+  lookup(table: HashName, a: number, b: number, rest = NO_REST): number | undefined {
+    return table === 'addresses6' ? this.#addresses6.get([a, ...rest], b) : this.#hashes[table].get(a, b);
+  }
+
+  #insert({ table, a, b, rest = NO_REST, value }: Entry): void {
+    if (table === 'addresses6') this.#addresses6.set([a, ...rest], b, value);
+    else this.#hashes[table].set(a, b, value);
+  }
+
+  #delete({ table, a, b, rest = NO_REST }: Omit<Entry, 'value'>): void {
+    if (table === 'addresses6') this.#addresses6.delete([a, ...rest], b);
+    else this.#hashes[table].delete(a, b);
   }
 
   /** The word at a byte offset from the image's start. */

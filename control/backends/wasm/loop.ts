@@ -1,6 +1,6 @@
 /**
  * What the thread that runs the pipeline does besides packets: ages sessions and keeps next hops resolved, so that a tunnel's
- * or gateway's first packet is not lost to ARP. The same for every feed; allocates nothing but for ARP requests.
+ * or gateway's first packet is not lost to the question for it. The same for every feed; allocates nothing but for such questions.
  */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Feed } from './feed.js';
@@ -12,7 +12,9 @@ const ASK_EVERY_MS = 500; // a neighbor that is not known
 const REFRESH_EVERY_MS = 15_000; // one that is
 /** Neighbors looked through for one to refresh each time. */
 const REFRESH_LINES = L.NEIGHBOR_CAPACITY / 8;
+const REFRESH_LINES6 = L.NEIGHBOR6_CAPACITY / 8;
 const BLANK = new Uint8Array(42); // Ethernet and ARP
+const BLANK6 = new Uint8Array(86); // Ethernet and a neighbor solicitation
 const SWEEP_EVERY_MS = 100;
 /** The whole session table is aged once in this time. */
 const SWEEP_ROUND_MS = 5_000;
@@ -79,21 +81,27 @@ export class PipelineLoop {
     this.#nextAsk = nowMs + ASK_EVERY_MS;
     for (const asked of this.#asked) {
       const { address, port } = asked.neighbor;
-      const known = this.pipeline.neighborKnown(address, port) !== 0;
-      if (known && nowMs < asked.next) continue;
-      if (!this.#makeRoom(nowMs, port)) return;
-      if (this.#settle(this.pipeline.buildArp(this.#filled, address, port)))
-        asked.next = nowMs + REFRESH_EVERY_MS;
+      const six = typeof address !== 'number';
+      if (six) this.#words.set(address, this.pipeline.askedAddress6() >>> 2);
+      const known = six ? this.pipeline.neighborKnown6(port) : this.pipeline.neighborKnown(address, port);
+      if (known !== 0 && nowMs < asked.next) continue;
+      if (!this.#makeRoom(nowMs, port, six ? BLANK6 : BLANK)) return;
+      const length = six
+        ? this.pipeline.buildSolicitation(this.#filled, port)
+        : this.pipeline.buildArp(this.#filled, address, port);
+      if (this.#settle(length)) asked.next = nowMs + REFRESH_EVERY_MS;
     }
     // Neighbors that packets go to and that were not heard of for long.
-    if (!this.#makeRoom(nowMs, L.PORT_NONE)) return;
+    if (!this.#makeRoom(nowMs, L.PORT_NONE, BLANK)) return;
     this.#settle(this.pipeline.refreshNeighbor(this.#filled, nowMs, REFRESH_LINES));
+    if (this.plan.sessions6Log2 === 0 || !this.#makeRoom(nowMs, L.PORT_NONE, BLANK6)) return;
+    this.#settle(this.pipeline.refreshNeighbor6(this.#filled, nowMs, REFRESH_LINES6));
   }
 
   /** A blank frame as the next entry of the vector, for the pipeline to write a request into. */
-  #makeRoom(nowMs: number, port: number): boolean {
+  #makeRoom(nowMs: number, port: number, blank: Uint8Array): boolean {
     if (this.#filled === L.VECTOR_CAPACITY) this.round(nowMs, 0);
-    return this.feed.inject(this.#filled, BLANK, port);
+    return this.feed.inject(this.#filled, blank, port);
   }
 
   /** Takes the entry into the batch; true if there is a request in it, else its frame is given back with the batch. */

@@ -52,7 +52,9 @@ export class Lowering {
     this.routes = new Routes(ledger, this.cells, this.lpm, this.ports);
     this.identities = new Identities(ledger, this.lpm);
     this.policies = new Policies(ledger, this.cells, this.identities, (rule) => this.#fresh.rules.push(rule));
-    this.services = new Services(ledger, this.cells, (service) => this.#fresh.services.push(service));
+    this.services = new Services(ledger, this.cells, this.lpm, (service) =>
+      this.#fresh.services.push(service),
+    );
   }
 
   /**
@@ -85,7 +87,7 @@ export class Lowering {
     this.lpm.discard();
   }
 
-  /** Ids of the units an item lowered to. An item that means nothing to IPv4 has none. */
+  /** Ids of the units an item lowered to. */
   unitsOf(item: Item): string[] {
     switch (item.kind) {
       case 'node':

@@ -36,6 +36,8 @@ export interface MemorySpec {
   readonly image?: ImageSize;
   /** log2 of the number of session lines; two lines a connection. */
   readonly sessionsLog2?: number;
+  /** Same for IPv6; a quarter of IPv4's when absent. */
+  readonly sessions6Log2?: number;
   /** A power of two from 2048 on; AF_XDP knows only 2048 and 4096. */
   readonly frameSize?: number;
   /** A power of two. */
@@ -64,7 +66,6 @@ export interface MemoryPlan {
 
 const PAGE = 4096;
 const WASM_PAGE = 65536;
-const SESSIONS6_LOG2 = 4; // laid out now, sized when IPv6 forwards
 
 /** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines, 8,192 frames, 70 MiB in all. */
 export function planMemory(spec: MemorySpec = {}): MemoryPlan {
@@ -74,16 +75,20 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   if (!Number.isInteger(sessionsLog2) || sessionsLog2 < 4 || sessionsLog2 > 24) {
     throw bad('sessionsLog2', sessionsLog2);
   }
+  const sessions6Log2 = spec.sessions6Log2 ?? Math.max(4, sessionsLog2 - 2);
+  if (!Number.isInteger(sessions6Log2) || sessions6Log2 < 4 || sessions6Log2 > 24) {
+    throw bad('sessions6Log2', sessions6Log2);
+  }
   const image = planImage(spec.image ?? DEFAULT_IMAGE_SIZE);
   const sessionsBase = L.IMAGES_BASE + 2 * image.bytes;
   const sessions6Base = sessionsBase + L.SESSION_SIZE * 2 ** sessionsLog2;
-  const framesBase = align(sessions6Base + L.SESSION6_SIZE * 2 ** SESSIONS6_LOG2, PAGE);
+  const framesBase = align(sessions6Base + L.SESSION6_SIZE * 2 ** sessions6Log2, PAGE);
   const end = align(framesBase + frameSize * frameCount, WASM_PAGE);
   if (end > 2 ** 32 - WASM_PAGE) throw bad('memory', end);
   return {
     image,
     images: [L.IMAGES_BASE, L.IMAGES_BASE + image.bytes],
-    ...{ sessionsBase, sessionsLog2, sessions6Base, sessions6Log2: SESSIONS6_LOG2 },
+    ...{ sessionsBase, sessionsLog2, sessions6Base, sessions6Log2 },
     ...{ framesBase, frameSize, frameCount, end },
     timeouts: { ...DEFAULT_TIMEOUTS, ...spec.timeouts },
     seed: spec.seed ?? randomInt(2 ** 31),

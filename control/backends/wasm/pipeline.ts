@@ -20,6 +20,12 @@ export interface Pipeline {
   refreshNeighbor(at: number, nowMs: number, count: number): number;
   /** 1 if the neighbor's MAC address is known. */
   neighborKnown(address: number, port: number): number;
+  /** Where the IPv6 address (16 bytes) that the next two are about is to be written. */
+  askedAddress6(): number;
+  neighborKnown6(port: number): number;
+  /** As buildArp: a neighbor solicitation. */
+  buildSolicitation(at: number, port: number): number;
+  refreshNeighbor6(at: number, nowMs: number, count: number): number;
 }
 
 const WASM_FILE = fileURLToPath(new URL('../../../../dataplane.wasm', import.meta.url));

@@ -2,6 +2,7 @@
 import * as L from '../../../dataplane-as/layout.js';
 import type { EndpointItem, InterfaceItem, Key, NodeItem } from '../../ruleset/types.js';
 import { firstIp4, macBytes } from './bytes.js';
+import { firstIp6, type Words6 } from './bytes6.js';
 import type { CellStore } from './cells.js';
 import { DanglingReferenceError } from './errors.js';
 import { type Ledger, TrackedMap } from './ledger.js';
@@ -55,8 +56,8 @@ export class Ports {
     this.#items.set(item.key, item);
   }
 
-  /** Writes the port's row. `onLink` is the prefix length of the link's own subnet. */
-  write(key: Key, onLink: number): void {
+  /** Writes the port's row. `onLink` and `onLink6` are the prefix lengths of the link's own subnets. */
+  write(key: Key, onLink: number, onLink6: number): void {
     const item = this.#items.get(key);
     const port = this.#indexes.get(key);
     if (item === undefined || port === undefined) return;
@@ -71,6 +72,13 @@ export class Ports {
     view.setUint32(L.PORT_IP4, item.role === 'uplink' ? own : firstIp4(item.peerAddresses), true);
     view.setUint32(L.PORT_GATEWAY4, own, true);
     row[L.PORT_IP4_LENGTH] = onLink;
+    const own6 = firstIp6(item.ownAddresses);
+    const put6 = (at: number, words: Words6): void => {
+      for (const [i, word] of words.entries()) view.setUint32(at + i * 4, word, true);
+    };
+    put6(L.PORT_IP6, item.role === 'uplink' ? own6 : firstIp6(item.peerAddresses));
+    put6(L.PORT_GATEWAY6, own6);
+    row[L.PORT_IP6_LENGTH] = onLink6;
     const words = new Uint32Array(row.buffer);
     const at = this.cells.plan.ports + port * L.PORT_SIZE;
     // The two words of the policies between them are the endpoint's.
@@ -112,6 +120,10 @@ export class Ports {
       return L.PORT_NONE;
     };
     const words = [port('host'), port('uplink'), firstIp4(node?.addresses ?? [])];
-    this.cells.set('special', { owner: 'node', rows: [{ at: L.IMG_HOST_PORT, words }] });
+    const rows = [
+      { at: L.IMG_HOST_PORT, words },
+      { at: L.IMG_NODE6, words: firstIp6(node?.addresses ?? []) },
+    ];
+    this.cells.set('special', { owner: 'node', rows });
   }
 }

@@ -1,7 +1,17 @@
 /** Routes, and the adjacencies they lead to: interfaces, tunnels, drop and reject. */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Key, Mac, RouteItem, RouteTarget, TunnelItem } from '../../ruleset/types.js';
-import { contains4, ip4Host, ip4Word, mask4, type Prefix4, parsePrefix4 } from './bytes.js';
+import { contains4, ip4Host, ip4Word, mask4 } from './bytes.js';
+import {
+  ip6Words,
+  isPrefix6,
+  NO_ADDRESS6,
+  type Prefix,
+  parsePrefix,
+  prefixName,
+  type Words6,
+  widen,
+} from './bytes6.js';
 import type { CellStore } from './cells.js';
 import { encapTemplate } from './encap.js';
 import { DanglingReferenceError } from './errors.js';
@@ -10,16 +20,16 @@ import type { LongestPrefix } from './lpm.js';
 import { IndexPool } from './pools.js';
 import type { Ports } from './ports.js';
 
-/** A next hop whose MAC address must be learned by ARP before the first packet goes there. */
+/** A next hop whose MAC address must be learned, by ARP or neighbor discovery, before the first packet goes there. */
 export interface Neighbor {
   readonly port: number;
-  /** Table word. */
-  readonly address: number;
+  /** Table word, or the four of an IPv6 address. */
+  readonly address: number | Words6;
 }
 
 interface Placed {
   readonly item: RouteItem;
-  readonly prefix: Prefix4;
+  readonly prefix: Prefix;
   readonly adjacency: string;
 }
 
@@ -37,8 +47,8 @@ export class Routes {
   readonly #adjacencies: IndexPool;
   /** Name of an adjacency -> what it is. */
   readonly #targets: TrackedMap<string, RouteTarget>;
-  /** The main table by prefix, for finding the way to tunnels' peers: host * 64 + length. */
-  readonly #main: TrackedMap<number, Placed>;
+  /** The main table by prefix, for finding the way to tunnels' peers: host * 64 + length; IPv6: its name. */
+  readonly #main: TrackedMap<number | string, Placed>;
   #neighbors: readonly Neighbor[] | null = null;
   #dirtyTunnels = new Set<Key>();
   #dirtyPorts = new Set<Key>();
@@ -66,21 +76,20 @@ export class Routes {
     const placed = this.#routes.get(key);
     if (placed === undefined) return;
     this.#routes.delete(key);
-    if (placed.item.vrf === 'main') this.#main.delete(mainKey(placed.prefix.host, placed.prefix.length));
+    if (placed.item.vrf === 'main') this.#main.delete(mainKeyOf(placed.prefix));
     this.lpm.delete(`route ${key}`, spaceOf(placed.item), placed.prefix);
     this.#release(placed.adjacency);
     this.#routeChanged(placed);
   }
 
   putRoute(item: RouteItem): void {
-    const prefix = parsePrefix4(item.prefix);
-    if (prefix === null) return;
+    const prefix = parsePrefix(item.prefix);
     const old = this.#routes.get(item.key);
     const placed: Placed = { item, prefix, adjacency: nameOf(item.target) };
     const index = this.#acquire(item.target, item.key);
     if (old !== undefined) this.#release(old.adjacency);
     this.#routes.set(item.key, placed);
-    if (item.vrf === 'main') this.#main.set(mainKey(prefix.host, prefix.length), placed);
+    if (item.vrf === 'main') this.#main.set(mainKeyOf(prefix), placed);
     this.lpm.set(`route ${item.key}`, item.key, spaceOf(item), prefix, index);
     this.#routeChanged(placed);
   }
@@ -113,7 +122,8 @@ export class Routes {
 
   /** Writes the rows of ports and adjacencies that the changes since the last call touch. Throws for dangling references. */
   settle(): void {
-    for (const key of this.#dirtyPorts) this.ports.write(key, this.#onLinkLength(key));
+    for (const key of this.#dirtyPorts)
+      this.ports.write(key, this.#onLinkLength(key), this.#onLinkLength6(key));
     if (this.#dirtyPorts.size > 0) this.#rewriteOver(this.#dirtyPorts);
     for (const key of this.#dirtyTunnels) this.#writeTunnel(key);
     if (this.#dirtyPorts.size > 0 || this.#dirtyTunnels.size > 0) this.discard();
@@ -127,7 +137,7 @@ export class Routes {
 
   #findNeighbors(): Neighbor[] {
     const found = new Map<string, Neighbor>();
-    const add = (port: number | undefined, address: number | null): void => {
+    const add = (port: number | undefined, address: number | Words6 | null): void => {
       if (port !== undefined && address !== null) found.set(`${port} ${address}`, { port, address });
     };
     for (const target of this.#targets.values()) {
@@ -136,13 +146,14 @@ export class Routes {
         if (way !== null) add(way.port, ip4Word(way.nextHop));
       } else if (target.type === 'interface' && target.nextHop !== null) {
         const item = this.ports.itemOf(target.interface);
-        if (item?.peerMac === null) add(this.ports.indexOf(item.key), ip4Word(target.nextHop));
+        const address = ip4Word(target.nextHop) ?? ip6Words(target.nextHop);
+        if (item?.peerMac === null) add(this.ports.indexOf(item.key), address);
       }
     }
     return [...found.values()];
   }
 
-  /** The units of a route, for reading it back; none for IPv6. */
+  /** The units of a route, for reading it back. */
   unitsOfRoute(key: Key): string[] {
     const placed = this.#routes.get(key);
     if (placed === undefined) return [];
@@ -156,9 +167,9 @@ export class Routes {
 
   #routeChanged({ item, prefix }: Placed): void {
     if (item.vrf !== 'main') return;
-    for (const [key, { remote }] of this.#tunnels) {
+    for (const [key, { remote }] of isPrefix6(prefix) ? [] : this.#tunnels) {
       if (this.#dirtyTunnels.has(key)) continue;
-      if (remote !== null && contains4(prefix, remote)) this.#dirtyTunnels.add(key);
+      if (remote !== null && !isPrefix6(prefix) && contains4(prefix, remote)) this.#dirtyTunnels.add(key);
     }
     if (item.target.type === 'interface' && item.target.nextHop === null) {
       this.#dirtyPorts.add(item.target.interface);
@@ -207,7 +218,10 @@ export class Routes {
       row[L.ADJ_TYPE] = L.ADJ_TYPE_PORT;
       view.setUint32(L.ADJ_PORT, port, true);
       view.setUint32(L.ADJ_MTU, item.mtu, true);
-      view.setUint32(L.ADJ_NEXT_HOP4, target.nextHop === null ? 0 : (ip4Word(target.nextHop) ?? 0), true);
+      const { nextHop } = target;
+      view.setUint32(L.ADJ_NEXT_HOP4, nextHop === null ? 0 : (ip4Word(nextHop) ?? 0), true);
+      const six = nextHop === null ? NO_ADDRESS6 : (ip6Words(nextHop) ?? NO_ADDRESS6);
+      for (const [i, word] of six.entries()) view.setUint32(L.ADJ_NEXT_HOP6 + i * 4, word, true);
     } else {
       row[L.ADJ_TYPE] = target.type === 'reject' ? L.ADJ_TYPE_REJECT : L.ADJ_TYPE_DROP;
     }
@@ -276,6 +290,22 @@ export class Routes {
     }
     return 32;
   }
+
+  /** Same for its IPv6 subnet; 128 when there is none. */
+  #onLinkLength6(key: Key): number {
+    const own = this.ports.itemOf(key)?.ownAddresses.find((address) => address.includes(':'));
+    if (own === undefined) return 128;
+    const address = parsePrefix(own);
+    for (let length = 127; length >= 1; length--) {
+      const target = this.#main.get(prefixName(widen(address, length)))?.item.target;
+      if (target?.type === 'interface' && target.interface === key && target.nextHop === null) return length;
+    }
+    return 128;
+  }
+}
+
+function mainKeyOf(prefix: Prefix): number | string {
+  return isPrefix6(prefix) ? prefixName(prefix) : mainKey(prefix.host, prefix.length);
 }
 
 function mainKey(host: number, length: number): number {

@@ -1,12 +1,22 @@
 /** Services: frontends find a service, its slots choose one of its backends. */
 import * as L from '../../../dataplane-as/layout.js';
-import type { Key, ServiceBackend, ServiceItem } from '../../ruleset/types.js';
-import { ip4Word, mask4, PROTOCOL_NUMBERS, parsePrefix4, swap16, swap32 } from './bytes.js';
+import type { Ip, Key, ServiceBackend, ServiceItem } from '../../ruleset/types.js';
+import { ip4Word, mask4, PROTOCOL_NUMBERS, swap16, swap32 } from './bytes.js';
+import { ip6Words, isPrefix6, mask6, type Prefix, parsePrefix } from './bytes6.js';
 import type { CellStore, Row } from './cells.js';
 import { TableFullError } from './errors.js';
+import { FrontendNumbers } from './frontend-numbers.js';
 import { type Ledger, TrackedMap } from './ledger.js';
+import type { LongestPrefix } from './lpm.js';
 import { IndexPool, type Span, SpanPool } from './pools.js';
 import { type SlotTable, SlotTables, unitOf } from './slot-tables.js';
+
+interface Claim {
+  readonly a: number;
+  readonly b: number;
+  /** The address that `a` is the number of, where that is IPv6. */
+  readonly six: Ip | null;
+}
 
 interface Placed {
   readonly item: ServiceItem;
@@ -14,7 +24,7 @@ interface Placed {
   readonly slots: SlotTable;
   readonly ranges: Span;
   /** Frontends as table keys. */
-  readonly claims: readonly { readonly a: number; readonly b: number }[];
+  readonly claims: readonly Claim[];
 }
 
 const MOST_BACKENDS = 65536; // slots are u16
@@ -25,6 +35,7 @@ export class Services {
   readonly #backends: SpanPool;
   readonly #slots: SlotTables;
   readonly #ranges: SpanPool;
+  readonly #numbers: FrontendNumbers;
   /** `SERVICE ADDRESS:PORT` -> id; ids are not used again, so that a session notices that its backend has gone. */
   readonly #backendIds: TrackedMap<string, number>;
   /** Table key of a frontend -> services that want it, sorted; the first one has it. */
@@ -34,6 +45,7 @@ export class Services {
   constructor(
     ledger: Ledger,
     readonly cells: CellStore,
+    lpm: LongestPrefix,
     /** Told of each service index that begins to mean something new. */
     readonly onFreshService: (service: number) => void,
   ) {
@@ -43,6 +55,7 @@ export class Services {
     this.#backends = new SpanPool(ledger, 'service backends', size.backends);
     this.#slots = new SlotTables(ledger, cells);
     this.#ranges = new SpanPool(ledger, 'source ranges', size.ranges);
+    this.#numbers = new FrontendNumbers(ledger, lpm);
     this.#backendIds = new TrackedMap(ledger);
     this.#claims = new TrackedMap(ledger);
   }
@@ -65,7 +78,7 @@ export class Services {
     if (placed === undefined) return;
     this.#vacate(placed);
     for (const backend of placed.item.backends) this.#backendIds.delete(backendName(key, backend));
-    for (const { a, b } of placed.claims) this.#unclaim(a, b, key);
+    for (const claim of placed.claims) this.#unclaim(claim, key);
     this.cells.set(`service ${key}`, null);
     this.#placed.delete(key);
     this.#indexes.release(key);
@@ -81,18 +94,18 @@ export class Services {
       if (fresh) this.onFreshService(index);
     }
     const index = this.#indexes.get(key) ?? 0;
-    const backends = item.backends.filter(({ address }) => ip4Word(address) !== null);
+    const { backends } = item;
     if (backends.length > MOST_BACKENDS)
       throw new TableFullError('backends of one service', MOST_BACKENDS, key);
     this.#keepIds(old?.item, item);
     const shares = backends.map((b) => ({ name: `${b.address}:${b.port}`, weight: b.weight }));
-    const ranges = (item.sourceRanges ?? []).flatMap((cidr) => parsePrefix4(cidr) ?? []);
+    const ranges = rangeRows(item);
     const placed: Placed = {
       item,
       backends: this.#backends.allocate(backends.length, key),
       slots: this.#slots.acquire(item.algorithm, shares, key),
       ranges: this.#ranges.allocate(ranges.length, key),
-      claims: claimsOf(item),
+      claims: this.#claimsOf(item),
     };
     this.#placed.set(key, placed);
     const { plan } = this.cells;
@@ -116,11 +129,11 @@ export class Services {
       },
       {
         at: plan.ranges + placed.ranges.first * 8,
-        words: ranges.flatMap(({ word, length }) => [word, swap32(mask4(length))]),
+        words: ranges.flat(),
       },
     ];
     this.cells.set(`service ${key}`, { owner: key, rows: rows.filter((row) => row.words.length > 0) });
-    for (const { a, b } of old?.claims ?? []) this.#unclaim(a, b, key);
+    for (const claim of old?.claims ?? []) this.#unclaim(claim, key);
     for (const { a, b } of placed.claims) this.#claim(a, b, key);
   }
 
@@ -129,7 +142,8 @@ export class Services {
     const placed = this.#placed.get(key);
     if (placed === undefined) return [];
     const own = placed.claims.filter(({ a, b }) => this.#claims.get(`${a} ${b}`)?.[0] === key);
-    return [`service ${key}`, unitOf(placed.slots), ...own.map(({ a, b }) => frontendUnit(a, b))];
+    const numbers = own.flatMap(({ six }) => (six === null ? [] : this.#numbers.unitsOf(six)));
+    return [`service ${key}`, unitOf(placed.slots), ...own.map(({ a, b }) => frontendUnit(a, b)), ...numbers];
   }
 
   #vacate({ backends, slots, ranges }: Placed): void {
@@ -152,7 +166,23 @@ export class Services {
 
   #backendWords(key: Key, backend: ServiceBackend): number[] {
     const id = this.#backendIds.get(backendName(key, backend)) ?? 0;
-    return [ip4Word(backend.address) ?? 0, 0, 0, 0, swap16(backend.port), 0, id, 0];
+    const address = ip6Words(backend.address) ?? [ip4Word(backend.address) ?? 0, 0, 0, 0];
+    return [...address, swap16(backend.port), 0, id, 0];
+  }
+
+  /** The frontends as table keys, each once; takes a reference to the number of each IPv6 address. */
+  #claimsOf(item: ServiceItem): Claim[] {
+    const protocol = PROTOCOL_NUMBERS[item.protocol];
+    const claims = new Map<string, Claim>();
+    for (const { address, port } of item.frontends) {
+      const name = `${address} ${port}`;
+      if (claims.has(name)) continue;
+      const four = ip4Word(address);
+      const a = four ?? this.#numbers.acquire(address, item.key);
+      const b = ((protocol << 16) | swap16(port) | (four === null ? L.FRONTEND_IP6 : 0)) >>> 0;
+      claims.set(name, { a, b, six: four === null ? address : null });
+    }
+    return [...claims.values()];
   }
 
   #claim(a: number, b: number, key: Key): void {
@@ -160,7 +190,8 @@ export class Services {
     this.#setClaims(a, b, claims);
   }
 
-  #unclaim(a: number, b: number, key: Key): void {
+  #unclaim({ a, b, six }: Claim, key: Key): void {
+    if (six !== null) this.#numbers.release(six);
     const claims = (this.#claims.get(`${a} ${b}`) ?? []).filter((other) => other !== key);
     this.#setClaims(a, b, claims);
   }
@@ -178,16 +209,25 @@ export class Services {
   }
 }
 
-function claimsOf(item: ServiceItem): { readonly a: number; readonly b: number }[] {
-  const protocol = PROTOCOL_NUMBERS[item.protocol];
-  const claims = new Map<string, { a: number; b: number }>();
-  for (const { address, port } of item.frontends) {
-    const a = ip4Word(address);
-    if (a === null) continue;
-    const b = ((protocol << 16) | swap16(port)) >>> 0;
-    claims.set(`${a} ${b}`, { a, b });
-  }
-  return [...claims.values()];
+/** loadBalancerSourceRanges as rows of two words: one for an IPv4 range, four for an IPv6 one. */
+function rangeRows({ sourceRanges, frontends }: ServiceItem): (readonly [number, number])[] {
+  const six = frontends.some(({ address }) => address.includes(':'));
+  return (sourceRanges ?? []).flatMap((cidr) => {
+    const prefix = parsePrefix(cidr);
+    return isPrefix6(prefix) === six ? rowsOf(prefix) : [];
+  });
+}
+
+function rowsOf(prefix: Prefix): (readonly [number, number])[] {
+  if (!isPrefix6(prefix)) return [[prefix.word, swap32(mask4(prefix.length))]];
+  const [a, b, c, d] = prefix.words;
+  const [e, f, g, h] = mask6(prefix.length);
+  return [
+    [a, b],
+    [c, d],
+    [e, f],
+    [g, h],
+  ];
 }
 
 function frontendUnit(a: number, b: number): string {

@@ -1,7 +1,8 @@
 /** Source NAT: header words, and which addresses may be translated and which destinations keep the source. */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Cidr, SnatItem } from '../../ruleset/types.js';
-import { firstIp4, parsePrefix4 } from './bytes.js';
+import { firstIp4 } from './bytes.js';
+import { firstIp6, parsePrefix } from './bytes6.js';
 import type { CellStore } from './cells.js';
 import type { LongestPrefix } from './lpm.js';
 
@@ -19,27 +20,29 @@ export function putSnat(
   const before = prefixesOf(old);
   const after = prefixesOf(now);
   for (const [unit, { space, cidr }] of before) {
-    const prefix = parsePrefix4(cidr);
-    if (prefix !== null && !after.has(unit)) lpm.delete(unit, space, prefix);
+    if (!after.has(unit)) lpm.delete(unit, space, parsePrefix(cidr));
   }
   for (const [unit, { space, cidr }] of after) {
-    const prefix = parsePrefix4(cidr);
-    if (prefix !== null) lpm.set(unit, 'snat', space, prefix, 1);
+    lpm.set(unit, 'snat', space, parsePrefix(cidr), 1);
   }
   if (now === undefined) {
     cells.set('snat', null);
     return;
   }
   const words = [firstIp4(now.addresses), FIRST_PORT, LAST_PORT, firstIp4(now.hairpin)];
-  cells.set('snat', { owner: 'snat', rows: [{ at: L.IMG_SNAT4, words }] });
+  const words6 = [...firstIp6(now.addresses), ...firstIp6(now.hairpin)];
+  const rows = [
+    { at: L.IMG_SNAT4, words },
+    { at: L.IMG_SNAT6, words: words6 },
+  ];
+  cells.set('snat', { owner: 'snat', rows });
 }
 
 /** The units of the SNAT item, for reading it back. */
 export function unitsOfSnat(lpm: LongestPrefix, item: SnatItem): string[] {
   const units = ['snat'];
   for (const [unit, { space, cidr }] of prefixesOf(item)) {
-    const prefix = parsePrefix4(cidr);
-    if (prefix !== null) units.push(unit, ...lpm.unitsOf(space, prefix));
+    units.push(unit, ...lpm.unitsOf(space, parsePrefix(cidr)));
   }
   return units;
 }

@@ -1,7 +1,9 @@
 /** A trace record as a person's line: table indexes become names of policies, pods, services and tunnels. */
 import * as L from '../../../dataplane-as/layout.js';
+import type { Ip } from '../../ruleset/types.js';
 import type { TraceStep } from '../backend.js';
 import { formatWord, swap16 } from './bytes.js';
+import { readIp6 } from './bytes6.js';
 import type { Lowering } from './lowering.js';
 import { outcomeName, WELL_KNOWN_RULES } from './outcomes.js';
 
@@ -13,20 +15,31 @@ export interface TraceRecord {
   readonly port: number;
   /** The stage's five words. */
   readonly words: readonly [number, number, number, number, number];
+  /** Of an IPv6 packet: source, and destination or the one address the stage is about. */
+  readonly six: readonly [Ip, Ip] | null;
 }
 
 export function readRecord(view: DataView, at: number): TraceRecord {
   const word = (offset: number): number => view.getUint32(at + offset, true);
+  const stage = view.getUint16(at + L.TR_STAGE, true);
+  const six = (stage & L.STAGE_IP6) !== 0;
   return {
     packet: word(L.TR_PACKET),
     time: word(L.TR_TIME),
-    stage: view.getUint16(at + L.TR_STAGE, true),
+    stage: stage & ~L.STAGE_IP6,
     port: view.getUint16(at + L.TR_PORT, true),
     words: [word(L.TR_A), word(L.TR_B), word(L.TR_C), word(L.TR_D), word(L.TR_E)],
+    six: six ? [readIp6(view, at + L.TR_SRC6), readIp6(view, at + L.TR_DST6)] : null,
   };
 }
 
-const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
+const PROTOCOLS: Readonly<Record<number, string>> = {
+  1: 'ICMP',
+  6: 'TCP',
+  17: 'UDP',
+  58: 'ICMPv6',
+  132: 'SCTP',
+};
 
 export function traceStep(record: TraceRecord, lowering: Lowering): TraceStep {
   const item = lowering.ports.itemAt(record.port);
@@ -41,12 +54,16 @@ export function traceStep(record: TraceRecord, lowering: Lowering): TraceStep {
   };
 }
 
-function describe({ stage, port, words }: TraceRecord, lowering: Lowering): [string, string] {
+function describe({ stage, port, words, six }: TraceRecord, lowering: Lowering): [string, string] {
   const [a, b, c, d, e] = words;
+  const source = six?.[0] ?? formatWord(a);
   switch (stage) {
     case L.STAGE_RECEIVE: {
       const protocol = PROTOCOLS[d] ?? `protocol ${d}`;
-      return ['receive', `${protocol} ${flow(a, b, c)}, ${e} bytes, on ${portName(port, lowering)}`];
+      return [
+        'receive',
+        `${protocol} ${flow(source, six?.[1] ?? formatWord(b), c)}, ${e} bytes, on ${portName(port, lowering)}`,
+      ];
     }
     case L.STAGE_DECAP:
       return ['decap', `VXLAN ${b} from ${formatWord(a)} (${adjacencyName(c, lowering)})`];
@@ -54,10 +71,11 @@ function describe({ stage, port, words }: TraceRecord, lowering: Lowering): [str
       return ['session', `known connection, allowed by ${ruleName(b, lowering)}`];
     case L.STAGE_SERVICE: {
       const service = lowering.services.itemAt(a);
-      const backend = service?.backends.find(({ address }) => address === formatWord(b));
+      const found = six?.[1] ?? formatWord(b);
+      const backend = service?.backends.find(({ address }) => address === found);
       const pod = backend?.pod ? ` (pod ${backend.pod.namespace}/${backend.pod.name})` : '';
       const name = service === undefined ? `service ${a}` : `Service ${service.namespace}/${service.name}`;
-      return ['service', `${name} -> ${formatWord(b)}:${swap16(c)}${pod}`];
+      return ['service', `${name} -> ${withPort(found, swap16(c))}${pod}`];
     }
     case L.STAGE_EGRESS:
       return ['policy egress', verdict(c, d, lowering)];
@@ -66,14 +84,14 @@ function describe({ stage, port, words }: TraceRecord, lowering: Lowering): [str
     case L.STAGE_ROUTE:
       return [
         'route',
-        `${formatWord(a)} in ${c === L.SPACE_POD ? 'pod' : 'main'} table -> ${adjacencyName(b, lowering)}`,
+        `${six?.[1] ?? source} in ${c === L.SPACE_POD ? 'pod' : 'main'} table -> ${adjacencyName(b, lowering)}`,
       ];
     case L.STAGE_SNAT:
-      return ['snat', `source becomes ${formatWord(a)}:${swap16(b)}`];
+      return ['snat', `source becomes ${withPort(six?.[1] ?? source, swap16(b))}`];
     case L.STAGE_SESSION_NEW:
       return ['new session', `allowed by ${ruleName(b, lowering)}`];
     case L.STAGE_REWRITE:
-      return ['rewrite', flow(a, b, c)];
+      return ['rewrite', flow(source, six?.[1] ?? formatWord(b), c)];
     case L.STAGE_ENCAP:
       return ['encap', `VXLAN ${b} to ${formatWord(a)}, outer source port ${c}`];
     case L.STAGE_OUTCOME:
@@ -83,8 +101,12 @@ function describe({ stage, port, words }: TraceRecord, lowering: Lowering): [str
   }
 }
 
-function flow(source: number, destination: number, ports: number): string {
-  return `${formatWord(source)}:${swap16(ports & 0xffff)} -> ${formatWord(destination)}:${swap16(ports >>> 16)}`;
+function flow(source: Ip, destination: Ip, ports: number): string {
+  return `${withPort(source, swap16(ports & 0xffff))} -> ${withPort(destination, swap16(ports >>> 16))}`;
+}
+
+function withPort(address: Ip, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function verdict(action: number, rule: number, lowering: Lowering): string {

@@ -4,6 +4,7 @@ import { InvalidInputError, PteropusError } from '../../common/errors.js';
 import { parseIp } from '../../common/ip.js';
 import type { Trace, TraceFilter, TraceStep } from '../backend.js';
 import { ip4Word } from './bytes.js';
+import { ip6Words, NO_ADDRESS6 } from './bytes6.js';
 import type { Lowering } from './lowering.js';
 import { readRecord, traceStep } from './trace-text.js';
 
@@ -29,11 +30,11 @@ export class Tracer {
   /** Throws TraceBusyError, or InvalidInputError for an address that is none. */
   start(filter: TraceFilter): Trace {
     if (this.#running) throw new TraceBusyError('a trace is running already', { retryable: true });
-    const source = addressWord('source', filter.source);
-    const destination = addressWord('destination', filter.destination);
+    const family = familyOf(filter);
     this.#running = true;
-    this.#set(L.CTL_TRACE_SRC, source);
-    this.#set(L.CTL_TRACE_DST, destination);
+    this.#set(L.CTL_TRACE_FAMILY, family);
+    this.#setAddress(L.CTL_TRACE_SRC, L.CTL_TRACE_SRC6, filter.source);
+    this.#setAddress(L.CTL_TRACE_DST, L.CTL_TRACE_DST6, filter.destination);
     this.#set(L.CTL_TRACE_PROTOCOL, filter.protocol ?? 0);
     this.#set(L.CTL_TRACE_PORT, filter.port ?? 0);
     const firstPacket = this.#get(L.CTL_TRACE_PACKETS);
@@ -64,6 +65,12 @@ export class Tracer {
     };
   }
 
+  #setAddress(offset: number, offset6: number, address: string | undefined): void {
+    this.#set(offset, (address === undefined ? null : ip4Word(address)) ?? 0);
+    const words = (address === undefined ? null : ip6Words(address)) ?? NO_ADDRESS6;
+    for (const [i, word] of words.entries()) this.#set(offset6 + i * 4, word);
+  }
+
   #get(offset: number): number {
     return Atomics.load(this.#words, (L.CONTROL_BASE + offset) >>> 2);
   }
@@ -73,11 +80,13 @@ export class Tracer {
   }
 }
 
-function addressWord(field: string, address: string | undefined): number {
-  if (address === undefined) return 0;
-  parseIp(address);
-  const word = ip4Word(address);
-  if (word === null)
-    throw new InvalidInputError('only IPv4 addresses can be traced', { field, value: address });
-  return word;
+/** The family of the filter's addresses, 0 = either. Throws InvalidInputError for addresses of two. */
+function familyOf({ source, destination }: TraceFilter): number {
+  const families = [source, destination].flatMap((text) => (text === undefined ? [] : parseIp(text).family));
+  const [family = 0, other = family] = families;
+  if (family !== other) {
+    const value = { source, destination };
+    throw new InvalidInputError('both addresses must be of one family', { field: 'destination', value });
+  }
+  return family;
 }
