@@ -28,10 +28,20 @@ export interface DriverSpec {
   readonly outsideRoutes: readonly { readonly destination: string; readonly via: string }[];
   /** Feed of pods whose annotation does not choose theirs (default afxdp); nothing on feed `memory`. */
   readonly podFeed?: PodFeed;
+  /** Longest pause before a node's program that died is started again, milliseconds (default 2000). */
+  readonly mostBackoffMs?: number;
   /** Where sockets, journals and logs live. */
   readonly runDir: string;
   /** Progress lines for a person. */
   readonly progress: (line: string) => void;
+}
+
+/** A store that others run and write to: the agents follow it, the driver writes nothing but the nodes' ids. */
+export interface ExternalStore {
+  /** etcd's client URL. */
+  readonly endpoint: string;
+  /** Called once the cluster's name is ours and its folder there; resolves when the store answers. */
+  start(): Promise<void>;
 }
 
 export type Party =

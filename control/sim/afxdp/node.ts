@@ -1,6 +1,7 @@
 /** One node of a simulated cluster: its agent and its data plane, each a process inside the node's namespace. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { StoreConfig } from '../../store/open.js';
 import type { DriverSpec } from '../driver.js';
 import { type NodePaths, namespacePath, nodeNamespace, nodePaths } from './names.js';
 import { NodeProcess } from './process.js';
@@ -14,7 +15,7 @@ const FRAMES = '16384';
 export interface NodeSpec {
   readonly name: string;
   readonly id: number;
-  readonly storeSocket: string;
+  readonly store: StoreConfig;
   readonly driver: DriverSpec;
 }
 
@@ -38,6 +39,7 @@ export class SimNode {
       ],
       log: this.paths.dataplaneLog,
       saysReady: false,
+      mostBackoffMs: driver.mostBackoffMs,
       onDeath: (reason) => driver.progress(`data plane of ${name} died (${reason}), starting it again`),
     });
     this.agent = new NodeProcess({
@@ -46,6 +48,7 @@ export class SimNode {
       argv: [process.execPath, PTEROPUS, 'agent', '--config', this.paths.config],
       log: this.paths.agentLog,
       saysReady: true,
+      mostBackoffMs: driver.mostBackoffMs,
       onDeath: (reason) => driver.progress(`agent of ${name} died (${reason}), starting it again`),
     });
   }
@@ -62,10 +65,10 @@ export class SimNode {
   }
 
   private agentConfig(): object {
-    const { name, storeSocket, driver } = this.spec;
+    const { name, store, driver } = this.spec;
     return {
       node: name,
-      store: storeSocket,
+      store,
       dataplane: this.paths.dataplaneSocket,
       cni: this.paths.cniSocket,
       rest: this.paths.restSocket,

@@ -17,6 +17,8 @@ export interface ProcessSpec {
   readonly log: string;
   /** It prints `{"ready":true}` when it is; else it counts as ready once it runs, and who needs it waits for its socket. */
   readonly saysReady: boolean;
+  /** Longest pause before it is started again, milliseconds (default 2000). */
+  readonly mostBackoffMs?: number | undefined;
   /** Told of each unexpected end. */
   readonly onDeath: (reason: string) => void;
 }
@@ -108,7 +110,10 @@ export class NodeProcess {
   private restartLater(reason: string, ranMs: number): void {
     this.restarts++;
     this.spec.onDeath(reason);
-    this.backoff = ranMs > STEADY_MS ? BACKOFF_MS.first : Math.min(this.backoff * 2, BACKOFF_MS.most);
+    this.backoff =
+      ranMs > STEADY_MS
+        ? BACKOFF_MS.first
+        : Math.min(this.backoff * 2, this.spec.mostBackoffMs ?? BACKOFF_MS.most);
     this.readyNow = new Promise((resolve, reject) => {
       this.timer = setTimeout(() => this.start().then(resolve, reject), this.backoff);
     });

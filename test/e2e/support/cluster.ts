@@ -28,6 +28,8 @@ export interface TestClusterOptions {
   readonly nodes?: number;
   readonly config?: Partial<ClusterConfig>;
   readonly podFeed?: PodFeed;
+  /** Longest pause before a program that died is started again, milliseconds. */
+  readonly mostBackoffMs?: number;
 }
 
 /** The cluster's name holds our pid, so that tests can run side by side. On failure nothing of it stays. */

@@ -11,7 +11,10 @@ export function namespaceRequirements(...programs: readonly string[]): readonly 
 
 /** For a whole cluster. */
 export function requirements(...programs: readonly string[]): readonly Requirement[] {
-  return needed(['native/pteropus.node', 'native/pteropus-pod', 'dataplane.wasm', 'cni.mjs'], programs);
+  return needed(
+    ['native/pteropus.node', 'native/pteropus-pod', 'native/pteropus-cni', 'dataplane.wasm'],
+    programs,
+  );
 }
 
 function needed(built: readonly string[], programs: readonly string[]): readonly Requirement[] {

@@ -18,6 +18,7 @@ export function driverSpec(
     readonly runDir?: string;
     readonly progress?: (line: string) => void;
     readonly podFeed?: PodFeed;
+    readonly mostBackoffMs?: number;
   } = {},
 ): DriverSpec {
   const nodes = nodeNames(options.nodes ?? 2);
@@ -32,6 +33,7 @@ export function driverSpec(
     runDir: options.runDir ?? join(STATE_ROOT, cluster),
     progress: options.progress ?? (() => undefined),
     ...(options.podFeed === undefined ? {} : { podFeed: options.podFeed }),
+    ...(options.mostBackoffMs === undefined ? {} : { mostBackoffMs: options.mostBackoffMs }),
   };
 }
 
