@@ -149,7 +149,7 @@ function nodePortScopes(
   return [self, ...peers].map((node) => ({
     ...common,
     name: node === self ? 'external' : `external/${node.name}`,
-    frontends: ordered(nodePortFrontends(context, [node], nodePort), family),
+    frontends: nodePortFrontends(nodePortAddresses(context, [node], family), nodePort),
     backends: usable(onNode(candidates, node.name)),
   }));
 }
@@ -159,30 +159,35 @@ function nodePortScopes(
  * there are nodes.
  */
 function everyNodesFrontends(context: Context, port: number, family: 4 | 6): readonly Frontend[] {
-  const { self, peers } = context;
-  let known = EVERY_NODE.get(peers);
-  if (known === undefined) {
-    known = new Map();
-    EVERY_NODE.set(peers, known);
-  }
+  const known = getOrMake(EVERY_NODE, context.peers, () => new Map<string, readonly Frontend[]>());
   return getOrMake(known, `${family} ${port}`, () =>
-    ordered(nodePortFrontends(context, [self, ...peers], port), family),
+    nodePortFrontends(everyNodesAddresses(context, family), port),
   );
 }
 
 /** Nodes but this one -> family and port -> frontends. A list of nodes belongs to one node and configuration. */
 const EVERY_NODE = new WeakMap<readonly NodeView[], Map<string, readonly Frontend[]>>();
 
-function nodePortFrontends(
-  { config }: Context,
-  nodes: readonly NodeView[],
-  port: number,
-): readonly Frontend[] {
+/** In the order that `ordered` gives their frontends of any port. */
+function everyNodesAddresses(context: Context, family: 4 | 6): readonly Ip[] {
+  const { self, peers } = context;
+  const known = getOrMake(EVERY_ADDRESS, peers, () => new Map<4 | 6, readonly Ip[]>());
+  return getOrMake(known, family, () => nodePortAddresses(context, [self, ...peers], family));
+}
+
+const EVERY_ADDRESS = new WeakMap<readonly NodeView[], Map<4 | 6, readonly Ip[]>>();
+
+function nodePortAddresses({ config }: Context, nodes: readonly NodeView[], family: 4 | 6): readonly Ip[] {
   const ranges = config.nodePortAddresses.map(parseCidr);
-  return nodes
-    .flatMap(({ addresses }) => addresses)
-    .filter((ip) => ranges.length === 0 || ranges.some((range) => cidrContains(range, parseIp(ip))))
-    .map((address) => ({ address, port, type: 'NodePort' }));
+  const addresses = nodes
+    .flatMap((node) => node.addresses)
+    .filter((ip) => familyOf(ip) === family)
+    .filter((ip) => ranges.length === 0 || ranges.some((range) => cidrContains(range, parseIp(ip))));
+  return sortedBy(addresses, (address) => `${address} `);
+}
+
+function nodePortFrontends(addresses: readonly Ip[], port: number): readonly Frontend[] {
+  return addresses.map((address) => ({ address, port, type: 'NodePort' }));
 }
 
 /** Addresses the owner of the Service brings to the cluster, as far as the administrator allows them. */

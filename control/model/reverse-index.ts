@@ -17,6 +17,12 @@ export class ReverseIndex<T extends string | { readonly key: string }> {
     if (known.size === 0) this.#members.delete(key);
   }
 
+  count(key: string): number {
+    const known = this.#members.get(key);
+    if (known === undefined) return 0;
+    return known instanceof Set ? known.size : 1;
+  }
+
   get(key: string): Iterable<T> {
     const known = this.#members.get(key);
     if (known === undefined) return [];

@@ -7,7 +7,8 @@ import type { Frontend, HealthCheckItem, Key, ServiceItem } from '../../ruleset/
 import type { Context } from '../context.js';
 import { parseWeight, WEIGHT_ANNOTATION } from '../endpoints.js';
 import { compileHealthCheck } from '../health-check.js';
-import { compileService, frontendKey, isProxied, withoutStolenFrontends } from '../services.js';
+import { compileService, isProxied, withoutStolenFrontends } from '../services.js';
+import { Claims, claimTwice } from './claims.js';
 import type { Output } from './output.js';
 
 /** `NAMESPACE/NAME` */
@@ -45,7 +46,7 @@ export class Serving {
   private readonly byPod = new ReverseIndex<ServiceName>();
   private readonly byNode = new ReverseIndex<ServiceName>();
   private readonly usingPeers = new Set<ServiceName>();
-  private readonly claims = new ReverseIndex<ServiceName>();
+  private readonly claims = new Claims();
   private dirty = new Set<ServiceName>();
 
   constructor(
@@ -91,7 +92,7 @@ export class Serving {
   private compile(name: ServiceName, shared: Set<ServiceName>): void {
     const old = this.services.get(name) ?? NOTHING;
     const now = this.made(name, old);
-    this.claim(name, old.items, now.items, shared);
+    this.claims.change(name, old.items, now.items, shared);
     if (old.pods !== now.pods) {
       for (const pod of old.pods) this.byPod.delete(pod, name);
       for (const pod of now.pods) this.byPod.add(pod, name);
@@ -130,29 +131,6 @@ export class Serving {
     };
   }
 
-  private claim(
-    name: ServiceName,
-    old: readonly ServiceItem[],
-    now: readonly ServiceItem[],
-    shared: Set<ServiceName>,
-  ): void {
-    // Endpoints come and go far more often than frontends.
-    if (old.length === now.length && old.every((item, i) => sameFrontends(item, now[i]))) return;
-    const share = (claim: string): void => {
-      for (const other of this.claims.get(claim)) if (other !== name) shared.add(other);
-    };
-    const claims = new Set(claimsOf(now));
-    for (const claim of claimsOf(old)) {
-      if (claims.has(claim)) continue;
-      this.claims.delete(claim, name);
-      share(claim);
-    }
-    for (const claim of claims) {
-      this.claims.add(claim, name);
-      share(claim);
-    }
-  }
-
   private giveOut(name: ServiceName, contested: boolean): void {
     const { items, health } = this.services.get(name) ?? NOTHING;
     const old = this.given.get(name);
@@ -175,19 +153,17 @@ export class Serving {
   }
 
   private settleClaims(name: ServiceName, items: readonly ServiceItem[]): ReadonlyMap<Key, Share> {
+    if (this.claims.peaceful && !claimTwice(items)) {
+      return new Map(items.map(({ key, frontends }) => [key, { asked: frontends, got: frontends }]));
+    }
     const won = items.map((item) => {
-      const frontends = item.frontends.filter((frontend) => this.wins(name, claimOf(item, frontend)));
+      const frontends = item.frontends.filter((frontend) => this.claims.wins(name, item, frontend));
       return frontends.length === item.frontends.length ? item : { ...item, frontends };
     });
     const kept = new Map(withoutStolenFrontends(won).map((item) => [item.key, item.frontends]));
     return new Map(
       items.map(({ key, frontends }) => [key, { asked: frontends, got: kept.get(key) ?? null }]),
     );
-  }
-
-  private wins(name: ServiceName, claim: string): boolean {
-    for (const other of this.claims.get(claim)) if (other < name) return false;
-    return true;
   }
 }
 
@@ -218,26 +194,6 @@ class WatchedContext implements Context {
 
 function weightOf(pod: Pod | undefined): number {
   return parseWeight(pod?.metadata.annotations[WEIGHT_ANNOTATION]) ?? 1;
-}
-
-function claimOf({ protocol }: ServiceItem, frontend: Frontend): string {
-  return `${frontendKey(frontend)} ${protocol}`;
-}
-
-function claimsOf(items: readonly ServiceItem[]): readonly string[] {
-  return items.flatMap((item) => item.frontends.map((frontend) => claimOf(item, frontend)));
-}
-
-function sameFrontends(a: ServiceItem, b: ServiceItem | undefined): boolean {
-  if (a.protocol !== b?.protocol) return false;
-  if (a.frontends === b.frontends) return true;
-  return (
-    a.frontends.length === b.frontends.length &&
-    a.frontends.every(({ address, port }, i) => {
-      const other = b.frontends[i];
-      return other?.address === address && other.port === port;
-    })
-  );
 }
 
 /** The old list where the new one says the same. */

@@ -1,6 +1,7 @@
 /** The node itself, its links, its tunnels and routes: what NodeRecords and pods wired here decide. */
 import type { Item, Key } from '../../ruleset/types.js';
 import type { Context, NodeView } from '../context.js';
+import { compileHostPorts } from '../host-ports.js';
 import type { Attachment } from '../input.js';
 import { nodeInterfaces, podInterface } from '../interfaces.js';
 import { compileNode } from '../node.js';
@@ -79,7 +80,11 @@ export class Wiring {
   private itemsOfPod(context: Context, attachment: Attachment): readonly Item[] {
     let items = this.ofPod.get(attachment);
     if (items === undefined) {
-      items = [podInterface(context, attachment), ...podRoutes(attachment)];
+      items = [
+        podInterface(context, attachment),
+        ...podRoutes(attachment),
+        ...compileHostPorts(attachment, context.self.addresses),
+      ];
       this.ofPod.set(attachment, items);
     }
     return items;
