@@ -20,7 +20,7 @@ const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: 
   agent: { summary: 'the node agent', load: () => import('./agent/main.js') },
   dataplane: { summary: 'the WebAssembly data plane of one node', load: () => import('./dataplane/main.js') },
   cni: {
-    summary: 'the CNI executable (called by the container runtime)',
+    summary: 'put the CNI executable and its configuration where the container runtime looks',
     load: () => import('./cni/main.js'),
   },
 };

@@ -2,8 +2,7 @@
 // Plain JavaScript, no packages: it runs before anything is built.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -80,31 +79,10 @@ export function buildNative() {
   );
 }
 
-/** The CNI plugin as one file that starts fast: a container runtime runs it anew for each pod. */
-export function buildCni() {
-  const inputs = ['control/cni', 'control/common'].flatMap((dir) => filesUnder(dir, SOURCES.ts));
-  step('cni', inputs, 'cni.mjs', () => {
-    const outfile = join(BUILD, 'cni.mjs');
-    createRequire(import.meta.url)('esbuild').buildSync({
-      entryPoints: [join(ROOT, 'control/cni/entry.ts')],
-      outfile,
-      bundle: true,
-      platform: 'node',
-      target: 'node20',
-      format: 'esm',
-      minify: true,
-      keepNames: true,
-      banner: { js: '#!/usr/bin/env node' },
-    });
-    chmodSync(outfile, 0o755);
-  });
-}
-
 export function build({ native }) {
   mkdirSync(BUILD, { recursive: true });
   buildWasm();
   buildTypeScript();
-  buildCni();
   if (native) buildNative();
 }
 

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CNI } from '../cni/codes.js';
 import type { CniRequest } from '../cni/messages.js';
+import { BARE_CONF } from '../cni/netconf.js';
 import type { Pod } from '../objects/types.js';
 import type { EndpointItem, InterfaceItem, PolicyItem } from '../ruleset/types.js';
 
@@ -31,7 +32,6 @@ test('ADD answers with the address, the gateway and the default route, after the
       { name: link.link, mac: link.mac, sandbox: '', ipAddresses: [], mtu: 1450 },
     ],
     routes: [{ dst: '0.0.0.0/0', gw: '10.1.1.1' }],
-    dns: [],
   });
   await agent.close();
 });
@@ -86,10 +86,10 @@ test('an ADD for a pod recreated under its old name waits for the new object, an
   const args = 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=new';
   await machine.put(of('old'));
   const hasty = await machine.agent({ podObjectWaitMs: 1 });
-  assert.is((await hasty.cni.add(request('web', 'c1', { extraArguments: args }))).result, CNI.tryAgainLater);
+  assert.is((await hasty.cni.add(request('web', 'c1', { args: args }))).result, CNI.tryAgainLater);
   await hasty.close();
   const agent = await machine.agent({ podObjectWaitMs: 5000 });
-  const adding = agent.cni.add(request('web', 'c1', { extraArguments: args }));
+  const adding = agent.cni.add(request('web', 'c1', { args: args }));
   await machine.put(of('new'));
   assert.is((await adding).result, 0);
   await agent.close();
@@ -212,7 +212,7 @@ test('DEL frees everything, twice is fine, unknown is fine', async () => {
   const before = new Map(machine.dataplane.items);
   await wired(agent, 'web');
   for (const name of ['web', 'web', 'never']) {
-    assert.is((await agent.cni.delete(request(name, undefined, { networkNamespace: '' }))).result, 0);
+    assert.is((await agent.cni.delete(request(name, undefined, { netns: '' }))).result, 0);
   }
   assert.is(machine.links.pods.size, 0);
   assert.equal(machine.dataplane.items, before);
@@ -253,19 +253,14 @@ test('requests that cannot be right are refused with the code of the specificati
   const code = async (change: Partial<CniRequest>): Promise<number> =>
     (await agent.cni.add(request('web', 'c1', change))).result;
   assert.is(await code({ containerId: '../x' }), CNI.invalidEnvironment);
-  assert.is(await code({ interfaceName: 'a/b' }), CNI.invalidEnvironment);
-  assert.is(await code({ extraArguments: 'K8S_POD_NAME=web' }), CNI.invalidEnvironment);
-  assert.is(await code({ extraArguments: 'nonsense' }), CNI.invalidEnvironment);
-  assert.is(await code({ networkNamespace: '' }), CNI.invalidEnvironment);
-  assert.is(await code({ ipamType: 'host-local' }), CNI.invalidConfig);
+  assert.is(await code({ ifname: 'a/b' }), CNI.invalidEnvironment);
+  assert.is(await code({ args: 'K8S_POD_NAME=web' }), CNI.invalidEnvironment);
+  assert.is(await code({ args: 'nonsense' }), CNI.invalidEnvironment);
+  assert.is(await code({ netns: '' }), CNI.invalidEnvironment);
   assert.is(await code({}), 0);
-  assert.is(await code({ interfaceName: 'net1' }), CNI.invalidConfig, 'a second interface');
-  assert.is(await code({ extraArguments: '' }), CNI.failed, 'the sandbox has an interface of that name');
-  assert.is(
-    (await agent.cni.add(request('', 'bare', { extraArguments: '' }))).result,
-    0,
-    'no Kubernetes at all',
-  );
+  assert.is(await code({ ifname: 'net1' }), CNI.invalidConfig, 'a second interface');
+  assert.is(await code({ args: '' }), CNI.failed, 'the sandbox has an interface of that name');
+  assert.is((await agent.cni.add(request('', 'bare', { args: '' }))).result, 0, 'no Kubernetes at all');
   await agent.close();
 });
 
@@ -283,21 +278,15 @@ test('STATUS says whether ADD would be served', async () => {
 test('GC unwires what the runtime no longer knows, of its network only', async () => {
   const machine = new Machine();
   const agent = await machine.agent();
-  const of = (network: string, ...valid: string[]): Partial<CniRequest> => ({
-    extraNwConfig: JSON.stringify({
-      name: network,
-      'cni.dev/valid-attachments': valid.map((containerID) => ({ containerID, ifname: 'eth0' })),
-    }),
+  const of = (name: string, ...valid: string[]): Partial<CniRequest> => ({
+    conf: { ...BARE_CONF, name, validAttachments: new Set(valid.map((id) => `${id}/eth0`)) },
   });
   for (const name of ['a', 'b', 'c']) await agent.cni.add(request(name, `c-${name}`, of('net')));
   await agent.cni.add(request('d', 'c-d', of('other')));
   assert.is((await agent.cni.gc(request('', '', of('net', 'c-b')))).result, 0);
   const left = [...machine.dataplane.items.keys()].filter((key) => key.startsWith('endpoint/'));
   assert.equal(left.sort(), ['endpoint/shop/b', 'endpoint/shop/d']);
-  assert.is(
-    (await agent.cni.gc(request('', '', { extraNwConfig: '{"name":"net"}' }))).result,
-    CNI.invalidConfig,
-  );
+  assert.is((await agent.cni.gc(request('', ''))).result, CNI.invalidConfig, 'without a list');
   await agent.close();
 });
 

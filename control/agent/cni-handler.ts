@@ -1,23 +1,23 @@
-/** The agent's answers to the CNI program (rows CNI-03..10): each call one event, each failure a code and a text. */
+/** The agent's answers to CNI commands (rows CNI-03..10): each call one event, each failure a code and a text. */
 
 import { CNI } from '../cni/codes.js';
-import { type CniReply, type CniRequest, failureReply } from '../cni/messages.js';
-import { isContainerId, isInterfaceName, parseArguments } from '../cni/names.js';
+import { CniError } from '../cni/errors.js';
+import { type CniReply, type CniRequest, type CniService, DONE, failureReply } from '../cni/messages.js';
 import { errorText, PteropusError } from '../common/errors.js';
 import { bitsOf, parseIp } from '../common/ip.js';
 import { podInterfaceKey, podMtu } from '../compiler/interfaces.js';
+import { podMacs } from '../ipam/arithmetic.js';
 import type { PodRef, Ruleset } from '../ruleset/types.js';
+import { missingItems } from './cni-check.js';
+import { PendingAdds } from './cni-pending.js';
+import { BARE_NAMESPACE, sandboxKey, sandboxOf } from './cni-sandbox.js';
 import type { PodRecord } from './journal.js';
-import type { LinkDriver } from './links.js';
+import { type LinkDriver, podLinkName } from './links.js';
 import type { EventLoop, Transaction } from './loop.js';
 import { type NodeState, podKey } from './node-state.js';
 import type { Sandbox, Wiring } from './wiring.js';
 
-/** Namespace of sandboxes that no Kubernetes pod owns; the dot keeps it apart from every namespace of Kubernetes. */
-export const BARE_NAMESPACE = 'cni.sandbox';
-
-const VALID_ATTACHMENTS = 'cni.dev/valid-attachments';
-const EMPTY: CniReply = { result: 0, error: '', interfaces: [], routes: [], dns: [] };
+export { BARE_NAMESPACE };
 
 export interface CniParts {
   readonly state: NodeState;
@@ -32,92 +32,99 @@ export interface CniParts {
   readonly podKnown: (pod: PodRef, uid: string | null) => Promise<boolean>;
 }
 
-/** A request that cannot be served, with its CNI code. */
-class RequestError extends PteropusError {
-  constructor(
-    readonly code: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
+export class CniHandler implements CniService {
+  readonly #pending = new PendingAdds();
 
-export class CniHandler {
   constructor(private readonly parts: CniParts) {}
 
-  /** Wires a sandbox. Never throws: a failure is in the reply. The pod's policies are in force when it resolves. */
+  /** Wires a sandbox. The pod's policies are in force when it resolves. */
   add(request: CniRequest): Promise<CniReply> {
     return answer(async () => {
-      const sandbox = this.#sandbox(request);
-      if (sandbox.netns === '') throw new RequestError(CNI.invalidEnvironment, 'CNI_NETNS is missing');
+      const sandbox = sandboxOf(request);
+      if (sandbox.netns === '') throw new CniError(CNI.invalidEnvironment, 'CNI_NETNS is missing');
       this.#checkReady();
-      const { pod, uid } = sandbox;
-      if (pod.namespace !== BARE_NAMESPACE && !(await this.parts.podKnown(pod, uid))) {
-        throw new RequestError(CNI.tryAgainLater, `only an earlier pod ${podKey(pod)} is known yet`);
+      const pending = this.#pending.begin(sandboxKey(sandbox), sandbox.network);
+      try {
+        const { pod, uid } = sandbox;
+        if (pod.namespace !== BARE_NAMESPACE && !(await this.parts.podKnown(pod, uid))) {
+          throw new CniError(CNI.tryAgainLater, `only an earlier pod ${podKey(pod)} is known yet`);
+        }
+        const object = podKey(pod);
+        const { loop, state, wiring } = this.parts;
+        if (state.pod(pod) !== undefined) {
+          const run = async (tx: Transaction): Promise<void> => {
+            pending.check();
+            this.#checkInterface(sandbox);
+            await wiring.makeWay(tx, sandbox);
+          };
+          await loop.push({ name: 'CNI ADD make way', object, run });
+        }
+        const record = await loop.push({
+          name: 'CNI ADD',
+          object,
+          run: async (tx) => {
+            pending.check();
+            return wiring.add(tx, sandbox);
+          },
+        });
+        return this.#reply(record);
+      } finally {
+        pending.end();
       }
-      const object = podKey(pod);
-      const { loop, state, wiring } = this.parts;
-      if (state.pod(pod) !== undefined) {
-        const run = (tx: Transaction): Promise<void> => {
-          this.#checkInterface(sandbox);
-          return wiring.makeWay(tx, sandbox);
-        };
-        await loop.push({ name: 'CNI ADD make way', object, run });
-      }
-      const record = await loop.push({ name: 'CNI ADD', object, run: (tx) => wiring.add(tx, sandbox) });
-      return this.#reply(record);
     });
   }
 
   /** Unwires a sandbox; one that is not known is fine. */
   delete(request: CniRequest): Promise<CniReply> {
     return answer(async () => {
-      const { containerId, ifname, pod } = this.#sandbox(request);
+      const { containerId, ifname, netns, pod } = sandboxOf(request);
       this.#checkReady();
+      this.#pending.callOff(sandboxKey(request));
       await this.parts.loop.push({
         name: 'CNI DEL',
         object: podKey(pod),
         run: async (tx) => {
           const record = this.parts.state.sandbox(containerId, ifname, pod);
           if (record !== undefined) await this.parts.wiring.remove(tx, record);
+          else await this.#sweep(containerId, ifname, netns);
         },
       });
-      return EMPTY;
+      return DONE;
     });
   }
 
   /** Says whether a sandbox is as ADD left it. */
   check(request: CniRequest): Promise<CniReply> {
     return answer(async () => {
-      const { containerId, ifname, pod, netns } = this.#sandbox(request);
+      const { containerId, ifname, pod, netns } = sandboxOf(request);
       this.#checkReady();
       const { state, links, inForce } = this.parts;
       const record = state.sandbox(containerId, ifname, pod);
-      if (record === undefined) throw new RequestError(CNI.unknownContainer, 'no such sandbox is wired here');
+      if (record === undefined) throw new CniError(CNI.unknownContainer, 'no such sandbox is wired here');
       const problems = [...(await links.checkPod(state.linkSpec({ ...record, netns, ifname })))];
-      if (inForce()?.has(podInterfaceKey(record.pod)) !== true)
-        problems.push('the data plane does not have it');
-      if (problems.length > 0) throw new RequestError(CNI.differs, problems.join('; '));
+      const there = inForce();
+      if (there?.has(podInterfaceKey(record.pod)) !== true) problems.push('the data plane does not have it');
+      else problems.push(...missingItems(there, record, state.identity.record.addresses));
+      if (problems.length > 0) throw new CniError(CNI.differs, problems.join('; '));
       return this.#reply({ ...record, netns, ifname });
     });
   }
 
-  /** Whether ADD would be served now. */
   status(_request: CniRequest): Promise<CniReply> {
     return answer(async () => {
       const problem = this.parts.problem();
-      if (problem !== null) throw new RequestError(CNI.unavailable, problem);
-      return EMPTY;
+      if (problem !== null) throw new CniError(CNI.unavailable, problem);
+      return DONE;
     });
   }
 
   /** Unwires what the runtime no longer knows of one network; all failures are told at the end. */
-  gc(request: CniRequest): Promise<CniReply> {
+  gc({ conf: { name, validAttachments } }: CniRequest): Promise<CniReply> {
     return answer(async () => {
-      const { name, validAttachments } = networkOf(request.extraNwConfig);
       if (validAttachments === null)
-        throw new RequestError(CNI.invalidConfig, `${VALID_ATTACHMENTS} is missing`);
+        throw new CniError(CNI.invalidConfig, 'the list of valid attachments is missing');
       this.#checkReady();
+      this.#pending.callOffOthers(name, validAttachments);
       const stale = this.parts.state.pods().filter((record) => {
         const { containerId, ifname, network } = record;
         return network === name && !validAttachments.has(`${containerId}/${ifname}`);
@@ -134,53 +141,27 @@ export class CniHandler {
         });
         await run.catch((error: unknown) => failures.push(`${podKey(pod)}: ${errorText(error)}`));
       }
-      if (failures.length > 0) throw new RequestError(CNI.failed, failures.join('; '));
-      return EMPTY;
+      if (failures.length > 0) throw new CniError(CNI.failed, failures.join('; '));
+      return DONE;
     });
   }
 
-  #sandbox(request: CniRequest): Sandbox {
-    const { containerId, networkNamespace, interfaceName, extraArguments, ipamType } = request;
-    if (!isContainerId(containerId)) throw invalid('container id', containerId);
-    if (!isInterfaceName(interfaceName)) throw invalid('interface name', interfaceName);
-    if (ipamType !== '')
-      throw new RequestError(CNI.invalidConfig, `ipam.type ${ipamType}: addresses come from us only`);
-    const args = parseArguments(extraArguments);
-    if (args === null) throw invalid('CNI_ARGS', extraArguments);
-    const name = args.get('K8S_POD_NAME') ?? '';
-    const namespace = args.get('K8S_POD_NAMESPACE') ?? '';
-    if ((name === '') !== (namespace === '')) {
-      throw new RequestError(
-        CNI.invalidEnvironment,
-        'CNI_ARGS needs both K8S_POD_NAMESPACE and K8S_POD_NAME, or neither',
-      );
-    }
-    const pod = name === '' ? { namespace: BARE_NAMESPACE, name: containerId } : { namespace, name };
-    const uid = args.get('K8S_POD_UID') ?? '';
-    const { name: network } = networkOf(request.extraNwConfig);
-    return {
-      pod,
-      uid: uid === '' ? null : uid,
-      containerId,
-      network,
-      netns: networkNamespace,
-      ifname: interfaceName,
-    };
+  /** What an ADD left that neither ended nor could be undone: its link has a name and a MAC that only this sandbox gives. */
+  async #sweep(containerId: string, ifname: string, netns: string): Promise<void> {
+    const { pod: podMac } = podMacs(containerId, ifname);
+    await this.parts.links.sweepPod({ link: podLinkName(containerId, ifname), netns, ifname, podMac });
   }
 
   /** A pod has one interface; a second one of the same sandbox is another network's business. */
   #checkInterface({ pod, containerId, ifname }: Sandbox): void {
     const other = this.parts.state.pod(pod);
     if (other?.containerId === containerId && other.ifname !== ifname) {
-      throw new RequestError(
-        CNI.invalidConfig,
-        `pod ${podKey(pod)} has its interface already: ${other.ifname}`,
-      );
+      throw new CniError(CNI.invalidConfig, `pod ${podKey(pod)} has its interface already: ${other.ifname}`);
     }
   }
 
   #checkReady(): void {
-    if (!this.parts.ready()) throw new RequestError(CNI.tryAgainLater, 'the agent is not ready yet');
+    if (!this.parts.ready()) throw new CniError(CNI.tryAgainLater, 'the agent is not ready yet');
   }
 
   #reply(record: PodRecord): CniReply {
@@ -194,8 +175,7 @@ export class CniHandler {
       return { version, address: `${address}/${bitsOf(family)}`, gateway };
     });
     return {
-      result: 0,
-      error: '',
+      ...DONE,
       interfaces: [
         { name: record.ifname, mac: record.podMac, sandbox: record.netns, ipAddresses, mtu },
         // A TAP has no end on the node.
@@ -204,43 +184,15 @@ export class CniHandler {
           : [{ name: record.link, mac: record.mac, sandbox: '', ipAddresses: [], mtu }]),
       ],
       routes: gateways.map((gw) => ({ dst: parseIp(gw).family === 4 ? '0.0.0.0/0' : '::/0', gw })),
-      dns: [],
     };
   }
-}
-
-/** What is read of the network configuration: its name, and GC's list as `CONTAINERID/IFNAME`. */
-function networkOf(text: string): {
-  readonly name: string;
-  readonly validAttachments: ReadonlySet<string> | null;
-} {
-  let value: unknown = null;
-  try {
-    value = text === '' ? null : JSON.parse(text);
-  } catch {
-    throw new RequestError(CNI.decodingFailure, 'the network configuration is not JSON');
-  }
-  const { name, [VALID_ATTACHMENTS]: list } = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const valid = Array.isArray(list) ? (list as readonly unknown[]) : null;
-  const keys = valid?.map((entry) => {
-    const { containerID, ifname } = (entry ?? {}) as Readonly<Record<string, unknown>>;
-    return `${String(containerID)}/${String(ifname)}`;
-  });
-  return {
-    name: typeof name === 'string' ? name : '',
-    validAttachments: keys === undefined ? null : new Set(keys),
-  };
-}
-
-function invalid(what: string, value: string): RequestError {
-  return new RequestError(CNI.invalidEnvironment, `not a valid ${what}: ${JSON.stringify(value)}`);
 }
 
 async function answer(work: () => Promise<CniReply>): Promise<CniReply> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof RequestError) return failureReply(error.code, error.message);
+    if (error instanceof CniError) return failureReply(error.code, error.message);
     const retryable = error instanceof PteropusError && error.retryable;
     return failureReply(retryable ? CNI.tryAgainLater : CNI.failed, errorText(error));
   }

@@ -1,4 +1,4 @@
-/** Serves the CNI handler as gRPC (proto/cni.proto) on a unix socket that only root may use. */
+/** Serves CNI commands as gRPC (proto/cni.proto) on a unix socket that only root may use. */
 import { createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import {
@@ -10,19 +10,9 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { CNI } from '../cni/codes.js';
-import { type CniReply, type CniRequest, failureReply } from '../cni/messages.js';
-import { errorText } from '../common/errors.js';
+import { type Invocation, invoke } from '../cni/invoke.js';
+import type { CniService } from '../cni/messages.js';
 import { listenPrivately } from '../common/listen.js';
-
-/** What the server passes calls on to (CniHandler, or a test's double). */
-export interface CniService {
-  add(request: CniRequest): Promise<CniReply>;
-  delete(request: CniRequest): Promise<CniReply>;
-  check(request: CniRequest): Promise<CniReply>;
-  status(request: CniRequest): Promise<CniReply>;
-  gc(request: CniRequest): Promise<CniReply>;
-}
 
 export interface CniServer {
   /** Ends all connections and removes the socket. */
@@ -34,13 +24,7 @@ const PROTO = fileURLToPath(new URL('../../../../proto/cni.proto', import.meta.u
 /** Throws SocketInUseError. */
 export async function serveCni(service: CniService, path: string): Promise<CniServer> {
   const server = new Server();
-  server.addService(definition(), {
-    Add: unary((request) => service.add(request)),
-    Delete: unary((request) => service.delete(request)),
-    Check: unary((request) => service.check(request)),
-    Status: unary((request) => service.status(request)),
-    Gc: unary((request) => service.gc(request)),
-  } satisfies UntypedServiceImplementation);
+  server.addService(definition(), { Invoke: answering(service) } satisfies UntypedServiceImplementation);
   // gRPC is given connections of a socket that we opened, since it would open one for everybody.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const sockets = new Set<Socket>();
@@ -62,18 +46,24 @@ export async function serveCni(service: CniService, path: string): Promise<CniSe
 }
 
 function definition(): ServiceDefinition {
-  const loaded = loadPackageDefinition(loadSync(PROTO, { defaults: true, enums: String, longs: Number }));
+  const loaded = loadPackageDefinition(loadSync(PROTO, { defaults: true }));
   const found = loaded as unknown as {
-    readonly pteropus: { readonly cni: { readonly RemoteCNI: { readonly service: ServiceDefinition } } };
+    readonly pteropus: { readonly cni: { readonly Cni: { readonly service: ServiceDefinition } } };
   };
-  return found.pteropus.cni.RemoteCNI.service;
+  return found.pteropus.cni.Cni.service;
 }
 
-function unary(serve: (request: CniRequest) => Promise<CniReply>): handleUnaryCall<CniRequest, CniReply> {
+/** The message Outcome. */
+interface OutcomeMessage {
+  readonly exit: number;
+  readonly stdout: Uint8Array;
+}
+
+function answering(service: CniService): handleUnaryCall<Invocation, OutcomeMessage> {
   return (call, callback) => {
-    serve(call.request).then(
-      (reply) => callback(null, reply),
-      (error: unknown) => callback(null, failureReply(CNI.failed, errorText(error))),
+    invoke(service, call.request).then(
+      ({ exit, stdout }) => callback(null, { exit, stdout: Buffer.from(stdout) }),
+      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error))),
     );
   };
 }

@@ -103,6 +103,10 @@ export class FakeLinks implements LinkDriver {
     return Promise.resolve();
   }
 
+  sweepPod({ link }: Pick<PodLinkSpec, 'link'>): Promise<void> {
+    return this.detachPod(link);
+  }
+
   podLinks(): Promise<readonly string[]> {
     return Promise.resolve([...this.pods.keys()]);
   }

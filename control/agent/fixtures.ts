@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { CniRequest } from '../cni/messages.js';
+import { BARE_CONF } from '../cni/netconf.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import { toJson } from '../objects/json.js';
 import type { KubeObject, Namespace, NetworkPolicy, Pod } from '../objects/types.js';
@@ -95,14 +96,11 @@ export function request(
   change: Partial<CniRequest> = {},
 ): CniRequest {
   return {
-    version: '1.0.0',
     containerId,
-    networkNamespace: `/run/netns/${containerId}`,
-    interfaceName: 'eth0',
-    extraNwConfig: '',
-    extraArguments: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${name}`,
-    ipamType: '',
-    ipamData: '',
+    netns: `/run/netns/${containerId}`,
+    ifname: 'eth0',
+    args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${name}`,
+    conf: BARE_CONF,
     ...change,
   };
 }

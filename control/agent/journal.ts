@@ -7,7 +7,8 @@ import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checksum } from '../common/checksum.js';
 import { errorText } from '../common/errors.js';
-import type { Ip, Mac, PodRef } from '../ruleset/types.js';
+import type { HostPort } from '../compiler/input.js';
+import type { Ip, Mac, PodRef, RateLimits } from '../ruleset/types.js';
 import { syncDirectory } from '../store/log.js';
 import { JournalWriteError } from './errors.js';
 import type { PodFeed } from './pod-feed.js';
@@ -28,6 +29,10 @@ export interface PodRecord {
   readonly mac: Mac;
   readonly podMac: Mac;
   readonly addresses: readonly Ip[];
+  /** Absent: none. */
+  readonly hostPorts?: readonly HostPort[];
+  /** Absent: no limit. */
+  readonly limits?: RateLimits;
 }
 
 export interface JournalState {

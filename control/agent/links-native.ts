@@ -103,6 +103,18 @@ class NativeLinks implements LinkDriver {
     }
   }
 
+  async sweepPod({
+    link,
+    netns,
+    ifname,
+    podMac,
+  }: Pick<PodLinkSpec, 'link' | 'netns' | 'ifname' | 'podMac'>): Promise<void> {
+    await this.detachPod(link);
+    if (netns === '') return;
+    removeTap(this.native, { netns, ifname: link });
+    removeTap(this.native, { netns, ifname }, podMac);
+  }
+
   async podLinks(known: readonly PodLinkSpec[] = []): Promise<readonly string[]> {
     const veths = this.node
       .links()
@@ -179,21 +191,31 @@ class NativeLinks implements LinkDriver {
     }
   }
 
-  /** The data plane attaches to it when its interface is in force. */
-  #makeTap({ ifname, podMac, mtu }: PodLinkSpec, pod: Netns): void {
+  /**
+   * The data plane attaches to it when its interface is in force. It is made under the name that no other sandbox gives, so that what a
+   * crash leaves half made can be told from other plugins' links.
+   */
+  #makeTap({ netns, link, ifname, podMac, mtu }: PodLinkSpec, pod: Netns): void {
+    removeTap(this.native, { netns, ifname: link });
     if (pod.links().some(({ name }) => name === ifname)) {
       throw new LinkExistsError('is in the sandbox already', { object: ifname });
     }
-    pod.createTap(ifname);
-    pod.setLink(ifname, { mac: podMac, mtu });
+    pod.createTap(link);
+    try {
+      pod.setLink(link, { mac: podMac, mtu });
+      pod.setLink(link, { newName: ifname });
+    } catch (error) {
+      removeTap(this.native, { netns, ifname: link });
+      throw error;
+    }
   }
 
   #makePair({ link, ifname, mac, podMac, mtu }: PodLinkSpec, pod: Netns): void {
+    // A leftover of an ADD that a crash cut short: its name belongs to this sandbox alone.
+    if (this.node.links().some(({ name }) => name === link)) this.node.deleteLink(link);
     if (pod.links().some(({ name }) => name === ifname)) {
       throw new LinkExistsError('is in the sandbox already', { object: ifname });
     }
-    // A leftover of an ADD that a crash cut short: its name belongs to this sandbox alone.
-    if (this.node.links().some(({ name }) => name === link)) this.node.deleteLink(link);
     this.node.createVeth({ name: link, mac, mtu }, { name: ifname, mac: podMac, mtu, netns: pod });
   }
 

@@ -48,6 +48,11 @@ export interface LinkDriver {
   attachPod(spec: PodLinkSpec): Promise<void>;
   /** Removes the link; absent is fine, and so is a sandbox that is gone. `tap`: it is this TAP. */
   detachPod(link: string, tap?: TapEnd): Promise<void>;
+  /**
+   * Removes what an ADD that was cut short left of a sandbox: the link on the node, or the TAP of this MAC in the sandbox. Absent
+   * is fine, and so is a sandbox that is gone or not told ('').
+   */
+  sweepPod(spec: Pick<PodLinkSpec, 'link' | 'netns' | 'ifname' | 'podMac'>): Promise<void>;
   /** Names of all pod links that are really there: on the node, and TAPs of those in `known`. */
   podLinks(known?: readonly PodLinkSpec[]): Promise<readonly string[]>;
   /** What differs from the specification, in words; [] = all as it was made. */

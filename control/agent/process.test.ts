@@ -20,7 +20,7 @@ import { keyOf } from './objects.js';
 
 const buildPath = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const PTEROPUS = buildPath('../bin/pteropus.mjs');
-const CNI = buildPath('cni.mjs');
+const CNI = buildPath('native/pteropus-cni');
 
 const directory = mkdtempSync(join(tmpdir(), 'pteropus-A-'));
 const name = (label: string): string => `pteropusA${process.pid}${label}`;
@@ -74,7 +74,7 @@ const startDataplane = (): Promise<ChildProcess> =>
 
 /** Runs the CNI program as a runtime does. */
 function cni(command: string, pod: string, stdin: object = {}): { status: number | null; out: string } {
-  const done = spawnSync(process.execPath, [CNI], {
+  const done = spawnSync(CNI, {
     encoding: 'utf8',
     input: JSON.stringify({
       cniVersion: '1.0.0',

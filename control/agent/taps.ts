@@ -1,6 +1,6 @@
 /** TAPs in pods' namespaces, found again and removed. A namespace that is gone has none. */
 import { type Native, NativeError, type Netns } from '../../native/index.js';
-import type { TapEnd } from '../ruleset/types.js';
+import type { Mac, TapEnd } from '../ruleset/types.js';
 
 /** What netlink calls a TAP. */
 export const TAP_TYPE = 'tun';
@@ -9,15 +9,19 @@ export function hasTap(native: Native, tap: TapEnd): boolean {
   return inside(native, tap.netns, (pod) => isThere(pod, tap.ifname)) ?? false;
 }
 
-/** Absent is fine. */
-export function removeTap(native: Native, tap: TapEnd): void {
+/** Absent is fine. With `mac`: only if it has this one. */
+export function removeTap(native: Native, tap: TapEnd, mac?: Mac): void {
   inside(native, tap.netns, (pod) => {
-    if (isThere(pod, tap.ifname)) pod.deleteLink(tap.ifname);
+    if (isThere(pod, tap.ifname, mac)) pod.deleteLink(tap.ifname);
   });
 }
 
-function isThere(pod: Netns, ifname: string): boolean {
-  return pod.links().some(({ name, type }) => name === ifname && type === TAP_TYPE);
+function isThere(pod: Netns, ifname: string, mac?: Mac): boolean {
+  return pod
+    .links()
+    .some(
+      (link) => link.name === ifname && link.type === TAP_TYPE && (mac === undefined || link.mac === mac),
+    );
 }
 
 /** null: the namespace is gone. A runtime that removed it may leave the file without a namespace behind (EINVAL). */

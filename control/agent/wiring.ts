@@ -1,7 +1,11 @@
 /** Wires and unwires pods: each step with its undoing, and the reply only after the pod's policies are in force. */
+import { hostPortKeys } from '../compiler/host-ports.js';
+import type { HostPort } from '../compiler/input.js';
 import { podInterfaceKey } from '../compiler/interfaces.js';
 import { podMacs } from '../ipam/arithmetic.js';
-import type { Key, PodRef } from '../ruleset/types.js';
+import { canonical } from '../ruleset/canonical.js';
+import type { Ip, Key, PodRef, RateLimits } from '../ruleset/types.js';
+import { checkHostPorts } from './cni-ports.js';
 import type { Applied, Dataplane } from './dataplane.js';
 import { PodBusyError } from './errors.js';
 import type { Journal, PodRecord } from './journal.js';
@@ -20,6 +24,10 @@ export interface Sandbox {
   readonly network: string;
   readonly netns: string;
   readonly ifname: string;
+  /** Absent: none. */
+  readonly hostPorts?: readonly HostPort[];
+  /** Absent: no limit. */
+  readonly limits?: RateLimits;
 }
 
 export interface WiringParts {
@@ -67,6 +75,7 @@ export class Wiring {
       await this.#enforce(tx, old);
       return old;
     }
+    checkHostPorts(sandbox, state.pods(), state.identity.record.addresses);
     const { namespace, name } = sandbox.pod;
     const feed = feedOf(state.model.get('Pod', namespace, name), this.parts.podFeed);
     const owner = podKey(sandbox.pod);
@@ -119,7 +128,8 @@ export class Wiring {
 
   /** Everything of the pod is in force, or this throws. */
   async #enforce(tx: Transaction, record: PodRecord): Promise<void> {
-    const { changes, refused } = await this.#apply(keysOf(record));
+    const { addresses } = this.parts.state.identity.record;
+    const { changes, refused } = await this.#apply(keysOf(record, addresses));
     tx.changed(changeMarks(changes));
     if (refused.size > 0) this.parts.behind('the data plane refused a part');
   }
@@ -138,15 +148,18 @@ function isSame(record: PodRecord, sandbox: Sandbox): boolean {
   return (
     record.containerId === sandbox.containerId &&
     record.netns === sandbox.netns &&
-    record.ifname === sandbox.ifname
+    record.ifname === sandbox.ifname &&
+    canonical([record.hostPorts, record.limits]) === canonical([sandbox.hostPorts, sandbox.limits])
   );
 }
 
 /** What has to be in force before the pod may start: its interface, its policies, and the ways to it. */
-function keysOf({ pod, addresses }: PodRecord): ReadonlySet<Key> {
+function keysOf(record: PodRecord, nodeAddresses: readonly Ip[]): ReadonlySet<Key> {
+  const { pod, addresses } = record;
   const routes = addresses.flatMap((ip) => {
     const prefix = `${ip}/${ip.includes(':') ? 128 : 32}`;
     return [`route/main/${prefix}`, `route/pod/${prefix}`];
   });
-  return new Set([podInterfaceKey(pod), `endpoint/${pod.namespace}/${pod.name}`, ...routes]);
+  const ports = hostPortKeys(record, nodeAddresses);
+  return new Set([podInterfaceKey(pod), `endpoint/${pod.namespace}/${pod.name}`, ...routes, ...ports]);
 }

@@ -1,65 +1,58 @@
-/** What the runtime passes in the environment (CNI specification, section 2, parameters). */
+/**
+ * What the runtime passes in the environment (CNI specification, section 2, parameters). That nothing is missing the executable has
+ * seen to (native/cni/environment.cc); an empty value is no valid name all the same.
+ */
 import { CNI } from './codes.js';
 import { CniError } from './errors.js';
 import { isContainerId, isInterfaceName, parseArguments } from './names.js';
 
-export type Command = 'ADD' | 'DEL' | 'CHECK' | 'STATUS' | 'GC' | 'VERSION';
+/** VERSION is the executable's own business. */
+export type Command = 'ADD' | 'DEL' | 'CHECK' | 'STATUS' | 'GC';
 
 export interface Environment {
   readonly command: Command;
+  /** '' with STATUS and GC, which know no sandbox; the next two likewise. */
   readonly containerId: string;
-  /** Empty where DEL is not told. */
-  readonly netns: string;
   readonly ifname: string;
+  readonly netns: string;
   readonly args: string;
 }
 
-/** What each command needs; DEL has to work when the namespace is gone. */
-const REQUIRED: Readonly<Record<Command, readonly string[]>> = {
-  ADD: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_PATH'],
-  CHECK: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_PATH'],
-  DEL: ['CNI_CONTAINERID', 'CNI_IFNAME', 'CNI_PATH'],
-  STATUS: ['CNI_PATH'],
-  GC: ['CNI_PATH'],
-  VERSION: [],
-};
+const COMMANDS: readonly string[] = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC'];
 
-/** Checks everything; what is missing is named at once. Throws CniError (code 4). */
+/** Throws CniError (code 4). */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
   const value = (name: string): string => env[name] ?? '';
   const command = value('CNI_COMMAND');
-  if (command !== '' && !Object.hasOwn(REQUIRED, command)) {
-    throw new CniError(CNI.invalidEnvironment, `unknown CNI_COMMAND: ${command}`);
-  }
-  // Without a command we cannot know what it needs; ADD needs most.
-  const needed = ['CNI_COMMAND', ...REQUIRED[command === '' ? 'ADD' : (command as Command)]];
-  const missing = needed.filter((name) => value(name) === '');
-  if (missing.length > 0) {
-    throw new CniError(CNI.invalidEnvironment, `required env variables [${missing.join(',')}] missing`);
+  if (!COMMANDS.includes(command)) throw invalid(`unknown CNI_COMMAND: ${command}`);
+  if (command === 'STATUS' || command === 'GC') {
+    return { command, containerId: '', ifname: '', netns: '', args: '' };
   }
   const environment: Environment = {
     command: command as Command,
     containerId: value('CNI_CONTAINERID'),
-    netns: value('CNI_NETNS'),
     ifname: value('CNI_IFNAME'),
+    netns: value('CNI_NETNS'),
     args: value('CNI_ARGS'),
   };
-  if (!REQUIRED[environment.command].includes('CNI_CONTAINERID')) return environment;
-  const { containerId, ifname, args } = environment;
-  if (!isContainerId(containerId)) {
-    throw new CniError(
-      CNI.invalidEnvironment,
-      `invalid characters in CNI_CONTAINERID: ${JSON.stringify(containerId)}`,
-    );
-  }
-  if (!isInterfaceName(ifname)) {
-    throw new CniError(CNI.invalidEnvironment, `CNI_IFNAME is no interface name: ${JSON.stringify(ifname)}`);
-  }
-  if (parseArguments(args) === null) {
-    throw new CniError(
-      CNI.invalidEnvironment,
-      `CNI_ARGS is not of the form KEY=value;...: ${JSON.stringify(args)}`,
-    );
-  }
+  const { containerId, ifname, netns, args } = environment;
+  if (!isContainerId(containerId)) throw invalid(`CNI_CONTAINERID is no container id: ${show(containerId)}`);
+  if (!isInterfaceName(ifname)) throw invalid(`CNI_IFNAME is no interface name: ${show(ifname)}`);
+  if (netns !== '' && !isPath(netns)) throw invalid(`CNI_NETNS is no absolute path: ${show(netns)}`);
+  if (netns === '' && command !== 'DEL') throw invalid('CNI_NETNS is missing');
+  if (parseArguments(args) === null)
+    throw invalid(`CNI_ARGS is not of the form KEY=value;...: ${show(args)}`);
   return environment;
+}
+
+function isPath(text: string): boolean {
+  return text.startsWith('/') && !text.includes('\0') && Buffer.byteLength(text) < 4096;
+}
+
+function show(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}...` : text);
+}
+
+function invalid(text: string): CniError {
+  return new CniError(CNI.invalidEnvironment, text);
 }

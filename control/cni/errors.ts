@@ -1,6 +1,7 @@
 import { PteropusError } from '../common/errors.js';
+import { CNI } from './codes.js';
 
-/** What the CNI program answers when it fails: a code of the specification and a text. */
+/** What a CNI command answers when it fails: a code of the specification and a text. */
 export class CniError extends PteropusError {
   constructor(
     readonly code: number,
@@ -9,4 +10,9 @@ export class CniError extends PteropusError {
   ) {
     super(message);
   }
+}
+
+/** Code 7. */
+export function invalidConfig(text: string): CniError {
+  return new CniError(CNI.invalidConfig, `invalid network configuration: ${text}`);
 }

@@ -1,8 +1,12 @@
 /** The network configuration on standard input (CNI specification, section 1). */
+import type { HostPort } from '../compiler/input.js';
+import type { RateLimits } from '../ruleset/types.js';
+import { parseBandwidth, parsePortMappings } from './capabilities.js';
 import { CNI } from './codes.js';
 import type { Command } from './environment.js';
-import { CniError } from './errors.js';
-import { isNetworkName } from './names.js';
+import { CniError, invalidConfig } from './errors.js';
+import { isMapping, type Mapping } from './mapping.js';
+import { isContainerId, isInterfaceName, isNetworkName } from './names.js';
 
 /** Versions of the specification we speak, oldest first. */
 export const VERSIONS = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
@@ -13,39 +17,47 @@ export const NEWEST: Version = '1.1.0';
 const SINCE: Readonly<Record<Command, Version>> = {
   ADD: '0.3.1',
   DEL: '0.3.1',
-  VERSION: '0.3.1',
   CHECK: '0.4.0',
   STATUS: '1.1.0',
   GC: '1.1.0',
 };
 
-export const DEFAULT_SOCKET = '/run/pteropus/cni.sock';
-const DEFAULT_TIMEOUT_MS = 30_000;
+const VALID_ATTACHMENTS = 'cni.dev/valid-attachments';
 
 export interface NetConf {
   readonly cniVersion: Version;
   readonly name: string;
-  /** The agent's socket. */
-  readonly socket: string;
-  /** How long the agent may take, milliseconds. */
-  readonly timeoutMs: number;
-  readonly ipamType: string;
+  /** What made the sandbox before us; null = we are the first. */
+  readonly prevResult: Mapping | null;
   /** Passed on into the result. */
-  readonly dns: Readonly<Record<string, unknown>>;
-  readonly prevResult: Readonly<Record<string, unknown>> | null;
-  /** As it came, for the agent. */
-  readonly text: string;
+  readonly dns: Mapping;
+  /** GC's list as `CONTAINERID/IFNAME`; null = absent. */
+  readonly validAttachments: ReadonlySet<string> | null;
+  /** Capability portMappings. */
+  readonly portMappings: readonly HostPort[];
+  /** Capability bandwidth; null = no limit. */
+  readonly bandwidth: RateLimits | null;
 }
+
+/** A configuration that asks for nothing. */
+export const BARE_CONF: NetConf = {
+  cniVersion: NEWEST,
+  name: 'pteropus',
+  prevResult: null,
+  dns: {},
+  validAttachments: null,
+  portMappings: [],
+  bandwidth: null,
+};
 
 /** A configuration of which only the version is known to be right. */
 export interface Versioned {
   readonly cniVersion: Version;
-  readonly value: Readonly<Record<string, unknown>>;
-  readonly text: string;
+  readonly value: Mapping;
 }
 
-/** Throws CniError: 6 not a JSON object, 1 a version we do not speak or the command does not have. */
-export function parseVersion(text: string, command: Command): Versioned {
+/** Throws CniError: 6 not a JSON object, 1 a version we do not speak. */
+export function parseVersion(text: string): Versioned {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -55,64 +67,66 @@ export function parseVersion(text: string, command: Command): Versioned {
   if (!isMapping(value)) {
     throw new CniError(CNI.decodingFailure, 'the network configuration is not a JSON object');
   }
-  // Absent means 0.1.0, by the specification.
-  const cniVersion = value['cniVersion'] ?? '0.1.0';
-  if (!VERSIONS.includes(cniVersion as Version)) {
+  const { cniVersion } = value;
+  if (!isVersion(cniVersion)) {
     const supported = `supported are ${VERSIONS.join(', ')}`;
     throw new CniError(
       CNI.incompatibleVersion,
       `cniVersion ${JSON.stringify(cniVersion)} is not supported; ${supported}`,
     );
   }
-  const since = SINCE[command];
-  if (VERSIONS.indexOf(cniVersion as Version) < VERSIONS.indexOf(since)) {
-    const said = `the configuration says ${String(cniVersion)}`;
-    throw new CniError(CNI.incompatibleVersion, `${command} came with cniVersion ${since}; ${said}`);
-  }
-  return { cniVersion: cniVersion as Version, value, text };
+  return { cniVersion, value };
 }
 
-/** Throws CniError with code 7. */
-export function parseNetConf({ cniVersion, value, text }: Versioned, command: Command): NetConf {
+/** Throws CniError: 1 a command that this version does not have, 7 what is wrong in the configuration. */
+export function parseNetConf({ cniVersion, value }: Versioned, command: Command): NetConf {
+  const since = SINCE[command];
+  if (VERSIONS.indexOf(cniVersion) < VERSIONS.indexOf(since)) {
+    const said = `the configuration says ${cniVersion}`;
+    throw new CniError(CNI.incompatibleVersion, `${command} came with cniVersion ${since}; ${said}`);
+  }
   const name = value['name'];
-  if (typeof name !== 'string' || name === '') throw invalid('name is missing');
-  if (!isNetworkName(name)) throw invalid(`name has invalid characters: ${JSON.stringify(name)}`);
+  if (typeof name !== 'string' || name === '') throw invalidConfig('name is missing');
+  if (!isNetworkName(name)) throw invalidConfig(`name has invalid characters: ${JSON.stringify(name)}`);
   const prevResult = value['prevResult'] ?? null;
-  if (prevResult !== null && !isMapping(prevResult)) throw invalid('prevResult is not an object');
-  if (command === 'CHECK' && prevResult === null) throw invalid('CHECK needs prevResult');
+  if (prevResult !== null && !isMapping(prevResult)) throw invalidConfig('prevResult is not an object');
+  if (command === 'CHECK' && prevResult === null) throw invalidConfig('CHECK needs prevResult');
   const ipam = value['ipam'] ?? {};
   const ipamType = isMapping(ipam) ? (ipam['type'] ?? '') : null;
-  if (typeof ipamType !== 'string') throw invalid('ipam is not an object with a type');
+  if (typeof ipamType !== 'string') throw invalidConfig('ipam is not an object with a type');
+  if (ipamType !== '')
+    throw invalidConfig(`ipam.type ${JSON.stringify(ipamType)}: addresses come from us only`);
   const dns = value['dns'] ?? {};
-  if (!isMapping(dns)) throw invalid('dns is not an object');
+  if (!isMapping(dns)) throw invalidConfig('dns is not an object');
+  const runtime = value['runtimeConfig'] ?? {};
+  if (!isMapping(runtime)) throw invalidConfig('runtimeConfig is not an object');
   return {
     cniVersion,
     name,
-    socket: socketOf(value['socket'] ?? DEFAULT_SOCKET),
-    timeoutMs: timeoutOf(value['timeoutMs'] ?? DEFAULT_TIMEOUT_MS),
-    ipamType,
-    dns,
     prevResult,
-    text,
+    dns,
+    validAttachments: command === 'GC' ? attachmentsOf(value[VALID_ATTACHMENTS]) : null,
+    portMappings: parsePortMappings(runtime['portMappings'] ?? []),
+    bandwidth: parseBandwidth(runtime['bandwidth'] ?? {}),
   };
 }
 
-function socketOf(value: unknown): string {
-  if (typeof value !== 'string' || !value.startsWith('/')) throw invalid('socket must be an absolute path');
-  return value;
+/** An entry that cannot be one of ours is a mistake: taken for none, GC would unwire what still runs. */
+function attachmentsOf(value: unknown): ReadonlySet<string> {
+  if (!Array.isArray(value)) throw invalidConfig(`${VALID_ATTACHMENTS} is not a list`);
+  const keys = (value as readonly unknown[]).map((entry, i) => {
+    const { containerID, ifname } = isMapping(entry) ? entry : {};
+    if (typeof containerID !== 'string' || !isContainerId(containerID)) {
+      throw invalidConfig(`${VALID_ATTACHMENTS}[${i}].containerID is no container id`);
+    }
+    if (typeof ifname !== 'string' || !isInterfaceName(ifname)) {
+      throw invalidConfig(`${VALID_ATTACHMENTS}[${i}].ifname is no interface name`);
+    }
+    return `${containerID}/${ifname}`;
+  });
+  return new Set(keys);
 }
 
-function timeoutOf(value: unknown): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 3_600_000) {
-    throw invalid('timeoutMs must be a whole number of milliseconds up to an hour');
-  }
-  return value;
-}
-
-function invalid(text: string): CniError {
-  return new CniError(CNI.invalidConfig, `invalid network configuration: ${text}`);
-}
-
-export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function isVersion(value: unknown): value is Version {
+  return VERSIONS.includes(value as Version);
 }

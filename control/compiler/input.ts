@@ -1,5 +1,5 @@
 /** What the compiler is told beside the model: the cluster's configuration and what is wired on this node. */
-import type { Cidr, Ip, Mac, PodRef, TapEnd } from '../ruleset/types.js';
+import type { Cidr, Ip, Mac, PodRef, Protocol, RateLimits, TapEnd } from '../ruleset/types.js';
 
 /** The ranges of one family that the address plan is made of (rows IPAM-01). */
 export interface FamilyRanges {
@@ -61,6 +61,15 @@ export const DEFAULT_IPV6: FamilyRanges = {
   serviceCIDR: 'fd00:10:96::/112',
 };
 
+/** A port of this node that leads to a pod (a container's hostPort). */
+export interface HostPort {
+  readonly protocol: Protocol;
+  readonly hostPort: number;
+  readonly containerPort: number;
+  /** Of the node's addresses only this one; null = all. */
+  readonly hostIP: Ip | null;
+}
+
 /** A pod wired on this node (the agent's journal): outcome of a CNI ADD. */
 export interface Attachment {
   readonly pod: PodRef;
@@ -71,6 +80,10 @@ export interface Attachment {
   readonly mac: Mac;
   readonly peerMac: Mac;
   readonly addresses: readonly Ip[];
+  /** Absent: none. */
+  readonly hostPorts?: readonly HostPort[];
+  /** Absent: it may receive and send as much as it likes. */
+  readonly limits?: RateLimits;
 }
 
 /** The node the ruleset is for, and its own links. */

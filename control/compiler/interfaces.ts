@@ -73,5 +73,6 @@ export function podInterface({ self, config }: Context, attachment: Attachment):
     peerAddresses: sortedSet(attachment.addresses),
     ownAddresses: plansOf(self.plan).map(({ gateway }) => gateway),
     mtu: podMtu(config),
+    ...(attachment.limits === undefined ? {} : { limits: attachment.limits }),
   };
 }

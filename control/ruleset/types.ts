@@ -51,6 +51,18 @@ export interface TapEnd {
   readonly ifname: string;
 }
 
+/** A token bucket: what may go in the long run, and how much at once. */
+export interface RateLimit {
+  readonly bitsPerSecond: number;
+  readonly burstBits: number;
+}
+
+/** What a pod may receive and send; null = as much as it likes. */
+export interface RateLimits {
+  readonly toPod: RateLimit | null;
+  readonly fromPod: RateLimit | null;
+}
+
 /** A place where packets enter and leave. Keys `interface/pod/NS/NAME`, `interface/uplink`, `interface/host`. */
 export interface InterfaceItem {
   readonly kind: 'interface';
@@ -71,6 +83,8 @@ export interface InterfaceItem {
   readonly ownAddresses: readonly Ip[];
   /** Largest IP packet, bytes. */
   readonly mtu: number;
+  /** Absent: no limit. Only pods have one. */
+  readonly limits?: RateLimits;
 }
 
 /**
@@ -180,7 +194,7 @@ export interface EndpointItem {
 export interface Frontend {
   readonly address: Ip;
   readonly port: number;
-  readonly type: 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer';
+  readonly type: 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer' | 'HostPort';
 }
 
 export interface ServiceBackend {
@@ -197,7 +211,8 @@ export interface ServiceBackend {
  * One port of one Service in one scope. `internal` = ClusterIP (internalTrafficPolicy), `external` = NodePort, external
  * and LoadBalancer addresses (externalTrafficPolicy). No backends: reject with ICMP port unreachable.
  * Key `service/NS/NAME/PROTOCOL/PORT/SCOPE`, SCOPE being `internal`, `external`, `external/NODE` (NodePort with the policy Local: the
- * addresses of another node), `externalip` or `loadbalancer`; followed by `/ipv6` if its addresses are.
+ * addresses of another node), `externalip` or `loadbalancer`; followed by `/ipv6` if its addresses are. Of a pod's host port:
+ * `service/~hostport/NS/POD/PROTOCOL/PORT[/ADDRESS]`, `name` being the pod's; a Service that claims the same frontend has it.
  */
 export interface ServiceItem {
   readonly kind: 'service';

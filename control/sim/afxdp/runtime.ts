@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { PteropusError } from '../../common/errors.js';
 import type { PodRef } from '../../ruleset/types.js';
 
-const PROGRAM = fileURLToPath(new URL('../../../../cni.mjs', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../../../native/pteropus-cni', import.meta.url));
 const DEADLINE_MS = 30_000;
 export const POD_INTERFACE = 'eth0';
 
@@ -72,7 +72,7 @@ export async function call(command: string, sandbox: Sandbox, socket: string): P
       `K8S_POD_INFRA_CONTAINER_ID=${containerId}`,
     ].join(';'),
   };
-  const child = spawn(process.execPath, [PROGRAM], { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(PROGRAM, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   let out = '';
   let err = '';

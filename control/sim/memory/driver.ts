@@ -8,6 +8,7 @@ import type { TraceFilter } from '../../backends/backend.js';
 import { MemoryLinks } from '../../backends/wasm/memory-feed.js';
 import { openWasmBackend } from '../../backends/wasm/open.js';
 import type { CniRequest } from '../../cni/messages.js';
+import { BARE_CONF } from '../../cni/netconf.js';
 import { InvalidInputError, PteropusError } from '../../common/errors.js';
 import { planNode } from '../../ipam/arithmetic.js';
 import type { Pod } from '../../objects/types.js';
@@ -236,13 +237,10 @@ function refOf(pod: Pod): PodRef {
 /** What a runtime's CNI program would ask. The sandbox is named by the pod: there is no file system for it. */
 function cniRequest({ namespace, name }: PodRef): CniRequest {
   return {
-    version: '1.0.0',
     containerId: randomBytes(32).toString('hex'),
-    networkNamespace: `${namespace}/${name}`,
-    interfaceName: 'eth0',
-    extraNwConfig: '',
-    extraArguments: `K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name}`,
-    ipamType: '',
-    ipamData: '',
+    netns: `${namespace}/${name}`,
+    ifname: 'eth0',
+    args: `K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name}`,
+    conf: BARE_CONF,
   };
 }

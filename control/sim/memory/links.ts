@@ -83,6 +83,10 @@ export class NodeWiring implements LinkDriver {
     return Promise.resolve();
   }
 
+  sweepPod({ link }: Pick<PodLinkSpec, 'link'>): Promise<void> {
+    return this.detachPod(link);
+  }
+
   podLinks(): Promise<readonly string[]> {
     return Promise.resolve([...this.#pods.keys()]);
   }

@@ -1,0 +1,100 @@
+/**
+ * Files where the container runtime looks: the executable and the configuration. Each is made under another name and renamed, since a
+ * half-written one fails every pod that starts meanwhile.
+ */
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { errorText, PteropusError } from '../common/errors.js';
+import { CONFLIST_NAME, PLUGIN_TYPE } from './conflist.js';
+
+export const DEFAULT_BIN_DIR = '/opt/cni/bin';
+export const DEFAULT_CONF_DIR = '/etc/cni/net.d';
+
+/** The executable as it was built. */
+export const EXECUTABLE = fileURLToPath(new URL('../../../native/pteropus-cni', import.meta.url));
+
+/** A file cannot be put where it belongs, or removed. */
+export class InstallError extends PteropusError {}
+
+/** Puts the executable into the runtime's directory; returns its path. Throws InstallError. */
+export function installExecutable(binDir: string, from: string = EXECUTABLE): string {
+  const path = join(binDir, PLUGIN_TYPE);
+  replaceFile(path, () => readFileSync(from), 0o755);
+  return path;
+}
+
+/** From now on the runtime calls us. Returns the file's path. Throws InstallError. */
+export function installConflist(confDir: string, text: string): string {
+  const path = join(confDir, CONFLIST_NAME);
+  replaceFile(path, () => Buffer.from(text), 0o644);
+  return path;
+}
+
+/** Throws InstallError. Absent is fine. */
+export function removeConflist(confDir: string): void {
+  removeFile(join(confDir, CONFLIST_NAME));
+}
+
+/** Throws InstallError. Absent is fine. */
+export function removeExecutable(binDir: string): void {
+  removeFile(join(binDir, PLUGIN_TYPE));
+}
+
+/** Whole and on the disk, or as it was. The temporary name is hidden, and no name a runtime would read. */
+function replaceFile(path: string, contents: () => Uint8Array, mode: number): void {
+  const temporary = join(dirname(path), `.${path.slice(dirname(path).length + 1)}.${process.pid}.new`);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    const bytes = contents();
+    rmSync(temporary, { force: true });
+    const file = openSync(temporary, 'wx', mode);
+    try {
+      writeFileSync(file, bytes);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+    syncDirectory(dirname(path));
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw new InstallError(`cannot be written: ${errorText(cause)}`, {
+      object: path,
+      cause,
+      retryable: true,
+    });
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+    syncDirectory(dirname(path));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw new InstallError(`cannot be removed: ${errorText(cause)}`, {
+      object: path,
+      cause,
+      retryable: true,
+    });
+  }
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

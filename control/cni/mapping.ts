@@ -1,0 +1,6 @@
+/** JSON objects whose members nobody has looked at yet. */
+export type Mapping = Readonly<Record<string, unknown>>;
+
+export function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

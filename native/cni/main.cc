@@ -1,0 +1,104 @@
+// The CNI plugin: started by a container runtime for each command (CNI specification, section 2). It passes what it was given to the
+// node's agent and prints what the agent answers. Only what must be answered without an agent is answered here: VERSION, missing
+// variables, a configuration that cannot be read or is of a version we do not speak, and an agent that is not there.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <variant>
+
+#include "answer.h"
+#include "connection.h"
+#include "environment.h"
+#include "netconf.h"
+#include "protobuf.h"
+#include "unary.h"
+
+namespace pteropus::cni {
+
+namespace {
+
+constexpr const char* kMethod = "/pteropus.cni.Cni/Invoke";
+// The agent's gRPC server takes 4 MiB; a network configuration with 10,000 valid attachments has one.
+constexpr size_t kLargestStdin = 3 << 20;
+
+constexpr const char* kUsage =
+    "pteropus-cni: the CNI plugin of Pteropus, called by a container runtime.\n"
+    "\n"
+    "Environment: CNI_COMMAND (ADD, DEL, CHECK, GC, STATUS, VERSION), CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME, CNI_ARGS, CNI_PATH.\n"
+    "Standard input: the network configuration. Standard output: the result or the error, as JSON.\n"
+    "CNI specification 0.3.1, 0.4.0, 1.0.0 and 1.1.0.\n"
+    "\n"
+    "Network configuration:\n"
+    "  cniVersion, name, type   as the specification says\n"
+    "  socket                   the agent's socket (default /run/pteropus/cni.sock)\n"
+    "  timeoutMs                how long the agent may take (default 30000)\n";
+
+// False: it cannot be read, or is too large (`error` 0).
+bool readStdin(std::string& text, int& error) {
+  char buffer[65536];
+  for (;;) {
+    const ssize_t got = read(STDIN_FILENO, buffer, sizeof buffer);
+    if (got == 0) return true;
+    if (got < 0 && errno == EINTR) continue;
+    error = got < 0 ? errno : 0;
+    if (got < 0 || text.size() + static_cast<size_t>(got) > kLargestStdin) return false;
+    text.append(buffer, static_cast<size_t>(got));
+  }
+}
+
+Answer versions() {
+  std::string list;
+  for (const std::string_view version : kVersions) list += (list.empty() ? "" : ",") + quoteJson(version);
+  return {0, "{\"cniVersion\":" + quoteJson(kNewest) + ",\"supportedVersions\":[" + list + "]}\n"};
+}
+
+Answer run(char** environ) {
+  const Variables variables = cniVariables(environ);
+  const std::string wrong = complaint(variables);
+  if (!wrong.empty()) return failure(kNewest, kInvalidEnvironment, wrong);
+  const std::string command = valueOf(variables, "CNI_COMMAND");
+  if (command == "VERSION") return versions();
+  std::string text;
+  int error = 0;
+  if (!readStdin(text, error)) {
+    if (error == 0) return failure(kNewest, kDecodingFailure, "the network configuration is larger than 3 MiB");
+    return failure(kNewest, kIoFailure, std::string("the network configuration cannot be read: ") + strerror(error));
+  }
+  const auto read = readNetConf(text);
+  if (const Answer* refusal = std::get_if<Answer>(&read)) return *refusal;
+  const NetConf& conf = std::get<NetConf>(read);
+  try {
+    const auto answer = decodeOutcome(callUnary(conf.socket, kMethod, encodeInvocation(variables, text), conf.timeoutMs));
+    if (!answer) throw CallError("the agent's answer cannot be read");
+    return *answer;
+  } catch (const CallError& failed) {
+    // For STATUS an agent that is away is an answer: pods cannot be wired.
+    return failure(conf.version, command == "STATUS" ? kUnavailable : kTryAgainLater, failed.what());
+  }
+}
+
+// False: standard output is closed.
+bool print(const std::string& text) {
+  for (size_t at = 0; at < text.size();) {
+    const ssize_t written = write(STDOUT_FILENO, text.data() + at, text.size() - at);
+    if (written > 0) at += static_cast<size_t>(written);
+    else if (errno != EINTR) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+}  // namespace pteropus::cni
+
+int main(int argc, char** argv, char** environ) {
+  if (argc > 1) {
+    const bool asked = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+    fputs(pteropus::cni::kUsage, asked ? stdout : stderr);
+    return asked ? 0 : 2;
+  }
+  const pteropus::cni::Answer answer = pteropus::cni::run(environ);
+  return pteropus::cni::print(answer.text) ? answer.exit : 1;
+}
