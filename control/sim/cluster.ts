@@ -35,6 +35,17 @@ export interface Difference {
   readonly millis: number;
 }
 
+/** A cluster the simulator can bring to what manifests say. */
+export interface SimulatedCluster {
+  /** Starts its nodes. */
+  start(): Promise<void>;
+  /** Makes the cluster what the manifests say; resolves when every node has it in force. */
+  bring(set: ManifestSet): Promise<Difference>;
+  /** What runs now. */
+  readonly state: ClusterState;
+  close(): Promise<void>;
+}
+
 /** Most changes in one store transaction, as etcd bounds them. */
 const BATCH = 100;
 
@@ -44,7 +55,7 @@ const refOf = (pod: Pod): PodRef => ({
   name: pod.metadata.name,
 });
 
-export class Cluster {
+export class Cluster implements SimulatedCluster {
   /** Store key -> JSON of what we put there. */
   readonly #stored = new Map<string, string>();
   /** Wired pods by name, as they run. */

@@ -36,6 +36,12 @@ export function hash5(text: string): string {
 
 /** Pods of one workload document. Throws InvalidInputError naming file, line, object and field. */
 export function expandWorkload(doc: RawDocument, nodes: readonly ScheduleNode[]): readonly Planned[] {
+  const workload = workloadName(doc);
+  return expandDocuments(doc, nodes).map((pod) => ({ pod: parsePod(pod), workload, workloadKind: doc.kind }));
+}
+
+/** The same as documents, with every field of the template, as a controller would send them to an API server. */
+export function expandDocuments(doc: RawDocument, nodes: readonly ScheduleNode[]): readonly RawDocument[] {
   const value = record(doc.value);
   const metadata = record(value['metadata']);
   const spec = record(value['spec']);
@@ -50,11 +56,8 @@ export function expandWorkload(doc: RawDocument, nodes: readonly ScheduleNode[])
   }
   const namespace = text(metadata['namespace']) || 'default';
   const template = record(spec['template']);
-  const make = (podName: string, extra: PodExtra = {}): Planned => ({
-    pod: podOf(doc, { namespace, name: podName, template, extra }),
-    workload: `${namespace}/${name}`,
-    workloadKind: doc.kind,
-  });
+  const make = (podName: string, extra: PodExtra = {}): RawDocument =>
+    podOf(doc, { namespace, name: podName, template, extra });
   checkSelector(doc, spec, template);
   const replicas = count(doc, ['spec', 'replicas'], 1);
 
@@ -81,9 +84,9 @@ export function expandWorkload(doc: RawDocument, nodes: readonly ScheduleNode[])
       });
     }
     case 'DaemonSet': {
-      const first = make(`${name}-${hash5(name)}`);
+      const { nodeSelector } = parsePod(make(`${name}-${hash5(name)}`)).spec;
       return nodes
-        .filter((node) => matches(node.labels, first.pod.spec.nodeSelector))
+        .filter((node) => matches(node.labels, nodeSelector))
         .map((node) => make(`${name}-${hash5(`${name} ${node.name}`)}`, { nodeName: node.name }));
     }
     case 'Job': {
@@ -151,8 +154,8 @@ interface PodParts {
   readonly extra: PodExtra;
 }
 
-/** The pod as the API would show it, then through the same validation as a pod given by hand. */
-function podOf(doc: RawDocument, { namespace, name, template, extra }: PodParts): Pod {
+/** The pod as its controller would make it. */
+function podOf(doc: RawDocument, { namespace, name, template, extra }: PodParts): RawDocument {
   const meta = record(template['metadata']);
   const spec: Record<string, unknown> = { ...record(template['spec']) };
   if (extra.hostname !== undefined) spec['hostname'] ??= extra.hostname;
@@ -161,7 +164,7 @@ function podOf(doc: RawDocument, { namespace, name, template, extra }: PodParts)
   const labels = { ...record(meta['labels']), ...extra.labels };
   const annotations = record(meta['annotations']);
   const value = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels, annotations }, spec };
-  return parsePod(documentFrom(doc, 'v1', 'Pod', value, ['spec', 'template']));
+  return documentFrom(doc, 'v1', 'Pod', value, ['spec', 'template']);
 }
 
 function ordinals(length: number): readonly number[] {

@@ -45,6 +45,8 @@ export interface RunOptions {
   readonly wide: boolean;
   readonly icmp: boolean;
   readonly matrix: boolean;
+  /** null: no API server takes part. */
+  readonly kubernetes: { readonly kubeconfig: string | null } | null;
 }
 
 export const RUN_HELP = `usage: pteropus sim [options]
@@ -60,6 +62,9 @@ and shows who reaches whom, and whether that is what the policies say.
                         (default: afxdp where it can run, else memory)
       --pod-feed FEED   on feed afxdp, how pods are connected: afxdp (veth, default) or tap (keeps TCP segments together);
                         a pod's annotation pteropus.io/feed goes first
+      --kubernetes      by way of a real kube-apiserver and etcd, started here: manifests are applied to it, ksr reflects it,
+                        and the CNI program wires pods; for kubectl too (needs feed afxdp; see docs/kubernetes.md)
+      --kubeconfig FILE the same, with the API server this file leads to (one without controllers and nodes of its own)
       --expect FILE     also check what is reachable against this file (see examples/shop/expect.yaml)
       --junit FILE      write the result as JUnit XML
       --json            print the matrix as JSON
@@ -91,6 +96,8 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     'no-matrix': { type: 'boolean' },
     keep: { type: 'boolean' },
     name: { type: 'string' },
+    kubernetes: { type: 'boolean' },
+    kubeconfig: { type: 'string' },
   });
   if (values.help === true) return null;
   const nodes = Number(values.nodes ?? 3);
@@ -105,6 +112,15 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
   if (!isPodFeed(podFeed)) throw new InvalidInputError('--pod-feed must be afxdp or tap', { value: podFeed });
   if (podFeed === 'tap' && feed === 'memory')
     throw new InvalidInputError('--pod-feed tap needs --feed afxdp', { value: podFeed });
+  const { kubeconfig } = values;
+  const kubernetes =
+    values.kubernetes === true || kubeconfig !== undefined
+      ? { kubeconfig: kubeconfig === undefined ? null : resolve(kubeconfig) }
+      : null;
+  if (kubernetes !== null && feed === 'memory')
+    throw new InvalidInputError(
+      `--kubernetes needs feed afxdp: ${afxdpMissing() ?? '--feed memory was asked for'}`,
+    );
   const exampleExpect = relative(process.cwd(), resolve(EXAMPLE, 'expect.yaml'));
   return {
     files: example ? [EXAMPLE] : given,
@@ -122,6 +138,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     wide: values.wide === true,
     icmp: values.icmp === true,
     matrix: values['no-matrix'] !== true,
+    kubernetes,
   };
 }
 

@@ -6,7 +6,7 @@ import { InvalidInputError } from '../common/errors.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import type { EndpointSlice } from '../objects/types.js';
 import type { PodRef } from '../ruleset/types.js';
-import { Cluster, type Difference } from './cluster.js';
+import { Cluster, type ClusterSpec, type Difference, type SimulatedCluster } from './cluster.js';
 import { desiredState } from './desired.js';
 import type { Driver, DriverSpec, Feed, Probe, ProbeResult } from './driver.js';
 import { checkpoint } from './interrupted.js';
@@ -27,9 +27,18 @@ export interface SessionSpec {
   /** -f arguments. */
   readonly files: readonly string[];
   readonly runDir: string;
+  /** Take objects from a real API server: the one this file leads to, or (null) one of our own. */
+  readonly kubernetes?: { readonly kubeconfig: string | null };
   readonly progress: (line: string) => void;
   /** Given, everything stops at the next step with an InterruptedError. */
   readonly signal?: AbortSignal;
+}
+
+/** What a session is made of. */
+export interface SessionParts {
+  readonly driver: (spec: DriverSpec) => Promise<Driver>;
+  /** default: a cluster whose objects we write to the store ourselves. */
+  readonly cluster?: (spec: ClusterSpec) => SimulatedCluster;
 }
 
 export interface MeasuredMatrix {
@@ -46,13 +55,13 @@ export interface Traced {
 export class Session {
   /** `KIND/NS/NAME` -> item applied since the start; null = deleted. */
   readonly #overlay = new Map<string, ManifestItem | null>();
-  readonly #cluster: Cluster;
+  readonly #cluster: SimulatedCluster;
   #base: ManifestSet;
 
   private constructor(
     readonly spec: SessionSpec,
     readonly driver: Driver,
-    cluster: Cluster,
+    cluster: SimulatedCluster,
     private readonly reader: ManifestReader,
     base: ManifestSet,
   ) {
@@ -64,10 +73,7 @@ export class Session {
    * Reads the manifests (before anything is made), starts the cluster and brings them in force. Whatever fails, or an
    * interrupt, takes down what was made. Throws InvalidInputError, InterruptedError, and what the driver throws.
    */
-  static async start(
-    spec: SessionSpec,
-    createDriver: (driverSpec: DriverSpec) => Promise<Driver>,
-  ): Promise<Session> {
+  static async start(spec: SessionSpec, parts: SessionParts): Promise<Session> {
     const reader = new ManifestReader();
     const base = reader.parse(await readInputs(spec.files));
     // A check that passes because nothing was there is worse than none.
@@ -87,7 +93,7 @@ export class Session {
       .filter((object): object is EndpointSlice => object.kind === 'EndpointSlice');
     const outside = outsideAddresses(config);
     const ports = outsidePorts(config, slices);
-    const driver = await createDriver({
+    const driver = await parts.driver({
       cluster: spec.name,
       nodes,
       config,
@@ -99,7 +105,8 @@ export class Session {
       progress: spec.progress,
     });
     const { progress, signal } = spec;
-    const cluster = new Cluster({
+    const createCluster = parts.cluster ?? ((clusterSpec: ClusterSpec) => new Cluster(clusterSpec));
+    const cluster = createCluster({
       driver,
       nodes,
       config,
@@ -114,7 +121,7 @@ export class Session {
       await cluster.bring(base);
       return session;
     } catch (error) {
-      await driver.close();
+      await cluster.close();
       throw error;
     }
   }

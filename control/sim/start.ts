@@ -7,6 +7,10 @@ async function createDriver(feed: Feed, spec: DriverSpec): Promise<Driver> {
   return (await import('./memory/driver.js')).createMemoryDriver(spec);
 }
 
-export function startSession(spec: SessionSpec): Promise<Session> {
-  return Session.start(spec, (driverSpec) => createDriver(spec.feed, driverSpec));
+export async function startSession(spec: SessionSpec): Promise<Session> {
+  if (spec.kubernetes !== undefined) {
+    const { startKubernetesSession } = await import('./kubernetes/start.js');
+    return await startKubernetesSession(spec, spec.kubernetes.kubeconfig);
+  }
+  return await Session.start(spec, { driver: (driverSpec) => createDriver(spec.feed, driverSpec) });
 }

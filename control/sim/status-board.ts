@@ -1,6 +1,7 @@
 /** What the agents report through the store: how far each has applied it. */
 import { PteropusError } from '../common/errors.js';
-import type { Store, StoreEvent, Watch } from '../store/store.js';
+import type { Entry, Store } from '../store/store.js';
+import { type Followed, followPrefix } from './follow-store.js';
 
 export const STATUS_PREFIX = '/pteropus/status/';
 
@@ -15,21 +16,17 @@ interface Waiter {
 export class StatusBoard {
   private readonly applied = new Map<string, number>();
   private readonly waiters = new Set<Waiter>();
-  private readonly watch: Watch;
+  private readonly watch: Followed;
 
   constructor(
     store: Store,
     private readonly nodes: readonly string[],
     private readonly timeoutMs = 30_000,
   ) {
-    this.watch = store.watch(STATUS_PREFIX, 0, {
-      events: (events) => {
-        for (const event of events) this.take(event);
-      },
-      // The store is in this process and keeps its history as long as we do.
-      lost: (reason) => {
-        throw reason;
-      },
+    this.watch = followPrefix(store, STATUS_PREFIX, {
+      put: (entry) => this.take(entry),
+      // What an agent had applied it still has, whatever becomes of its report.
+      deleted: () => undefined,
     });
   }
 
@@ -65,11 +62,10 @@ export class StatusBoard {
     for (const waiter of [...this.waiters]) waiter.done();
   }
 
-  private take(event: StoreEvent): void {
-    if (event.type === 'delete') return;
-    const { revision } = JSON.parse(event.entry.value) as { revision?: unknown };
+  private take({ key, value }: Entry): void {
+    const { revision } = JSON.parse(value) as { revision?: unknown };
     if (typeof revision !== 'number') return;
-    this.applied.set(event.entry.key.slice(STATUS_PREFIX.length), revision);
+    this.applied.set(key.slice(STATUS_PREFIX.length), revision);
     this.wake();
   }
 

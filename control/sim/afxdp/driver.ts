@@ -11,9 +11,10 @@ import { errorText, InvalidInputError } from '../../common/errors.js';
 import type { Pod } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import { EmbeddedStore } from '../../store/embedded.js';
+import { openStore } from '../../store/open.js';
 import { type StoreServer, serveStore } from '../../store/server.js';
 import type { Store } from '../../store/store.js';
-import type { Driver, DriverSpec, Party, Probe, ProbeResult } from '../driver.js';
+import type { Driver, DriverSpec, ExternalStore, Party, Probe, ProbeResult } from '../driver.js';
 import { reserveNodeIds } from '../node-records.js';
 import { StatusBoard } from '../status-board.js';
 import { type NodeStep, traceNodes } from '../trace.js';
@@ -39,7 +40,7 @@ export interface AfxdpDriver extends Driver {
 }
 
 /** Makes nothing yet: `start` does. Throws NativeUnavailableError, InvalidInputError. */
-export function createAfxdpDriver(spec: DriverSpec): AfxdpDriver {
+export function createAfxdpDriver(spec: DriverSpec, external: ExternalStore | null = null): AfxdpDriver {
   checkClusterName(spec.cluster);
   if (spec.runDir !== stateFolder(spec.cluster)) {
     // A start that cleans up after a kill knows this folder only.
@@ -48,7 +49,7 @@ export function createAfxdpDriver(spec: DriverSpec): AfxdpDriver {
       value: spec.runDir,
     });
   }
-  return new NamespaceDriver(spec, loadNative());
+  return new NamespaceDriver(spec, loadNative(), external);
 }
 
 class NamespaceDriver implements AfxdpDriver {
@@ -68,12 +69,12 @@ class NamespaceDriver implements AfxdpDriver {
   constructor(
     private readonly spec: DriverSpec,
     private readonly native: Native,
+    private readonly external: ExternalStore | null,
   ) {
     this.storeSocket = join(spec.runDir, 'store.sock');
-    this.store = new EmbeddedStore();
-    this.nodes = spec.nodes.map(
-      (name, i) => new SimNode({ name, id: i + 1, storeSocket: this.storeSocket, driver: spec }),
-    );
+    const store = external === null ? { socket: this.storeSocket } : { endpoints: [external.endpoint] };
+    this.store = external === null ? new EmbeddedStore() : openStore({ endpoints: [external.endpoint] });
+    this.nodes = spec.nodes.map((name, i) => new SimNode({ name, id: i + 1, store, driver: spec }));
     this.farm = new PodFarm(spec, native, this.nodes);
     this.status = new StatusBoard(this.store, spec.nodes);
     this.mirror = new ObjectMirror(this.store);
@@ -95,8 +96,9 @@ class NamespaceDriver implements AfxdpDriver {
     });
     mkdirSync(spec.runDir, { recursive: true, mode: 0o700 });
     this.wires = buildTopology(native, spec);
+    await this.external?.start();
     await reserveNodeIds(this.store, spec.config, spec.nodes);
-    this.server = await serveStore(this.store, this.storeSocket);
+    if (this.external === null) this.server = await serveStore(this.store, this.storeSocket);
     await Promise.all([
       ...this.nodes.map((node) => node.start()),
       ...this.nodes.map((node) => this.startHost(node.spec.name, node.netns, [])),

@@ -41,7 +41,9 @@ async function measureOnce(
   signal: AbortSignal,
 ): Promise<number> {
   const { name, feed, podFeed, nodes, files } = options;
-  const session = await startSession({ name, feed, podFeed, nodes, files, runDir: dir, progress, signal });
+  const kubernetes = options.kubernetes === null ? {} : { kubernetes: options.kubernetes };
+  const spec = { name, feed, podFeed, nodes, files, ...kubernetes };
+  const session = await startSession({ ...spec, runDir: dir, progress, signal });
   try {
     if (!options.matrix) return 0;
     const { cells, millis } = await session.matrix({ icmp: options.icmp });

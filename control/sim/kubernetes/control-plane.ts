@@ -1,0 +1,87 @@
+/**
+ * What stands beside the nodes: an API server with its etcd (our own, or one that a kubeconfig names), the network's own
+ * etcd, and ksr between the two.
+ */
+import { join } from 'node:path';
+import { errorText } from '../../common/errors.js';
+import type { ClusterConfig } from '../../compiler/input.js';
+import { ApiClient } from './api.js';
+import { ApiServer } from './apiserver.js';
+import { installClusterPolicies } from './crd.js';
+import { Etcd } from './etcd.js';
+import { Ksr } from './ksr.js';
+
+export interface ControlPlaneSpec {
+  /** Everything lies in folders of this one. */
+  readonly runDir: string;
+  readonly config: ClusterConfig;
+  /** Speak to this API server instead of starting one. */
+  readonly kubeconfig: string | null;
+  readonly progress: (line: string) => void;
+}
+
+export class ControlPlane {
+  /** The network's store. */
+  readonly etcd: Etcd;
+  readonly ksr: Ksr;
+  /** Our own API server and its store; null where another one is used. */
+  readonly own: { readonly etcd: Etcd; readonly server: ApiServer } | null;
+  #api: ApiClient | null = null;
+
+  /** Makes nothing yet. Throws MissingProgramError. */
+  constructor(private readonly spec: ControlPlaneSpec) {
+    const { runDir, config, kubeconfig, progress } = spec;
+    this.etcd = new Etcd({ name: 'etcd', dir: join(runDir, 'etcd'), progress });
+    this.own = kubeconfig === null ? ownServer(runDir, config, progress) : null;
+    this.ksr = new Ksr({
+      kubeconfig: this.kubeconfig,
+      endpoint: this.etcd.endpoint,
+      dir: join(runDir, 'ksr'),
+      progress,
+    });
+  }
+
+  /** For people and their kubectl. */
+  get kubeconfig(): string {
+    return this.spec.kubeconfig ?? this.own?.server.kubeconfig ?? '';
+  }
+
+  get api(): ApiClient {
+    this.#api ??= ApiClient.fromKubeconfig(this.kubeconfig);
+    return this.#api;
+  }
+
+  /** Everything but ksr. Throws NodeProcessError, ApiError. */
+  async start(): Promise<void> {
+    const started = performance.now();
+    await Promise.all([this.etcd.start(), this.own?.etcd.start().then(() => this.own?.server.start())]);
+    await installClusterPolicies(this.api);
+    const { gitVersion } = (await this.api.get('/version')) as { readonly gitVersion?: string };
+    const millis = performance.now() - started;
+    this.spec.progress(`kube-apiserver ${gitVersion ?? ''} answers (${(millis / 1000).toFixed(1)} s)`);
+  }
+
+  async stop(): Promise<void> {
+    this.#api?.close();
+    const results = await Promise.allSettled([
+      this.ksr.stop(),
+      this.own?.server.stop(),
+      this.own?.etcd.stop(),
+      this.etcd.stop(),
+    ]);
+    for (const result of results) {
+      if (result.status === 'rejected') this.spec.progress(errorText(result.reason));
+    }
+  }
+}
+
+function ownServer(runDir: string, config: ClusterConfig, progress: (line: string) => void) {
+  const etcd = new Etcd({ name: 'etcd of kube-apiserver', dir: join(runDir, 'etcd-apiserver'), progress });
+  const server = new ApiServer({
+    dir: join(runDir, 'apiserver'),
+    etcd: etcd.endpoint,
+    serviceCIDRs: config.serviceCIDR,
+    progress,
+  });
+  return { etcd, server };
+}
