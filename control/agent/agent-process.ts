@@ -42,7 +42,11 @@ export class AgentProcess implements AgentSource {
    * Starts the agent; undefined when `asked` comes first. A claim to the node's id or addresses that is refused is made
    * again until it is granted, and told meanwhile. Throws whatever else Agent.start throws.
    */
-  async start(options: AgentOptions, asked: Promise<undefined>): Promise<Agent | undefined> {
+  async start(
+    options: AgentOptions,
+    asked: Promise<undefined>,
+    refusedPauseMs = REFUSED_PAUSE_MS,
+  ): Promise<Agent | undefined> {
     for (;;) {
       const starting = Agent.start({
         ...options,
@@ -60,7 +64,7 @@ export class AgentProcess implements AgentSource {
         if (this.waiting !== errorText(error)) options.log?.(`cannot start: ${errorText(error)}`);
         this.waiting = errorText(error);
       }
-      if (await endedWithin(asked, REFUSED_PAUSE_MS)) return undefined;
+      if (await endedWithin(asked, refusedPauseMs)) return undefined;
     }
   }
 

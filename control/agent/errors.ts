@@ -15,6 +15,9 @@ export class ApplyError extends PteropusError {}
 /** The data plane cannot be reached now. */
 export class DataplaneUnavailableError extends PteropusError {}
 
+/** So many events wait that another one would only make it worse. */
+export class AgentBusyError extends PteropusError {}
+
 /** The agent is not ready, or is closing. */
 export class AgentNotReadyError extends PteropusError {}
 

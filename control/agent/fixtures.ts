@@ -29,7 +29,11 @@ export class Machine {
 
   async agent(change: Partial<AgentOptions> = {}): Promise<Agent> {
     if (change.store === undefined) await this.put(NAMESPACE);
-    return Agent.start({
+    return Agent.start(this.options(change));
+  }
+
+  options(change: Partial<AgentOptions> = {}): AgentOptions {
+    return {
       node: 'n1',
       config: DEFAULT_CONFIG,
       store: this.store,
@@ -39,7 +43,7 @@ export class Machine {
       podObjectWaitMs: 1,
       log: (line) => this.lines.push(line),
       ...change,
-    });
+    };
   }
 
   put(object: KubeObject): Promise<number> {

@@ -3,7 +3,6 @@
  * `ptero1`) between the data plane and the host's own stack. The data plane's ends carry no address: AF_XDP takes all
  * their packets.
  */
-import { statSync } from 'node:fs';
 import { type Native, NativeError, type Netns } from '../../native/index.js';
 import { PteropusError } from '../common/errors.js';
 import { bitsOf, parseCidr, parseIp } from '../common/ip.js';
@@ -18,6 +17,7 @@ import {
   type PodLinkSpec,
   tapOf,
 } from './links.js';
+import { sameNamespace } from './netns.js';
 import { hasTap, removeTap, TAP_TYPE } from './taps.js';
 
 /** The host stack's end of the interconnect, and the data plane's. */
@@ -269,9 +269,4 @@ function trySysctl(netns: Netns, name: string, value: string): void {
   } catch (error) {
     if (!(error instanceof NativeError) || error.code !== 'ENOENT') throw error;
   }
-}
-
-function sameNamespace(a: string, b: string): boolean {
-  const [one, other] = [statSync(a), statSync(b)];
-  return one.ino === other.ino && one.dev === other.dev;
 }

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AgentNotReadyError } from './errors.js';
+import { AgentBusyError, AgentNotReadyError } from './errors.js';
 import { type AgentEvent, EventLoop } from './loop.js';
 
 function recorder(): {
@@ -112,6 +112,18 @@ test('closing finishes what runs, refuses what waits and what comes', async () =
   assert.equal(log, ['runs']);
 });
 
+test('a queue that is full takes no more, and says that it passes', async () => {
+  const loop = new EventLoop(() => undefined);
+  const event = { name: 'CNI ADD', object: null, run: () => Promise.resolve() };
+  const taken = Array.from({ length: 1000 }, () => loop.push(event));
+  await loop.push(event).then(
+    () => assert.unreachable(),
+    (error: Error) => assert.ok(error instanceof AgentBusyError && error.retryable),
+  );
+  await Promise.all(taken);
+  await loop.push(event);
+});
+
 test('of older events the failures stay, and long lists of changes are cut', async () => {
   const loop = new EventLoop(() => undefined);
   const fail = loop.push({ name: 'bad', object: null, run: () => Promise.reject(new Error('no')) });
@@ -131,7 +143,7 @@ test('of older events the failures stay, and long lists of changes are cut', asy
 test('the history holds the last thousand', async () => {
   const { event } = recorder();
   const loop = new EventLoop(() => undefined);
-  await Promise.all(Array.from({ length: 1100 }, (_, i) => loop.push(event(`${i}`))));
+  for (let i = 0; i < 1100; i++) await loop.push(event(`${i}`));
   assert.is(loop.history.length, 1000);
   assert.is(loop.history[0]?.seq, 101);
   await loop.close();

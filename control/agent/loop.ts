@@ -3,7 +3,7 @@
  * ahead of what waits. Who pushed an event may wait for its outcome (CNI does).
  */
 import { errorText } from '../common/errors.js';
-import { AgentNotReadyError } from './errors.js';
+import { AgentBusyError, AgentNotReadyError } from './errors.js';
 import { type EventRecord, History, MOST_MARKS } from './history.js';
 
 /** What an event may do beside its own work. */
@@ -28,6 +28,9 @@ interface Queued {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** Row CTL-01. Changes of objects are gathered into one event, so what waits are CNI calls. */
+const MOST_QUEUED = 1000;
 
 export interface RunningEvent {
   readonly name: string;
@@ -65,11 +68,17 @@ export class EventLoop {
     return this.#current;
   }
 
-  /** Queues the event; settles with its outcome. */
+  /** Queues the event; settles with its outcome. Rejects with AgentBusyError or AgentNotReadyError what it does not take. */
   push<T>(event: AgentEvent<T>): Promise<T> {
     return new Promise<unknown>((resolve, reject) => {
       if (this.#closed) {
         reject(new AgentNotReadyError('the agent is closing', { retryable: true }));
+        return;
+      }
+      if (this.#queue.length >= MOST_QUEUED) {
+        reject(
+          new AgentBusyError(`${MOST_QUEUED} events wait already`, { object: event.name, retryable: true }),
+        );
         return;
       }
       this.#queue.push({ event, follows: null, resolve, reject });

@@ -16,6 +16,7 @@ import { serveRest } from './http/server.js';
 import { openNativeLinks } from './links-native.js';
 import { AgentMetrics } from './metrics/agent-metrics.js';
 import { measuredCni } from './metrics/measured-cni.js';
+import { sameNamespace } from './netns.js';
 
 const HELP = `usage: pteropus agent --config FILE
 
@@ -88,7 +89,7 @@ async function serve(config: AgentConfig): Promise<void> {
       podFeed: config.podFeed,
       ...(config.addresses === null ? {} : { addresses: config.addresses }),
       // The ports belong to the host's stack: where that is another namespace than ours, we cannot listen there.
-      ...(config.netns === OWN_NETNS ? { healthChecks } : {}),
+      ...(sameNamespace(config.netns, OWN_NETNS) ? { healthChecks } : {}),
       resyncIntervalMs: config.resyncIntervalSeconds * 1000,
       recorded: (record) => metrics.recorded(record),
       log,

@@ -118,9 +118,7 @@ test('a running agent with traffic', async () => {
 
 test('docs/metrics.md lists every metric with its labels and its meaning, and no other', () => {
   const path = fileURLToPath(new URL('../../../../../docs/metrics.md', import.meta.url));
-  const listed = [
-    ...readFileSync(path, 'utf8').matchAll(/^\| `(pteropus_[a-z_]+)` \|([^|]*)\|([^|]*)\|$/gm),
-  ];
+  const listed = [...readFileSync(path, 'utf8').matchAll(/^\| `(pteropus_[a-z_]+)` \|([^|]*)\|([^|]*)\|$/gm)];
   const rows = listed.map(([, name, labels, meaning]) => [name, labels?.trim(), meaning?.trim()]);
   const wanted = Object.values(METRICS).map(({ name, labels, help }) => {
     return [name, labels.map((label) => `\`${label}\``).join(', '), help];

@@ -1,0 +1,64 @@
+import { rmSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CNI } from '../cni/codes.js';
+import { DEFAULT_CONFIG } from '../compiler/input.js';
+import { AgentProcess } from './agent-process.js';
+import { directory, Machine, request } from './fixtures.js';
+import { problemOf } from './http/status-routes.js';
+import { recordOf } from './node-id.js';
+
+const NEVER = new Promise<undefined>(() => undefined);
+
+test('an agent that waits for its data plane says so to CNI and REST, and then serves', async () => {
+  const machine = new Machine();
+  machine.dataplane.reachable = false;
+  const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
+  const starting = self.start(machine.options(), NEVER);
+  while (!/connection refused/.test(self.waiting ?? ''))
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  const status = await self.cni.status(request('any'));
+  assert.is(status.result, CNI.unavailable);
+  assert.match(status.error, /the agent is starting: .*connection refused/);
+  for (const call of ['add', 'delete', 'check', 'gc'] as const)
+    assert.is((await self.cni[call](request('web'))).result, CNI.tryAgainLater);
+  assert.match(problemOf(self) ?? '', /connection refused/);
+  machine.dataplane.reachable = true;
+  const agent = await starting;
+  assert.is((await self.cni.add(request('web'))).result, 0);
+  assert.is(problemOf(self), null);
+  await agent?.close();
+});
+
+test('a refused claim is told by STATUS, made again, and granted when the store was put right', async () => {
+  const machine = new Machine();
+  await machine.put(recordOf('other', 7, ['192.168.16.1']));
+  const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
+  const starting = self.start(machine.options(), NEVER, 1);
+  while (self.waiting === null) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.match((await self.cni.status(request('any'))).error, /192\.168\.16\.1 is claimed by node other/);
+  const lines = machine.lines.length;
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.is(machine.lines.length, lines, 'told once');
+  await machine.store.delete('/pteropus/nodes/7');
+  const agent = await starting;
+  assert.is((await self.cni.status(request('any'))).result, 0);
+  await agent?.close();
+});
+
+test('asked to end while its claim is refused, it ends', async () => {
+  const machine = new Machine();
+  await machine.put(recordOf('other', 7, ['192.168.16.1']));
+  const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
+  let ask = (): void => undefined;
+  const asked = new Promise<undefined>((resolve) => {
+    ask = () => resolve(undefined);
+  });
+  const starting = self.start(machine.options(), asked);
+  while (self.waiting === null) await new Promise((resolve) => setTimeout(resolve, 1));
+  ask();
+  assert.is(await starting, undefined);
+});
+
+test.after(() => rmSync(directory, { recursive: true, force: true }));
+test.run();
