@@ -17,6 +17,7 @@ import {
   StoredObjectError,
   string,
 } from './shape.js';
+import { sharedPeer } from './shared-peers.js';
 import type * as t from './types.js';
 
 const protocol = oneOf('TCP', 'UDP', 'SCTP');
@@ -37,16 +38,22 @@ const selector = object<t.LabelSelector>({
   ),
 });
 
+const ownPeers = list(
+  object<t.NetworkPolicyPeer>({
+    podSelector: optional(selector),
+    namespaceSelector: optional(selector),
+    ipBlock: optional(object({ cidr: string, except: list(string) })),
+  }),
+);
+/** In place, as all shapes. */
+const peers: Shape<readonly t.NetworkPolicyPeer[]> = (value) => {
+  const read = ownPeers(value) as t.NetworkPolicyPeer[];
+  for (const [i, peer] of read.entries()) read[i] = sharedPeer(peer);
+  return read;
+};
+
 const ruleFields = {
-  peers: optional(
-    list(
-      object<t.NetworkPolicyPeer>({
-        podSelector: optional(selector),
-        namespaceSelector: optional(selector),
-        ipBlock: optional(object({ cidr: string, except: list(string) })),
-      }),
-    ),
-  ),
+  peers: optional(peers),
   ports: optional(
     list(object<t.NetworkPolicyPort>({ protocol, port: optional(numberOrName), endPort: optional(integer) })),
   ),

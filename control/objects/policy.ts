@@ -4,6 +4,7 @@ import { Field } from './field.js';
 import { parseLabels, parseMetadata } from './metadata.js';
 import { isLabelKey, isLabelValue, isPortName } from './names.js';
 import { PROTOCOLS } from './pod.js';
+import { sharedPeer } from './shared-peers.js';
 import type {
   LabelSelector,
   NetworkPolicy,
@@ -61,11 +62,11 @@ function parsePeer(field: Field): NetworkPolicyPeer {
   const block = field.get('ipBlock');
   if (block.present && (pods.present || namespaces.present)) block.fail('must stand alone in its peer');
   if (!block.present && !pods.present && !namespaces.present) field.fail('must name a peer');
-  return {
+  return sharedPeer({
     podSelector: pods.present ? parseSelector(pods) : undefined,
     namespaceSelector: namespaces.present ? parseSelector(namespaces) : undefined,
     ipBlock: block.present ? parseBlock(block) : undefined,
-  };
+  });
 }
 
 function parseBlock(field: Field): NonNullable<NetworkPolicyPeer['ipBlock']> {

@@ -60,6 +60,7 @@ function sorted<S extends Keyed>(peers: readonly NetworkPolicyPeer[], sets: read
 function sameBlock(a: NetworkPolicyPeer | undefined, b: NetworkPolicyPeer | undefined): boolean {
   const one = a?.ipBlock;
   const other = b?.ipBlock;
+  if (one === other) return one !== undefined;
   if (one === undefined || other === undefined || one.cidr !== other.cidr) return false;
   if (one.except.length !== other.except.length) return false;
   for (let i = 0; i < one.except.length; i++) if (one.except[i] !== other.except[i]) return false;

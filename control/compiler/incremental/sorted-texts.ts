@@ -1,3 +1,5 @@
+import { knowList } from '../../ruleset/canonical.js';
+
 /** Chunks hold at most this many; a chunk that outgrows it is cut up. A change copies a chunk, and the list of them. */
 const MOST = 128;
 
@@ -55,7 +57,10 @@ export class SortedTexts {
   toArray(): readonly string[] {
     if (this.chunks.length === 1) return this.chunks[0] ?? [];
     // Copies chunk by chunk; flat() goes text by text.
-    this.flat ??= ([] as string[]).concat(...this.chunks);
+    if (this.flat === null) {
+      this.flat = ([] as string[]).concat(...this.chunks);
+      knowList(this.flat, () => `[${this.chunks.map(textOf).join()}]`);
+    }
     return this.flat;
   }
 
@@ -71,6 +76,18 @@ export class SortedTexts {
     return Math.max(0, low - 1);
   }
 }
+
+/** Texts of a chunk in JSON. Lists that have it in common need it made once. */
+function textOf(chunk: readonly string[]): string {
+  let text = TEXTS.get(chunk);
+  if (text === undefined) {
+    text = JSON.stringify(chunk).slice(1, -1);
+    TEXTS.set(chunk, text);
+  }
+  return text;
+}
+
+const TEXTS = new WeakMap<readonly string[], string>();
 
 /** Chunks half full, so that there is room to grow. */
 function cut(sorted: readonly string[]): readonly (readonly string[])[] {
