@@ -30,6 +30,7 @@ import { prepareNode, untilReachable } from './prepare.js';
 import { type AgentProblem, ProblemReport } from './problem-report.js';
 import { recoverPods } from './recovery.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
+import { instanceName, QUIET_MS, TwinWatch } from './twin.js';
 import { Wiring } from './wiring.js';
 
 export interface AgentOptions {
@@ -74,6 +75,8 @@ export class Agent {
   readonly #problems: ProblemReport;
   readonly #wiring: Wiring;
   readonly #timers: Every[] = [];
+  readonly #twin: TwinWatch;
+  readonly #instance = instanceName();
   readonly #podAwaited: PodAwaited;
   /** Store revision of the model, and of what is in force. */
   #known = 0;
@@ -110,6 +113,11 @@ export class Agent {
       unreadable: (key, reason) => this.#problems.unreadable(key, reason),
     });
     this.#status = new StatusPublisher(store, node);
+    this.#twin = new TwinWatch(store, node, this.#instance, (what) => {
+      if (what === 'found') this.#log(this.#claimedTwice() ?? '');
+      if (what === 'gone') this.#log('no other agent runs as this node any more');
+      this.#publish();
+    });
     const behind = (reason: string): void => {
       this.#log(`data plane is behind: ${reason}`);
       this.#healing.need('upstream');
@@ -122,6 +130,7 @@ export class Agent {
       wiring,
       loop: this.#loop,
       ready: () => this.#ready,
+      conflict: () => this.#claimedTwice(),
       problem: () => this.#whyNot(),
       inForce: () => this.#dataplane.inForce,
       podKnown: (pod, uid) => this.#podAwaited.known(pod, uid),
@@ -170,7 +179,7 @@ export class Agent {
 
   /** What is wrong with the node as a whole; null = nothing. */
   get nodeProblem(): string | null {
-    return this.#conflict ?? (this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null);
+    return this.#claimedTwice() ?? (this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null);
   }
 
   /** What is wrong with objects, and with entries of the store. Looks through all of them. */
@@ -212,13 +221,20 @@ export class Agent {
   status(): AgentStatus {
     const problem = this.#whyNot();
     const ready = problem === null;
-    const status = { revision: this.#applied, ready, time: Date.now() };
+    const status = { revision: this.#applied, ready, instance: this.#instance, time: Date.now() };
     return problem === null ? status : { ...status, problem };
+  }
+
+  /** Who else claims our id or addresses, or runs as this node. */
+  #claimedTwice(): string | null {
+    if (this.#conflict !== null) return this.#conflict;
+    const { other } = this.#twin;
+    return other === null ? null : `another agent runs as node ${this.options.node}: ${other}`;
   }
 
   #whyNot(): string | null {
     if (!this.#ready) return 'the agent is not ready yet';
-    return this.#conflict ?? this.#problem ?? (this.#dataplane.up ? null : 'the data plane is lost');
+    return this.#claimedTwice() ?? this.#problem ?? (this.#dataplane.up ? null : 'the data plane is lost');
   }
 
   /** Runs one resync as an event of its own. */
@@ -235,6 +251,7 @@ export class Agent {
   async close(): Promise<void> {
     this.#ready = false;
     for (const timer of this.#timers) timer.close();
+    this.#twin.close();
     this.#healing.close();
     await this.#loop.close();
     this.#feed.stop();
@@ -262,6 +279,10 @@ export class Agent {
     this.#publish();
     const { auditIntervalMs = AUDIT_INTERVAL_MS, resyncIntervalMs = 0 } = this.options;
     this.#timers.push(
+      // A twin has to hear of us again and again, or it would take us for gone.
+      new Every(QUIET_MS / 3, async () => {
+        if (this.#twin.other !== null) this.#publish();
+      }),
       new Every(auditIntervalMs, () => this.audit()),
       new Every(resyncIntervalMs, () => this.resync('downstream')),
     );
@@ -307,6 +328,7 @@ export class Agent {
   async #resync(tx: Transaction, kind: ResyncKind): Promise<void> {
     if (kind !== 'downstream') {
       await this.#claim();
+      await this.#twin.follow();
       this.#problems.listing();
       const { objects, revision } = await this.#feed.list();
       this.#checkFilled(objects);

@@ -25,6 +25,8 @@ export interface CniParts {
   readonly wiring: Wiring;
   readonly loop: EventLoop;
   readonly ready: () => boolean;
+  /** Who else claims what is this node's, so that no pod may get an address now; null = nobody. */
+  readonly conflict: () => string | null;
   /** Why ADD could not be served; null = it could. */
   readonly problem: () => string | null;
   readonly inForce: () => Ruleset | null;
@@ -43,6 +45,8 @@ export class CniHandler implements CniService {
       const sandbox = sandboxOf(request);
       if (sandbox.netns === '') throw new CniError(CNI.invalidEnvironment, 'CNI_NETNS is missing');
       this.#checkReady();
+      const conflict = this.parts.conflict();
+      if (conflict !== null) throw new CniError(CNI.tryAgainLater, conflict);
       const pending = this.#pending.begin(sandboxKey(sandbox), sandbox.network);
       try {
         const { pod, uid } = sandbox;

@@ -8,6 +8,8 @@ export interface AgentStatus {
   readonly revision: number;
   /** Serving CNI, and nothing is known to be wrong. */
   readonly ready: boolean;
+  /** Who wrote it: two agents must not run as one node (twin.ts). */
+  readonly instance: string;
   /** Milliseconds since the epoch. */
   readonly time: number;
   /** What is wrong, for a person; absent = nothing. */
