@@ -17,6 +17,7 @@ const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: 
     summary: 'say what a change of policies opens and closes',
     load: () => import('./diff/main.js'),
   },
+  ksr: { summary: 'reflects the Kubernetes API into the store', load: () => import('./ksr/main.js') },
   agent: { summary: 'the node agent', load: () => import('./agent/main.js') },
   dataplane: { summary: 'the WebAssembly data plane of one node', load: () => import('./dataplane/main.js') },
   cni: {

@@ -1,0 +1,100 @@
+/** `pteropus ksr`: reflects the Kubernetes API into the store. */
+import { existsSync } from 'node:fs';
+import { KubeConfig } from '@kubernetes/client-node';
+import { endOf } from '../agent/end.js';
+import { servePatiently } from '../agent/http/patient.js';
+import { serveRest } from '../agent/http/server.js';
+import { errorText, InvalidInputError } from '../common/errors.js';
+import { openStore } from '../store/open.js';
+import { KubeApi } from './api.js';
+import { type KsrConfig, ksrConfigOf, readKsrConfig } from './config.js';
+import { Ksr } from './ksr.js';
+import { KsrMetrics } from './metrics.js';
+import { ksrRoutes } from './routes.js';
+
+const HELP = `usage: pteropus ksr --config FILE
+       pteropus ksr --store URL[,URL...] [--kubeconfig FILE] [--rest ADDRESS:PORT] [--identity NAME] [--lease-seconds N]
+
+Reflects the Kubernetes API into the store the agents follow. Several may run: one leads, the others stand by. Logs to standard
+error; prints {"ready":true} on standard output when it is up, which is before everything is reflected (see /readyz).
+
+FILE is JSON:
+  store             unix socket of the embedded store, http(s)://host:port of etcd, or
+                    {"endpoints": [URL...], "caFile": FILE, "certFile": FILE, "keyFile": FILE, "prefix": TEXT}
+  kubeconfig        file (default: the pod's service account, else kubectl's default)
+  rest              ADDRESS:PORT of health, status, problems, metrics (default 127.0.0.1:9191; null = none; beyond loopback
+                    with TLS: {"listen", "certFile", "keyFile", "clientCaFile"})
+  identity          our name among those that want to lead (default HOST-PID)
+  leaseSeconds      how long a leader that vanished keeps others from leading (default 15)
+  externalIPCIDRs   where externalIPs of Services may lie, as the agents have it (default [])
+  lookAgainSeconds  how often a custom resource that is not there is looked for (default 10)
+  dieWithStdin      true: end when standard input ends
+`;
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const [option, path, ...rest] = argv;
+  if (option === '--help' || option === '-h') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const config =
+    option === '--config'
+      ? path === undefined || rest.length > 0
+        ? null
+        : readKsrConfig(path)
+      : ksrConfigOf(argv);
+  if (config === null || argv.length === 0) {
+    process.stderr.write(HELP);
+    return 2;
+  }
+  await serve(config);
+  return 0;
+}
+
+async function serve(config: KsrConfig): Promise<void> {
+  const log = (line: string): void => {
+    process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  };
+  const end = endOf(config.dieWithStdin);
+  const store = openStore(config.store);
+  const metrics = new KsrMetrics();
+  const ksr = new Ksr({
+    ...{ store, metrics, log, identity: config.identity, leaseSeconds: config.leaseSeconds },
+    api: new KubeApi(kubeConfig(config.kubeconfig)),
+    externalIPCIDRs: config.externalIPCIDRs,
+    lookAgainMs: config.lookAgainSeconds * 1000,
+  });
+  const { rest } = config;
+  const server =
+    rest === null ? null : await servePatiently(() => serveRest(rest, ksrRoutes(ksr, metrics), log), log);
+  try {
+    const running = ksr.run();
+    process.stdout.write('{"ready":true}\n');
+    await Promise.race([end.asked, running]);
+    ksr.stop();
+    await running;
+  } finally {
+    await server?.close();
+    await store.close();
+    end.release();
+  }
+}
+
+/** Throws InvalidInputError. */
+function kubeConfig(path: string | null): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    if (path !== null) config.loadFromFile(path);
+    else if (existsSync('/var/run/secrets/kubernetes.io/serviceaccount/token')) config.loadFromCluster();
+    else config.loadFromDefault();
+  } catch (cause) {
+    throw new InvalidInputError(`the kubeconfig cannot be used: ${errorText(cause)}`, {
+      ...(path === null ? {} : { object: path }),
+      cause,
+    });
+  }
+  if (config.getCurrentCluster() === null) {
+    throw new InvalidInputError('the kubeconfig names no cluster', path === null ? {} : { object: path });
+  }
+  return config;
+}
