@@ -8,6 +8,7 @@ import {
   ADJ_PORT,
   ADJ_SHIFT,
   ADJ_TYPE,
+  ADJ_TYPE_DROP,
   ADJ_TYPE_NONE,
   ADJ_TYPE_PORT,
   ADJ_TYPE_REJECT,
@@ -213,7 +214,8 @@ function isPod(source: u32): bool {
   // Other nodes, which pods reach through tunnels too, are on the underlay for the node itself.
   const back = route(SPACE_MAIN, source);
   const type = typeOf(back);
-  if (type === ADJ_TYPE_TUNNEL) return true;
+  // A route that drops covers addresses of pods that are not there.
+  if (type === ADJ_TYPE_TUNNEL || type === ADJ_TYPE_DROP) return true;
   if (type !== ADJ_TYPE_PORT) return false;
   const index = load<u32>(adjacencies + ((<usize>back) << ADJ_SHIFT), ADJ_PORT);
   return index < <u32>MAX_PORTS && load<u8>(ports + (index << PORT_SHIFT), PORT_ROLE) === ROLE_POD;

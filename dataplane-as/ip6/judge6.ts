@@ -15,6 +15,7 @@ import { TCP } from '../l4';
 import {
   ADJ_PORT,
   ADJ_SHIFT,
+  ADJ_TYPE_DROP,
   ADJ_TYPE_NONE,
   ADJ_TYPE_PORT,
   ADJ_TYPE_REJECT,
@@ -163,7 +164,8 @@ function refused(outcome: i32): i32 {
 function isPod(source: usize): bool {
   const back = route(SPACE_MAIN, source);
   const type = typeOf(back);
-  if (type === ADJ_TYPE_TUNNEL) return true;
+  // A route that drops covers addresses of pods that are not there.
+  if (type === ADJ_TYPE_TUNNEL || type === ADJ_TYPE_DROP) return true;
   if (type !== ADJ_TYPE_PORT) return false;
   const index = load<u32>(adjacencies + ((<usize>back) << ADJ_SHIFT), ADJ_PORT);
   return index < <u32>MAX_PORTS && load<u8>(ports + (index << PORT_SHIFT), PORT_ROLE) === ROLE_POD;

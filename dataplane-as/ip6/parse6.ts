@@ -51,7 +51,7 @@ export function frame6(v: usize, port: usize, role: u32, eth: usize, length: u32
   const l3 = eth + ETHERNET;
   const outcome = header(v, l3, length - ETHERNET, total - ETHERNET, group !== 0);
   if (outcome !== 0) return outcome;
-  if (isNd(v)) return handleNd(v, port, role, eth);
+  if (isNd(v)) return discovered(v, handleNd(v, port, role, eth));
   const source = l3 + 8;
   if (isLinkLocal(source) || isLinkLocal(l3 + 24)) return DROP_MARTIAN;
   if (role === ROLE_POD) {
@@ -72,7 +72,7 @@ export function tunnelFrame6(v: usize, adjacency: usize, eth: usize, length: u32
   const l3 = eth + ETHERNET;
   const outcome = header(v, l3, length - ETHERNET, total - ETHERNET, group !== 0);
   if (outcome !== 0) return outcome;
-  if (isNd(v)) return handleTunnelNd(v, adjacency, eth);
+  if (isNd(v)) return discovered(v, handleTunnelNd(v, adjacency, eth));
   if (isLinkLocal(l3 + 8) || isLinkLocal(l3 + 24)) return DROP_MARTIAN;
   list(v);
   return OUT_IP6;
@@ -89,6 +89,12 @@ const DISCOVERY: u32 = 0xffff;
 
 function isNd(v: usize): bool {
   return load<u32>(v, V_PORTS + 4) === DISCOVERY;
+}
+
+/** The packet may have become an answer: nobody is to take that for what was received. */
+function discovered(v: usize, outcome: i32): i32 {
+  store<u64>(v, 0, V_L3); // and V_L4
+  return outcome;
 }
 
 /**

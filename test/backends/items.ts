@@ -1,4 +1,4 @@
-/** Items of a small cluster's rulesets, shaped as the compiler makes them. */
+/** Items of a small dual-stack cluster's rulesets, shaped as the compiler makes them. */
 import type {
   AddressSetItem,
   EndpointItem,
@@ -28,6 +28,12 @@ export const nodeAddress = (node: number): string => `192.168.16.${node}`;
 export const podAddress = (node: number, pod: number): string => `10.1.${node}.${pod + 1}`;
 export const gateway = (node: number): string => `10.1.${node}.1`;
 export const bvi = (node: number): string => `192.168.30.${node}`;
+export const OUTSIDE6 = 'fd00:16::fe';
+export const nodeAddress6 = (node: number): string => `fd00:16::${node}`;
+export const podAddress6 = (node: number, pod: number): string => `fd00:1:0:${node}::${pod + 1}`;
+export const gateway6 = (node: number): string => `fd00:1:0:${node}::1`;
+export const hostAddress6 = (node: number, end: number): string => `fd00:172:0:${node}::${end}`;
+export const bvi6 = (node: number): string => `fd00:30::${node}`;
 export const uplinkMac = (node: number): string => `02:00:00:00:01:0${node}`;
 export const hostMac = (node: number): string => `02:00:00:00:02:0${node}`;
 export const bviMac = (node: number): string => `12:2b:00:00:00:0${node}`;
@@ -60,9 +66,9 @@ export function nodeItems(node: number): Item[] {
     key: 'node',
     name: `node-${node}`,
     id: node,
-    addresses: [nodeAddress(node)],
-    podSubnets: [`10.1.${node}.0/24`],
-    podCidrs: ['10.1.0.0/16'],
+    addresses: [nodeAddress(node), nodeAddress6(node)],
+    podSubnets: [`10.1.${node}.0/24`, `fd00:1:0:${node}::/64`],
+    podCidrs: ['10.1.0.0/16', 'fd00:1::/48'],
   };
   const uplink: InterfaceItem = {
     ...{ kind: 'interface', key: UPLINK, role: 'uplink', pod: null, link: uplinkLink(node) },
@@ -70,19 +76,21 @@ export function nodeItems(node: number): Item[] {
       mac: uplinkMac(node),
       peerMac: null,
       peerAddresses: [],
-      ownAddresses: [nodeAddress(node)],
+      ownAddresses: [nodeAddress(node), nodeAddress6(node)],
       mtu: 1500,
     },
   };
   const host: InterfaceItem = {
     ...{ kind: 'interface', key: HOST, role: 'host', pod: null, link: hostLink(node) },
     ...{ mac: gatewayMac(node), peerMac: hostMac(node) },
-    peerAddresses: [`172.30.${node}.2`, nodeAddress(node)],
-    ...{ ownAddresses: [`172.30.${node}.1`], mtu: 1500 },
+    peerAddresses: [`172.30.${node}.2`, hostAddress6(node, 2), nodeAddress(node), nodeAddress6(node)],
+    ...{ ownAddresses: [`172.30.${node}.1`, hostAddress6(node, 1)], mtu: 1500 },
   };
   const snat: SnatItem = {
-    ...{ kind: 'snat', key: 'snat', addresses: [nodeAddress(node)], sources: ['10.1.0.0/16'] },
-    ...{ exclude: ['10.1.0.0/16', '192.168.16.0/28'], hairpin: [`172.30.${node}.1`] },
+    ...{ kind: 'snat', key: 'snat', addresses: [nodeAddress(node), nodeAddress6(node)] },
+    ...{ sources: ['10.1.0.0/16', 'fd00:1::/48'] },
+    exclude: ['10.1.0.0/16', '192.168.16.0/28', 'fd00:1::/48', 'fd00:16::/124'],
+    hairpin: [`172.30.${node}.1`, hostAddress6(node, 1)],
   };
   return [
     self,
@@ -96,6 +104,13 @@ export function nodeItems(node: number): Item[] {
     ...both('10.96.0.0/12', { type: 'reject' }),
     ...both('192.168.16.0/24', via(UPLINK)),
     ...both('0.0.0.0/0', via(UPLINK, OUTSIDE)),
+    ...both(`${nodeAddress6(node)}/128`, via(HOST)),
+    ...both(`fd00:172:0:${node}::/64`, via(HOST)),
+    ...both(`fd00:1:0:${node}::/64`, { type: 'drop' }),
+    ...both('fd00:1::/48', { type: 'drop' }),
+    ...both('fd00:96::/112', { type: 'reject' }),
+    ...both('fd00:16::/64', via(UPLINK)),
+    ...both('::/0', via(UPLINK, OUTSIDE6)),
   ];
 }
 
@@ -110,6 +125,7 @@ export function peerItems(node: number, peer: number): Item[] {
       remoteMac: bviMac(peer),
     },
     ...{ localBvi: bvi(node), remoteBvi: bvi(peer), mtu: 1450 },
+    ...{ localBvi6: bvi6(node), remoteBvi6: bvi6(peer) },
   };
   const target: RouteTarget = { type: 'tunnel', tunnel: tunnel.key };
   return [
@@ -118,6 +134,10 @@ export function peerItems(node: number, peer: number): Item[] {
     ...both(`172.30.${peer}.0/24`, target),
     route('pod', `${nodeAddress(peer)}/32`, target),
     route('main', `${nodeAddress(peer)}/32`, via(UPLINK)),
+    ...both(`fd00:1:0:${peer}::/64`, target),
+    ...both(`fd00:172:0:${peer}::/64`, target),
+    route('pod', `${nodeAddress6(peer)}/128`, target),
+    route('main', `${nodeAddress6(peer)}/128`, via(UPLINK)),
   ];
 }
 
@@ -125,10 +145,16 @@ export function podItems(node: number, pod: number, name: string): Item[] {
   const key = podKey(name);
   const item: InterfaceItem = {
     ...{ kind: 'interface', key, role: 'pod', pod: { namespace: 'shop', name }, link: podLink(node, name) },
-    ...{ mac: gatewayMac(node), peerMac: podMac(node, pod), peerAddresses: [podAddress(node, pod)] },
-    ...{ ownAddresses: [gateway(node)], mtu: 1450 },
+    ...{ mac: gatewayMac(node), peerMac: podMac(node, pod) },
+    peerAddresses: [podAddress(node, pod), podAddress6(node, pod)],
+    ...{ ownAddresses: [gateway(node), gateway6(node)], mtu: 1450 },
   };
-  return [item, ...both(`${podAddress(node, pod)}/32`, via(key)), endpoint(name, null, null)];
+  return [
+    item,
+    ...both(`${podAddress(node, pod)}/32`, via(key)),
+    ...both(`${podAddress6(node, pod)}/128`, via(key)),
+    endpoint(name, null, null),
+  ];
 }
 
 export function endpoint(name: string, ingress: Key | null, egress: Key | null): EndpointItem {
@@ -173,7 +199,7 @@ export interface ServiceOptions {
   readonly protocol?: Protocol;
   readonly scope?: ServiceItem['scope'];
   readonly frontends: readonly Frontend[];
-  /** `address:port` */
+  /** `address:port`, IPv6 in brackets */
   readonly backends: readonly string[];
   readonly affinitySeconds?: number;
   readonly algorithm?: ServiceItem['algorithm'];
@@ -183,9 +209,10 @@ export interface ServiceOptions {
 
 export function service(name: string, options: ServiceOptions): ServiceItem {
   const { protocol = 'TCP', scope = 'internal', frontends } = options;
+  const six = frontends.some(({ address }) => address.includes(':'));
   return {
     kind: 'service',
-    key: `service/shop/${name}/${protocol}/${frontends[0]?.port ?? 0}/${scope}`,
+    key: `service/shop/${name}/${protocol}/${frontends[0]?.port ?? 0}/${scope}${six ? '/ipv6' : ''}`,
     namespace: 'shop',
     name,
     portName: null,
@@ -193,8 +220,9 @@ export function service(name: string, options: ServiceOptions): ServiceItem {
     scope,
     frontends,
     backends: options.backends.map((text) => {
-      const [address = '', number = '0'] = text.split(':');
-      return { address, port: Number(number), weight: 1, pod: null, node: null };
+      const colon = text.lastIndexOf(':');
+      const address = text.slice(0, colon).replace(/^\[|\]$/g, '');
+      return { address, port: Number(text.slice(colon + 1)), weight: 1, pod: null, node: null };
     }),
     affinitySeconds: options.affinitySeconds ?? null,
     algorithm: options.algorithm ?? 'random',

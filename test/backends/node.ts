@@ -2,7 +2,15 @@
 import * as assert from 'uvu/assert';
 import type { Change, Item, Key } from '../../control/ruleset/types.js';
 import type { ProbeResult } from '../../control/sim/driver.js';
-import { type Ipv4, parseEthernet, parseIpv4 } from '../../control/sim/memory/packet.js';
+import { PROTOCOL_ICMP6, parseIpv6 } from '../../control/sim/memory/ipv6.js';
+import {
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  type Ethernet,
+  type IpPacket,
+  parseEthernet,
+  parseIpv4,
+} from '../../control/sim/memory/packet.js';
 import { type ProbeSpec, probe } from '../../control/sim/memory/probe.js';
 import { Station } from '../../control/sim/memory/station.js';
 import { parseUdp, udp } from '../../control/sim/memory/transport.js';
@@ -13,35 +21,53 @@ const PROBE_MS = 2000;
 /** Long enough for anything that would be answered at all. */
 const SILENCE_MS = 250;
 
-/** A stack at the far end of a link that also keeps every IPv4 packet it gets. */
+/** A packet of either family. */
+function parseIp({ type, payload }: Ethernet): IpPacket | null {
+  if (type === ETHERTYPE_IPV4) return parseIpv4(payload);
+  return type === ETHERTYPE_IPV6 ? parseIpv6(payload) : null;
+}
+
+/** A stack of both families at the far end of a link that also keeps every packet it gets. */
 export class Host {
   readonly station: Station;
-  readonly received: Ipv4[] = [];
+  readonly received: IpPacket[] = [];
 
   constructor(
     readonly address: string,
+    readonly address6: string,
     spec: {
       mac: string;
-      gateway: string | null;
+      /** Of both families; null = everything is on the link. */
+      gateways: readonly [string, string] | null;
       gatewayMac: string | null;
       send: (frame: Uint8Array) => void;
     },
   ) {
-    const { mac, gateway, gatewayMac, send } = spec;
+    const { mac, gateways, gatewayMac, send } = spec;
     this.station = new Station({
       mac,
-      addresses: [address],
-      routes: [{ destination: '0.0.0.0/0', nextHop: gateway }],
-      neighbors: new Map(gateway === null || gatewayMac === null ? [] : [[gateway, gatewayMac]]),
+      addresses: [address, address6],
+      routes: [
+        { destination: '0.0.0.0/0', nextHop: gateways?.[0] ?? null },
+        { destination: '::/0', nextHop: gateways?.[1] ?? null },
+      ],
+      // The IPv6 gateway is found by neighbor discovery.
+      neighbors: new Map(gateways === null || gatewayMac === null ? [] : [[gateways[0], gatewayMac]]),
       send,
     });
   }
 
   receive(frame: Uint8Array): void {
     const parsed = parseEthernet(frame);
-    const packet = parsed?.type === 0x0800 ? parseIpv4(parsed.payload) : null;
-    if (packet !== null && packet.destination === this.address) this.received.push(packet);
+    const packet = parsed === null ? null : parseIp(parsed);
+    if (packet !== null && (packet.destination === this.address || this.#isMine6(packet)))
+      this.received.push(packet);
     this.station.receive(frame);
+  }
+
+  /** Neighbor discovery is the stack's own business. */
+  #isMine6({ destination, protocol, payload }: IpPacket): boolean {
+    return destination === this.address6 && !(protocol === PROTOCOL_ICMP6 && (payload[0] ?? 0) >= 133);
   }
 
   /** TCP and UDP servers on `port` that answer with `name`. */
@@ -63,14 +89,15 @@ export class Host {
   /** Asserts that the connection comes about; returns who answered. */
   async reaches(address: string, port = 0, protocol: ProbeSpec['protocol'] = 'tcp'): Promise<string | null> {
     const { outcome, answer } = await this.probe(address, port, protocol);
-    assert.is(outcome, 'connected', `${this.address} to ${address}:${port}/${protocol}`);
+    assert.is(outcome, 'connected', `${this.station.sourceFor(address)} to ${address} ${port}/${protocol}`);
     return answer;
   }
 
   sendUdp(destination: string, sourcePort: number, destinationPort: number, text = 'x'): void {
     const payload = new TextEncoder().encode(text);
-    const segment = udp({ sourcePort, destinationPort, payload }, this.address, destination);
-    this.station.sendIp(this.address, destination, 17, segment);
+    const source = this.station.sourceFor(destination);
+    const segment = udp({ sourcePort, destinationPort, payload }, source, destination);
+    this.station.sendIp(source, destination, 17, segment);
   }
 
   /** Resolves when that many packets came (since they were last taken), or after a while. */
@@ -101,9 +128,9 @@ export class Underlay {
   readonly #nodes: TestNode[] = [];
 
   constructor() {
-    this.outside = new Host(items.OUTSIDE, {
+    this.outside = new Host(items.OUTSIDE, items.OUTSIDE6, {
       mac: '02:00:00:00:ff:fe',
-      gateway: null,
+      gateways: null,
       gatewayMac: null,
       send: (frame) => this.forward(null, frame),
     });
@@ -132,9 +159,9 @@ export class TestNode {
   /** Opens a node without pods, joined to the underlay; a default underlay has only the outside host on it. */
   static async open(open: OpenRig, id = 1, underlay = new Underlay()): Promise<TestNode> {
     const rig = await open();
-    const host = new Host(items.nodeAddress(id), {
+    const host = new Host(items.nodeAddress(id), items.nodeAddress6(id), {
       mac: items.hostMac(id),
-      gateway: `172.30.${id}.1`,
+      gateways: [`172.30.${id}.1`, items.hostAddress6(id, 1)],
       gatewayMac: items.gatewayMac(id),
       send: (frame) => rig.send(items.hostLink(id), frame),
     });
@@ -147,9 +174,9 @@ export class TestNode {
   }
 
   async addPod(pod: number, name: string): Promise<Host> {
-    const host = new Host(items.podAddress(this.id, pod), {
+    const host = new Host(items.podAddress(this.id, pod), items.podAddress6(this.id, pod), {
       mac: items.podMac(this.id, pod),
-      gateway: items.gateway(this.id),
+      gateways: [items.gateway(this.id), items.gateway6(this.id)],
       gatewayMac: items.gatewayMac(this.id),
       send: (frame) => this.rig.send(items.podLink(this.id, name), frame),
     });

@@ -1,5 +1,14 @@
-/** A station's neighbor table: static entries, entries learned by ARP, and packets that wait for an answer. */
-import { arp, BROADCAST, ETHERTYPE_ARP, ethernet, parseArp } from './packet.js';
+/** A station's neighbor table: static entries, entries learned by ARP and neighbor discovery, packets that wait for an answer. */
+import { discovery, parseDiscovery, solicitedNode } from './ipv6.js';
+import {
+  arp,
+  BROADCAST,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV6,
+  ethernet,
+  type IpPacket,
+  parseArp,
+} from './packet.js';
 
 /** Packets kept for one unresolved neighbor, as Linux bounds them. */
 const QUEUE_LIMIT = 64;
@@ -48,17 +57,39 @@ export class Neighbors {
   receive(payload: Uint8Array, flush: (mac: string, packet: Uint8Array) => void): void {
     const packet = parseArp(payload);
     if (packet === null) return;
-    const waiting = this.#waiting.get(packet.senderIp);
     const forUs = this.spec.addresses().includes(packet.targetIp);
-    if (forUs || waiting !== undefined) this.#known.set(packet.senderIp, packet.senderMac);
-    if (waiting !== undefined) {
-      if (waiting.timer !== null) clearTimeout(waiting.timer);
-      this.#waiting.delete(packet.senderIp);
-      for (const queued of waiting.packets) flush(packet.senderMac, queued);
-    }
+    this.#learn(packet.senderIp, packet.senderMac, forUs, flush);
     if (forUs && packet.operation === 'request') {
       this.#send(packet.senderMac, 'reply', packet.targetIp, packet.senderMac, packet.senderIp);
     }
+  }
+
+  /** As `receive`, for a packet of neighbor discovery; false if it is none. */
+  discover(packet: IpPacket, flush: (mac: string, packet: Uint8Array) => void): boolean {
+    const message = parseDiscovery(packet);
+    if (message === null) return false;
+    const { type, source, target, mac } = message;
+    const forUs = this.spec.addresses().includes(target);
+    if (mac !== null) this.#learn(type === 'solicitation' ? source : target, mac, forUs, flush);
+    if (forUs && type === 'solicitation' && mac !== null) {
+      const answer = { type: 'advertisement', source: target, destination: source, target } as const;
+      this.#send6(mac, discovery({ ...answer, mac: this.spec.mac }));
+    }
+    return true;
+  }
+
+  #learn(
+    address: string,
+    mac: string,
+    wanted: boolean,
+    flush: (mac: string, packet: Uint8Array) => void,
+  ): void {
+    const waiting = this.#waiting.get(address);
+    if (wanted || waiting !== undefined) this.#known.set(address, mac);
+    if (waiting === undefined) return;
+    if (waiting.timer !== null) clearTimeout(waiting.timer);
+    this.#waiting.delete(address);
+    for (const queued of waiting.packets) flush(mac, queued);
   }
 
   close(): void {
@@ -67,16 +98,28 @@ export class Neighbors {
   }
 
   #ask(nextHop: string, waiting: Waiting): void {
-    const own = this.spec.addresses()[0];
+    const six = nextHop.includes(':');
+    const own = this.spec.addresses().find((address) => address.includes(':') === six);
     if (waiting.left-- === 0 || own === undefined) {
       this.#waiting.delete(nextHop);
       return;
     }
-    this.#send(BROADCAST, 'request', own, '00:00:00:00:00:00', nextHop);
+    if (six) this.#solicit(own, nextHop);
+    else this.#send(BROADCAST, 'request', own, '00:00:00:00:00:00', nextHop);
     // An answer that came while sending has already taken the entry away.
     if (this.#waiting.get(nextHop) === waiting) {
       waiting.timer = setTimeout(() => this.#ask(nextHop, waiting), RETRY_MS);
     }
+  }
+
+  #solicit(source: string, target: string): void {
+    const { group, mac } = solicitedNode(target);
+    const message = { type: 'solicitation', source, destination: group, target } as const;
+    this.#send6(mac, discovery({ ...message, mac: this.spec.mac }));
+  }
+
+  #send6(to: string, payload: Uint8Array): void {
+    this.spec.send(ethernet({ destination: to, source: this.spec.mac, type: ETHERTYPE_IPV6, payload }));
   }
 
   #send(to: string, operation: 'request' | 'reply', own: string, targetMac: string, targetIp: string): void {

@@ -6,6 +6,7 @@ import { formatIp, parseIp } from '../../common/ip.js';
 
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
+export const ETHERTYPE_IPV6 = 0x86dd;
 export const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 
 export const PROTOCOL_ICMP = 1;
@@ -33,6 +34,11 @@ export function ipNumber(ip: string): number {
 
 export function ipText(value: number): string {
   return formatIp({ family: 4, value: BigInt(value) });
+}
+
+export function ip6Bytes(address: string): Uint8Array {
+  const { value } = parseIp(address);
+  return Uint8Array.from({ length: 16 }, (_, i) => Number((value >> BigInt(120 - i * 8)) & 0xffn));
 }
 
 export function view(bytes: Uint8Array): DataView {
@@ -109,7 +115,8 @@ export function checksum(bytes: Uint8Array, start = 0): number {
   return ~sum(bytes, start) & 0xffff;
 }
 
-export interface Ipv4 {
+/** An IP packet of either family, read. */
+export interface IpPacket {
   readonly source: string;
   readonly destination: string;
   readonly protocol: number;
@@ -121,7 +128,7 @@ export interface Ipv4 {
 
 let identification = 0;
 
-export function ipv4(packet: Omit<Ipv4, 'bytes' | 'ttl'>): Uint8Array {
+export function ipv4(packet: Omit<IpPacket, 'bytes' | 'ttl'>): Uint8Array {
   const out = new Uint8Array(20 + packet.payload.length);
   const v = view(out);
   v.setUint8(0, 0x45);
@@ -139,7 +146,7 @@ export function ipv4(packet: Omit<Ipv4, 'bytes' | 'ttl'>): Uint8Array {
 }
 
 /** null for a packet a host's stack would drop: wrong lengths, version or header checksum; fragments. */
-export function parseIpv4(bytes: Uint8Array): Ipv4 | null {
+export function parseIpv4(bytes: Uint8Array): IpPacket | null {
   if (bytes.length < 20 || bytes[0]! >>> 4 !== 4) return null;
   const v = view(bytes);
   const header = (bytes[0]! & 15) * 4;
@@ -156,8 +163,19 @@ export function parseIpv4(bytes: Uint8Array): Ipv4 | null {
   };
 }
 
+/** Sum of the pseudo header (RFC 8200 section 8.1). */
+export function pseudo6(source: string, destination: string, protocol: number, length: number): number {
+  const bytes = new Uint8Array(40);
+  bytes.set(ip6Bytes(source), 0);
+  bytes.set(ip6Bytes(destination), 16);
+  view(bytes).setUint32(32, length);
+  bytes[39] = protocol;
+  return sum(bytes);
+}
+
 /** Sum of the pseudo header of TCP and UDP. */
 function pseudo(source: string, destination: string, protocol: number, length: number): number {
+  if (source.includes(':')) return pseudo6(source, destination, protocol, length);
   const bytes = new Uint8Array(12);
   const v = view(bytes);
   v.setUint32(0, ipNumber(source));
@@ -179,7 +197,7 @@ export function sealSegment(
   view(segment).setUint16(offset, value === 0 && protocol === PROTOCOL_UDP ? 0xffff : value);
 }
 
-export function segmentIsWhole(packet: Ipv4): boolean {
+export function segmentIsWhole(packet: IpPacket): boolean {
   const { source, destination, protocol, payload } = packet;
   return sum(payload, pseudo(source, destination, protocol, payload.length)) === 0xffff;
 }

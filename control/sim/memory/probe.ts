@@ -1,15 +1,13 @@
 /** One connection attempt of a station: TCP handshake and echo, UDP echo, or ICMP echo, with retransmission. */
 import type { ProbeProtocol, ProbeResult } from '../driver.js';
-import { type Ipv4, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from './packet.js';
-import type { Client, Station } from './station.js';
+import { type IpPacket, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from './packet.js';
+import { type Client, icmpOf, type Station } from './station.js';
 import {
   ACK,
   FIN,
   ICMP_ECHO_REPLY,
   ICMP_ECHO_REQUEST,
-  icmp,
   PSH,
-  parseIcmp,
   parseTcp,
   parseUdp,
   RST,
@@ -62,12 +60,12 @@ interface Attempt {
 const nameOf = (payload: Uint8Array) => new TextDecoder().decode(payload).split(' ')[0] ?? null;
 
 /** What an ICMP error means: the destination's own stack refused, or something on the way did. */
-const onError = (address: string, end: End) => (sender: string, quoted: Ipv4) => {
+const onError = (address: string, end: End) => (sender: string, quoted: IpPacket) => {
   if (quoted.destination === address) end(sender === address ? 'refused' : 'rejected', null);
 };
 
 function tcpAttempt(station: Station, { address, port }: ProbeSpec, end: End): Attempt {
-  const source = station.address;
+  const source = station.sourceFor(address);
   const sourcePort = station.ephemeralPort();
   let received = 0;
   const send = (flags: number, sequence: number, payload = new Uint8Array(0)) => {
@@ -100,7 +98,7 @@ function tcpAttempt(station: Station, { address, port }: ProbeSpec, end: End): A
 }
 
 function udpAttempt(station: Station, { address, port }: ProbeSpec, end: End): Attempt {
-  const source = station.address;
+  const source = station.sourceFor(address);
   const sourcePort = station.ephemeralPort();
   const segment = udp({ sourcePort, destinationPort: port, payload: REQUEST }, source, address);
   return {
@@ -118,18 +116,18 @@ function udpAttempt(station: Station, { address, port }: ProbeSpec, end: End): A
 }
 
 function icmpAttempt(station: Station, { address }: ProbeSpec, end: End): Attempt {
-  const source = station.address;
+  const source = station.sourceFor(address);
   const identifier = station.ephemeralPort();
   const rest = ((identifier << 16) | 1) >>> 0;
-  const message = icmp({ type: ICMP_ECHO_REQUEST, code: 0, rest, payload: REQUEST });
+  const message = { type: ICMP_ECHO_REQUEST, code: 0, rest, payload: REQUEST };
   return {
-    send: () => station.sendIp(source, address, PROTOCOL_ICMP, message),
+    send: () => station.sendIcmp(source, address, message),
     client: {
       protocol: PROTOCOL_ICMP,
       port: identifier,
       error: onError(address, end),
       receive(packet) {
-        const reply = packet.source === address ? parseIcmp(packet.payload) : null;
+        const reply = packet.source === address ? icmpOf(packet) : null;
         if (reply?.type === ICMP_ECHO_REPLY && reply.rest === rest) end('connected', null);
       },
     },

@@ -2,7 +2,7 @@
  * Listeners of a station: TCP and UDP servers that answer with the name of the pod they belong to, as the pteropus-pod
  * program does over real sockets. TCP keeps just enough state for one request and an orderly close (RFC 9293).
  */
-import type { Ipv4 } from './packet.js';
+import type { IpPacket } from './packet.js';
 import { ACK, FIN, PSH, RST, SYN, type Tcp } from './transport.js';
 
 type Transport = 'TCP' | 'UDP';
@@ -45,7 +45,7 @@ export class Servers {
   }
 
   /** A segment that no client of this station waits for. */
-  tcp(packet: Ipv4, segment: Tcp): void {
+  tcp(packet: IpPacket, segment: Tcp): void {
     const { source, destination } = packet;
     const { sourcePort, destinationPort, flags, sequence, payload } = segment;
     const key = `${source}:${sourcePort} ${destination}:${destinationPort}`;

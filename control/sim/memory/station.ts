@@ -1,14 +1,16 @@
 /**
- * A host's network stack inside the process: one link, ARP, IPv4, ICMP, listeners and clients. Pods, the nodes' own
+ * A host's network stack inside the process: one link, ARP and neighbor discovery, IPv4 and IPv6, ICMP, listeners and clients. Pods, the nodes' own
  * stacks and the outside host are stations; what they send and receive are frames like any other.
  */
 import { cidrContains, parseCidr, parseIp } from '../../common/ip.js';
+import { icmp6, ipv6, PROTOCOL_ICMP6, parseIcmp6, parseIpv6, parseQuoted6 } from './ipv6.js';
 import { Neighbors } from './neighbors.js';
 import {
   ETHERTYPE_ARP,
   ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
   ethernet,
-  type Ipv4,
+  type IpPacket,
   ipv4,
   PROTOCOL_ICMP,
   PROTOCOL_TCP,
@@ -22,6 +24,7 @@ import {
   ICMP_ECHO_REPLY,
   ICMP_ECHO_REQUEST,
   ICMP_UNREACHABLE,
+  type Icmp,
   icmp,
   parseIcmp,
   parseTcp,
@@ -39,7 +42,7 @@ export interface StationRoute {
 
 export interface StationSpec {
   readonly mac: string;
-  /** The first one is the source of what it sends. */
+  /** The first one of a family is the source of what it sends. */
   readonly addresses: readonly string[];
   readonly routes: readonly StationRoute[];
   /** Permanent neighbors: address -> MAC. */
@@ -48,13 +51,13 @@ export interface StationSpec {
   readonly send: (frame: Uint8Array) => void;
 }
 
-/** Who waits for packets to one local port (TCP, UDP) or with one identifier (ICMP echo). */
+/** Who waits for packets to one local port (TCP, UDP) or with one identifier (ICMP echo; PROTOCOL_ICMP for both families). */
 export interface Client {
   readonly protocol: number;
   readonly port: number;
-  receive(packet: Ipv4): void;
+  receive(packet: IpPacket): void;
   /** An ICMP error from `sender` that quotes `quoted`, a packet of ours. */
-  error(sender: string, quoted: Ipv4): void;
+  error(sender: string, quoted: IpPacket): void;
 }
 
 const clientKey = (protocol: number, port: number) => (protocol << 16) | port;
@@ -89,6 +92,12 @@ export class Station {
     return this.spec.addresses[0] ?? '0.0.0.0';
   }
 
+  /** The address it speaks to this one from. */
+  sourceFor(destination: string): string {
+    const six = destination.includes(':');
+    return this.spec.addresses.find((address) => address.includes(':') === six) ?? (six ? '::' : '0.0.0.0');
+  }
+
   /** A local port of the ephemeral range, in turn. */
   ephemeralPort(): number {
     this.#port = this.#port >= 60999 ? 32768 : this.#port + 1;
@@ -112,15 +121,22 @@ export class Station {
     } else if (parsed.type === ETHERTYPE_IPV4) {
       const packet = parseIpv4(parsed.payload);
       if (packet !== null && this.spec.addresses.includes(packet.destination)) this.#deliver(packet);
+    } else if (parsed.type === ETHERTYPE_IPV6) {
+      const packet = parseIpv6(parsed.payload);
+      if (packet === null) return;
+      const isIcmp = packet.protocol === PROTOCOL_ICMP6;
+      if (isIcmp && this.#neighbors.discover(packet, (mac, waiting) => this.#transmit(mac, waiting))) return;
+      if (this.spec.addresses.includes(packet.destination)) this.#deliver(packet);
     }
   }
 
   /** Sends one packet by the longest route; without a route it is dropped, as a host would say "network unreachable". */
   sendIp(source: string, destination: string, protocol: number, payload: Uint8Array): void {
-    const bytes = ipv4({ source, destination, protocol, payload });
+    const six = destination.includes(':');
+    const bytes = (six ? ipv6 : ipv4)({ source, destination, protocol, payload });
     if (this.spec.addresses.includes(destination)) {
       // Loopback: delivered later, as every packet is.
-      const own = parseIpv4(bytes);
+      const own = (six ? parseIpv6 : parseIpv4)(bytes);
       if (own !== null) queueMicrotask(() => this.#deliver(own));
       return;
     }
@@ -132,6 +148,13 @@ export class Station {
     );
   }
 
+  /** Sends an ICMP message as the family of the addresses has it. */
+  sendIcmp(source: string, destination: string, message: Icmp): void {
+    const six = destination.includes(':');
+    const payload = six ? icmp6(message, source, destination) : icmp(message);
+    this.sendIp(source, destination, six ? PROTOCOL_ICMP6 : PROTOCOL_ICMP, payload);
+  }
+
   close(): void {
     this.#neighbors.close();
     this.#clients.clear();
@@ -139,12 +162,12 @@ export class Station {
 
   #transmit(mac: string, packet: Uint8Array): void {
     this.spec.send(
-      ethernet({ destination: mac, source: this.spec.mac, type: ETHERTYPE_IPV4, payload: packet }),
+      ethernet({ destination: mac, source: this.spec.mac, type: typeOf(packet), payload: packet }),
     );
   }
 
-  #deliver(packet: Ipv4): void {
-    if (packet.protocol === PROTOCOL_ICMP) {
+  #deliver(packet: IpPacket): void {
+    if (packet.protocol === PROTOCOL_ICMP || packet.protocol === PROTOCOL_ICMP6) {
       this.#deliverIcmp(packet);
       return;
     }
@@ -160,7 +183,7 @@ export class Station {
     }
   }
 
-  #deliverUdp(packet: Ipv4, segment: Udp): void {
+  #deliverUdp(packet: IpPacket, segment: Udp): void {
     const { source, destination } = packet;
     const payload = this.servers.udpAnswer(segment.destinationPort, segment.payload);
     if (payload === null) {
@@ -171,31 +194,39 @@ export class Station {
     this.sendIp(destination, source, PROTOCOL_UDP, udp(answer, destination, source));
   }
 
-  #deliverIcmp(packet: Ipv4): void {
-    const message = parseIcmp(packet.payload);
+  #deliverIcmp(packet: IpPacket): void {
+    const message = icmpOf(packet);
     if (message === null) return;
     if (message.type === ICMP_ECHO_REQUEST) {
-      const reply = icmp({ ...message, type: ICMP_ECHO_REPLY });
-      this.sendIp(packet.destination, packet.source, PROTOCOL_ICMP, reply);
+      this.sendIcmp(packet.destination, packet.source, { ...message, type: ICMP_ECHO_REPLY });
     } else if (message.type === ICMP_ECHO_REPLY) {
       this.#clients.get(clientKey(PROTOCOL_ICMP, message.rest >>> 16))?.receive(packet);
     } else if (message.type === ICMP_UNREACHABLE) {
-      const quoted = parseQuoted(message.payload);
+      const six = packet.protocol === PROTOCOL_ICMP6;
+      const quoted = (six ? parseQuoted6 : parseQuoted)(message.payload);
       if (quoted === null) return;
-      const at = quoted.protocol === PROTOCOL_ICMP ? 4 : 0;
-      this.#clients.get(clientKey(quoted.protocol, word(quoted.payload, at)))?.error(packet.source, quoted);
+      const isIcmp = quoted.protocol === packet.protocol;
+      const key = clientKey(isIcmp ? PROTOCOL_ICMP : quoted.protocol, word(quoted.payload, isIcmp ? 4 : 0));
+      this.#clients.get(key)?.error(packet.source, quoted);
     }
   }
 
-  #sendUnreachable(packet: Ipv4): void {
-    const payload = packet.bytes.subarray(0, 28);
-    const message = icmp({ type: ICMP_UNREACHABLE, code: CODE_PORT, rest: 0, payload });
-    this.sendIp(packet.destination, packet.source, PROTOCOL_ICMP, message);
+  #sendUnreachable(packet: IpPacket): void {
+    const payload = packet.bytes.subarray(0, packet.source.includes(':') ? 48 : 28);
+    const message = { type: ICMP_UNREACHABLE, code: CODE_PORT, rest: 0, payload };
+    this.sendIcmp(packet.destination, packet.source, message);
   }
 }
 
+const typeOf = (packet: Uint8Array): number => (packet[0]! >>> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
+
+/** The ICMP message in a packet of either family, by the names of IPv4; null when damaged. */
+export function icmpOf(packet: IpPacket): Icmp | null {
+  return packet.protocol === PROTOCOL_ICMP6 ? parseIcmp6(packet) : parseIcmp(packet.payload);
+}
+
 /** The start of one of our packets inside an ICMP error: its header and at least 8 bytes; lengths may exceed what is there. */
-function parseQuoted(bytes: Uint8Array): Ipv4 | null {
+function parseQuoted(bytes: Uint8Array): IpPacket | null {
   if (bytes.length < 28) return null;
   const header = (bytes[0]! & 15) * 4;
   if (header < 20 || bytes.length < header + 8) return null;

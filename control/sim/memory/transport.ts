@@ -1,7 +1,7 @@
 /** ICMP, UDP and TCP segments as bytes. Ports in host order. */
 import {
   checksum,
-  type Ipv4,
+  type IpPacket,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
   sealSegment,
@@ -57,7 +57,7 @@ export function udp(segment: Udp, source: string, destination: string): Uint8Arr
   return out;
 }
 
-export function parseUdp(packet: Ipv4): Udp | null {
+export function parseUdp(packet: IpPacket): Udp | null {
   const bytes = packet.payload;
   if (bytes.length < 8) return null;
   const v = view(bytes);
@@ -96,7 +96,7 @@ export function tcp(segment: Tcp, source: string, destination: string): Uint8Arr
   return out;
 }
 
-export function parseTcp(packet: Ipv4): Tcp | null {
+export function parseTcp(packet: IpPacket): Tcp | null {
   const bytes = packet.payload;
   if (bytes.length < 20 || !segmentIsWhole(packet)) return null;
   const v = view(bytes);
