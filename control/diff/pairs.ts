@@ -1,12 +1,13 @@
 /** What changes between two ends, over all protocols and ports, and what decided it before and after. Pure. */
 import type { PaperCluster } from '../explain/cluster.js';
 import type { Place } from '../explain/ends.js';
+import { Kinds } from '../matrix/kinds.js';
 import { judgements } from '../matrix/verdicts.js';
 import { getOrMake } from '../model/label-index.js';
 import type { Protocol } from '../objects/types.js';
 import { canonical } from '../ruleset/canonical.js';
-import { itemOf, type Judgement, setContains } from '../ruleset/evaluate.js';
-import type { Ip, Key, PolicyItem } from '../ruleset/types.js';
+import type { Judgement } from '../ruleset/evaluate.js';
+import type { PolicyItem } from '../ruleset/types.js';
 import type { Party, Side } from './parties.js';
 
 export type DiffProtocol = Protocol | 'ICMP';
@@ -41,28 +42,37 @@ type Outcome = Pick<PairChange, 'opens' | 'ports' | 'because'>;
 
 /** Every change between any two parties; a pod to itself is left out, as is what does not touch the cluster. */
 export function* changesBetween(parties: readonly Party[], before: Side, after: Side): Iterable<PairChange> {
-  const [old, now] = [new Classes(before.cluster), new Classes(after.cluster)];
+  const [old, now] = [new Kinds(before.cluster), new Kinds(after.cluster)];
+  const kindOf = (kinds: Kinds, from: Place, to: Place): string =>
+    `${kinds.of(from, to, 'egress')} ${kinds.of(to, from, 'ingress')}`;
   const known = new Map<string, readonly Outcome[]>();
   for (const from of parties) {
     for (const to of parties) {
       if (from === to || (from.type !== 'pod' && to.type !== 'pod')) continue;
       if (isIpv6(from) !== isIpv6(to)) continue;
-      const key = `${old.of(from.before, to.before)} | ${now.of(from.after, to.after)}`;
-      const outcomes = getOrMake(known, key, () => outcomesOf(from, to, before.cluster, after.cluster));
+      const key = `${kindOf(old, from.before, to.before)} | ${kindOf(now, from.after, to.after)}`;
+      const outcomes = getOrMake(known, key, () =>
+        outcomesOf(from, to, { kinds: old, cluster: before.cluster }, { kinds: now, cluster: after.cluster }),
+      );
       for (const outcome of outcomes) yield { from, to, ...outcome };
     }
   }
 }
 
-function outcomesOf(from: Party, to: Party, before: PaperCluster, after: PaperCluster): readonly Outcome[] {
+interface Judged {
+  readonly kinds: Kinds;
+  readonly cluster: PaperCluster;
+}
+
+function outcomesOf(from: Party, to: Party, before: Judged, after: Judged): readonly Outcome[] {
   const found = new Map<string, Outcome & { readonly ports: Ports[] }>();
   for (const segment of segments([
-    ...policiesOf(before, from.before, to.before),
-    ...policiesOf(after, from.after, to.after),
+    ...policiesOf(before.kinds, from.before, to.before),
+    ...policiesOf(after.kinds, from.after, to.after),
   ])) {
     const asked = { protocol: segment.protocol, port: segment.from };
-    const old = judgements(before, from.before, to.before, asked);
-    const now = judgements(after, from.after, to.after, asked);
+    const old = judgements(before.cluster, from.before, to.before, asked);
+    const now = judgements(after.cluster, from.after, to.after, asked);
     const [was, is] = [passes(old), passes(now)];
     if (was === is) continue;
     const because = (['egress', 'ingress'] as const)
@@ -103,48 +113,8 @@ function segments(policies: readonly PolicyItem[]): readonly Ports[] {
   return [...ofProtocols, { protocol: 'ICMP', from: 0, to: 0 }];
 }
 
-function policiesOf(cluster: PaperCluster, from: Place, to: Place): readonly PolicyItem[] {
-  return [policyOf(cluster, from, 'egress'), policyOf(cluster, to, 'ingress')].filter(
-    (item) => item !== null,
-  );
-}
-
-function policyOf(
-  { rulesets }: PaperCluster,
-  { pod, node }: Place,
-  direction: Because['direction'],
-): PolicyItem | null {
-  const ruleset = node === null ? undefined : rulesets.get(node);
-  if (pod === null || ruleset === undefined) return null;
-  const key = itemOf(ruleset, 'endpoint', `endpoint/${pod.namespace}/${pod.name}`)[direction];
-  return key === null ? null : itemOf(ruleset, 'policy', key);
-}
-
-/**
- * Texts that are equal where the same is judged: the same policies, the far end in the same of their address sets, and node and pod
- * together or apart. So a cluster costs as many judgements as it has kinds of pairs, not pairs.
- */
-class Classes {
-  readonly #known = new Map<Key, Map<Ip, string>>();
-
-  constructor(readonly cluster: PaperCluster) {}
-
-  of(from: Place, to: Place): string {
-    const ownNode = from.pod === null && from.node !== null && from.node === to.node;
-    return `${this.#side(from, to, 'egress')} ${this.#side(to, from, 'ingress')} ${ownNode}`;
-  }
-
-  #side(subject: Place, { address }: Place, direction: Because['direction']): string {
-    const policy = policyOf(this.cluster, subject, direction);
-    const ruleset = subject.node === null ? undefined : this.cluster.rulesets.get(subject.node);
-    if (policy === null || ruleset === undefined) return '-';
-    const classes = getOrMake(this.#known, policy.key, () => new Map<Ip, string>());
-    return getOrMake(classes, address, () => {
-      const sets = new Set(policy.rules.flatMap(({ peers }) => peers ?? []));
-      const inside = [...sets].filter((key) => setContains(itemOf(ruleset, 'addressset', key), address));
-      return `${policy.key} ${inside.join(' ')}`;
-    });
-  }
+function policiesOf(kinds: Kinds, from: Place, to: Place): readonly PolicyItem[] {
+  return [kinds.policyOf(from, 'egress'), kinds.policyOf(to, 'ingress')].filter((item) => item !== null);
 }
 
 function isIpv6({ after }: Party): boolean {

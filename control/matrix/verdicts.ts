@@ -2,6 +2,7 @@
 import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
 import type { PaperCluster } from '../explain/cluster.js';
 import { type Place, placeAt, placeOf } from '../explain/ends.js';
+import { getOrMake } from '../model/label-index.js';
 import type {
   End,
   Oracle,
@@ -13,26 +14,49 @@ import type {
 import { type Judgement, judge } from '../ruleset/evaluate.js';
 import { formatOrigin } from '../ruleset/format.js';
 import type { Ruleset, ServiceItem } from '../ruleset/types.js';
+import { Kinds } from './kinds.js';
 
 /** Throws where a question names a pod, node or Service that is not there. */
 export function compiledJudge(cluster: PaperCluster): Oracle {
-  const placed = (end: End): Place => {
-    if ('ip' in end && !('node' in end)) return placeAt(cluster, end.ip);
-    if ('pod' in end) {
-      const pod = cluster.model.get('Pod', end.pod.namespace, end.pod.name);
-      if (pod === undefined) throw new Error(`no pod ${end.pod.namespace}/${end.pod.name}`);
-      return placeOf(pod);
-    }
-    const address = end.ip ?? cluster.model.nodeRecord(end.node)?.addresses[0];
-    if (address === undefined) throw new Error(`no node ${end.node}`);
-    return { name: `node ${end.node}`, address, pod: null, node: end.node };
+  const places = new Map<string, Place>();
+  const placed = (end: End): Place => getOrMake(places, nameOf(end), () => placeOfEnd(cluster, end));
+  const kinds = new Kinds(cluster);
+  // Protocol and port -> kinds of both directions -> verdict.
+  const known = new Map<string, Map<number, OracleVerdict>>();
+  const verdict = (packet: Packet): OracleVerdict => {
+    const [from, to] = [placed(packet.from), placed(packet.to)];
+    const ofPort = getOrMake(
+      known,
+      `${packet.protocol} ${packet.port}`,
+      () => new Map<number, OracleVerdict>(),
+    );
+    const kind = kinds.of(from, to, 'egress') * KINDS + kinds.of(to, from, 'ingress');
+    return getOrMake(ofPort, kind, () => between(cluster, from, to, packet));
   };
-  const verdict = (packet: Packet): OracleVerdict =>
-    between(cluster, placed(packet.from), placed(packet.to), packet);
   return {
     verdict,
     viaService: (question) => viaService(cluster, placed(question.from), question, verdict),
   };
+}
+
+/** More kinds than there can be. */
+const KINDS = 2 ** 26;
+
+function nameOf(end: End): string {
+  if ('pod' in end) return `pod ${end.pod.namespace}/${end.pod.name}`;
+  return 'node' in end ? `node ${end.node} ${end.ip ?? ''}` : end.ip;
+}
+
+function placeOfEnd(cluster: PaperCluster, end: End): Place {
+  if ('ip' in end && !('node' in end)) return placeAt(cluster, end.ip);
+  if ('pod' in end) {
+    const pod = cluster.model.get('Pod', end.pod.namespace, end.pod.name);
+    if (pod === undefined) throw new Error(`no pod ${end.pod.namespace}/${end.pod.name}`);
+    return placeOf(pod);
+  }
+  const address = end.ip ?? cluster.model.nodeRecord(end.node)?.addresses[0];
+  if (address === undefined) throw new Error(`no node ${end.node}`);
+  return { name: `node ${end.node}`, address, pod: null, node: end.node };
 }
 
 /** Both judgements of one packet between two places; null where that end is no pod. */

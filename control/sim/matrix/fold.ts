@@ -23,8 +23,13 @@ export interface Folded {
 }
 
 export function fold(cells: readonly Cell[], wide: boolean): Folded {
-  const byPlace = new Map(cells.map((cell) => [`${cell.row.id} ${cell.column.id}`, cell]));
-  const at = (row: Row, column: Column) => byPlace.get(`${row.id} ${column.id}`);
+  const byRow = new Map<Row, Map<Column, Cell>>();
+  for (const cell of cells) {
+    const ofRow = byRow.get(cell.row);
+    if (ofRow === undefined) byRow.set(cell.row, new Map([[cell.column, cell]]));
+    else ofRow.set(cell.column, cell);
+  }
+  const at = (row: Row, column: Column) => byRow.get(row)?.get(column);
   const rows = [...new Set(cells.map(({ row }) => row))];
   const columns = [...new Set(cells.map(({ column }) => column))];
   const columnAxes = wide ? single(columns) : foldAxis(columns, (column) => columnVector(column, rows, at));
