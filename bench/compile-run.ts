@@ -42,6 +42,8 @@ export interface EventFigures {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** Milliseconds of `anticipate` for each event, before the next one: time in which an agent has nothing else to do. */
+  readonly ahead: number;
   /** Share of the events that changed the ruleset, and changes for each of those. */
   readonly effective: number;
   readonly changes: number;
@@ -59,6 +61,9 @@ export interface RunFigures {
   readonly load: number;
   readonly compile: number;
   readonly scratch: number;
+  /** Milliseconds of `anticipate` until nothing is left to do ahead, and its longest piece. */
+  readonly ahead: number;
+  readonly longestAhead: number;
   /** MiB: most resident memory of the process up to the first ruleset; heap in use after it. */
   readonly peak: number;
   readonly heap: number;
@@ -148,10 +153,24 @@ function load(spec: RunSpec): Loaded {
       load: loaded - start,
       compile: compiled - loaded,
       scratch: fromScratch(compiler, 3),
+      ...anticipated(compiler),
       peak,
       heap,
     },
   };
+}
+
+function anticipated(compiler: IncrementalCompiler): Pick<RunFigures, 'ahead' | 'longestAhead'> {
+  let ahead = 0;
+  let longestAhead = 0;
+  for (let more = true; more; ) {
+    const start = performance.now();
+    more = compiler.anticipate();
+    const time = performance.now() - start;
+    ahead += time;
+    longestAhead = Math.max(longestAhead, time);
+  }
+  return { ahead, longestAhead };
 }
 
 /** Milliseconds for a compile from scratch, the median of some; and it says the same. */
@@ -185,6 +204,7 @@ function measure(
 ): EventFigures | null {
   const undisturbed: number[] = [];
   const all: number[] = [];
+  let ahead = 0;
   let effective = 0;
   let changes = 0;
   const warmUp = Math.min(WARM_UP, count);
@@ -192,30 +212,37 @@ function measure(
   for (let i = 0; i < count + warmUp; i++) {
     const happening = make(i);
     if (happening === null) return null;
+    const idle = anticipated(compiler).ahead;
     const switches = process.resourceUsage().involuntaryContextSwitches;
     const start = process.hrtime.bigint();
     const result: readonly Change[] = compiler.apply(happening.events, happening.local);
     const time = Number(process.hrtime.bigint() - start) / 1e6;
+    const disturbed = process.resourceUsage().involuntaryContextSwitches !== switches;
     if (i < warmUp) continue;
     all.push(time);
-    if (process.resourceUsage().involuntaryContextSwitches === switches) undisturbed.push(time);
+    ahead += idle;
+    if (!disturbed) undisturbed.push(time);
     if (result.length > 0) effective++;
     changes += result.length;
   }
   const times = undisturbed.length < all.length * 0.9 ? all : undisturbed;
-  times.sort((a, b) => a - b);
-  const at = (share: number): number =>
-    times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
   return {
     name,
     count: times.length,
     preempted: all.length - times.length,
-    p50: at(0.5),
-    p99: at(0.99),
-    max: at(1),
+    ...quantiles(times),
+    ahead: ahead / count,
     effective: effective / count,
     changes: changes / Math.max(1, effective),
   };
+}
+
+/** Sorts what it is given. */
+function quantiles(times: number[]): Pick<EventFigures, 'p50' | 'p99' | 'max'> {
+  times.sort((a, b) => a - b);
+  const at = (share: number): number =>
+    times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
+  return { p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 
 function nameOf(raw: Raw): { readonly namespace: string; readonly name: string } {

@@ -79,13 +79,18 @@ const ms = (time: number): string =>
 
 function print({ runs, naive }: CompileResults): void {
   const out = (text = ''): void => void process.stdout.write(`${text}\n`);
-  const wide = [58, 8, 8, 8, 8, 8, 10, 9, 9];
+  const wide = [58, 8, 8, 8, 8, 8, 10, 9, 9, 8];
   out('Load and first compile of a node with 110 pods (milliseconds, MiB)');
-  out(line(['', 'objects', 'read', 'load', 'compile', 'sum', 'of scratch', 'peak MiB', 'heap MiB'], wide));
+  out(
+    line(
+      ['', 'objects', 'read', 'load', 'compile', 'sum', 'of scratch', 'peak MiB', 'heap MiB', 'ahead'],
+      wide,
+    ),
+  );
   for (const run of runs) {
-    const { text, objects, read, load, compile, scratch, peak, heap } = run;
+    const { text, objects, read, load, compile, scratch, ahead, peak, heap } = run;
     const times = [read, load, compile, read + load + compile, scratch].map(ms);
-    out(line([text, objects, ...times, peak.toFixed(0), heap.toFixed(0)], wide));
+    out(line([text, objects, ...times, peak.toFixed(0), heap.toFixed(0), ms(ahead)], wide));
   }
   out();
   out('One event (milliseconds); x scratch: how many times as long a compile from scratch takes');
