@@ -159,7 +159,7 @@ std::unique_ptr<Port> Keeper::openPort(uint32_t index, const PortSpec& spec, con
       const uint32_t oneBuffer = umem_.frameSize() - KERNEL_HEADROOM - LINK_HEADER;
       if (spec.mtu > oneBuffer && !multiBuffer_)
         fail("bind", EMSGSIZE, object, "an MTU above " + std::to_string(oneBuffer) + " needs kernel 6.6 (AF_XDP multi-buffer)");
-      port->attachment = attachRedirect(device.index, fds, spec.mode, object);
+      port->attachment = attachRedirect(redirect_, device.index, fds, spec.mode, object);
     });
   } catch (...) {
     sockets_.resize(before);

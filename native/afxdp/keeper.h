@@ -1,4 +1,4 @@
-// Opens and closes ports on a thread of its own: the kernel takes 10 to 30 ms for each (it waits for all readers of what
+// Opens and closes ports on a thread of its own: the kernel may take 10 to 30 ms for each (it waits for all readers of what
 // changes), and packets must not wait for that. One thread does all, in order, so that a port never meets its own past.
 #pragma once
 #include <atomic>
@@ -84,6 +84,7 @@ class Keeper {
   // Of the thread alone.
   std::vector<const Port*> open_;
   std::vector<const Socket*> sockets_;
+  SharedRedirect redirect_;
   bool multiBuffer_ = false;
 
   std::mutex mutex_;

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "afxdp/uapi.h"
@@ -27,30 +28,64 @@ Fd createMap(uint32_t size, const std::string& object) {
   return Fd(check(bpf(BPF_MAP_CREATE, a), "BPF_MAP_CREATE", object));
 }
 
-void setMap(const Fd& map, uint32_t key, int socket, const std::string& object) {
+constexpr int16_t RX_QUEUE = offsetof(xdp_md, rx_queue_index);
+constexpr int16_t IFINDEX = offsetof(xdp_md, ingress_ifindex);
+
+// Places of the shared map: devices whose index has the same low bits have the same one.
+constexpr uint32_t PLACES = 1 << 16;
+
+// False: something is there already (BPF_NOEXIST).
+bool setMap(const Fd& map, uint32_t key, int socket, uint64_t flags, const std::string& object) {
   bpf_attr a;
   memset(&a, 0, sizeof a);
   a.map_fd = static_cast<uint32_t>(map.get());
   a.key = reinterpret_cast<uint64_t>(&key);
   a.value = reinterpret_cast<uint64_t>(&socket);
-  check(bpf(BPF_MAP_UPDATE_ELEM, a), "BPF_MAP_UPDATE_ELEM", object);
+  a.flags = flags;
+  const int result = bpf(BPF_MAP_UPDATE_ELEM, a);
+  if (result < 0 && errno == EEXIST && flags == BPF_NOEXIST) return false;
+  check(result, "BPF_MAP_UPDATE_ELEM", object);
+  return true;
 }
 
-// return bpf_redirect_map(&map, ctx->rx_queue_index, XDP_PASS): a queue without a socket goes to the kernel's own stack.
-Fd loadProgram(const Fd& map, const std::string& object) {
-  const bpf_insn code[] = {
-      {BPF_LDX | BPF_W | BPF_MEM, 2, 1, 16, 0},                     // r2 = *(u32 *)(r1 + offsetof(xdp_md, rx_queue_index))
+// Ends a program with r2 = the map's key: return bpf_redirect_map(&map, r2, XDP_PASS). What has no socket goes to the kernel's own stack.
+void redirect(std::vector<bpf_insn>& code, const Fd& map) {
+  code.insert(code.end(), {
       {BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, map.get()},  // r1 = map
-      {0, 0, 0, 0, 0},                                              // second half of the 64-bit constant
-      {BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, XDP_PASS},             // r3 = what to do without an entry
+      {0, 0, 0, 0, 0},                                                  // second half of the 64-bit constant
+      {BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, XDP_PASS},                 // r3 = what to do without an entry
       {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_map},
       {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+  });
+}
+
+// For one device: by its queue.
+std::vector<bpf_insn> byQueue(const Fd& map) {
+  std::vector<bpf_insn> code{{BPF_LDX | BPF_W | BPF_MEM, 2, 1, RX_QUEUE, 0}};
+  redirect(code, map);
+  return code;
+}
+
+// For all devices with one queue: by the place of the device. A queue that was added since has no socket.
+std::vector<bpf_insn> byDevice(const Fd& map) {
+  std::vector<bpf_insn> code{
+      {BPF_LDX | BPF_W | BPF_MEM, 0, 1, RX_QUEUE, 0},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2, 0},           // queue 0: on
+      {BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS},
+      {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+      {BPF_LDX | BPF_W | BPF_MEM, 2, 1, IFINDEX, 0},
+      {BPF_ALU64 | BPF_AND | BPF_K, 2, 0, 0, PLACES - 1},
   };
+  redirect(code, map);
+  return code;
+}
+
+Fd loadProgram(const std::vector<bpf_insn>& code, const std::string& object) {
   bpf_attr a;
   memset(&a, 0, sizeof a);
   a.prog_type = BPF_PROG_TYPE_XDP;
-  a.insns = reinterpret_cast<uint64_t>(code);
-  a.insn_cnt = sizeof code / sizeof code[0];
+  a.insns = reinterpret_cast<uint64_t>(code.data());
+  a.insn_cnt = static_cast<uint32_t>(code.size());
   a.license = reinterpret_cast<uint64_t>("Apache-2.0");
   a.expected_attach_type = BPF_XDP;
   a.prog_flags = BPF_F_XDP_HAS_FRAGS;
@@ -63,10 +98,10 @@ Fd loadProgram(const Fd& map, const std::string& object) {
   return Fd(check(fd, "BPF_PROG_LOAD", object));
 }
 
-int createLink(const Fd& program, uint32_t ifindex, uint32_t flags) {
+int createLink(int program, uint32_t ifindex, uint32_t flags) {
   bpf_attr a;
   memset(&a, 0, sizeof a);
-  a.link_create.prog_fd = static_cast<uint32_t>(program.get());
+  a.link_create.prog_fd = static_cast<uint32_t>(program);
   a.link_create.target_ifindex = ifindex;
   a.link_create.attach_type = BPF_XDP;
   a.link_create.flags = flags;
@@ -75,11 +110,25 @@ int createLink(const Fd& program, uint32_t ifindex, uint32_t flags) {
 
 }  // namespace
 
-Attachment attachRedirect(uint32_t ifindex, const std::vector<int>& sockets, AttachMode mode, const std::string& object) {
+int SharedRedirect::add(uint32_t ifindex, int socket, const std::string& object) {
+  if (!program_.open()) {
+    map_ = createMap(PLACES, object);
+    program_ = loadProgram(byDevice(map_), object);
+  }
+  return setMap(map_, ifindex & (PLACES - 1), socket, BPF_NOEXIST, object) ? program_.get() : -1;
+}
+
+Attachment attachRedirect(SharedRedirect& shared, uint32_t ifindex, const std::vector<int>& sockets, AttachMode mode,
+                          const std::string& object) {
   Attachment result;
-  result.map = createMap(static_cast<uint32_t>(sockets.size()), object);
-  for (uint32_t queue = 0; queue < sockets.size(); queue++) setMap(result.map, queue, sockets[queue], object);
-  const Fd program = loadProgram(result.map, object);
+  int program = sockets.size() == 1 ? shared.add(ifindex, sockets[0], object) : -1;
+  Fd own;
+  if (program < 0) {
+    result.map = createMap(static_cast<uint32_t>(sockets.size()), object);
+    for (uint32_t queue = 0; queue < sockets.size(); queue++) setMap(result.map, queue, sockets[queue], BPF_ANY, object);
+    own = loadProgram(byQueue(result.map), object);
+    program = own.get();
+  }
   int link = -1;
   if (mode != AttachMode::Generic) {
     link = createLink(program, ifindex, XDP_FLAGS_DRV_MODE);

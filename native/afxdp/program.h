@@ -9,7 +9,7 @@
 namespace pteropus {
 
 struct Attachment {
-  Fd map;   // XSKMAP: rx queue -> socket
+  Fd map;   // XSKMAP: rx queue -> socket; closed: it is in the shared one
   Fd link;  // detaches when closed, so also when the process dies
   bool native = false;
 };
@@ -17,8 +17,21 @@ struct Attachment {
 // Tap: no program; the device is a TAP, whose packets are read and written.
 enum class AttachMode { Native, Generic, Auto, Tap };
 
-// Loads the program over the sockets (index = rx queue) and attaches it. Must run in the device's namespace.
-// `frags`: the program accepts multi-buffer packets (kernel 5.18).
-Attachment attachRedirect(uint32_t ifindex, const std::vector<int>& sockets, AttachMode mode, const std::string& object);
+// One program for all devices with one rx queue. Each further program that is attached changes the kernel's dispatcher of XDP programs,
+// for which it waits until no packet is under way (10 to 30 ms, bpf_dispatcher_change_prog); another device of the same program does not.
+class SharedRedirect {
+ public:
+  // The program, after this device's packets were led to the socket; -1 if there is no room for it: another device of an equal place is
+  // open. The place is free again when the socket is closed.
+  int add(uint32_t ifindex, int socket, const std::string& object);
+
+ private:
+  Fd map_;  // XSKMAP: place of the device -> socket
+  Fd program_;
+};
+
+// Attaches the program that hands a device's packets to the sockets (index = rx queue). Must run in the device's namespace.
+Attachment attachRedirect(SharedRedirect& shared, uint32_t ifindex, const std::vector<int>& sockets, AttachMode mode,
+                          const std::string& object);
 
 }  // namespace pteropus
