@@ -67,7 +67,7 @@ function countDrop(v: usize): void {
  * come in runs: each run is one addition.
  */
 export function tally(n: i32): void {
-  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
   for (let v: usize = VECTOR_BASE; v < end; ) {
     const outcome = load<u32>(v, V_OUTCOME);
     if (outcome - 1 >= <u32>(OUT_FIRST_DROP - 1)) {
@@ -79,7 +79,7 @@ export function tally(n: i32): void {
     const start = v;
     let bytes: u64 = 0;
     for (; v < end; v += VECTOR_SIZE) {
-      if (load<u32>(v, V_OUTCOME) !== outcome || load<u32>(v, V_TX_PORT) !== port) break;
+      if ((load<u32>(v, V_OUTCOME) ^ outcome) | (load<u32>(v, V_TX_PORT) ^ port)) break;
       bytes += load<u32>(v, V_TOTAL);
     }
     const packets: u64 = (v - start) >> VECTOR_SHIFT;

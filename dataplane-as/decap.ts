@@ -90,7 +90,7 @@ export function takeFromUplink(v: usize, end: usize, port: usize): void {
     const stripped = index === 0 ? v : strip(v, end, index, own, mac);
     if (stripped !== v) {
       const inside = load<u64>(adjacencies + ((<usize>index) << ADJ_SHIFT), ADJ_LOCAL_MAC);
-      prove(v, stripped, inside, 0, VF_FROM_TUNNEL | (index << VF_TUNNEL_SHIFT));
+      prove(v, stripped, inside, 0, 0, VF_FROM_TUNNEL | (index << VF_TUNNEL_SHIFT));
       v = stripped;
       continue;
     }

@@ -1,6 +1,7 @@
 /** Stage 5: what a session line says is done to the packet: limits, TTL, rewrite, connection state. */
 import { adjust } from './checksum';
 import { adjacencies, now, ports, tracing } from './context';
+import { ETHERNET } from './ethernet';
 import { tooBig, ttlExceeded } from './icmp';
 import { ACK, FIN, ICMP, REPLY, RST, SCTP, SYN, TCP, UDP } from './l4';
 import {
@@ -19,6 +20,7 @@ import {
   S_PACKETS,
   S_PEER,
   S_PORTS,
+  S_PROTOCOL,
   S_SEEN,
   S_SERVICE,
   S_STATE,
@@ -37,6 +39,7 @@ import {
   V_OUTCOME,
   V_PROTOCOL,
   V_SESSION,
+  V_TOTAL,
   VECTOR_BASE,
   VECTOR_CAPACITY,
   VECTOR_SHIFT,
@@ -54,6 +57,10 @@ import { record } from './trace';
 const SIGN: u32 = 0x80000000;
 /** Packets that the fast pass left: addresses of their vector lines. */
 const ODD: usize = memory.data(VECTOR_CAPACITY * 4, 16);
+/** Longer than any packet, and far from the sign. */
+const UNLIMITED: u32 = 0x3fffffff;
+/** SF_KEEP_TTL is this bit of S_FLAGS. */
+const KEEP_TTL_BIT: u32 = 6;
 const FRAGMENT_OR_ERROR: u32 = VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT | VF_ICMP_ERROR;
 
 /**
@@ -61,7 +68,7 @@ const FRAGMENT_OR_ERROR: u32 = VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT | VF_ICMP_E
  * packets that change their connection's state, too long or too old ones) is taken afterwards, one by one and in order.
  */
 export function forward(n: i32): void {
-  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
   const odd = tracing ? listAll(end) : forwardPlain(end);
   for (let at = ODD; at < odd; at += 4) forwardOne(load<u32>(at));
 }
@@ -79,34 +86,41 @@ function listAll(end: usize): usize {
 
 /** Returns the end of the list of packets that are left. */
 function forwardPlain(end: usize): usize {
-  const clock = now;
   let odd = ODD;
   // Packets of one way come in runs: its limit is read once a run.
-  let way: u32 = 0;
-  let mtu: u32 = limitOf(0);
-  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
+  for (let v: usize = VECTOR_BASE; v < end; ) {
+    if (load<u32>(v, V_OUTCOME) !== 0) {
+      v += VECTOR_SIZE;
+      continue;
+    }
+    const way = load<u32>(<usize>load<u32>(v, V_SESSION), S_ADJACENCY);
+    odd = forwardRun(v, end, way, limitOf(way) + ETHERNET, now, odd);
+    v = runEnd;
+  }
+  return odd;
+}
+
+/** Where the run of packets of one way ends. */
+let runEnd: usize = 0;
+
+/** Packets from `v` on that go this `way`, whose frames have at most `limit` bytes. Returns the end of the list of the others. */
+function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd: usize): usize {
+  for (; v < end; v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const line: usize = load<u32>(v, V_SESSION);
+    if (load<u32>(line, S_ADJACENCY) !== way) break;
     const l3: usize = load<u32>(v, V_L3);
     const l4: usize = load<u32>(v, V_L4);
-    const next = load<u32>(line, S_ADJACENCY);
-    if (next !== way) {
-      way = next;
-      mtu = limitOf(next);
-    }
-    // State, and the flags above it.
-    const kind: u32 = load<u16>(line, S_STATE);
-    const bits = <u32>load<u16>(line, S_FLAGS);
-    const length: u32 = bswap<u16>(load<u16>(l3, 2));
     const word = load<u32>(l3, 8); // TTL, protocol, checksum
-    const hop: u32 = bits & SF_KEEP_TTL ? 0 : 1;
-    const tcp = ((word >> 8) & 0xff) === TCP;
+    const kind = load<u32>(line, S_PROTOCOL); // and S_STATE, S_FLAGS
+    const hop = ((kind >> (16 + KEEP_TTL_BIT)) & 1) ^ 1;
     let unusual: u32 =
       (load<u32>(v, V_FLAGS) & FRAGMENT_OR_ERROR) |
-      ((kind & 0xff) ^ ST_ESTABLISHED) |
-      ((mtu - length) & SIGN) |
-      (~(hop - (word & 0xff)) & SIGN);
-    unusual |= tcp ? <u32>load<u8>(l4, 13) & (FIN | RST) : ((word >> 8) & 0xff) ^ UDP;
+      ((kind ^ (ST_ESTABLISHED << 8)) & 0xff00) |
+      // The frame may be longer than its packet; then it is looked at again.
+      (((limit - load<u32>(v, V_TOTAL)) | ~(hop - (word & 0xff))) & SIGN);
+    if ((word & 0xff00) === TCP << 8) unusual |= <u32>load<u8>(l4, 13) & (FIN | RST);
+    else unusual |= (word & 0xff00) ^ (UDP << 8);
     if (unusual !== 0) {
       store<u32>(odd, <u32>v);
       odd += 4;
@@ -114,21 +128,28 @@ function forwardPlain(end: usize): usize {
     }
     // The TTL is the low byte of its word as loaded, so one hop less subtracts 1: ~m + m' = 0xffff - hop.
     let delta: u32 = 0xffff - hop;
-    if (bits & (SF_DNAT | SF_SNAT)) {
+    if (kind & ((SF_DNAT | SF_SNAT) << 16)) {
       const deltas = load<u32>(line, S_IP_DELTA); // and S_L4_DELTA
       store<u32>(l4, load<u32>(line, S_NEW_PORTS));
-      if (tcp) store<u16>(l4, adjust(load<u16>(l4, 16), deltas >> 16), 16);
-      else adjustUdp(l4, deltas >> 16);
+      if ((word & 0xff00) === TCP << 8) {
+        const sum = (<u32>load<u16>(l4, 16) ^ 0xffff) + (deltas >> 16);
+        store<u16>(l4, ~(sum + (sum >> 16)), 16);
+      } else {
+        adjustUdp(l4, deltas >> 16);
+      }
       store<u64>(l3, load<u64>(line, S_NEW_SRC), 12);
       delta += deltas & 0xffff;
       delta = (delta & 0xffff) + (delta >> 16);
     }
-    store<u32>(l3, ((word & 0xffff) - hop) | (adjust(word >> 16, delta) << 16), 8);
+    // As adjust(): the sum has 17 bits, and what is above 16 is cut off by the store.
+    const sum = (~word >> 16) + delta;
+    store<u32>(l3, ((word & 0xffff) - hop) | (~(sum + (sum >> 16)) << 16), 8);
     store<u32>(line, clock, S_SEEN);
     store<u32>(line, load<u32>(line, S_PACKETS) + 1, S_PACKETS);
     const service = load<u32>(line, S_SERVICE);
     if (service !== 0) countService(service, 8);
   }
+  runEnd = v;
   return odd;
 }
 
@@ -178,7 +199,7 @@ export function limitOf(way: u32): u32 {
     (way & <u32>S_DIRECT) === 0
       ? load<u32>(adjacencies + ((<usize>way) << ADJ_SHIFT), ADJ_MTU)
       : load<u32>(ports + ((<usize>(way & ~(<u32>S_DIRECT))) << PORT_SHIFT), PORT_MTU);
-  return limit === 0 ? ~SIGN : limit;
+  return limit === 0 ? UNLIMITED : limit;
 }
 
 function adjustUdp(l4: usize, delta: u32): void {

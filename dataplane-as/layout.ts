@@ -17,6 +17,8 @@ export const LAYOUT_VERSION = 2;
 // [0, 64 KiB): AssemblyScript's static data. Fixed regions follow; images, sessions and frames have run-time bases.
 export const STATIC_BASE = 0x400;
 export const CONTROL_BASE = 0x10000;
+/** By the first byte of an IPv4 address: u8, 1 = nobody's own (RFC 1122 section 3.2.1.3). Written when the pipeline starts. */
+export const MARTIANS_BASE = 0x1f000;
 export const VECTOR_BASE = 0x20000;
 /**
  * Behind the vector: VECTOR_CAPACITY x u32, the longest IP packet that an entry is sent as where the feed cuts it on its way out

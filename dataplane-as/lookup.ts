@@ -29,22 +29,36 @@ import { find, KEY_MASK, removals } from './sessions';
 import { reopens, slow } from './slow';
 import { record } from './trace';
 
-/** ST_CLOSING as it lies in the word at S_PORTS; no other state has its bit. */
-const CLOSING_BIT: u64 = (<u64>ST_CLOSING) << 40;
+/** Of the word at S_PORTS: the key's 40 bits, and above them ST_CLOSING, whose bit no other state has. */
+const OPEN_MASK: u64 = KEY_MASK | ((<u64>ST_CLOSING) << 40);
 
 /** Only so that the touching loads are not dropped by the optimiser. */
 export let touched: u32 = 0;
 
 export function hash(n: i32): void {
-  const mask = sessionMask;
-  const table = sessions;
   const salt = seed;
-  let sum: u32 = 0;
-  for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+  const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const h = sessionHash(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), salt);
     store<u64>(v, <u64>h, V_HASH); // and V_SESSION
-    sum += load<u32>(table + ((<usize>(h & mask)) << SESSION_SHIFT));
+  }
+  touch(end);
+}
+
+/**
+ * Reads the home lines of all packets, so that they are on their way when lookup() wants them. A loop that does nothing else has
+ * the most misses under way at once. Entries that have no hash of this batch give some other line, which does no harm.
+ */
+function touch(end: usize): void {
+  const mask = sessionMask;
+  const table = sessions;
+  let sum: u32 = 0;
+  for (let v: usize = VECTOR_BASE; v < end; v += 4 * VECTOR_SIZE) {
+    sum += load<u32>(table + ((<usize>(load<u32>(v, V_HASH) & mask)) << SESSION_SHIFT));
+    sum += load<u32>(table + ((<usize>(load<u32>(v, VECTOR_SIZE + V_HASH) & mask)) << SESSION_SHIFT));
+    sum += load<u32>(table + ((<usize>(load<u32>(v, 2 * VECTOR_SIZE + V_HASH) & mask)) << SESSION_SHIFT));
+    sum += load<u32>(table + ((<usize>(load<u32>(v, 3 * VECTOR_SIZE + V_HASH) & mask)) << SESSION_SHIFT));
   }
   touched = sum;
 }
@@ -60,19 +74,16 @@ export function lookup(n: i32): bool {
   const mask = sessionMask;
   const table = sessions;
   const current = generation;
-  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
   let left = ELSEWHERE;
   for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
     const line = table + ((<usize>(load<u32>(v, V_HASH) & mask)) << SESSION_SHIFT);
-    // Above the key's 40 bits lies the state, which must not be "closing": the only one with this bit.
-    const second = load<u64>(line, S_PORTS);
+    // An ICMP error has no line: its key is ICMP with ports 0, and those of queries have the type of the query.
     const different =
       (load<u64>(line, S_SRC) ^ load<u64>(v, V_SRC)) |
-      ((second ^ load<u64>(v, V_PORTS)) << 24) |
-      <u64>(load<u32>(line, S_GENERATION) ^ current) |
-      <u64>(load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) |
-      (second & CLOSING_BIT);
+      ((load<u64>(line, S_PORTS) ^ load<u64>(v, V_PORTS)) & OPEN_MASK) |
+      <u64>(load<u32>(line, S_GENERATION) ^ current);
     if (different !== 0) {
       store<u32>(left, <u32>v);
       left += 4;
@@ -80,8 +91,9 @@ export function lookup(n: i32): bool {
     }
     store<u32>(v, <u32>line, V_SESSION);
   }
+  if (!tracing) return lookElsewhere(left);
   const missing = lookElsewhere(left);
-  if (tracing) traceHits(end);
+  traceHits(end);
   return missing;
 }
 

@@ -52,7 +52,7 @@ let wayRest: u32 = 0;
 
 /** Packets of one way come in runs: what they have in common is made ready once a run, and their loop calls nothing. */
 export function output(n: i32): void {
-  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
   for (let v: usize = VECTOR_BASE; v < end; ) {
     if (load<u32>(v, V_OUTCOME) !== 0) {
       v += VECTOR_SIZE;

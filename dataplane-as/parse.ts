@@ -1,3 +1,4 @@
+// biome-ignore-all lint/correctness/noPrecisionLoss: these are 64-bit integers, not JavaScript numbers.
 /**
  * Stage 1: Ethernet and IPv4. Everything a later stage relies on is proved here: the headers lie inside the buffer, lengths
  * agree, the checksum is right, the addresses may be used where they come from.
@@ -17,6 +18,7 @@ import {
   DROP_PORT,
   DROP_SHORT,
   DROP_SPOOFED,
+  MARTIANS_BASE,
   MAX_PORTS,
   PORT_IP4,
   PORT_MAC,
@@ -30,6 +32,7 @@ import {
   V_FLAGS,
   V_HASH,
   V_L3,
+  V_L4,
   V_LENGTH,
   V_OUTCOME,
   V_PORTS,
@@ -44,28 +47,30 @@ import {
   VF_FROM_TUNNEL,
 } from './layout';
 
-/** An Ethernet header, an IPv4 header without options, and the shortest header of TCP and UDP. */
-const SHORTEST: u32 = 42;
 const IP_END: u32 = 34;
 const PLAIN_IP4: u32 = 0x450008;
 /** Of the second word of the IP header as loaded: more fragments and the offset. */
 const NOT_A_FRAGMENT: u32 = 0xff3f0000;
 /**
- * Bit n: TCP with these flags may be (l4.ts says the same in words): one of the four is set, and SYN comes without FIN and RST.
+ * Bit n: TCP with these five flags may not be (l4.ts says the same in words): none of FIN, SYN, RST and ACK is set, or SYN comes
+ * with FIN or RST.
  */
-const TCP_KINDS: u32 = 0x3736;
+const NO_TCP_KINDS: u32 = 0xc8c8c9c9;
+/**
+ * The inverse of 65535 modulo 2^64: a sum of header words that is a multiple of 65535, and only that, gives a quotient with it
+ * that is small. So one multiplication tells that a checksum is right.
+ */
+const CHECKSUM_QUOTIENT: u64 = 0xfffefffefffeffff;
 const SIGN: u32 = 0x80000000;
-/** By the first byte of an address: 1 = nobody's own (RFC 1122 section 3.2.1.3): this network, loopback, multicast and above. */
-const MARTIANS: usize = memory.data(256, 64);
 /** Packets that the fast pass left, as addresses of their vector lines, and the end of their list. */
 const ODD: usize = memory.data(VECTOR_CAPACITY * 4, 16);
 let oddEnd: usize = ODD;
 /** V_OUTCOME of a packet on that list. */
 const UNDECIDED: u32 = 0xffffffff;
 
-/** Writes the table; call once. */
+/** Writes the table of first bytes; call once. */
 export function prepareParse(): void {
-  for (let i: u32 = 0; i < 256; i++) store<u8>(MARTIANS + i, i === 0 || i === 127 || i >= 224 ? 1 : 0);
+  for (let i: u32 = 0; i < 256; i++) store<u8>(i, i === 0 || i === 127 || i >= 224 ? 1 : 0, MARTIANS_BASE);
 }
 
 /**
@@ -74,7 +79,7 @@ export function prepareParse(): void {
  * ethernet(), which says what is wrong with it.
  */
 export function parse(n: i32): void {
-  const end: usize = VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
+  const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
   oddEnd = ODD;
   // Packets of one port come in runs: its record is read, and they are counted, once a run.
   for (let v: usize = VECTOR_BASE; v < end; ) {
@@ -85,8 +90,8 @@ export function parse(n: i32): void {
     if (role === ROLE_NONE) refuse(v, next);
     else {
       const port = portOf(rx);
-      const station: u64 = role === ROLE_POD ? <u64>load<u32>(port, PORT_IP4) | ANY : 0;
-      const bytes = prove(v, next, load<u64>(port, PORT_MAC), station, 0);
+      const only: u32 = role === ROLE_POD ? 0xffffffff : 0;
+      const bytes = prove(v, next, load<u64>(port, PORT_MAC), load<u32>(port, PORT_IP4), only, 0);
       countReceived(rx, (next - v) >> VECTOR_SHIFT, bytes);
       if (role === ROLE_UPLINK) takeFromUplink(v, next, port);
     }
@@ -95,17 +100,12 @@ export function parse(n: i32): void {
   for (let at = ODD; at < oddEnd; at += 4) look(load<u32>(at));
 }
 
-/** In prove()'s `station`: there is one. */
-const ANY: u64 = 1 << 32;
-
 /**
  * The fast pass over packets of one port or tunnel, vector lines `v` to `end`: frames must be for `mac`, and sent from the
- * address `station` (with ANY set). `flags` becomes V_FLAGS. One branch for all proofs and no calls, so that values stay in
+ * address `station` in the bits of `only`. `flags` becomes V_FLAGS. One branch for all proofs and no calls, so that values stay in
  * registers. Returns the bytes of all packets.
  */
-export function prove(v: usize, end: usize, mac: u64, station: u64, flags: u32): u64 {
-  const own = mac << 16;
-  const only: u32 = station === 0 ? 0 : 0xffffffff;
+export function prove(v: usize, end: usize, mac: u64, station: u32, only: u32, flags: u64): u64 {
   let odd = oddEnd;
   let bytes: u64 = 0;
   for (; v < end; v += VECTOR_SIZE) {
@@ -121,40 +121,37 @@ export function prove(v: usize, end: usize, mac: u64, station: u64, flags: u32):
     const addresses = load<u64>(eth, ETHERNET + 12);
     const sum =
       <u64>word0 + (middle & 0xffffffff) + (middle >> 32) + (addresses & 0xffffffff) + (addresses >> 32);
-    const folded = (<u32>sum & 0xffff) + (<u32>sum >> 16) + <u32>(sum >> 32);
-    const payload: u32 = <u32>bswap<u16>(<u16>(word0 >> 16)) - 20;
-    const ttl = <u32>(middle >> 32);
+    const second = <u32>(middle >> 32); // TTL, protocol, checksum
+    // If the lengths agree this is the length of the payload; if not the packet is odd anyway.
+    const payload = length - IP_END;
     let wrong: u32 =
       // The type and the first byte of the IP header in one word.
       ((load<u32>(eth, 12) & 0xffffff) ^ PLAIN_IP4) |
-      (((folded & 0xffff) + (folded >> 16)) ^ 0xffff) |
-      ((payload + IP_END) ^ length) |
+      (((word0 >> 24) | ((word0 >> 8) & 0xff00)) ^ (length - ETHERNET)) |
       (<u32>middle & NOT_A_FRAGMENT) |
-      ((<u32>addresses ^ <u32>station) & only) |
+      ((<u32>addresses ^ station) & only) |
       // Lengths are far below 2^31: the sign tells which is less; likewise a TTL of 0.
-      (((length - SHORTEST) | (total - length) | ((ttl & 0xff) - 1)) & SIGN) |
-      <u32>load<u8>(MARTIANS + (<usize>addresses & 0xff)) |
-      <u32>load<u8>(MARTIANS + (<usize>(addresses >> 32) & 0xff));
-    const protocol = (ttl >> 8) & 0xff;
-    if (protocol === TCP) {
+      (((total - length) | ((second & 0xff) - 1)) & SIGN) |
+      <u32>load<u8>(<usize>addresses & 0xff, MARTIANS_BASE) |
+      <u32>load<u8>(<usize>(addresses >> 32) & 0xff, MARTIANS_BASE);
+    if ((second & 0xff00) === TCP << 8) {
       const word: u32 = load<u16>(eth, IP_END + 12);
       const offset = (word >> 2) & 0x3c;
-      // Which of the combinations of FIN, SYN, RST (bits 0-2) and ACK (here bit 3) may be.
-      const kind = ((word >> 8) & 7) | ((word >> 9) & 8);
-      wrong |= (((offset - 20) | (payload - offset)) & SIGN) | (~(TCP_KINDS >> kind) & 1);
+      wrong |= (((offset - 20) | (payload - offset)) & SIGN) | ((NO_TCP_KINDS >> (word >> 8)) & 1);
     } else {
       const declared: u32 = bswap<u16>(load<u16>(eth, IP_END + 4));
-      wrong |= (((declared - 8) | (payload - declared)) & SIGN) | (protocol ^ UDP);
+      wrong |= (((declared - 8) | (payload - declared)) & SIGN) | ((second & 0xff00) ^ (UDP << 8));
     }
-    if ((((load<u64>(eth) << 16) ^ own) | <u64>wrong) !== 0) {
+    if (((load<u64>(eth) ^ mac) << 16) | ((sum * CHECKSUM_QUOTIENT) >> 48) | <u64>wrong) {
       store<u32>(v, UNDECIDED, V_OUTCOME);
       store<u32>(odd, <u32>v);
       odd += 4;
       continue;
     }
-    store<u64>(v, <u64>(eth + ETHERNET) | ((<u64>(eth + IP_END)) << 32), V_L3); // and V_L4
+    store<u32>(v, <u32>eth + ETHERNET, V_L3);
+    store<u32>(v, <u32>eth + IP_END, V_L4);
     store<u64>(v, addresses, V_SRC); // and V_DST
-    store<u64>(v, <u64>load<u32>(eth, IP_END) | ((<u64>protocol) << 32), V_PORTS); // and V_PROTOCOL
+    store<u64>(v, <u64>load<u32>(eth, IP_END) | ((<u64>((second >> 8) & 0xff)) << 32), V_PORTS); // and V_PROTOCOL
   }
   oddEnd = odd;
   return bytes;

@@ -4,14 +4,16 @@
 #define MISS 0xffffffffu
 #define ROLE_TUNNEL 255
 
-static u32 role, origin, origin_port, origin_tunnel, adjacency, exit_role, rule, verdict_rule;
+static adr origin;
+static u32 role, origin_port, origin_tunnel, adjacency, exit_role, rule, verdict_rule;
 static u32 new_source, new_destination, new_ports, translation;
 
 u32 lookup4(u32 space, u32 address) {
   u32 table = image + r32(image + IMG_LPM4), mask = (1u << r32(image + IMG_LPM4_LOG2)) - 1;
   u32 meta = (u32)LPM_USED | space << 8 | 32, home = image_hash(address, meta);
   for (u32 i = 0; i <= mask; i++) {
-    u32 slot = table + (((home + i) & mask) << LPM4_SHIFT), found = r32(slot + LPM4_META);
+    adr slot = table + (adr)(((home + i) & mask) << LPM4_SHIFT);
+    u32 found = r32(slot + LPM4_META);
     if (found == meta && r32(slot + LPM4_ADDRESS) == address) return r32(slot + LPM4_VALUE);
     if (!found) break;
   }
@@ -28,7 +30,8 @@ static u32 port_set_of(u32 policy, u32 identity) {
   u32 table = image + r32(image + IMG_PAIRS), mask = (1u << r32(image + IMG_PAIRS_LOG2)) - 1;
   u32 home = image_hash(policy, identity);
   for (u32 i = 0; i <= mask; i++) {
-    u32 slot = table + (((home + i) & mask) << PAIR_SHIFT), found = r32(slot + PAIR_POLICY);
+    adr slot = table + (adr)(((home + i) & mask) << PAIR_SHIFT);
+    u32 found = r32(slot + PAIR_POLICY);
     if (!found) break;
     if (found == policy && r32(slot + PAIR_IDENTITY) == identity) return r32(slot + PAIR_PORTSET);
   }
@@ -67,7 +70,7 @@ static u32 route(u32 space, u32 address) {
   return found == MISS || found >= adjacency_count ? 0 : found;
 }
 
-static void set_origin(u32 v) {
+static void set_origin(adr v) {
   u32 flags = r32(v + V_FLAGS);
   origin_tunnel = flags & VF_FROM_TUNNEL ? flags >> VF_TUNNEL_SHIFT : 0;
   origin_port = flags & VF_FROM_TUNNEL ? PORT_NONE : r32(v + V_RX_PORT);
@@ -79,7 +82,8 @@ static u32 service_of(u32 address, u32 port, u32 protocol) {
   u32 key = port | protocol << 16, table = image + r32(image + IMG_FRONTENDS4);
   u32 mask = (1u << r32(image + IMG_FRONTENDS4_LOG2)) - 1, home = image_hash(address, key);
   for (u32 i = 0; i <= mask; i++) {
-    u32 slot = table + (((home + i) & mask) << FRONTEND_SHIFT), service = r32(slot + FRONTEND_SERVICE);
+    adr slot = table + (adr)(((home + i) & mask) << FRONTEND_SHIFT);
+    u32 service = r32(slot + FRONTEND_SERVICE);
     if (!service) return 0;
     if (r32(slot + FRONTEND_ADDRESS) == address && r32(slot + FRONTEND_KEY) == key)
       return service < r32(image + IMG_SERVICES_COUNT) ? service : 0;
@@ -179,15 +183,16 @@ static void translate_source(u32 source) {
 u32 removals;
 
 /* The clock stands still in the benchmark, so nobody is silent for longer than another and nobody has expired (sessions.ts). */
-static u32 rank_of(u32 line) {
+static u32 rank_of(adr line) {
   u32 state = r8(line + S_STATE);
   return state == ST_CLOSING ? 0x20000000 : state == ST_ESTABLISHED ? 0 : 0x10000000;
 }
 
-static u32 allocate(u32 hash, u32 keep) {
-  u32 victim = 0, best = 0;
+static adr allocate(u32 hash, adr keep) {
+  adr victim = 0;
+  u32 best = 0;
   for (u32 i = 0; i < SESSION_WINDOW; i++) {
-    u32 line = line_at(hash + i);
+    adr line = line_at(hash + i);
     if (line == keep) continue;
     if (!r32(line + S_SRC)) return line;
     u32 rank = rank_of(line);
@@ -199,7 +204,7 @@ static u32 allocate(u32 hash, u32 keep) {
   if (!victim) unusual("allocate");
   add64(SESSION_STATS_BASE + SS_EVICTED, 1);
   if (best < 0x10000000) add64(SESSION_STATS_BASE + SS_TABLE_FULL, 1);
-  u32 peer = r32(victim + S_PEER);
+  adr peer = r32(victim + S_PEER);
   memset(M + victim, 0, SESSION_SIZE);
   memset(M + peer, 0, SESSION_SIZE);
   add64(SESSION_STATS_BASE + SS_ACTIVE, (u64)-1);
@@ -207,36 +212,36 @@ static u32 allocate(u32 hash, u32 keep) {
   return victim;
 }
 
-static void write_line(u32 line, u32 peer, u64 addresses, u32 pair, u32 protocol, u32 state, u32 bits) {
+static void write_line(adr line, adr peer, u64 addresses, u32 pair, u32 protocol, u32 state, u32 bits) {
   w64(line + S_SRC, addresses);
   w32(line + S_PORTS, pair);
   w8(line + S_PROTOCOL, protocol);
   w8(line + S_STATE, state);
   w16(line + S_FLAGS, bits);
   w32(line + S_GENERATION, generation);
-  w32(line + S_PEER, peer);
+  w32(line + S_PEER, (u32)peer);
   w32(line + S_SEEN, now);
   w32(line + S_RULE, rule);
   w32(line + S_PACKETS, 0);
 }
 
-static void write_deltas(u32 line) {
+static void write_deltas(adr line) {
   u64 addresses = (u64)~r32(line + S_SRC) + r32(line + S_NEW_SRC) + ~r32(line + S_DST) + r32(line + S_NEW_DST);
   u64 pair = (u64)~r32(line + S_PORTS) + r32(line + S_NEW_PORTS);
   w16(line + S_IP_DELTA, fold(addresses));
   w16(line + S_L4_DELTA, fold(addresses + pair));
 }
 
-static int open_lines(u32 v, u32 protocol, u32 service, u32 backend, u32 bits) {
+static int open_lines(adr v, u32 protocol, u32 service, u32 backend, u32 bits) {
   u32 flags = translation | bits, source = r32(v + V_SRC), pair = r32(v + V_PORTS);
   u64 back = new_destination | (u64)new_source << 32;
   u32 back_ports = new_ports << 16 | new_ports >> 16;
-  u32 forth = allocate(r32(v + V_HASH), 0);
-  u32 reply = allocate(session_hash(back, back_ports | (u64)protocol << 32), forth);
+  adr forth = allocate(r32(v + V_HASH), 0);
+  adr reply = allocate(session_hash(back, back_ports | (u64)protocol << 32), forth);
   u32 back_flags = flags | SF_REPLY;
   if (role == ROLE_TUNNEL && route(SPACE_POD, source) != origin_tunnel) back_flags |= SF_RETURN_TUNNEL;
   if (role == ROLE_UPLINK || role == ROLE_HOST) unusual("open");
-  u32 state = protocol == TCP && r8(r32(v + V_L4) + 13) & (FIN | RST) ? ST_CLOSING : ST_NEW;
+  u32 state = protocol == TCP && r8((adr)r32(v + V_L4) + 13) & (FIN | RST) ? ST_CLOSING : ST_NEW;
   write_line(forth, reply, r64(v + V_SRC), pair, protocol, state, flags);
   w32(forth + S_NEW_SRC, new_source);
   w32(forth + S_NEW_DST, new_destination);
@@ -256,11 +261,11 @@ static int open_lines(u32 v, u32 protocol, u32 service, u32 backend, u32 bits) {
   if (service && service < MAX_SERVICES) add64(SERVICE_COUNTERS_BASE + (service << 4), 1);
   add64(SESSION_STATS_BASE + SS_CREATED, 1);
   add64(SESSION_STATS_BASE + SS_ACTIVE, 1);
-  w32(v + V_SESSION, forth);
+  w32(v + V_SESSION, (u32)forth);
   return 0;
 }
 
-int first(u32 v) {
+int first(adr v) {
   u32 protocol = r32(v + V_PROTOCOL), source = r32(v + V_SRC), destination = r32(v + V_DST), pair = r32(v + V_PORTS);
   u32 backend = 0, service;
   new_source = source;
@@ -273,7 +278,7 @@ int first(u32 v) {
   int outcome = judge(source, new_destination, protocol, new_ports >> 16, service != 0);
   if (outcome) return outcome;
   /* Met in the middle (first.ts): the benchmark sends SYN for what is not a service's. */
-  if (protocol == TCP && !service && (r8(r32(v + V_L4) + 13) & (SYN | ACK)) != SYN) unusual("middle");
+  if (protocol == TCP && !service && (r8((adr)r32(v + V_L4) + 13) & (SYN | ACK)) != SYN) unusual("middle");
   translate_source(source);
   u64 back = new_destination | (u64)new_source << 32, key = (new_ports << 16 | new_ports >> 16) | (u64)protocol << 32;
   if (find(back, key, session_hash(back, key))) unusual("port taken");

@@ -2,17 +2,17 @@
 #include "memory.h"
 
 static u32 limit_of(u32 way) {
-  u32 limit = way & (u32)S_DIRECT ? r32(ports + ((way & ~(u32)S_DIRECT) << PORT_SHIFT) + PORT_MTU)
-                             : r32(adjacencies + (way << ADJ_SHIFT) + ADJ_MTU);
+  u32 limit = way & (u32)S_DIRECT ? r32(ports + ((adr)(way & ~(u32)S_DIRECT) << PORT_SHIFT) + PORT_MTU)
+                             : r32(adjacencies + ((adr)way << ADJ_SHIFT) + ADJ_MTU);
   return limit ? limit : 0xffffffffu;
 }
 
-static void set_state(u32 line, u8 state) {
+static void set_state(adr line, u8 state) {
   w8(line + S_STATE, state);
   w8(r32(line + S_PEER) + S_STATE, state);
 }
 
-static void follow(u32 line, u32 l4, u32 protocol) {
+static void follow(adr line, adr l4, u32 protocol) {
   u32 state = r8(line + S_STATE), bits = r16(line + S_FLAGS);
   if (protocol != TCP) {
     if (state == ST_NEW && (bits & SF_REPLY)) set_state(line, ST_ESTABLISHED);
@@ -30,10 +30,10 @@ static void follow(u32 line, u32 l4, u32 protocol) {
 
 void forward(u32 n) {
   u32 way = 0, mtu = limit_of(0);
-  for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+  for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE) {
     if (r32(v + V_OUTCOME)) continue;
-    u32 line = r32(v + V_SESSION), l3 = r32(v + V_L3), l4 = r32(v + V_L4), protocol = r32(v + V_PROTOCOL);
-    u32 next = r32(line + S_ADJACENCY);
+    adr line = r32(v + V_SESSION), l3 = r32(v + V_L3), l4 = r32(v + V_L4);
+    u32 protocol = r32(v + V_PROTOCOL), next = r32(line + S_ADJACENCY);
     if (next != way) {
       way = next;
       mtu = limit_of(next);

@@ -2,23 +2,22 @@
 #include "memory.h"
 
 #define KEY_MASK 0xffffffffffull
+#define OPEN_MASK (KEY_MASK | (u64)ST_CLOSING << 40)
 
 volatile u32 touched;
 
 void hash_stage(u32 n) {
+  adr end = VECTOR_BASE + (adr)n * VECTOR_SIZE;
+  for (adr v = VECTOR_BASE; v < end; v += VECTOR_SIZE)
+    if (!r32(v + V_OUTCOME)) w64(v + V_HASH, session_hash(r64(v + V_SRC), r64(v + V_PORTS)));
   u32 sum = 0;
-  for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-    if (r32(v + V_OUTCOME)) continue;
-    u32 h = session_hash(r64(v + V_SRC), r64(v + V_PORTS));
-    w64(v + V_HASH, h);
-    sum += r32(line_at(h));
-  }
+  for (adr v = VECTOR_BASE; v < end; v += VECTOR_SIZE) sum += r32(line_at(r32(v + V_HASH)));
   touched = sum;
 }
 
-u32 find(u64 addresses, u64 key, u32 hash) {
+adr find(u64 addresses, u64 key, u32 hash) {
   for (u32 i = 0; i < SESSION_WINDOW; i++) {
-    u32 line = line_at(hash + i);
+    adr line = line_at(hash + i);
     if (r64(line + S_SRC) == addresses && (r64(line + S_PORTS) & KEY_MASK) == key) return line;
   }
   return 0;
@@ -26,14 +25,14 @@ u32 find(u64 addresses, u64 key, u32 hash) {
 
 bool lookup(u32 n) {
   bool missing = false;
-  for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+  for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE) {
     if (r32(v + V_OUTCOME)) continue;
     u64 addresses = r64(v + V_SRC), key = r64(v + V_PORTS);
-    u32 hash = r32(v + V_HASH), line = line_at(hash);
-    u64 second = r64(line + S_PORTS);
-    u64 different = (r64(line + S_SRC) ^ addresses) | (second ^ key) << 24 | (r32(line + S_GENERATION) ^ generation) |
-                    (r32(v + V_FLAGS) & VF_ICMP_ERROR);
-    if (different || ((second >> 40) & 0xff) == ST_CLOSING) {
+    u32 hash = r32(v + V_HASH);
+    adr line = line_at(hash);
+    u64 different = (r64(line + S_SRC) ^ addresses) | ((r64(line + S_PORTS) ^ key) & OPEN_MASK) |
+                    (r32(line + S_GENERATION) ^ generation);
+    if (different) {
       line = find(addresses, key, hash);
       if (!line) {
         missing = true;
@@ -41,27 +40,27 @@ bool lookup(u32 n) {
       }
       if (r32(line + S_GENERATION) != generation || r8(line + S_STATE) == ST_CLOSING) unusual("lookup");
     }
-    w32(v + V_SESSION, line);
+    w32(v + V_SESSION, (u32)line);
   }
   return missing;
 }
 
-static void decide(u32 v) {
+static void decide(adr v) {
   /* An earlier packet of this batch may have opened the connection (slow.ts). */
-  u32 line = find(r64(v + V_SRC), r64(v + V_PORTS), r32(v + V_HASH));
-  if (line) w32(v + V_SESSION, line);
+  adr line = find(r64(v + V_SRC), r64(v + V_PORTS), r32(v + V_HASH));
+  if (line) w32(v + V_SESSION, (u32)line);
   else if (first(v)) unusual("first");
 }
 
 void resolve(u32 n) {
   for (int round = 0; round < 3; round++) {
     u32 before = removals;
-    for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE)
+    for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE)
       if (!r32(v + V_OUTCOME) && !r32(v + V_SESSION)) decide(v);
     if (removals == before) return;
     /* Lines may have been taken from packets of this batch: those are decided anew. */
-    for (u32 i = 0, v = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
-      u32 line = r32(v + V_SESSION);
+    for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE) {
+      adr line = r32(v + V_SESSION);
       if (r32(v + V_OUTCOME) || !line) continue;
       if (r64(line + S_SRC) == r64(v + V_SRC) && (r64(line + S_PORTS) & KEY_MASK) == r64(v + V_PORTS)) continue;
       w32(v + V_SESSION, 0);

@@ -14,7 +14,8 @@
 
 #include "memory.h"
 
-u32 image, generation, now, ports, adjacencies, adjacency_count, sessions, session_mask;
+adr image, ports, adjacencies, sessions;
+u32 generation, now, adjacency_count, session_mask;
 u64 seed;
 
 void unusual(const char *where) {
@@ -86,7 +87,7 @@ int main(void) {
                a + 7, a + 8, a + 9) == 10) {
       u64 start = clock_ns();
       for (u64 i = 0; i < a[0]; i++) {
-        feed((u32)a[3], (u32)a[4], (u32)a[1], (u32)a[5], (u32)a[6], (u32)a[7], (u32)a[8]);
+        feed(a[3], (u32)a[4], (u32)a[1], a[5], (u32)a[6], (u32)a[7], (u32)a[8]);
         stages((u32)a[1], (u32)a[2], (u32)a[9]);
       }
       elapsed = clock_ns() - start;

@@ -15,25 +15,28 @@ typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
+/* An address in the memory. Not u32: sums of those wrap, which would cost an instruction each. */
+typedef uint64_t adr;
 
 #define M ((u8 *)0x100000000000ull)
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE u8 r8(u32 at) { return M[at]; }
-INLINE u16 r16(u32 at) { u16 x; memcpy(&x, M + at, 2); return x; }
-INLINE u32 r32(u32 at) { u32 x; memcpy(&x, M + at, 4); return x; }
-INLINE u64 r64(u32 at) { u64 x; memcpy(&x, M + at, 8); return x; }
-INLINE void w8(u32 at, u8 x) { M[at] = x; }
-INLINE void w16(u32 at, u16 x) { memcpy(M + at, &x, 2); }
-INLINE void w32(u32 at, u32 x) { memcpy(M + at, &x, 4); }
-INLINE void w64(u32 at, u64 x) { memcpy(M + at, &x, 8); }
-INLINE void copy16(u32 to, u32 from) { memcpy(M + to, M + from, 16); }
+INLINE u8 r8(adr at) { return M[at]; }
+INLINE u16 r16(adr at) { u16 x; memcpy(&x, M + at, 2); return x; }
+INLINE u32 r32(adr at) { u32 x; memcpy(&x, M + at, 4); return x; }
+INLINE u64 r64(adr at) { u64 x; memcpy(&x, M + at, 8); return x; }
+INLINE void w8(adr at, u8 x) { M[at] = x; }
+INLINE void w16(adr at, u16 x) { memcpy(M + at, &x, 2); }
+INLINE void w32(adr at, u32 x) { memcpy(M + at, &x, 4); }
+INLINE void w64(adr at, u64 x) { memcpy(M + at, &x, 8); }
+INLINE void copy16(adr to, adr from) { memcpy(M + to, M + from, 16); }
 
 #define MAC_MASK 0xffffffffffffull
 enum { ICMP = 1, TCP = 6, UDP = 17, SCTP = 132, FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
 /* What a batch works with, read once a batch (context.ts). */
-extern u32 image, generation, now, ports, adjacencies, adjacency_count, sessions, session_mask;
+extern adr image, ports, adjacencies, sessions;
+extern u32 generation, now, adjacency_count, session_mask;
 extern u64 seed;
 /* Rises with each line that is taken from its connection. */
 extern u32 removals;
@@ -74,10 +77,10 @@ INLINE u32 image_hash(u32 a, u32 b) {
   return h ^ (h >> 13);
 }
 
-INLINE u32 line_at(u32 index) { return sessions + ((index & session_mask) << SESSION_SHIFT); }
-INLINE void add64(u32 at, u64 n) { w64(at, r64(at) + n); }
+INLINE adr line_at(u32 index) { return sessions + ((adr)(index & session_mask) << SESSION_SHIFT); }
+INLINE void add64(adr at, u64 n) { w64(at, r64(at) + n); }
 
-void feed(u32 source, u32 count, u32 n, u32 frames, u32 frame_size, u32 length, u32 port);
+void feed(adr source, u32 count, u32 n, adr frames, u32 frame_size, u32 length, u32 port);
 void feed_reset(void);
 void begin(u32 clock);
 void parse(u32 n);
@@ -87,7 +90,7 @@ void resolve(u32 n);
 void forward(u32 n);
 void output(u32 n);
 void tally(u32 n);
-u32 find(u64 addresses, u64 key, u32 hash);
-int first(u32 v);
+adr find(u64 addresses, u64 key, u32 hash);
+int first(adr v);
 u64 neighbor_mac(u32 address, u32 port);
 void confirm(u32 address, u32 port, u64 mac);
