@@ -3,8 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadNative, type Native, type Netns } from '../../native/index.js';
 import { file, root, testIf } from '../../test/support/requires.js';
-import { DEFAULT_CONFIG } from '../compiler/input.js';
-import { planNode, podMacs } from '../ipam/arithmetic.js';
+import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
+import { nodeAddresses, planNode, podMacs } from '../ipam/arithmetic.js';
 import { LinkExistsError, SandboxError } from './errors.js';
 import { type LinkDriver, type PodLinkSpec, podLinkName } from './links.js';
 import { HOST_LINK, HOST_PORT, openNativeLinks } from './links-native.js';
@@ -76,6 +76,48 @@ rooted('the node: uplink up, the host’s stack joined to the data plane; twice 
     assert.match(ip(NODE, 'neigh'), /172\.30\.3\.1 dev ptero0 lladdr 34:3c:00:00:00:03 PERMANENT/);
   });
 });
+
+rooted(
+  'a dual-stack node and pod: the same in both families, no advertisements believed, no waiting',
+  async () => {
+    const config = { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 };
+    const dual = planNode(config, 3);
+    await inNamespaces(async (links, node, pod) => {
+      for (const netns of [node, pod]) netns.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+      const nodeSpec = { node: 'n3', plan: dual, config, addresses: nodeAddresses(dual) };
+      await links.setupNode(nodeSpec);
+      await links.setupNode(nodeSpec);
+      const global = node.addresses(HOST_LINK).filter((address) => !address.startsWith('fe80'));
+      assert.equal(global.sort(), [
+        '172.30.3.2/24',
+        '192.168.16.3/32',
+        'fd00:172:30:3::2/64',
+        'fd00:192:168:16::3/128',
+      ]);
+      const way = /via fd00:172:30:3::1 dev ptero0 .*src fd00:192:168:16::3 /;
+      for (const target of ['fd00:10:1:7::7', 'fd00:10:96::1', '2001:db8::1']) {
+        assert.match(ip(NODE, '-6', 'route', 'get', target), way);
+      }
+      assert.match(ip(NODE, '-6', 'route', 'get', 'fd00:10:1:7::7'), /mtu 1450/);
+      assert.match(ip(NODE, '-6', 'neigh'), /fd00:172:30:3::1 dev ptero0 lladdr 34:3c:00:00:00:03 PERMANENT/);
+      assert.equal(node.addresses(HOST_PORT), []);
+      const wanted = {
+        ...spec('c6', '10.1.3.2'),
+        addresses: ['10.1.3.2', 'fd00:10:1:3::2'],
+        gateways: [dual.gateway, dual.ipv6?.gateway ?? ''],
+      };
+      await links.attachPod(wanted);
+      assert.equal(await links.checkPod(wanted), []);
+      assert.ok(pod.addresses('eth0').includes('fd00:10:1:3::2/128'));
+      assert.not.match(ip(POD, '-6', 'address'), /tentative.*\n.*fd00/);
+      assert.match(ip(POD, '-6', 'route'), /default via fd00:10:1:3::1 dev eth0/);
+      assert.match(ip(POD, '-6', 'neigh'), /fd00:10:1:3::1 dev eth0 lladdr 02:fe:/);
+      const accept = spawnSync('ip', ['netns', 'exec', POD, 'cat', '/proc/sys/net/ipv6/conf/eth0/accept_ra']);
+      assert.is(accept.stdout.toString().trim(), '0');
+      await links.detachPod(wanted.link);
+    });
+  },
+);
 
 rooted('a pod: address alone, gateway behind the link, checked, detached twice', async () => {
   await inNamespaces(async (links, node, pod) => {

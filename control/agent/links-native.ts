@@ -6,8 +6,10 @@
 import { type Native, NativeError, type Netns } from '../../native/index.js';
 import { PteropusError } from '../common/errors.js';
 import { bitsOf, parseCidr, parseIp } from '../common/ip.js';
+import { rangesOf } from '../compiler/input.js';
 import { TUNNEL_OVERHEAD } from '../compiler/interfaces.js';
-import type { Ip, TapEnd } from '../ruleset/types.js';
+import { type FamilyPlan, plansOf } from '../ipam/arithmetic.js';
+import type { Ip, Mac, TapEnd } from '../ruleset/types.js';
 import { LinkExistsError, SandboxError } from './errors.js';
 import {
   type LinkDriver,
@@ -46,7 +48,8 @@ class NativeLinks implements LinkDriver {
     private readonly node: Netns,
   ) {}
 
-  async setupNode({ plan, config, addresses }: NodeLinkSpec): Promise<NodeLinks> {
+  async setupNode(spec: NodeLinkSpec): Promise<NodeLinks> {
+    const { plan, config, addresses } = spec;
     const { node } = this;
     const { uplink } = this.options;
     const found = node.links().find(({ name }) => name === uplink);
@@ -54,25 +57,31 @@ class NativeLinks implements LinkDriver {
     quiet(node, uplink);
     node.setLink(uplink, { mtu: config.underlayMtu, up: true });
     const { hostMac: mac, hostLinuxMac: peerMac } = plan;
-    this.#interconnect(mac, peerMac, config.underlayMtu);
-    const length = parseCidr(plan.hostSubnet).length;
-    node.addAddress(HOST_LINK, `${plan.hostLinuxAddress}/${length}`);
-    for (const address of addresses)
-      node.addAddress(HOST_LINK, `${address}/${bitsOf(parseIp(address).family)}`);
-    node.addNeighbor(HOST_LINK, plan.hostDataplaneAddress, mac);
-    const [source] = addresses;
+    this.#interconnect(mac, peerMac, config.underlayMtu, plan.ipv6 !== null);
+    for (const address of addresses) node.addAddress(HOST_LINK, single(address));
+    for (const [i, family] of plansOf(plan).entries()) this.#routeHost(spec, family, i, mac);
+    return { uplink: { link: uplink, mac: found.mac }, host: { link: HOST_PORT, mac, peerMac } };
+  }
+
+  /** The host's own way into the cluster, and out of it, in one family. */
+  #routeHost({ config, addresses }: NodeLinkSpec, family: FamilyPlan, index: number, mac: Mac): void {
+    const { node } = this;
+    const subnet = parseCidr(family.hostSubnet);
+    node.addAddress(HOST_LINK, `${family.hostLinuxAddress}/${subnet.length}`);
+    node.addNeighbor(HOST_LINK, family.hostDataplaneAddress, mac);
+    const source = addresses.find((address) => parseIp(address).family === subnet.family);
     const via = {
       link: HOST_LINK,
-      gateway: plan.hostDataplaneAddress,
+      gateway: family.hostDataplaneAddress,
       ...(source === undefined ? {} : { source }),
     };
+    const ranges = rangesOf(config)[index] ?? config;
     // What may go through a tunnel has to fit into it.
-    const tunnelled = config.underlayMtu - TUNNEL_OVERHEAD;
-    node.addRoute({ ...via, destination: config.podSubnetCIDR, mtu: tunnelled });
-    node.addRoute({ ...via, destination: config.hostSubnetCIDR, mtu: tunnelled });
-    node.addRoute({ ...via, destination: config.serviceCIDR, mtu: tunnelled });
+    const mtu = config.underlayMtu - TUNNEL_OVERHEAD;
+    for (const destination of [ranges.podSubnetCIDR, ranges.hostSubnetCIDR, ranges.serviceCIDR]) {
+      node.addRoute({ ...via, destination, mtu });
+    }
     node.addRoute({ ...via, destination: 'default' });
-    return { uplink: { link: uplink, mac: found.mac }, host: { link: HOST_PORT, mac, peerMac } };
   }
 
   async attachPod(spec: PodLinkSpec): Promise<void> {
@@ -162,7 +171,7 @@ class NativeLinks implements LinkDriver {
   }
 
   /** The pair that is there is kept, since the data plane may have its end open. */
-  #interconnect(mac: string, peerMac: string, mtu: number): void {
+  #interconnect(mac: string, peerMac: string, mtu: number, dual: boolean): void {
     const { node } = this;
     const links = node.links();
     const host = links.find(({ name }) => name === HOST_LINK);
@@ -173,7 +182,10 @@ class NativeLinks implements LinkDriver {
       node.createVeth({ name: HOST_LINK, mac: peerMac, mtu }, { name: HOST_PORT, mac, mtu });
     }
     quiet(node, HOST_PORT);
-    quiet(node, HOST_LINK);
+    // Switched off and on again it would lose its addresses, which connections may be using.
+    if (dual) speakIpv6(node, HOST_LINK);
+    else disableIpv6(node, HOST_LINK);
+    trustSources(node, HOST_LINK);
     node.setOffloads(HOST_LINK, SOFTWARE_CHECKSUMS);
     node.setLink(HOST_PORT, { mac, mtu, up: true });
     node.setLink(HOST_LINK, { mac: peerMac, mtu, up: true });
@@ -228,6 +240,10 @@ class NativeLinks implements LinkDriver {
       pod.setOffloads(ifname, SOFTWARE_CHECKSUMS);
     }
     noRouterAdvertisements(pod, ifname);
+    if (addresses.some((address) => parseIp(address).family === 6)) {
+      speakIpv6(pod, 'lo');
+      speakIpv6(pod, ifname);
+    }
     pod.setLink('lo', { up: true });
     for (const address of addresses) pod.addAddress(ifname, single(address));
     pod.setLink(ifname, { up: true });
@@ -251,10 +267,24 @@ function single(address: Ip): string {
 
 /** The kernel says and believes nothing on a link that the data plane serves. */
 function quiet(netns: Netns, link: string): void {
+  disableIpv6(netns, link);
+  trustSources(netns, link);
+}
+
+function disableIpv6(netns: Netns, link: string): void {
   trySysctl(netns, `net/ipv6/conf/${link}/disable_ipv6`, '1');
+}
+
+/** The data plane's check of source addresses stands in; the kernel takes the larger of the two settings. */
+function trustSources(netns: Netns, link: string): void {
   netns.setSysctl(`net/ipv4/conf/${link}/rp_filter`, '0');
-  // The data plane's check of source addresses stands in; the kernel takes the larger of the two settings.
   netns.setSysctl('net/ipv4/conf/all/rp_filter', '0');
+}
+
+/** Runtimes make sandboxes with IPv6 switched off. Throws NativeError (ENOENT) where the kernel has none. */
+function speakIpv6(netns: Netns, link: string): void {
+  netns.setSysctl(`net/ipv6/conf/${link}/disable_ipv6`, '0');
+  noRouterAdvertisements(netns, link);
 }
 
 /** A neighbor must not become the pod's router (CVE-2020-10749). */
