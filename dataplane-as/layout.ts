@@ -188,6 +188,8 @@ export const SPACE_COUNT = 5;
  */
 export const SPACE_FRONTEND = 5;
 export const SPACE6_COUNT = 6;
+/** IPv4 only, single addresses, so not in the trie: address of a pod here -> its ingress policy, 0 = none. */
+export const SPACE_TARGET = 6;
 
 /**
  * Trie of a space: TRIE_ROOT_BITS of the address (host order) choose a word of its root, then four bits each a word of a line of 16.
@@ -217,9 +219,11 @@ export const LPM6_VALUE = 20;
 export const LPM_USED = 0x80000000;
 
 /**
- * Hash of two words used by every table of an image (LPM4: address, meta; pairs: policy, identity; frontends: address,
- * port | protocol << 16). All arithmetic modulo 2^32:
- *   h = (a * HASH_A) ^ ((b + HASH_B) * HASH_C); h ^= h >>> 15; h *= HASH_D; h ^= h >>> 13; slot = h & mask
+ * Home slot of two words in a table of 2^log2 slots (LPM4: address, meta; pairs: policy, identity; frontends: address,
+ * port | protocol << 16): the upper bits of the products, so that the addresses of a subnet never share a home. Modulo 2^32:
+ *   h = (a * HASH_A) ^ ((b + HASH_B) * HASH_C); slot = h >>> (32 - log2)
+ * Where more words are hashed one after the other (LPM6), all bits count:
+ *   h ^= h >>> 15; h *= HASH_D; h ^= h >>> 13; slot = h & mask
  */
 export const HASH_A = 0x9e3779b1;
 export const HASH_B = 0x7f4a7c15;

@@ -4,7 +4,7 @@
  * (ip6/lpm6.ts does the same for IPv6 with one hash probe for each length in use.)
  */
 import { image } from './context';
-import { imageHash } from './hash';
+import { homeOf } from './hash';
 import {
   IMG_LPM4,
   IMG_LPM4_LOG2,
@@ -25,9 +25,10 @@ export const MISS: u32 = 0xffffffff;
 /** Value of the longest prefix of `space` that holds `address` (network order), or MISS. */
 export function lookup4(space: u32, address: u32): u32 {
   const table = image + load<u32>(image, IMG_LPM4);
-  const mask = ((<u32>1) << load<u32>(image, IMG_LPM4_LOG2)) - 1;
+  const log2 = load<u32>(image, IMG_LPM4_LOG2);
+  const mask = ((<u32>1) << log2) - 1;
   const meta = <u32>LPM_USED | (space << 8) | 32;
-  const home = imageHash(address, meta);
+  const home = homeOf(address, meta, log2);
   // The bound only matters for a full table, which the control plane never writes.
   for (let i: u32 = 0; i <= mask; i++) {
     const slot = table + (((home + i) & mask) << LPM4_SHIFT);

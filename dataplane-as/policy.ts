@@ -3,7 +3,7 @@
  * and port. Cost does not depend on the number of rules.
  */
 import { image, tracing } from './context';
-import { imageHash } from './hash';
+import { homeOf } from './hash';
 import {
   ACTION_ALLOW,
   IMG_PAIRS,
@@ -36,8 +36,9 @@ export let verdictRule: u32 = RULE_NONE;
 /** The port set by which `policy` judges `identity`. */
 export function portSetOf(policy: u32, identity: u32): u32 {
   const table = image + load<u32>(image, IMG_PAIRS);
-  const mask = ((<u32>1) << load<u32>(image, IMG_PAIRS_LOG2)) - 1;
-  const home = imageHash(policy, identity);
+  const log2 = load<u32>(image, IMG_PAIRS_LOG2);
+  const mask = ((<u32>1) << log2) - 1;
+  const home = homeOf(policy, identity, log2);
   for (let i: u32 = 0; i <= mask; i++) {
     const slot = table + (((home + i) & mask) << PAIR_SHIFT);
     const found = load<u32>(slot, PAIR_POLICY);
@@ -64,7 +65,7 @@ export function verdictOf(set: u32, key: u32): u32 {
 }
 
 /** The last of the set's lines that begins at or below `key`, the first one if none does. */
-function lineOf(first: usize, lines: u32, key: u32): usize {
+export function lineOf(first: usize, lines: u32, key: u32): usize {
   let low: u32 = 0;
   for (let size = lines; size > 1; ) {
     const half = size >> 1;

@@ -1,7 +1,7 @@
 /** Services: does a frontend own this destination, and which backend does a new connection get? */
 import { affine, remember } from './affinity';
 import { image, tracing } from './context';
-import { imageHash, slotHash } from './hash';
+import { homeOf, slotHash } from './hash';
 import { role } from './judge';
 import {
   BACKEND_ID,
@@ -58,8 +58,9 @@ export function serviceOf(address: u32, port: u32, protocol: u32): u32 {
 /** The same by the frontend's two words in the table. */
 export function serviceByKey(address: u32, key: u32): u32 {
   const table = image + load<u32>(image, IMG_FRONTENDS4);
-  const mask = ((<u32>1) << load<u32>(image, IMG_FRONTENDS4_LOG2)) - 1;
-  const home = imageHash(address, key);
+  const log2 = load<u32>(image, IMG_FRONTENDS4_LOG2);
+  const mask = ((<u32>1) << log2) - 1;
+  const home = homeOf(address, key, log2);
   for (let i: u32 = 0; i <= mask; i++) {
     const slot = table + (((home + i) & mask) << FRONTEND_SHIFT);
     const service = load<u32>(slot, FRONTEND_SERVICE);

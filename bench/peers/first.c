@@ -9,8 +9,8 @@ static u32 role, origin_port, origin_tunnel, adjacency, exit_role, rule, verdict
 static u32 new_source, new_destination, new_ports, translation;
 
 u32 lookup4(u32 space, u32 address) {
-  u32 table = image + r32(image + IMG_LPM4), mask = (1u << r32(image + IMG_LPM4_LOG2)) - 1;
-  u32 meta = (u32)LPM_USED | space << 8 | 32, home = image_hash(address, meta);
+  u32 table = image + r32(image + IMG_LPM4), log2 = r32(image + IMG_LPM4_LOG2), mask = (1u << log2) - 1;
+  u32 meta = (u32)LPM_USED | space << 8 | 32, home = home_of(address, meta, log2);
   for (u32 i = 0; i <= mask; i++) {
     adr slot = table + (adr)(((home + i) & mask) << LPM4_SHIFT);
     u32 found = r32(slot + LPM4_META);
@@ -27,8 +27,8 @@ u32 lookup4(u32 space, u32 address) {
 }
 
 static u32 port_set_of(u32 policy, u32 identity) {
-  u32 table = image + r32(image + IMG_PAIRS), mask = (1u << r32(image + IMG_PAIRS_LOG2)) - 1;
-  u32 home = image_hash(policy, identity);
+  u32 table = image + r32(image + IMG_PAIRS), log2 = r32(image + IMG_PAIRS_LOG2), mask = (1u << log2) - 1;
+  u32 home = home_of(policy, identity, log2);
   for (u32 i = 0; i <= mask; i++) {
     adr slot = table + (adr)(((home + i) & mask) << PAIR_SHIFT);
     u32 found = r32(slot + PAIR_POLICY);
@@ -80,7 +80,7 @@ static void set_origin(adr v) {
 
 static u32 service_of(u32 address, u32 port, u32 protocol) {
   u32 key = port | protocol << 16, table = image + r32(image + IMG_FRONTENDS4);
-  u32 mask = (1u << r32(image + IMG_FRONTENDS4_LOG2)) - 1, home = image_hash(address, key);
+  u32 log2 = r32(image + IMG_FRONTENDS4_LOG2), mask = (1u << log2) - 1, home = home_of(address, key, log2);
   for (u32 i = 0; i <= mask; i++) {
     adr slot = table + (adr)(((home + i) & mask) << FRONTEND_SHIFT);
     u32 service = r32(slot + FRONTEND_SERVICE);

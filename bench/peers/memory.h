@@ -70,6 +70,10 @@ INLINE u32 session_hash(u64 addresses, u64 key) {
   return (u32)(h >> 32);
 }
 
+INLINE u32 home_of(u32 a, u32 b, u32 log2) {
+  return ((a * (u32)HASH_A) ^ ((b + (u32)HASH_B) * (u32)HASH_C)) >> (32 - log2);
+}
+
 INLINE u32 image_hash(u32 a, u32 b) {
   u32 h = (a * (u32)HASH_A) ^ ((b + (u32)HASH_B) * (u32)HASH_C);
   h ^= h >> 15;

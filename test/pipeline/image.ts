@@ -84,11 +84,7 @@ export interface ImageSpec {
 
 /** Same as the comment at HASH_A in layout.ts says. */
 function hash(a: number, b: number): number {
-  let h = Math.imul(a, L.HASH_A) ^ Math.imul((b + L.HASH_B) | 0, L.HASH_C);
-  h ^= h >>> 15;
-  h = Math.imul(h, L.HASH_D);
-  h ^= h >>> 13;
-  return h >>> 0;
+  return (Math.imul(a, L.HASH_A) ^ Math.imul((b + L.HASH_B) | 0, L.HASH_C)) >>> 0;
 }
 
 function hostMask(length: number): number {
@@ -220,7 +216,7 @@ export class ImageWriter {
   /** Finds the slot of an open-addressing table whose `used` word is 0. */
   #slot(base: number, size: number, used: number, h: number): number {
     for (let i = 0; ; i++) {
-      const at = base + ((h + i) & ((1 << this.#tableLog2) - 1)) * size;
+      const at = base + (((h >>> (32 - this.#tableLog2)) + i) & ((1 << this.#tableLog2) - 1)) * size;
       if (this.#view.getUint32(at + used, true) === 0) return at;
     }
   }

@@ -4,7 +4,12 @@
  */
 import { HASH_A, HASH_B, HASH_C, HASH_D } from '../../../dataplane-as/layout.js';
 
-/** Hash of a key (see HASH_A in layout.ts). */
+/** Home slot of a key in a table of 2^log2 slots (see HASH_A in layout.ts). */
+export function homeOf(a: number, b: number, log2: number): number {
+  return (Math.imul(a, HASH_A) ^ Math.imul((b + HASH_B) | 0, HASH_C)) >>> (32 - log2);
+}
+
+/** All bits of two words mixed (see HASH_A in layout.ts). */
 export function hash2(a: number, b: number): number {
   let h = Math.imul(a, HASH_A) ^ Math.imul((b + HASH_B) | 0, HASH_C);
   h ^= h >>> 15;
@@ -19,6 +24,7 @@ export class HashTable {
   readonly #words: Uint32Array;
   readonly #base: number;
   readonly #mask: number;
+  readonly #log2: number;
   readonly #empty: number;
 
   /**
@@ -31,6 +37,7 @@ export class HashTable {
     this.#words = words;
     this.#base = base;
     this.#mask = (1 << log2) - 1;
+    this.#log2 = log2;
     this.#empty = emptyWord;
   }
 
@@ -46,7 +53,7 @@ export class HashTable {
 
   /** Inserts or overwrites. False when there is no empty slot. */
   set(a: number, b: number, value: number): boolean {
-    let slot = hash2(a, b) & this.#mask;
+    let slot = homeOf(a, b, this.#log2);
     for (let i = 0; i <= this.#mask; i++) {
       const at = this.#at(slot);
       if (this.#isEmpty(at) || (this.#words[at] === a && this.#words[at + 1] === b)) {
@@ -70,7 +77,7 @@ export class HashTable {
       slot = (slot + 1) & this.#mask;
       const at = this.#at(slot);
       if (this.#isEmpty(at)) break;
-      const home = hash2(this.#words[at] ?? 0, this.#words[at + 1] ?? 0) & this.#mask;
+      const home = homeOf(this.#words[at] ?? 0, this.#words[at + 1] ?? 0, this.#log2);
       // The entry may move back into the hole unless its home lies cyclically behind the hole.
       const staysPut = hole <= slot ? hole < home && home <= slot : hole < home || home <= slot;
       if (staysPut) continue;
@@ -97,7 +104,7 @@ export class HashTable {
   }
 
   #find(a: number, b: number): number {
-    let slot = hash2(a, b) & this.#mask;
+    let slot = homeOf(a, b, this.#log2);
     for (let i = 0; i <= this.#mask; i++) {
       const at = this.#at(slot);
       if (this.#isEmpty(at)) return -1;

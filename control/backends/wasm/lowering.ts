@@ -93,7 +93,7 @@ export class Lowering {
       case 'node':
         return ['special'];
       case 'interface':
-        return [`port ${item.key}`, 'special'];
+        return [`port ${item.key}`, `target ${item.key}`, 'special'];
       case 'route':
         return this.routes.unitsOfRoute(item.key);
       case 'tunnel':

@@ -13,6 +13,9 @@ const ROLES = { pod: L.ROLE_POD, uplink: L.ROLE_UPLINK, host: L.ROLE_HOST } as c
 export class Ports {
   readonly #indexes: IndexPool;
   readonly #items: TrackedMap<Key, InterfaceItem>;
+  /** Interface and ingress policy of each endpoint; endpoint of each interface. */
+  readonly #judged: TrackedMap<Key, { readonly interface: Key; readonly ingress: number }>;
+  readonly #endpointOf: TrackedMap<Key, Key>;
 
   constructor(
     ledger: Ledger,
@@ -21,6 +24,8 @@ export class Ports {
     readonly onFreshPort: (port: number) => void,
   ) {
     this.#items = new TrackedMap(ledger);
+    this.#judged = new TrackedMap(ledger);
+    this.#endpointOf = new TrackedMap(ledger);
     this.#indexes = new IndexPool(ledger, 'interfaces', 0, L.MAX_PORTS);
   }
 
@@ -45,6 +50,7 @@ export class Ports {
     this.#items.delete(key);
     this.#indexes.release(key);
     this.cells.set(`port ${key}`, null);
+    this.cells.set(`target ${key}`, null);
   }
 
   /** Takes the item and an index for it; the row is written by `write` when the routes are known. */
@@ -89,6 +95,17 @@ export class Ports {
         { at: at + L.PORT_IP4_LENGTH, words: words.slice(L.PORT_IP4_LENGTH / 4) },
       ],
     });
+    this.#writeTarget(item);
+  }
+
+  /** Writes which policy judges packets to a pod's address, by which many packets at once are judged. */
+  #writeTarget(item: InterfaceItem): void {
+    if (item.role !== 'pod') return;
+    const address = firstIp4(item.peerAddresses);
+    const value = this.#judged.get(this.#endpointOf.get(item.key) ?? '')?.ingress ?? 0;
+    const b = (L.LPM_USED | (L.SPACE_TARGET << 8) | 32) >>> 0;
+    const entries = address === 0 ? [] : [{ table: 'addresses', a: address, b, value } as const];
+    this.cells.set(`target ${item.key}`, { owner: item.key, entries });
   }
 
   /** Writes which policies judge a pod; `policy` gives a policy's index. */
@@ -105,10 +122,21 @@ export class Ports {
     const words = [index('ingress'), index('egress')];
     const at = this.cells.plan.ports + port * L.PORT_SIZE + L.PORT_INGRESS_POLICY;
     this.cells.set(`endpoint ${item.key}`, { owner: item.key, rows: [{ at, words }] });
+    this.#judged.set(item.key, { interface: item.interface, ingress: words[0] ?? 0 });
+    this.#endpointOf.set(item.interface, item.key);
+    const behind = this.#items.get(item.interface);
+    if (behind !== undefined) this.#writeTarget(behind);
   }
 
   removeEndpoint(key: Key): void {
     this.cells.set(`endpoint ${key}`, null);
+    const judged = this.#judged.get(key);
+    if (judged === undefined) return;
+    this.#judged.delete(key);
+    if (this.#endpointOf.get(judged.interface) !== key) return;
+    this.#endpointOf.delete(judged.interface);
+    const behind = this.#items.get(judged.interface);
+    if (behind !== undefined) this.#writeTarget(behind);
   }
 
   /** Writes the header words that name the host's port, the uplink and the node's address. */
