@@ -19,6 +19,7 @@ import type { HealthCheckServer } from './health-checks.js';
 import type { EventRecord } from './history.js';
 import { Journal, type JournalState } from './journal.js';
 import type { LinkDriver } from './links.js';
+import { LookAhead } from './look-ahead.js';
 import { type AgentEvent, EventLoop, type RunningEvent, type Transaction } from './loop.js';
 import { changeMarks } from './marks.js';
 import { claimNodeId } from './node-id.js';
@@ -70,6 +71,7 @@ export class Agent {
   readonly #loop: EventLoop;
   readonly #healing: Healing;
   readonly #feed: ObjectFeed;
+  readonly #lookAhead: LookAhead;
   readonly #status: StatusPublisher;
   readonly #dataplane: Dataplane;
   readonly #problems: ProblemReport;
@@ -112,6 +114,7 @@ export class Agent {
       },
       unreadable: (key, reason) => this.#problems.unreadable(key, reason),
     });
+    this.#lookAhead = new LookAhead(() => state.anticipate());
     this.#status = new StatusPublisher(store, node);
     this.#twin = new TwinWatch(store, node, this.#instance, (what) => {
       if (what === 'found') this.#log(this.#claimedTwice() ?? '');
@@ -253,6 +256,7 @@ export class Agent {
     for (const timer of this.#timers) timer.close();
     this.#twin.close();
     this.#healing.close();
+    this.#lookAhead.close();
     await this.#loop.close();
     this.#feed.stop();
     await this.#status.close();
@@ -417,6 +421,7 @@ export class Agent {
     }
     this.#applied = known;
     this.#publish();
+    this.#lookAhead.wake();
   }
 
   async #heal(kind: ResyncKind): Promise<boolean> {

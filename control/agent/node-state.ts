@@ -35,6 +35,8 @@ export class NodeState {
   readonly addresses: PodAddresses;
   readonly #pods = new Map<string, { readonly record: PodRecord; readonly attachment: Attachment }>();
   #compiler: IncrementalCompiler;
+  /** What is wired here, made when it is asked for after a change. */
+  #wired: NodeLocal | null = null;
   #changes: Change[] | null = null;
 
   constructor(
@@ -61,6 +63,11 @@ export class NodeState {
     this.#compiler = new IncrementalCompiler(model, this.#local(), this.config);
     this.#changes = null;
     return drifted.map(({ key }) => key);
+  }
+
+  /** See `IncrementalCompiler.anticipate`. */
+  anticipate(): boolean {
+    return this.#compiler.anticipate();
   }
 
   /** Takes changes of objects. */
@@ -107,12 +114,14 @@ export class NodeState {
       ...(limits === undefined ? {} : { limits }),
     };
     this.#pods.set(podKey(pod), { record, attachment });
+    this.#wired = null;
     const object = this.model.get('Pod', pod.namespace, pod.name);
     this.#take(object === undefined ? [] : [{ type: 'put', object: this.#withAddresses(object) }]);
   }
 
   detach(record: PodRecord): void {
     this.#pods.delete(podKey(record.pod));
+    this.#wired = null;
     const object = this.model.get('Pod', record.pod.namespace, record.pod.name);
     if (object === undefined) {
       this.#take([]);
@@ -156,8 +165,10 @@ export class NodeState {
 
   #local(): NodeLocal {
     const { record, links } = this.identity;
+    if (this.#wired !== null) return this.#wired;
     const attachments = [...this.#pods.values()].map(({ attachment }) => attachment);
-    return { node: record.metadata.name, uplink: links.uplink, host: links.host, attachments };
+    this.#wired = { node: record.metadata.name, uplink: links.uplink, host: links.host, attachments };
+    return this.#wired;
   }
 
   /** Pods wired here have the addresses they were given, whatever their objects say. */
