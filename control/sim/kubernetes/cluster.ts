@@ -44,7 +44,8 @@ export class KubernetesCluster implements SimulatedCluster {
     const addresses = new Map(nodes.map((node) => [node, nodeAddress(config, nodes, node)]));
     this.#controllers = new Controllers({ api, cache, log: progress }, { driver, nodes: addresses, config });
     this.#applier = new Applier(api, cache, { serviceCIDR: config.serviceCIDR, nodes });
-    this.#settling = new Settling({ cache, controllers: this.#controllers, driver, nodes });
+    const { externalIPCIDRs } = config;
+    this.#settling = new Settling({ cache, controllers: this.#controllers, driver, nodes, externalIPCIDRs });
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     progress(`${nodes.length} nodes are up on feed ${driver.feed} (${seconds} s)`);
     progress(`export KUBECONFIG=${this.plane.kubeconfig}`);

@@ -17,6 +17,9 @@ export interface ControlPlaneSpec {
   readonly config: ClusterConfig;
   /** Speak to this API server instead of starting one. */
   readonly kubeconfig: string | null;
+  /** For tests that kill: see KsrSpec. */
+  readonly leaseSeconds?: number;
+  readonly mostBackoffMs?: number;
   readonly progress: (line: string) => void;
 }
 
@@ -30,13 +33,15 @@ export class ControlPlane {
 
   /** Makes nothing yet. Throws MissingProgramError. */
   constructor(private readonly spec: ControlPlaneSpec) {
-    const { runDir, config, kubeconfig, progress } = spec;
-    this.etcd = new Etcd({ name: 'etcd', dir: join(runDir, 'etcd'), progress });
+    const { runDir, config, kubeconfig, leaseSeconds, mostBackoffMs, progress } = spec;
+    this.etcd = new Etcd({ name: 'etcd', dir: join(runDir, 'etcd'), mostBackoffMs, progress });
     this.own = kubeconfig === null ? ownServer(runDir, config, progress) : null;
     this.ksr = new Ksr({
       kubeconfig: this.kubeconfig,
       endpoint: this.etcd.endpoint,
       dir: join(runDir, 'ksr'),
+      leaseSeconds,
+      mostBackoffMs,
       progress,
     });
   }

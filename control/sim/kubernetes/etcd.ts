@@ -14,6 +14,8 @@ export interface EtcdSpec {
   readonly name: string;
   /** Its folder: data, sockets, log. Kept from one start to the next. */
   readonly dir: string;
+  /** Longest pause before it is started again, milliseconds (default 2000). */
+  readonly mostBackoffMs?: number | undefined;
   readonly progress: (line: string) => void;
 }
 
@@ -33,7 +35,7 @@ export class Etcd {
 
   /** Throws MissingProgramError. */
   constructor(private readonly spec: EtcdSpec) {
-    const { name, dir, progress } = spec;
+    const { name, dir, mostBackoffMs, progress } = spec;
     this.endpoint = `unix://${join(dir, SOCKET)}`;
     this.process = new NodeProcess({
       name,
@@ -41,6 +43,7 @@ export class Etcd {
       argv: etcdCommand(programPath('etcd'), dir),
       log: join(dir, 'etcd.log'),
       saysReady: false,
+      mostBackoffMs,
       onDeath: (reason) => progress(`${name} died (${reason}), starting it again`),
     });
   }

@@ -12,6 +12,10 @@ export interface KsrSpec {
   /** The store's etcd. */
   readonly endpoint: string;
   readonly dir: string;
+  /** How long a ksr that was killed keeps the next one from leading, seconds (ksr's own default). */
+  readonly leaseSeconds?: number | undefined;
+  /** Longest pause before it is started again, milliseconds (default 2000). */
+  readonly mostBackoffMs?: number | undefined;
   readonly progress: (line: string) => void;
 }
 
@@ -19,22 +23,26 @@ export class Ksr {
   readonly process: NodeProcess;
 
   constructor(private readonly spec: KsrSpec) {
-    const { dir, progress } = spec;
+    const { dir, mostBackoffMs, progress } = spec;
     this.process = new NodeProcess({
       name: 'ksr',
       netns: OWN_NETNS,
       argv: [process.execPath, PTEROPUS, 'ksr', '--config', this.#file],
       log: join(dir, 'ksr.log'),
       saysReady: true,
+      mostBackoffMs,
       onDeath: (reason) => progress(`ksr died (${reason}), starting it again`),
     });
   }
 
   /** Resolves when the store holds what the API server has. Throws NodeProcessError. */
   async start(): Promise<void> {
-    const { kubeconfig, endpoint, dir } = this.spec;
+    const { kubeconfig, endpoint, dir, leaseSeconds } = this.spec;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const config = { kubeconfig, store: { endpoints: [endpoint] }, dieWithStdin: true };
+    const lease = leaseSeconds === undefined ? {} : { leaseSeconds };
+    // A socket of its own: several simulated clusters may run side by side.
+    const rest = join(dir, 'rest.sock');
+    const config = { kubeconfig, store: { endpoints: [endpoint] }, rest, ...lease, dieWithStdin: true };
     writeFileSync(this.#file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
     await this.process.start();
   }

@@ -14,6 +14,7 @@ export interface SettlingSpec {
   readonly controllers: Controllers;
   readonly driver: Driver;
   readonly nodes: readonly string[];
+  readonly externalIPCIDRs: readonly string[];
 }
 
 const TIMEOUT_MS = 120_000;
@@ -26,7 +27,7 @@ export class Settling {
   readonly #stop: () => void;
 
   constructor(private readonly spec: SettlingSpec) {
-    this.#view = new StoreView(spec.driver.store, () => this.#wake());
+    this.#view = new StoreView(spec.driver.store, spec.externalIPCIDRs, () => this.#wake());
     this.#stop = spec.cache.listen(() => this.#wake());
   }
 

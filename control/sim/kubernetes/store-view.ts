@@ -1,30 +1,25 @@
 /** Whether the store holds what the API server has: ksr has written everything, and nothing else is there. */
-import { toJson } from '../../objects/json.js';
-import { type Kind, type KubeObject, objectKey } from '../../objects/types.js';
+import { reduce } from '../../ksr/reduce.js';
+import { RESOURCES } from '../../ksr/resources.js';
+import { OBJECTS_PREFIX } from '../../objects/stored-keys.js';
 import type { Store } from '../../store/store.js';
-import { OBJECTS_PREFIX } from '../afxdp/mirror.js';
 import { type Followed, followPrefix } from '../follow-store.js';
+import type { ApiObject } from './api.js';
 import type { ApiCache } from './cache.js';
 
-/** What ksr reflects. */
-const REFLECTED: readonly Kind[] = [
-  'Namespace',
-  'Node',
-  'Pod',
-  'Service',
-  'EndpointSlice',
-  'NetworkPolicy',
-  'ClusterNetworkPolicy',
-];
+/** An object's place in the store and what has to stand there; null = nothing. */
+type Reflected = readonly [key: string, json: string | null];
 
 export class StoreView {
   readonly #values = new Map<string, string>();
-  readonly #texts = new WeakMap<KubeObject, string>();
+  readonly #reflected = new WeakMap<ApiObject, Reflected>();
   readonly #followed: Followed;
   #revision = 0;
 
   constructor(
     store: Store,
+    /** As ksr has it. */
+    private readonly externalIPCIDRs: readonly string[],
     /** Called after every change. */
     private readonly changed: () => void,
   ) {
@@ -50,12 +45,11 @@ export class StoreView {
   /** Name of an object that the store does not have as the API has it; null = it has everything. */
   behind(cache: ApiCache): string | null {
     const wanted = new Set<string>();
-    for (const kind of REFLECTED) {
-      for (const object of cache.typedAll(kind)) {
-        const name = objectKey(kind, object.metadata.namespace, object.metadata.name);
-        const key = `${OBJECTS_PREFIX}${name}`;
-        wanted.add(key);
-        if (this.#values.get(key) !== this.#text(object)) return name;
+    for (const resource of RESOURCES) {
+      for (const object of cache.all(resource.kind).values()) {
+        const [key, json] = this.#reduce(resource, object);
+        if (json !== null) wanted.add(key);
+        if ((this.#values.get(key) ?? null) !== json) return key.slice(OBJECTS_PREFIX.length);
       }
     }
     for (const key of this.#values.keys()) if (!wanted.has(key)) return key.slice(OBJECTS_PREFIX.length);
@@ -66,12 +60,12 @@ export class StoreView {
     this.#followed.close();
   }
 
-  #text(object: KubeObject): string {
-    let text = this.#texts.get(object);
-    if (text === undefined) {
-      text = toJson(object);
-      this.#texts.set(object, text);
-    }
-    return text;
+  #reduce(resource: (typeof RESOURCES)[number], object: ApiObject): Reflected {
+    const known = this.#reflected.get(object);
+    if (known !== undefined) return known;
+    const reduced = reduce(resource, object, this.externalIPCIDRs);
+    const reflected: Reflected = reduced === null ? ['', null] : [reduced.key, reduced.json];
+    this.#reflected.set(object, reflected);
+    return reflected;
   }
 }
