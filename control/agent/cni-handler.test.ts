@@ -264,6 +264,65 @@ test('requests that cannot be right are refused with the code of the specificati
   await agent.close();
 });
 
+test('ADDs that wait together are one change of the data plane; one that fails does not keep the others', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent({ podObjectWaitMs: 0 });
+  const before = machine.dataplane.transactions.length;
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  const replies = await Promise.all([
+    ...names.map((name) => agent.cni.add(request(name))),
+    agent.cni.add(request('late', 'c-a', { netns: '/run/netns/c-a' })),
+  ]);
+  assert.equal(
+    replies.map(({ result }) => result),
+    [0, 0, 0, 0, 0, CNI.failed],
+  );
+  assert.is(machine.dataplane.transactions.length, before + 1);
+  assert.equal(
+    agent.history
+      .filter(({ name }) => name === 'CNI ADD')
+      .map(({ object, error }) => [object, error === null]),
+    [
+      ['shop/a, shop/b, shop/c, shop/d, shop/e, shop/late', true],
+      ['shop/late', false],
+    ],
+  );
+  await agent.close();
+});
+
+test('one of several that the data plane refuses: the others are wired, it leaves nothing', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent({ podObjectWaitMs: 0 });
+  machine.dataplane.refuse = ({ key }) => (key === 'endpoint/shop/b' ? 'no room' : null);
+  const replies = await Promise.all(['a', 'b', 'c'].map((name) => agent.cni.add(request(name))));
+  assert.equal(
+    replies.map(({ result }) => result),
+    [0, CNI.failed, 0],
+  );
+  assert.is(machine.links.pods.size, 2);
+  assert.equal([...machine.dataplane.items.keys()].filter((key) => key.startsWith('endpoint/')).sort(), [
+    'endpoint/shop/a',
+    'endpoint/shop/c',
+  ]);
+  await agent.close();
+});
+
+test('a DEL calls off the ADD that still waits for its pod: nothing is wired behind its back', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent({ podObjectWaitMs: 5000 });
+  const adding = agent.cni.add(request('web'));
+  const other = agent.cni.add(request('db'));
+  assert.is((await agent.cni.delete(request('web'))).result, 0);
+  const conf = { ...BARE_CONF, validAttachments: new Set<string>() };
+  assert.is((await agent.cni.gc(request('', '', { conf }))).result, 0);
+  await machine.put(pod('web'));
+  await machine.put(pod('db'));
+  assert.is((await adding).result, CNI.tryAgainLater);
+  assert.is((await other).result, CNI.tryAgainLater);
+  assert.is(machine.links.pods.size, 0);
+  await agent.close();
+});
+
 test('STATUS says whether ADD would be served', async () => {
   const machine = new Machine();
   const agent = await machine.agent();

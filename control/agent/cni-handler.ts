@@ -8,8 +8,9 @@ import { bitsOf, parseIp } from '../common/ip.js';
 import { podInterfaceKey, podMtu } from '../compiler/interfaces.js';
 import { podMacs } from '../ipam/arithmetic.js';
 import type { PodRef, Ruleset } from '../ruleset/types.js';
+import { Batch } from './cni-batch.js';
 import { missingItems } from './cni-check.js';
-import { PendingAdds } from './cni-pending.js';
+import { type PendingAdd, PendingAdds } from './cni-pending.js';
 import { BARE_NAMESPACE, sandboxKey, sandboxOf } from './cni-sandbox.js';
 import type { PodRecord } from './journal.js';
 import { type LinkDriver, podLinkName } from './links.js';
@@ -34,10 +35,28 @@ export interface CniParts {
   readonly podKnown: (pod: PodRef, uid: string | null) => Promise<boolean>;
 }
 
+interface Add {
+  readonly sandbox: Sandbox;
+  readonly pending: PendingAdd;
+}
+
 export class CniHandler implements CniService {
   readonly #pending = new PendingAdds();
+  readonly #adds: Batch<Add, PodRecord>;
 
-  constructor(private readonly parts: CniParts) {}
+  constructor(private readonly parts: CniParts) {
+    const { loop, wiring } = parts;
+    this.#adds = new Batch(loop, {
+      name: 'CNI ADD',
+      check: ({ pending }) => pending.check(),
+      together: (tx, adds) =>
+        wiring.addAll(
+          tx,
+          adds.map(({ sandbox }) => sandbox),
+        ),
+      alone: (tx, { sandbox }) => wiring.add(tx, sandbox),
+    });
+  }
 
   /** Wires a sandbox. The pod's policies are in force when it resolves. */
   add(request: CniRequest): Promise<CniReply> {
@@ -63,15 +82,7 @@ export class CniHandler implements CniService {
           };
           await loop.push({ name: 'CNI ADD make way', object, run });
         }
-        const record = await loop.push({
-          name: 'CNI ADD',
-          object,
-          run: async (tx) => {
-            pending.check();
-            return wiring.add(tx, sandbox);
-          },
-        });
-        return this.#reply(record);
+        return this.#reply(await this.#adds.push(object, { sandbox, pending }));
       } finally {
         pending.end();
       }

@@ -88,7 +88,7 @@ class NativeLinks implements LinkDriver {
     const pod = this.#openSandbox(spec.netns);
     try {
       if (spec.feed === 'tap') this.#makeTap(spec, pod);
-      else this.#makePair(spec, pod);
+      else await this.#makePair(spec, pod);
       try {
         this.#configure(spec, pod);
       } catch (error) {
@@ -222,13 +222,20 @@ class NativeLinks implements LinkDriver {
     }
   }
 
-  #makePair({ link, ifname, mac, podMac, mtu }: PodLinkSpec, pod: Netns): void {
+  async #makePair({ link, ifname, mac, podMac, mtu }: PodLinkSpec, pod: Netns): Promise<void> {
+    const taken = (): boolean => pod.links().some(({ name }) => name === ifname);
+    const make = (): void =>
+      this.node.createVeth({ name: link, mac, mtu }, { name: ifname, mac: podMac, mtu, netns: pod });
     // A leftover of an ADD that a crash cut short: its name belongs to this sandbox alone.
-    if (this.node.links().some(({ name }) => name === link)) this.node.deleteLink(link);
-    if (pod.links().some(({ name }) => name === ifname)) {
-      throw new LinkExistsError('is in the sandbox already', { object: ifname });
+    if (taken()) await this.detachPod(link);
+    if (taken()) throw new LinkExistsError('is in the sandbox already', { object: ifname });
+    try {
+      make();
+    } catch (error) {
+      if (!(error instanceof NativeError) || error.code !== 'EEXIST') throw error;
+      await this.detachPod(link);
+      make();
     }
-    this.node.createVeth({ name: link, mac, mtu }, { name: ifname, mac: podMac, mtu, netns: pod });
   }
 
   /** Row POD-03: the pod has its address alone; everything else is behind the gateway, whose MAC it knows. */

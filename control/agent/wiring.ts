@@ -42,6 +42,8 @@ export interface WiringParts {
   readonly behind: (reason: string) => void;
 }
 
+type Undo = () => Promise<void> | void;
+
 export class Wiring {
   constructor(private readonly parts: WiringParts) {}
 
@@ -62,7 +64,7 @@ export class Wiring {
    * LinkExistsError, SandboxError, InvalidInputError (its annotation), ApplyError, DataplaneUnavailableError, JournalWriteError; then nothing of it stays.
    */
   async add(tx: Transaction, sandbox: Sandbox): Promise<PodRecord> {
-    const { state, links } = this.parts;
+    const { state } = this.parts;
     const old = state.pod(sandbox.pod);
     if (old !== undefined) {
       if (!isSame(old, sandbox)) {
@@ -72,15 +74,52 @@ export class Wiring {
           retryable: true,
         });
       }
-      await this.#enforce(tx, old);
+      await this.#enforce(tx, [old]);
       return old;
     }
+    const record = await this.#make(sandbox, (undo) => tx.onRevert(undo));
+    await this.#enforce(tx, [record]);
+    await this.#keep();
+    return record;
+  }
+
+  /**
+   * Wires several sandboxes by one change of the data plane and one entry of the journal. null for each that has to be added by itself,
+   * which then says why. Throws what `add` throws of the data plane and the journal; then nothing of any stays.
+   */
+  async addAll(tx: Transaction, sandboxes: readonly Sandbox[]): Promise<readonly (PodRecord | null)[]> {
+    const records: (PodRecord | null)[] = [];
+    for (const sandbox of sandboxes) records.push(await this.#tryMake(tx, sandbox));
+    const made = records.filter((record) => record !== null);
+    if (made.length > 0) {
+      await this.#enforce(tx, made);
+      await this.#keep();
+    }
+    return records;
+  }
+
+  async #tryMake(tx: Transaction, sandbox: Sandbox): Promise<PodRecord | null> {
+    if (this.parts.state.pod(sandbox.pod) !== undefined) return null;
+    const undos: Undo[] = [];
+    try {
+      const record = await this.#make(sandbox, (undo) => undos.push(undo));
+      for (const undo of undos) tx.onRevert(undo);
+      return record;
+    } catch {
+      for (const undo of undos.reverse()) await undo();
+      return null;
+    }
+  }
+
+  /** Address and link; from here on the ruleset has it. */
+  async #make(sandbox: Sandbox, onRevert: (undo: Undo) => void): Promise<PodRecord> {
+    const { state, links } = this.parts;
     checkHostPorts(sandbox, state.pods(), state.identity.record.addresses);
     const { namespace, name } = sandbox.pod;
     const feed = feedOf(state.model.get('Pod', namespace, name), this.parts.podFeed);
     const owner = podKey(sandbox.pod);
     const addresses = state.addresses.allocate(owner);
-    tx.onRevert(() => {
+    onRevert(() => {
       state.addresses.release(owner);
     });
     const macs = podMacs(sandbox.containerId, sandbox.ifname);
@@ -93,15 +132,13 @@ export class Wiring {
       addresses,
     };
     await links.attachPod(state.linkSpec(record));
-    tx.onRevert(() => links.detachPod(record.link, tapOf(record)));
+    onRevert(() => links.detachPod(record.link, tapOf(record)));
     state.attach(record);
-    tx.onRevert(async () => {
+    onRevert(async () => {
       state.detach(record);
       // Before the link goes, the data plane lets go of it; one that is away is refilled without it anyway.
       await this.#apply().catch((error: unknown) => this.parts.behind(String(error)));
     });
-    await this.#enforce(tx, record);
-    await this.#keep();
     return record;
   }
 
@@ -126,10 +163,11 @@ export class Wiring {
     await links.detachPod(record.link, tapOf(record));
   }
 
-  /** Everything of the pod is in force, or this throws. */
-  async #enforce(tx: Transaction, record: PodRecord): Promise<void> {
+  /** Everything of the pods is in force, or this throws. */
+  async #enforce(tx: Transaction, records: readonly PodRecord[]): Promise<void> {
     const { addresses } = this.parts.state.identity.record;
-    const { changes, refused } = await this.#apply(keysOf(record, addresses));
+    const must = new Set(records.flatMap((record) => keysOf(record, addresses)));
+    const { changes, refused } = await this.#apply(must);
     tx.changed(changeMarks(changes));
     if (refused.size > 0) this.parts.behind('the data plane refused a part');
   }
@@ -154,12 +192,12 @@ function isSame(record: PodRecord, sandbox: Sandbox): boolean {
 }
 
 /** What has to be in force before the pod may start: its interface, its policies, and the ways to it. */
-function keysOf(record: PodRecord, nodeAddresses: readonly Ip[]): ReadonlySet<Key> {
+function keysOf(record: PodRecord, nodeAddresses: readonly Ip[]): readonly Key[] {
   const { pod, addresses } = record;
   const routes = addresses.flatMap((ip) => {
     const prefix = `${ip}/${ip.includes(':') ? 128 : 32}`;
     return [`route/main/${prefix}`, `route/pod/${prefix}`];
   });
   const ports = hostPortKeys(record, nodeAddresses);
-  return new Set([podInterfaceKey(pod), `endpoint/${pod.namespace}/${pod.name}`, ...routes, ...ports]);
+  return [podInterfaceKey(pod), `endpoint/${pod.namespace}/${pod.name}`, ...routes, ...ports];
 }
