@@ -63,11 +63,13 @@ export class PodFarm {
 
   async remove(ref: PodRef): Promise<void> {
     const { workload, node, sandbox } = this.find(ref);
-    this.pods.delete(nameOf(ref));
     await workload.close();
-    if (sandbox === null) return;
-    await cniDelete(sandbox, node.paths.cniSocket);
-    await removeNamespaces(this.native, [podNamespace(this.spec.cluster, ref)]);
+    if (sandbox !== null) {
+      await cniDelete(sandbox, node.paths.cniSocket);
+      await removeNamespaces(this.native, [podNamespace(this.spec.cluster, ref)]);
+    }
+    // The name is given back when all is gone: until then it can be removed again.
+    this.pods.delete(nameOf(ref));
   }
 
   /** Throws PodError if it does not run. */
@@ -122,7 +124,8 @@ export class PodFarm {
       return wired.value.ips.map(({ address }) => address.replace(/\/.*$/, ''));
     }
     if (started.status === 'fulfilled') await started.value.close();
-    if (wired.status === 'fulfilled') await cniDelete(sandbox, node.paths.cniSocket);
+    // Also one that failed may have been wired before its answer was lost; what cannot be unwired now makes way for the next one.
+    await cniDelete(sandbox, node.paths.cniSocket).catch(() => undefined);
     await removeNamespaces(this.native, [namespace]);
     throw started.status === 'rejected' ? started.reason : (wired as PromiseRejectedResult).reason;
   }
