@@ -5,9 +5,10 @@ import type { Planned } from '../sim/expand.js';
 import type { LoadedCluster } from '../sim/load.js';
 import type { Cell } from '../sim/matrix/cell.js';
 import { expectCells } from '../sim/matrix/expected.js';
-import { planMatrix } from '../sim/matrix/plan.js';
+import { type Column, planMatrix } from '../sim/matrix/plan.js';
 import type { ClusterState } from '../sim/matrix/state.js';
 import { nodeAddress, outsideAddresses, outsidePorts } from '../sim/world.js';
+import { sampled } from './alike.js';
 import { compiledJudge } from './verdicts.js';
 
 export interface AskedPort {
@@ -20,24 +21,43 @@ export interface MatrixQuestion {
   readonly ports: readonly AskedPort[];
   /** Ping every pod, not only those without ports. */
   readonly icmp: boolean;
+  /** Ask two of the replicas that no rule tells apart, for all of them. */
+  readonly alike?: boolean;
 }
 
-export function paperMatrix(loaded: LoadedCluster, { ports, icmp }: MatrixQuestion): readonly Cell[] {
-  const state = stateOf(loaded);
-  const judge = compiledJudge(paperCluster(loaded.objects, loaded.config, workloadsOf(loaded)));
+/** Every cell; with `alike`, replicas that no rule tells apart are left out but for two, and those say for how many they stand. */
+export function paperMatrix(
+  loaded: LoadedCluster,
+  { ports, icmp, alike = false }: MatrixQuestion,
+): readonly Cell[] {
+  const whole = stateOf(loaded);
+  const cluster = paperCluster(loaded.objects, loaded.config, workloadsOf(loaded));
+  const judge = compiledJudge(cluster);
+  const { state, stands } = alike
+    ? sampled(whole, cluster)
+    : { state: whole, stands: new Map<string, number>() };
   const asked =
     ports.length === 0 ? state : { ...state, pods: state.pods.map((pod) => listening(pod, ports, false)) };
   // Whether anybody listens is no matter of policy: on a port that is asked for, everybody does.
-  const answering = { ...state, pods: state.pods.map((pod) => listening(pod, ports, true)) };
-  return expectCells(planMatrix(asked, { icmp }), answering, judge).map(({ planned, expected }) => ({
-    row: planned.row,
-    column: planned.column,
+  const answering = { ...whole, pods: whole.pods.map((pod) => listening(pod, ports, true)) };
+  const plan = planMatrix(asked, { icmp });
+  const rows = new Map(plan.rows.map((row) => [row, { ...row, stands: stands.get(row.id) ?? 1 }]));
+  const columns = new Map(
+    plan.columns.map((column) => [column, { ...column, stands: stands.get(podOf(column)) ?? 1 }]),
+  );
+  return expectCells(plan, answering, judge).map(({ planned, expected }) => ({
+    row: rows.get(planned.row) ?? planned.row,
+    column: columns.get(planned.column) ?? planned.column,
     expected,
     measured: expected.reach,
     agrees: true,
     problem: null,
     probes: [],
   }));
+}
+
+function podOf({ pod }: Column): string {
+  return pod === null ? '' : `${pod.namespace}/${pod.name}`;
 }
 
 /** The cluster as the matrix of the simulator sees it; without the documents of its policies. */

@@ -49,7 +49,9 @@ export async function run(argv: readonly string[]): Promise<number> {
     junit,
   });
   const { loaded } = await loadPaper(filesGiven(values, 'matrix'), nodesGiven(values.nodes));
-  const cells = paperMatrix(loaded, { ports, icmp: values.icmp === true });
+  // The picture shows replicas that agree as one; every other form names each.
+  const alike = !options.json && !options.wide && options.expect === null && !options.junit;
+  const cells = paperMatrix(loaded, { ports, icmp: values.icmp === true, alike });
   return await deliver(presentPaper(cells, options), junit);
 }
 

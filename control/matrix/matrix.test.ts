@@ -10,6 +10,7 @@ import { InvalidInputError } from '../common/errors.js';
 import { loadCluster } from '../sim/load.js';
 import { expectCells } from '../sim/matrix/expected.js';
 import { planMatrix } from '../sim/matrix/plan.js';
+import { renderMatrix } from '../sim/matrix/render.js';
 import { paperMatrix, stateOf } from './cells.js';
 import { run } from './main.js';
 
@@ -171,6 +172,17 @@ test('on examples/shop the compiled rules say what the oracle says, cell by cell
 test('examples/tiers is as its authors want it', async () => {
   const { code, text } = await matrix('-f', TIERS, '--expect', join(TIERS, 'expect.yaml'));
   assert.is(code, 0, text);
+});
+
+test('replicas that are alike stand for each other: the picture is the same as when all are asked', async () => {
+  for (const files of [[SHOP], [TIERS]]) {
+    const loaded = await loadCluster(files);
+    const [all, alike] = [false, true].map((two) =>
+      paperMatrix(loaded, { ports: [], icmp: true, alike: two }),
+    );
+    const picture = (cells = all) => renderMatrix(cells ?? [], { wide: false, color: false, width: 200 });
+    assert.is(picture(alike), picture(all));
+  }
 });
 
 /** Our form of a NetworkPolicy as the API has it, for the oracle. */

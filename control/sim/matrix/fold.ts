@@ -90,10 +90,15 @@ function foldAxis<T extends Row | Column>(
   );
 }
 
-function labelOf(group: string, members: readonly { readonly id: string }[], classes: number): string {
+function labelOf(
+  group: string,
+  members: readonly { readonly id: string; readonly stands?: number }[],
+  classes: number,
+): string {
   const first = members[0]!.id;
-  if (members.length === 1) return classes === 1 ? group : first;
-  return classes === 1 ? `${group} ×${members.length}` : `${first} ×${members.length}`;
+  const count = members.reduce((sum, { stands = 1 }) => sum + stands, 0);
+  if (count === 1) return classes === 1 ? group : first;
+  return classes === 1 ? `${group} ×${count}` : `${first} ×${count}`;
 }
 
 function single<T extends Row | Column>(items: readonly T[]): readonly FoldedAxis<T>[] {

@@ -14,6 +14,8 @@ export interface Row {
   readonly party: Party;
   /** Its source address. */
   readonly address: string;
+  /** How many that are alike it stands for, itself among them; 1 where absent. */
+  readonly stands?: number;
 }
 
 export interface Target {
@@ -33,6 +35,8 @@ export interface Column {
   readonly targets: readonly Target[];
   readonly pod: PodRef | null;
   readonly service: ServiceColumn | null;
+  /** See `Row`. */
+  readonly stands?: number;
 }
 
 export interface ServiceColumn {
