@@ -1,12 +1,13 @@
 /**
- * The Kubernetes API as ksr needs it: lists in pages, watches, events. Objects stay as the server sends them: the typed clients
- * drop fields they do not know, and a policy must not lose a field in silence.
+ * The Kubernetes API as ksr needs it: lists in pages, watches, events. Objects stay as the server sends them: a typed client
+ * drops fields it does not know, and a policy must not lose a field in silence.
  */
-import { request as requestHttp } from 'node:http';
-import { type RequestOptions, request as requestHttps } from 'node:https';
-import { type KubeConfig, Watch } from '@kubernetes/client-node';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { createInterface } from 'node:readline';
 import { errorText } from '../common/errors.js';
 import { isRecord } from '../objects/document.js';
+import type { KubeAccess } from '../sim/kubernetes/kubeconfig.js';
 import { ApiRequestError } from './errors.js';
 import type { Resource } from './resources.js';
 
@@ -26,24 +27,20 @@ export interface WatchHandle {
 
 const PAGE_SIZE = 500;
 const TIMEOUT_MS = 30_000;
+/** Bookmarks come every minute: a watch that is silent for longer has lost its server. */
+const SILENCE_MS = 150_000;
 
 export class KubeApi {
-  readonly #watch: Watch;
+  #agent: { readonly access: KubeAccess; readonly agent: Agent } | null = null;
 
-  constructor(private readonly config: KubeConfig) {
-    this.#watch = new Watch(config);
-  }
-
-  get server(): string {
-    return this.config.getCurrentCluster()?.server ?? '';
-  }
+  constructor(private readonly access: () => KubeAccess) {}
 
   /** All objects as they are now; `page` is called for each page. Returns their version. Throws ApiRequestError. */
   async list({ path }: Resource, page: (items: readonly unknown[]) => void): Promise<string> {
     let token = '';
     for (;;) {
       const query = `?limit=${PAGE_SIZE}${token === '' ? '' : `&continue=${encodeURIComponent(token)}`}`;
-      const answer = await this.#request('GET', `${path}${query}`);
+      const answer = await this.#json('GET', `${path}${query}`);
       const { items, metadata } = isRecord(answer) ? answer : {};
       const { resourceVersion, continue: next } = isRecord(metadata) ? metadata : {};
       if (typeof resourceVersion !== 'string') throw new ApiRequestError('is no list', path, null);
@@ -60,40 +57,37 @@ export class KubeApi {
     event: (event: WatchEvent) => void,
     end: (end: WatchEnd) => void,
   ): WatchHandle {
+    const abort = new AbortController();
     let over = false;
-    let stop = (): void => undefined;
     const finish = (result: WatchEnd): void => {
       if (over) return;
       over = true;
-      stop();
+      abort.abort();
       end(result);
     };
-    const take = (type: string, object: unknown): void => {
-      if (over) return;
+    const fail = (error: unknown): void => finish(endOf(error, path));
+    const line = (text: string): void => {
+      if (over || text === '') return;
       try {
-        const read = readEvent(type, object, path);
-        if ('status' in read)
-          finish(read.status === 410 ? { type: 'gone' } : { type: 'failed', error: read });
-        else event(read);
+        event(readEvent(text, path));
       } catch (error) {
-        // The library would swallow it.
-        finish({ type: 'failed', error: error instanceof Error ? error : new Error(String(error)) });
+        fail(error);
       }
     };
-    const query = { resourceVersion: version, allowWatchBookmarks: true };
-    this.#watch
-      .watch(path, query, take, (error: unknown) => finish(endOf(error, path)))
-      .then(
-        (controller) => {
-          stop = () => controller.abort();
-          if (over) stop();
-        },
-        (error: unknown) => finish(endOf(error, path)),
-      );
+    const query = `watch=true&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`;
+    this.#send('GET', `${path}?${query}`, null, SILENCE_MS, abort.signal)
+      .then((response) => {
+        const lines = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
+        lines.on('line', line);
+        response.on('error', fail);
+        lines.on('error', fail);
+        response.on('close', () => finish({ type: 'closed' }));
+      })
+      .catch(fail);
     return {
       close: () => {
         over = true;
-        stop();
+        abort.abort();
       },
     };
   }
@@ -101,7 +95,7 @@ export class KubeApi {
   /** Creates an object; true unless it was there already. Throws ApiRequestError. */
   async create(path: string, object: object): Promise<boolean> {
     try {
-      await this.#request('POST', path, object);
+      await this.#json('POST', path, object);
       return true;
     } catch (error) {
       if (error instanceof ApiRequestError && error.status === 409) return false;
@@ -109,51 +103,99 @@ export class KubeApi {
     }
   }
 
-  async #request(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
-    const url = new URL(this.server + path);
-    const options: RequestOptions = { method, timeout: TIMEOUT_MS, headers: { accept: 'application/json' } };
+  async #json(method: 'GET' | 'POST', path: string, body: object | null = null): Promise<unknown> {
+    const response = await this.#send(method, path, body, TIMEOUT_MS);
+    const text = await bodyOf(response, path);
     try {
-      await this.config.applyToHTTPSOptions(options);
+      return JSON.parse(text);
     } catch (cause) {
-      throw new ApiRequestError(`no credentials: ${errorText(cause)}`, path, null, cause);
+      throw new ApiRequestError('answers with no JSON', path, null, cause);
     }
-    const text = body === undefined ? null : JSON.stringify(body);
-    if (text !== null) options.headers = { ...options.headers, 'content-type': 'application/json' };
-    return new Promise((resolve, reject) => {
-      const send = url.protocol === 'https:' ? requestHttps : requestHttp;
-      const call = send(url, options, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', (cause) => reject(new ApiRequestError(cause.message, path, null, cause)));
-        response.on('end', () => {
-          const status = response.statusCode ?? 0;
-          const answer = Buffer.concat(chunks).toString('utf8');
-          if (status < 200 || status > 299) {
-            reject(new ApiRequestError(`${status} ${messageOf(answer)}`, path, status));
-            return;
-          }
-          try {
-            resolve(JSON.parse(answer));
-          } catch (cause) {
-            reject(new ApiRequestError('answers with no JSON', path, null, cause));
-          }
-        });
-      });
-      call.on('timeout', () => call.destroy(new Error(`no answer for ${TIMEOUT_MS} ms`)));
+  }
+
+  /** The answer's head; its body follows. Throws ApiRequestError. */
+  async #send(
+    method: string,
+    path: string,
+    body: object | null,
+    silenceMs: number,
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const { access, agent } = this.#connection();
+    const text = body === null ? null : JSON.stringify(body);
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const call = request(
+        new URL(path, access.server),
+        {
+          ...{ method, agent, timeout: silenceMs },
+          headers: {
+            accept: 'application/json',
+            'user-agent': 'pteropus-ksr',
+            ...(access.token === null ? {} : { authorization: `Bearer ${access.token}` }),
+            ...(text === null
+              ? {}
+              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+          },
+          ...(signal === undefined ? {} : { signal }),
+        },
+        resolve,
+      );
+      call.on('timeout', () => call.destroy(new Error(`silent for ${silenceMs} ms`)));
       call.on('error', (cause) => reject(new ApiRequestError(cause.message, path, null, cause)));
       call.end(text ?? undefined);
     });
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status <= 299) return response;
+    throw new ApiRequestError(`${status} ${messageOf(await bodyOf(response, path))}`, path, status);
+  }
+
+  /** Connections are kept as long as what they were made with is the same. Throws ApiRequestError. */
+  #connection(): { readonly access: KubeAccess; readonly agent: Agent } {
+    let access: KubeAccess;
+    try {
+      access = this.access();
+    } catch (cause) {
+      throw new ApiRequestError(errorText(cause), 'credentials', null, cause);
+    }
+    const { ca, cert, key } = access;
+    const old = this.#agent;
+    if (old !== null && old.access.ca === ca && old.access.cert === cert && old.access.key === key) {
+      return { access, agent: old.agent };
+    }
+    const agent = new Agent({
+      keepAlive: true,
+      ...(ca === null ? {} : { ca }),
+      ...(cert === null || key === null ? {} : { cert, key }),
+    });
+    this.#agent = { access, agent };
+    return this.#agent;
   }
 }
 
-function readEvent(type: string, object: unknown, path: string): WatchEvent | ApiRequestError {
+async function bodyOf(response: IncomingMessage, path: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+  } catch (cause) {
+    throw new ApiRequestError(errorText(cause), path, null, cause);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Throws ApiRequestError for what is no event: an error the server tells inside of the watch. */
+function readEvent(text: string, path: string): WatchEvent {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    // The end of the connection cut it off: the next watch tells it again.
+    throw new ApiRequestError('the watch broke off', path, null, cause);
+  }
+  const { type, object } = isRecord(value) ? value : {};
   if (type === 'ERROR') {
     const { code, message } = isRecord(object) ? object : {};
-    return new ApiRequestError(
-      typeof message === 'string' ? message : 'the watch failed',
-      path,
-      typeof code === 'number' ? code : null,
-    );
+    const said = typeof message === 'string' ? message : 'the watch failed';
+    throw new ApiRequestError(said, path, typeof code === 'number' ? code : null);
   }
   const metadata = isRecord(object) ? object['metadata'] : undefined;
   const version = isRecord(metadata) ? metadata['resourceVersion'] : undefined;
@@ -163,17 +205,9 @@ function readEvent(type: string, object: unknown, path: string): WatchEvent | Ap
 }
 
 function endOf(error: unknown, path: string): WatchEnd {
-  if (error === null || error === undefined) return { type: 'closed' };
-  // Silence for a while is no failure: the library asks again where it was.
-  if (error instanceof Error && error.name === 'TimeoutError') return { type: 'closed' };
-  const status = isErrorWithStatus(error) ? error.statusCode : null;
-  if (status === 410) return { type: 'gone' };
-  const cause = error instanceof Error && error.cause !== undefined ? `: ${errorText(error.cause)}` : '';
-  return { type: 'failed', error: new ApiRequestError(`${errorText(error)}${cause}`, path, status, error) };
-}
-
-function isErrorWithStatus(error: unknown): error is { readonly statusCode: number } {
-  return error instanceof Error && typeof (error as { statusCode?: unknown }).statusCode === 'number';
+  if (error instanceof ApiRequestError)
+    return error.status === 410 ? { type: 'gone' } : { type: 'failed', error };
+  return { type: 'failed', error: new ApiRequestError(errorText(error), path, null, error) };
 }
 
 function messageOf(answer: string): string {

@@ -1,11 +1,9 @@
 /** `pteropus ksr`: reflects the Kubernetes API into the store. */
-import { existsSync } from 'node:fs';
-import { KubeConfig } from '@kubernetes/client-node';
 import { endOf } from '../agent/end.js';
 import { servePatiently } from '../agent/http/patient.js';
 import { serveRest } from '../agent/http/server.js';
-import { errorText, InvalidInputError } from '../common/errors.js';
 import { openStore } from '../store/open.js';
+import { kubeAccess } from './access.js';
 import { KubeApi } from './api.js';
 import { type KsrConfig, ksrConfigOf, readKsrConfig } from './config.js';
 import { Ksr } from './ksr.js';
@@ -21,7 +19,7 @@ error; prints {"ready":true} on standard output when it is up, which is before e
 FILE is JSON:
   store             unix socket of the embedded store, http(s)://host:port of etcd, or
                     {"endpoints": [URL...], "caFile": FILE, "certFile": FILE, "keyFile": FILE, "prefix": TEXT}
-  kubeconfig        file (default: the pod's service account, else kubectl's default)
+  kubeconfig        file (default: the pod's service account, else $KUBECONFIG, else ~/.kube/config)
   rest              ADDRESS:PORT of health, status, problems, metrics (default 127.0.0.1:9191; null = none; beyond loopback
                     with TLS: {"listen", "certFile", "keyFile", "clientCaFile"})
   identity          our name among those that want to lead (default HOST-PID)
@@ -60,7 +58,7 @@ async function serve(config: KsrConfig): Promise<void> {
   const metrics = new KsrMetrics();
   const ksr = new Ksr({
     ...{ store, metrics, log, identity: config.identity, leaseSeconds: config.leaseSeconds },
-    api: new KubeApi(kubeConfig(config.kubeconfig)),
+    api: new KubeApi(kubeAccess(config.kubeconfig)),
     externalIPCIDRs: config.externalIPCIDRs,
     lookAgainMs: config.lookAgainSeconds * 1000,
   });
@@ -78,23 +76,4 @@ async function serve(config: KsrConfig): Promise<void> {
     await store.close();
     end.release();
   }
-}
-
-/** Throws InvalidInputError. */
-function kubeConfig(path: string | null): KubeConfig {
-  const config = new KubeConfig();
-  try {
-    if (path !== null) config.loadFromFile(path);
-    else if (existsSync('/var/run/secrets/kubernetes.io/serviceaccount/token')) config.loadFromCluster();
-    else config.loadFromDefault();
-  } catch (cause) {
-    throw new InvalidInputError(`the kubeconfig cannot be used: ${errorText(cause)}`, {
-      ...(path === null ? {} : { object: path }),
-      cause,
-    });
-  }
-  if (config.getCurrentCluster() === null) {
-    throw new InvalidInputError('the kubeconfig names no cluster', path === null ? {} : { object: path });
-  }
-  return config;
 }
