@@ -13,7 +13,7 @@ import { barePod, podKey } from './spec.js';
 
 const NAMES = Array.from({ length: 10 }, (_, i) => `churn-${i}`);
 const POLICIES = Array.from({ length: 4 }, (_, i) => `policy-${i}`);
-const RETRY_MS = 15;
+const RETRY_MS = 40;
 const GIVE_UP_MS = 20_000;
 
 interface Wired {
