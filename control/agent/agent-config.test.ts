@@ -11,6 +11,8 @@ test('what is absent has its default', () => {
     ...LEAST,
     store: { socket: LEAST.store },
     cni: '/run/pteropus/cni.sock',
+    cniBinDir: null,
+    cniConfDir: null,
     journal: '/var/lib/pteropus/journal.json',
     netns: '/proc/self/ns/net',
     addresses: null,

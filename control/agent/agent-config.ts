@@ -15,6 +15,9 @@ export interface AgentConfig {
   /** Unix sockets: of the data plane, and the one CNI calls come in by. */
   readonly dataplane: string;
   readonly cni: string;
+  /** Where the container runtime looks for CNI executables and configurations; null: the agent writes none. */
+  readonly cniBinDir: string | null;
+  readonly cniConfDir: string | null;
   readonly journal: string;
   /** Namespace of the node's host stack. */
   readonly netns: string;
@@ -46,6 +49,8 @@ const FIELDS: readonly (keyof AgentConfig)[] = [
   'store',
   'dataplane',
   'cni',
+  'cniBinDir',
+  'cniConfDir',
   'journal',
   'netns',
   'uplink',
@@ -85,6 +90,13 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     }
     return given;
   };
+  const directory = (field: 'cniBinDir' | 'cniConfDir'): string | null => {
+    if (raw[field] === undefined || raw[field] === null) return null;
+    const path = text(field);
+    if (!path.startsWith('/'))
+      throw new InvalidInputError('must be an absolute path', { object, field, value: path });
+    return path;
+  };
   const dieWithStdin = raw['dieWithStdin'] ?? false;
   if (typeof dieWithStdin !== 'boolean') {
     throw new InvalidInputError('must be true or false', {
@@ -112,6 +124,8 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     store: parseStoreConfig(raw['store'], object),
     dataplane: text('dataplane'),
     cni: text('cni', '/run/pteropus/cni.sock'),
+    cniBinDir: directory('cniBinDir'),
+    cniConfDir: directory('cniConfDir'),
     journal: text('journal', '/var/lib/pteropus/journal.json'),
     netns: text('netns', OWN_NETNS),
     uplink: text('uplink'),

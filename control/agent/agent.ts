@@ -60,6 +60,8 @@ export interface AgentOptions {
   readonly waiting?: (reason: string) => void;
   /** Told of each event when it is done. */
   readonly recorded?: (record: EventRecord) => void;
+  /** Told of the status whenever it may have changed. */
+  readonly statusChanged?: (status: AgentStatus) => void;
   /** Lines for a person. */
   readonly log?: (line: string) => void;
 }
@@ -439,7 +441,9 @@ export class Agent {
   }
 
   #publish(): void {
-    this.#status.publish(this.status());
+    const status = this.status();
+    this.#status.publish(status);
+    this.options.statusChanged?.(status);
   }
 
   #log(line: string): void {

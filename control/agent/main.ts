@@ -1,12 +1,14 @@
 /** `pteropus agent`: the node agent as a process of its own, beside a data plane that outlives it. */
 import { loadNative } from '../../native/index.js';
 import { openRemoteBackend } from '../backends/wasm/remote.js';
+import { conflistText } from '../cni/conflist.js';
 import { clearSocketPath } from '../common/listen.js';
 import { packageVersion } from '../common/version.js';
 import { openStore } from '../store/open.js';
 import type { AgentOptions } from './agent.js';
 import { type AgentConfig, OWN_NETNS, readAgentConfig } from './agent-config.js';
 import { AgentProcess } from './agent-process.js';
+import { ConflistKeeper } from './cni-conflist.js';
 import { serveCni } from './cni-server.js';
 import { endOf } from './end.js';
 import { HealthCheckServer } from './health-checks.js';
@@ -31,6 +33,8 @@ FILE is JSON:
   dataplane     unix socket of the data plane
   uplink        link to the underlay
   cni           unix socket for the CNI program (default /run/pteropus/cni.sock)
+  cniBinDir     where the container runtime looks for CNI executables: ours is put there (default: it is not)
+  cniConfDir    where it looks for network configurations: ours is there as long as pods can be wired (default: never)
   journal       file that keeps node id and pods (default /var/lib/pteropus/journal.json)
   netns         namespace of the host's stack (default our own)
   addresses     underlay addresses, if the cluster has no nodeInterconnectCIDR
@@ -79,6 +83,11 @@ async function serve(config: AgentConfig): Promise<void> {
     const store = opened(openStore(config.store));
     const links = opened(openNativeLinks(loadNative(), { netns: config.netns, uplink: config.uplink }));
     const healthChecks = opened(new HealthCheckServer(log));
+    const { cni: socket, cniConfDir: confDir, cniBinDir: binDir } = config;
+    const conflist =
+      confDir === null
+        ? null
+        : opened(new ConflistKeeper({ binDir, confDir, text: conflistText(socket), log }));
     const options: AgentOptions = {
       node: config.node,
       config: config.cluster,
@@ -92,6 +101,7 @@ async function serve(config: AgentConfig): Promise<void> {
       ...(sameNamespace(config.netns, OWN_NETNS) ? { healthChecks } : {}),
       resyncIntervalMs: config.resyncIntervalSeconds * 1000,
       recorded: (record) => metrics.recorded(record),
+      ...(conflist === null ? {} : { statusChanged: ({ ready }) => conflist.follow(ready) }),
       log,
     };
     const service = measuredCni(self.cni, (...told) => metrics.answered(...told));

@@ -67,12 +67,21 @@ function replaceFile(path: string, contents: () => Uint8Array, mode: number): vo
     renameSync(temporary, path);
     syncDirectory(dirname(path));
   } catch (cause) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw new InstallError(`cannot be written: ${errorText(cause)}`, {
       object: path,
       cause,
       retryable: true,
     });
+  }
+}
+
+/** What is left of a failed attempt; the reason of the failure is what counts. */
+function discard(temporary: string): void {
+  try {
+    rmSync(temporary, { force: true });
+  } catch {
+    // Its directory is none, say.
   }
 }
 

@@ -96,7 +96,7 @@ export class CniNode {
   }
 
   async startDataplane(): Promise<void> {
-    const frames = String(this.options.frames ?? 4096);
+    const frames = String(this.options.frames ?? 8192);
     const socket = join(this.directory, 'dataplane.sock');
     const args = ['--socket', socket, '--feed', 'afxdp', '--frames', frames, '--die-with-stdin'];
     this.dataplane = await this.#start(/listening on/, 'dataplane', ...args);
