@@ -168,6 +168,36 @@ test('a running agent: status, addresses, pods, events, ruleset, backend', async
   });
 });
 
+test('packets are traced by what the query says, and objects told by kind', async () => {
+  const machine = new Machine();
+  const source = new Source();
+  await machine.put(pod('web'));
+  const filters: unknown[] = [];
+  const step = { packet: 1, time: 5, stage: 'parse', text: 'from a pod', interface: null, pod: null };
+  const trace = (filter: unknown) => {
+    filters.push(filter);
+    return Promise.resolve({ stop: () => Promise.resolve([step]) });
+  };
+  const openBackend = async () => Object.assign(await machine.dataplane.open(), { trace });
+  source.agent = await machine.agent({ openBackend });
+  await serving(source, async (ask) => {
+    const post = { method: 'POST' };
+    assert.equal((await ask('/trace?source=10.1.1.2&port=80&seconds=1', post)).body.items, [step]);
+    assert.equal(filters, [{ source: '10.1.1.2', port: 80 }]);
+    for (const query of ['source=web', 'seconds=9', 'port=70000', 'protocol=tcp']) {
+      assert.is((await ask(`/trace?${query}`, post)).status, 400, query);
+    }
+    const pods = (await ask('/objects?kind=Pod&namespace=shop')).body;
+    assert.equal(
+      pods.items.map(({ metadata }: { metadata: { name: string } }) => metadata.name),
+      ['web'],
+    );
+    assert.ok(pods.revision > 0);
+    assert.is((await ask('/objects?kind=Secret')).status, 400);
+    assert.ok((await ask('/objects')).body.items.length >= 3);
+  });
+});
+
 test('a lost data plane: not ready, 503 where it is asked for, a problem', async () => {
   const machine = new Machine();
   const source = new Source();

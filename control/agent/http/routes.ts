@@ -1,10 +1,12 @@
 /** All routes of the REST interface. */
 import { addressRoutes } from './address-routes.js';
 import { eventRoutes } from './event-routes.js';
+import { objectRoutes } from './object-routes.js';
 import { list, type Route } from './route.js';
 import { rulesetRoutes } from './ruleset-routes.js';
 import type { AgentSource } from './source.js';
 import { statusRoutes } from './status-routes.js';
+import { traceRoutes } from './trace-routes.js';
 
 /** `metrics`: the Prometheus text of the moment, and its content type. */
 export function agentRoutes(
@@ -15,7 +17,9 @@ export function agentRoutes(
     ...statusRoutes(source),
     ...addressRoutes(source),
     ...eventRoutes(source),
+    ...objectRoutes(source),
     ...rulesetRoutes(source),
+    ...traceRoutes(source),
     {
       method: 'GET',
       path: '/metrics',

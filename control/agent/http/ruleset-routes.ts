@@ -3,7 +3,7 @@ import { compareText } from '../../ruleset/canonical.js';
 import { diffRulesets } from '../../ruleset/diff.js';
 import type { Item, Ruleset } from '../../ruleset/types.js';
 import type { Agent } from '../agent.js';
-import { DataplaneUnavailableError } from '../errors.js';
+import { backendOf } from './backend.js';
 import type { Query } from './query.js';
 import { json, list, type Route } from './route.js';
 import { type AgentSource, running } from './source.js';
@@ -47,11 +47,6 @@ export function rulesetRoutes(source: AgentSource): readonly Route[] {
       handle: async () => json(await backendOf(running(source)).counters()),
     },
   ];
-}
-
-function backendOf({ backend }: Agent): NonNullable<Agent['backend']> {
-  if (backend !== null) return backend;
-  throw new DataplaneUnavailableError('the data plane is lost', { retryable: true });
 }
 
 function dump(agent: Agent): Promise<Ruleset> {
