@@ -90,6 +90,12 @@ export class ApiCache {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Asks the server what it has now; what comes back says whether all of that was seen here. Throws ApiError. */
+  async mark(): Promise<() => boolean> {
+    const seen = await Promise.all([...this.#followers.values()].map((follower) => follower.mark()));
+    return () => seen.every((one) => one());
+  }
+
   async close(): Promise<void> {
     this.#listeners.clear();
     await Promise.all([...this.#followers.values()].map((follower) => follower.close()));

@@ -72,9 +72,10 @@ export class KubernetesCluster implements SimulatedCluster {
     return this.#cache;
   }
 
-  /** Resolves when what the API says now is in force everywhere. Throws NotConvergedError. */
+  /** Resolves when what the API has now is in force everywhere. Throws NotConvergedError, ApiError. */
   async settled(): Promise<void> {
-    await this.#settling?.settled([]);
+    const seen = await this.cache.mark();
+    await this.#settling?.settled([], seen);
   }
 
   async close(): Promise<void> {

@@ -15,6 +15,13 @@ export interface FollowSpec {
   readonly log: (line: string) => void;
 }
 
+interface Listing {
+  readonly kind?: string;
+  readonly apiVersion?: string;
+  readonly metadata: { readonly resourceVersion: string };
+  readonly items: readonly ApiObject[];
+}
+
 interface WatchLine {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   readonly object: ApiObject;
@@ -46,6 +53,16 @@ export class Follower {
     return this.#version;
   }
 
+  /** Asks the server what it has now; what comes back says whether all of that was seen here. Throws ApiError. */
+  async mark(): Promise<() => boolean> {
+    const list = await this.#get();
+    const version = BigInt(list.metadata.resourceVersion);
+    const there = new Set(list.items.map(keyOf));
+    const newest = list.items.reduce((most, item) => (versionOf(item) > most ? versionOf(item) : most), 0n);
+    const isLeft = ([key, object]: [string, ApiObject]) => !there.has(key) && versionOf(object) <= version;
+    return () => BigInt(this.#version || '0') >= newest && ![...this.objects].some(isLeft);
+  }
+
   async close(): Promise<void> {
     this.#end.abort();
     await this.#done;
@@ -67,12 +84,7 @@ export class Follower {
   }
 
   async #list(): Promise<void> {
-    const list = (await this.spec.api.get(this.spec.path)) as {
-      readonly kind?: string;
-      readonly apiVersion?: string;
-      readonly metadata: { readonly resourceVersion: string };
-      readonly items: readonly ApiObject[];
-    };
+    const list = await this.#get();
     // Items of a list do not say what they are.
     const type = { apiVersion: list.apiVersion ?? '', kind: (list.kind ?? '').replace(/List$/, '') };
     const items = new Map(list.items.map((item) => [keyOf(item), { ...type, ...item }]));
@@ -83,6 +95,10 @@ export class Follower {
     }
     for (const item of items.values()) this.#put(item);
     this.#version = list.metadata.resourceVersion;
+  }
+
+  async #get(): Promise<Listing> {
+    return (await this.spec.api.get(this.spec.path)) as unknown as Listing;
   }
 
   async #watch(): Promise<void> {
@@ -129,4 +145,9 @@ export class Follower {
 /** `NS/NAME`, or `NAME` for what has no namespace. */
 export function keyOf({ metadata }: ApiObject): string {
   return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
+}
+
+/** Versions of one collection's objects rise (KEP-5504). */
+function versionOf({ metadata }: ApiObject): bigint {
+  return BigInt(metadata.resourceVersion ?? '0');
 }

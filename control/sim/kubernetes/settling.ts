@@ -32,10 +32,10 @@ export class Settling {
   }
 
   /** Throws NotConvergedError that says what is missing. */
-  async settled(written: readonly Written[]): Promise<void> {
+  async settled(written: readonly Written[], seen: () => boolean = () => true): Promise<void> {
     const deadline = Date.now() + TIMEOUT_MS;
     for (;;) {
-      const missing = this.#missing(written);
+      const missing = seen() ? this.#missing(written) : 'our watches are behind';
       if (missing === null) break;
       if (Date.now() > deadline) {
         throw new NotConvergedError(`not in force after ${TIMEOUT_MS / 1000} s: ${missing}`, {});

@@ -12,6 +12,8 @@ const PARALLEL_BINDINGS = 8;
 export class Scheduler implements Controller {
   readonly #queue: WorkQueue;
   #told: ReadonlySet<string> = new Set();
+  /** Bound by us, though our watch does not show it yet: `NS/NAME` -> node. */
+  readonly #bound = new Map<string, { readonly uid: string | undefined; readonly node: string }>();
 
   constructor(private readonly parts: ControllerParts) {
     const reconcile = () => this.#reconcile();
@@ -32,7 +34,7 @@ export class Scheduler implements Controller {
   }
 
   async #reconcile(): Promise<void> {
-    const { api, cache, log } = this.parts;
+    const { cache, log } = this.parts;
     const nodes = cache.typedAll('Node').map(({ metadata }) => metadata);
     if (nodes.length === 0) return;
     const planned: Planned[] = [];
@@ -42,32 +44,41 @@ export class Scheduler implements Controller {
       if (pod?.kind !== 'Pod' || pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') continue;
       const owner = controllerOf(raw);
       const workload = owner === null ? key : `${pod.metadata.namespace}/${owner.name}`;
+      const bound = this.#bound.get(key);
+      if (pod.spec.nodeName !== null || bound?.uid !== raw.metadata.uid) this.#bound.delete(key);
       if (pod.spec.nodeName === null) {
         if (raw.metadata.deletionTimestamp !== undefined) continue;
-        waiting.add(key);
+        if (!this.#bound.has(key)) waiting.add(key);
       }
       planned.push({ pod, workload, workloadKind: owner?.kind ?? 'Pod' });
     }
+    for (const key of this.#bound.keys()) if (cache.get('Pod', key) === undefined) this.#bound.delete(key);
     if (waiting.size === 0) return;
     planned.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
     const known = new Set(nodes.map(({ name }) => name));
     // Pods of nodes that are not there are nobody's to move.
     const ours = planned.filter(({ pod }) => pod.spec.nodeName === null || known.has(pod.spec.nodeName));
-    const { pods, warnings } = schedule(ours, nodes);
+    const placed = new Map([...this.#bound].map(([key, { node }]) => [key, node]));
+    const { pods, warnings } = schedule(ours, nodes, placed);
     for (const warning of warnings) if (!this.#told.has(warning)) log(warning);
     this.#told = new Set(warnings);
     const bindings = pods.filter((one) => waiting.has(nameOf(one)));
     for (let i = 0; i < bindings.length; i += PARALLEL_BINDINGS) {
-      await Promise.all(bindings.slice(i, i + PARALLEL_BINDINGS).map((one) => bind(api, one)));
+      await Promise.all(bindings.slice(i, i + PARALLEL_BINDINGS).map((one) => this.#bind(one)));
     }
   }
-}
 
-async function bind(api: ControllerParts['api'], { pod }: Planned): Promise<void> {
-  const { namespace, name } = pod.metadata;
-  const path = `${collectionPath(kindNamed('Pod'), namespace ?? 'default')}/${name}/binding`;
-  const target = { apiVersion: 'v1', kind: 'Node', name: pod.spec.nodeName };
-  await create(api, path, { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target });
+  async #bind({ pod }: Planned): Promise<void> {
+    const { api, cache } = this.parts;
+    const { namespace, name } = pod.metadata;
+    const node = pod.spec.nodeName ?? '';
+    const path = `${collectionPath(kindNamed('Pod'), namespace ?? 'default')}/${name}/binding`;
+    const target = { apiVersion: 'v1', kind: 'Node', name: node };
+    const key = `${namespace}/${name}`;
+    const uid = cache.get('Pod', key)?.metadata.uid;
+    await create(api, path, { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target });
+    this.#bound.set(key, { uid, node });
+  }
 }
 
 function nameOf({ pod }: Planned): string {
