@@ -5,14 +5,14 @@
 import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
-import type { KubeObject, ObjectEvent } from '../objects/types.js';
+import type { KubeObject } from '../objects/types.js';
 import type { Key, Ruleset } from '../ruleset/types.js';
 import type { Store } from '../store/store.js';
 import { auditPods, restorePods } from './audit.js';
-import { agreeOnRanges } from './cluster-ranges.js';
+import { Claims } from './claims.js';
 import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
-import { NodeIdConflictError, StoreEmptyError } from './errors.js';
+import { StoreEmptyError } from './errors.js';
 import { Every } from './every.js';
 import { Healing, type ResyncKind } from './healing.js';
 import type { HealthCheckServer } from './health-checks.js';
@@ -22,7 +22,6 @@ import type { LinkDriver } from './links.js';
 import { LookAhead } from './look-ahead.js';
 import { type AgentEvent, EventLoop, type RunningEvent, type Transaction } from './loop.js';
 import { changeMarks } from './marks.js';
-import { claimNodeId } from './node-id.js';
 import { type NodeState, podKey } from './node-state.js';
 import { ObjectFeed } from './objects.js';
 import { PodAwaited } from './pod-awaited.js';
@@ -31,7 +30,6 @@ import { prepareNode, untilReachable } from './prepare.js';
 import { type AgentProblem, ProblemReport } from './problem-report.js';
 import { recoverPods } from './recovery.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
-import { instanceName, QUIET_MS, TwinWatch } from './twin.js';
 import { Wiring } from './wiring.js';
 
 export interface AgentOptions {
@@ -79,19 +77,17 @@ export class Agent {
   readonly #problems: ProblemReport;
   readonly #wiring: Wiring;
   readonly #timers: Every[] = [];
-  readonly #twin: TwinWatch;
-  readonly #instance = instanceName();
+  readonly #claims: Claims;
   readonly #podAwaited: PodAwaited;
   /** Store revision of the model, and of what is in force. */
   #known = 0;
   #applied = 0;
   #drifts = 0;
   #ready = false;
-  /** What the data plane or the store keeps us from; and a claim to our node id that somebody else made. */
+  /** What the data plane or the store keeps us from. */
   #problem: string | null = null;
   /** What the data plane does not take, and why. */
   #refused: ReadonlyMap<Key, string> = new Map();
-  #conflict: string | null = null;
 
   private constructor(
     private readonly options: AgentOptions,
@@ -118,10 +114,12 @@ export class Agent {
     });
     this.#lookAhead = new LookAhead(() => state.anticipate());
     this.#status = new StatusPublisher(store, node);
-    this.#twin = new TwinWatch(store, node, this.#instance, (what) => {
-      if (what === 'found') this.#log(this.#claimedTwice() ?? '');
-      if (what === 'gone') this.#log('no other agent runs as this node any more');
-      this.#publish();
+    this.#claims = new Claims({
+      store,
+      config: options.config,
+      record: state.identity.record,
+      publish: () => this.#publish(),
+      log: (line) => this.#log(line),
     });
     const behind = (reason: string): void => {
       this.#log(`data plane is behind: ${reason}`);
@@ -135,7 +133,7 @@ export class Agent {
       wiring,
       loop: this.#loop,
       ready: () => this.#ready,
-      conflict: () => this.#claimedTwice(),
+      conflict: () => this.#claims.conflict,
       problem: () => this.#whyNot(),
       inForce: () => this.#dataplane.inForce,
       podKnown: (pod, uid) => this.#podAwaited.known(pod, uid),
@@ -184,7 +182,7 @@ export class Agent {
 
   /** What is wrong with the node as a whole; null = nothing. */
   get nodeProblem(): string | null {
-    return this.#claimedTwice() ?? (this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null);
+    return this.#claims.conflict ?? (this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null);
   }
 
   /** What is wrong with objects, and with entries of the store. Looks through all of them. */
@@ -226,20 +224,13 @@ export class Agent {
   status(): AgentStatus {
     const problem = this.#whyNot();
     const ready = problem === null;
-    const status = { revision: this.#applied, ready, instance: this.#instance, time: Date.now() };
+    const status = { revision: this.#applied, ready, instance: this.#claims.instance, time: Date.now() };
     return problem === null ? status : { ...status, problem };
-  }
-
-  /** Who else claims our id or addresses, or runs as this node. */
-  #claimedTwice(): string | null {
-    if (this.#conflict !== null) return this.#conflict;
-    const { other } = this.#twin;
-    return other === null ? null : `another agent runs as node ${this.options.node}: ${other}`;
   }
 
   #whyNot(): string | null {
     if (!this.#ready) return 'the agent is not ready yet';
-    return this.#claimedTwice() ?? this.#problem ?? (this.#dataplane.up ? null : 'the data plane is lost');
+    return this.#claims.conflict ?? this.#problem ?? (this.#dataplane.up ? null : 'the data plane is lost');
   }
 
   /** Runs one resync as an event of its own. */
@@ -256,7 +247,7 @@ export class Agent {
   async close(): Promise<void> {
     this.#ready = false;
     for (const timer of this.#timers) timer.close();
-    this.#twin.close();
+    this.#claims.close();
     this.#healing.close();
     this.#lookAhead.close();
     await this.#loop.close();
@@ -285,10 +276,6 @@ export class Agent {
     this.#publish();
     const { auditIntervalMs = AUDIT_INTERVAL_MS, resyncIntervalMs = 0 } = this.options;
     this.#timers.push(
-      // A twin has to hear of us again and again, or it would take us for gone.
-      new Every(QUIET_MS / 3, async () => {
-        if (this.#twin.other !== null) this.#publish();
-      }),
       new Every(auditIntervalMs, () => this.audit()),
       new Every(resyncIntervalMs, () => this.resync('downstream')),
     );
@@ -333,8 +320,7 @@ export class Agent {
 
   async #resync(tx: Transaction, kind: ResyncKind): Promise<void> {
     if (kind !== 'downstream') {
-      await this.#claim();
-      await this.#twin.follow();
+      await this.#claims.claim();
       this.#problems.listing();
       const { objects, revision } = await this.#feed.list();
       this.#checkFilled(objects);
@@ -359,25 +345,6 @@ export class Agent {
     });
   }
 
-  /** Puts our record into the store where it is missing. */
-  async #claim(): Promise<void> {
-    const { record } = this.state.identity;
-    const { store, node, config } = this.options;
-    try {
-      await agreeOnRanges(store, node, config);
-      await claimNodeId(store, {
-        node,
-        journaled: record.id,
-        largest: record.id,
-        addresses: () => record.addresses,
-      });
-      this.#conflict = null;
-    } catch (error) {
-      if (error instanceof NodeIdConflictError) this.#conflict = error.message;
-      throw error;
-    }
-  }
-
   #objectsEvent(): AgentEvent<void> {
     return {
       name: 'objects',
@@ -389,22 +356,13 @@ export class Agent {
         this.state.apply(events);
         this.#problems.changed(events, this.state.model);
         this.#known = Math.max(this.#known, revision);
-        if (nodeIdsGone.includes(this.id) || events.some((event) => this.#claimsOurs(event))) {
-          tx.followUp({ name: 'claim node id', object: this.options.node, run: () => this.#claim() });
+        if (this.#claims.contested(events, nodeIdsGone)) {
+          tx.followUp({ name: 'claim node id', object: this.options.node, run: () => this.#claims.claim() });
         }
         this.#podAwaited.look();
         await this.#enforce(tx);
       },
     };
-  }
-
-  /** Whether another node takes our id, or an address of ours. */
-  #claimsOurs(event: ObjectEvent): boolean {
-    if (event.type === 'delete' || event.object.kind !== 'NodeRecord') return false;
-    const { id, addresses, metadata } = event.object;
-    if (metadata.name === this.options.node) return false;
-    const own = this.state.identity.record.addresses;
-    return id === this.id || addresses.some((address) => own.includes(address));
   }
 
   /** Brings the data plane to what the state says, as far as it takes it. */

@@ -20,7 +20,7 @@ export interface EventRecord {
   readonly reverted: boolean;
 }
 
-export const MOST_MARKS = 1000;
+export const MOST_MARKS = 200;
 const MOST_RECORDS = 1000;
 const MOST_FAILURES = 200;
 
