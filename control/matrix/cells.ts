@@ -7,7 +7,7 @@ import type { Cell } from '../sim/matrix/cell.js';
 import { expectCells } from '../sim/matrix/expected.js';
 import { type Column, planMatrix } from '../sim/matrix/plan.js';
 import type { ClusterState } from '../sim/matrix/state.js';
-import { nodeAddress, outsideAddresses, outsidePorts } from '../sim/world.js';
+import { nodeState, outsideAddresses, outsidePorts } from '../sim/world.js';
 import { sampled } from './alike.js';
 import { compiledJudge } from './verdicts.js';
 
@@ -64,7 +64,7 @@ function podOf({ pod }: Column): string {
 export function stateOf(loaded: LoadedCluster): ClusterState {
   const { config, nodes, namespaces, pods, services, slices, policies } = loaded;
   return {
-    nodes: nodes.map((name) => ({ name, address: nodeAddress(config, nodes, name) })),
+    nodes: nodes.map((name) => nodeState(config, nodes, name)),
     namespaces,
     pods,
     services,

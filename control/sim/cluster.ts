@@ -15,7 +15,7 @@ import { checkpoint } from './interrupted.js';
 import { type ManifestSet, running } from './load.js';
 import type { ClusterState } from './matrix/state.js';
 import { remarkLines } from './remarks.js';
-import { nodeAddress, nodeObject } from './world.js';
+import { nodeObject, nodeState } from './world.js';
 
 export interface ClusterSpec {
   readonly driver: Driver;
@@ -94,7 +94,7 @@ export class Cluster implements SimulatedCluster {
     const { namespaces = [], services = [], policies = [], slices = [] } = this.#desired ?? {};
     const pods = [...this.#running.values()].sort((a, b) => (podName(a.pod) < podName(b.pod) ? -1 : 1));
     return {
-      nodes: nodes.map((name) => ({ name, address: nodeAddress(config, nodes, name) })),
+      nodes: nodes.map((name) => nodeState(config, nodes, name)),
       namespaces,
       pods,
       services,

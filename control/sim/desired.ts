@@ -50,6 +50,7 @@ export function desiredState(
   const given = all.filter((object): object is Service => object.kind === 'Service');
   const services = assignServices(given, {
     serviceCIDR: config.serviceCIDR,
+    serviceCIDR6: config.ipv6?.serviceCIDR ?? null,
     loadBalancerCIDR: LOAD_BALANCER_CIDR,
     placeOf: (service, path) => fieldPlace(set.items, service, path),
   });

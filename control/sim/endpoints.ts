@@ -30,9 +30,9 @@ export function endpointSlices(
 }
 
 function slicesOf(service: Service, pods: readonly Pod[]): readonly EndpointSlice[] {
-  const { selector, type, publishNotReadyAddresses } = service.spec;
+  const { selector, type } = service.spec;
   if (selector === null || type === 'ExternalName' || Object.keys(selector).length === 0) return [];
-  const groups = new Map<string, { ports: readonly SlicePort[]; endpoints: Endpoint[] }>();
+  const groups = new Map<string, { ports: readonly SlicePort[]; members: Pod[] }>();
   const members = pods
     .filter((pod) => pod.metadata.namespace === service.metadata.namespace)
     .filter((pod) => matches(pod.metadata.labels, selector))
@@ -42,31 +42,50 @@ function slicesOf(service: Service, pods: readonly Pod[]): readonly EndpointSlic
   for (const pod of members) {
     const ports = resolvePorts(service, pod);
     const key = JSON.stringify(ports);
-    const group = groups.get(key) ?? { ports, endpoints: [] };
+    const group = groups.get(key) ?? { ports, members: [] };
     groups.set(key, group);
-    group.endpoints.push(endpointOf(pod, publishNotReadyAddresses));
+    group.members.push(pod);
   }
   // A Service whose pods are all gone keeps an empty slice, as in Kubernetes.
-  if (groups.size === 0) groups.set('', { ports: resolvePorts(service, null), endpoints: [] });
-  return [...groups.values()].map(({ ports, endpoints }, i) => ({
+  if (groups.size === 0) groups.set('', { ports: resolvePorts(service, null), members: [] });
+  return familiesOf(service).flatMap((family) => slicesIn(service, family, [...groups.values()]));
+}
+
+/** Slices hold one family each. */
+function familiesOf({ spec }: Service): readonly (4 | 6)[] {
+  const six = spec.clusterIPs.some((ip) => ip.includes(':'));
+  const four = !six || spec.clusterIPs.some((ip) => ip.includes('.'));
+  return [...(four ? [4 as const] : []), ...(six ? [6 as const] : [])];
+}
+
+interface Group {
+  readonly ports: readonly SlicePort[];
+  readonly members: readonly Pod[];
+}
+
+function slicesIn(service: Service, family: 4 | 6, groups: readonly Group[]): readonly EndpointSlice[] {
+  const stem = `${service.metadata.name}-sim${family === 6 ? '6' : ''}`;
+  return groups.map(({ ports, members }, i) => ({
     kind: 'EndpointSlice' as const,
     metadata: {
-      name: groups.size === 1 ? `${service.metadata.name}-sim` : `${service.metadata.name}-sim-${i + 1}`,
+      name: groups.length === 1 ? stem : `${stem}-${i + 1}`,
       namespace: service.metadata.namespace,
       uid: null,
       labels: { [SERVICE_NAME]: service.metadata.name, [MANAGED_BY]: CONTROLLER },
       annotations: {},
     },
-    addressType: 'IPv4' as const,
-    endpoints,
+    addressType: `IPv${family}` as const,
+    endpoints: members.flatMap((pod) => endpointOf(pod, family, service.spec.publishNotReadyAddresses)),
     ports,
   }));
 }
 
-function endpointOf(pod: Pod, publishNotReady: boolean): Endpoint {
+function endpointOf(pod: Pod, family: 4 | 6, publishNotReady: boolean): readonly Endpoint[] {
   const { ready, terminating, podIPs } = pod.status;
-  return {
-    addresses: podIPs.filter((ip) => !ip.includes(':')).slice(0, 1),
+  const address = podIPs.find((ip) => ip.includes(':') === (family === 6));
+  if (address === undefined) return [];
+  const endpoint: Endpoint = {
+    addresses: [address],
     conditions: {
       ready: publishNotReady || (ready && !terminating),
       serving: publishNotReady || ready,
@@ -77,6 +96,7 @@ function endpointOf(pod: Pod, publishNotReady: boolean): Endpoint {
     hints: null,
     targetRef: { kind: 'Pod', namespace: pod.metadata.namespace, name: pod.metadata.name },
   };
+  return [endpoint];
 }
 
 /** The Service's ports in one pod; a name the pod does not have leaves the port out, as in Kubernetes. */

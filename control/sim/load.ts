@@ -5,7 +5,7 @@ import { text as readAll } from 'node:stream/consumers';
 import { InvalidInputError } from '../common/errors.js';
 import { formatIp, hostAt, parseCidr } from '../common/ip.js';
 import { type ClusterConfig, DEFAULT_CONFIG } from '../compiler/input.js';
-import { planNode } from '../ipam/arithmetic.js';
+import { nodeAddresses, planNode, plansOf } from '../ipam/arithmetic.js';
 import { DuplicateObjectError, type RawDocument } from '../objects/document.js';
 import { type Manifests, parseManifests } from '../objects/manifest.js';
 import { type KubeObject, objectKey, type Pod } from '../objects/types.js';
@@ -13,7 +13,7 @@ import { type Desired, desiredState } from './desired.js';
 import { endpointSlices } from './endpoints.js';
 import { workloadName } from './expand.js';
 import { nodeRecords } from './node-records.js';
-import { nodeAddress, nodeNames, nodeObject } from './world.js';
+import { nodeNames, nodeObject } from './world.js';
 
 /** One document of a set: an object of a kind we know, or (object null) a workload to be expanded. */
 export interface ManifestItem {
@@ -174,11 +174,11 @@ export function clusterOnPaper(
     const node = pod.spec.nodeName!;
     const offset = next.get(node)!;
     if (!pod.spec.hostNetwork) next.set(node, offset + 1);
-    const subnet = parseCidr(planNode(config, nodes.indexOf(node) + 1).podSubnet);
-    const address = pod.spec.hostNetwork
-      ? nodeAddress(config, nodes, node)
-      : formatIp(hostAt(subnet, offset));
-    return { ...rest, pod: running(pod, [address]) };
+    const plan = planNode(config, nodes.indexOf(node) + 1);
+    const addresses = pod.spec.hostNetwork
+      ? nodeAddresses(plan)
+      : plansOf(plan).map(({ podSubnet }) => formatIp(hostAt(parseCidr(podSubnet), offset)));
+    return { ...rest, pod: running(pod, addresses) };
   });
   const slices = endpointSlices(
     state.services,

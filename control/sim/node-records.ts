@@ -1,15 +1,15 @@
 /** The nodes' claims to their ids, as both feeds and a cluster on paper have them: the ids follow the nodes' order. */
 import type { ClusterConfig } from '../compiler/input.js';
-import { planNode } from '../ipam/arithmetic.js';
+import { nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import { toJson } from '../objects/json.js';
 import type { NodeRecord } from '../objects/types.js';
 import type { Store } from '../store/store.js';
 
 export function nodeRecords(config: ClusterConfig, nodes: readonly string[]): readonly NodeRecord[] {
   return nodes.map((name, i) => {
-    const { nodeAddress } = planNode(config, i + 1);
+    const addresses = nodeAddresses(planNode(config, i + 1));
     const metadata = { name, namespace: null, uid: null, labels: {}, annotations: {} };
-    return { kind: 'NodeRecord', metadata, id: i + 1, addresses: nodeAddress === null ? [] : [nodeAddress] };
+    return { kind: 'NodeRecord', metadata, id: i + 1, addresses };
   });
 }
 

@@ -35,6 +35,7 @@ export interface RunOptions {
   readonly nodes: number;
   readonly feed: Feed;
   readonly podFeed: PodFeed;
+  readonly dualStack: boolean;
   /** Why this feed and not the other, when nobody asked for it. */
   readonly feedReason: string | null;
   readonly name: string;
@@ -62,6 +63,8 @@ and shows who reaches whom, and whether that is what the policies say.
                         (default: afxdp where it can run, else memory)
       --pod-feed FEED   on feed afxdp, how pods are connected: afxdp (veth, default) or tap (keeps TCP segments together);
                         a pod's annotation pteropus.io/feed goes first
+      --dual-stack      IPv6 beside IPv4: pods, nodes and the outside host have both, Services that ask for it too; the matrix
+                        measures each family
       --kubernetes      by way of a real kube-apiserver and etcd, started here: manifests are applied to it, ksr reflects it,
                         and the CNI program wires pods; for kubectl too (needs feed afxdp; see docs/kubernetes.md)
       --kubeconfig FILE the same, with the API server this file leads to (one without controllers and nodes of its own)
@@ -88,6 +91,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     nodes: { type: 'string' },
     feed: { type: 'string' },
     'pod-feed': { type: 'string' },
+    'dual-stack': { type: 'boolean' },
     expect: { type: 'string' },
     junit: { type: 'string' },
     json: { type: 'boolean' },
@@ -121,12 +125,16 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     throw new InvalidInputError(
       `--kubernetes needs feed afxdp: ${afxdpMissing() ?? '--feed memory was asked for'}`,
     );
+  const dualStack = values['dual-stack'] === true;
+  if (dualStack && kubernetes !== null)
+    throw new InvalidInputError('--dual-stack and --kubernetes do not go together yet');
   const exampleExpect = relative(process.cwd(), resolve(EXAMPLE, 'expect.yaml'));
   return {
     files: example ? [EXAMPLE] : given,
     nodes,
     feed,
     podFeed,
+    dualStack,
     feedReason: reason,
     // Without --keep nobody needs to find it again, and several may run side by side.
     name: values.name ?? (keep ? 'sim' : `sim-${process.pid}`),

@@ -12,6 +12,8 @@ export type FieldPlace = (service: Service, path: readonly (string | number)[]) 
 
 export interface AssignSpec {
   readonly serviceCIDR: string;
+  /** In a dual-stack cluster: for Services that ask for both families. */
+  readonly serviceCIDR6?: string | null;
   readonly loadBalancerCIDR: string;
   readonly placeOf?: FieldPlace;
 }
@@ -34,6 +36,8 @@ export function assignServices(services: readonly Service[], spec: AssignSpec): 
   const sorted = [...services].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   const range = parseCidr(spec.serviceCIDR);
   const clusterIps = new Pool('cluster IP', range, reserved(range));
+  const range6 = spec.serviceCIDR6 == null ? null : parseCidr(spec.serviceCIDR6);
+  const clusterIps6 = range6 === null ? null : new Pool('cluster IP', range6, reserved(range6));
   const balancers = parseCidr(spec.loadBalancerCIDR);
   const balancerIps = new Pool('load balancer IP', balancers, 1n);
   const nodePorts = new Map<number, string>();
@@ -42,6 +46,9 @@ export function assignServices(services: readonly Service[], spec: AssignSpec): 
   for (const service of sorted) {
     const at = (...path: readonly (string | number)[]) => placeOf(service, path);
     for (const ip of givenIps(service, range)) clusterIps.claim(ip, nameOf(service), at('spec', 'clusterIP'));
+    for (const ip of range6 === null ? [] : givenIps(service, range6)) {
+      clusterIps6?.claim(ip, nameOf(service), at('spec', 'clusterIPs'));
+    }
     for (const { ip } of balancerIpsOf(service, balancers)) {
       balancerIps.claim(ip, nameOf(service), at('status', 'loadBalancer'));
     }
@@ -54,9 +61,16 @@ export function assignServices(services: readonly Service[], spec: AssignSpec): 
     if (s.type === 'ExternalName') return service;
     if (s.clusterIPs[0] !== 'None') {
       const given = givenIps(service, range);
-      const others = s.clusterIPs.filter((ip) => !given.includes(ip));
+      const given6 = range6 === null ? [] : givenIps(service, range6);
+      const others = s.clusterIPs.filter((ip) => !given.includes(ip) && !given6.includes(ip));
       if (others.length > 0) foreign.cluster.push(`${nameOf(service)} ${others.join(', ')}`);
-      s = { ...s, clusterIPs: given.length > 0 ? given : [clusterIps.choose(nameOf(service))] };
+      const wanted = familiesOf(s, clusterIps6 !== null);
+      const chosen = wanted.flatMap((family) => {
+        const kept = family === 'IPv4' ? given : given6;
+        const pool = family === 'IPv4' ? clusterIps : clusterIps6;
+        return kept.length > 0 ? kept : (pool?.choose(nameOf(service)) ?? []);
+      });
+      s = { ...s, clusterIPs: chosen, ...(range6 === null ? {} : { ipFamilies: wanted }) };
     }
     if (s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts)) {
       s = { ...s, ports: s.ports.map((port) => withNodePort(nodePorts, service, port)) };
@@ -78,6 +92,19 @@ export function assignServices(services: readonly Service[], spec: AssignSpec): 
       ...reassigned('load balancer IPs', spec.loadBalancerCIDR, foreign.balancer),
     ],
   };
+}
+
+/** The families a Service gets, as the API server decides (KEP-563): IPv4 unless it asks, and IPv6 only where there is any. */
+function familiesOf(
+  { ipFamilies, ipFamilyPolicy }: Service['spec'],
+  dual: boolean,
+): Service['spec']['ipFamilies'] {
+  if (!dual) return ['IPv4'];
+  const [first = 'IPv4'] = ipFamilies;
+  if (ipFamilyPolicy === 'PreferDualStack' || ipFamilyPolicy === 'RequireDualStack') {
+    return first === 'IPv4' ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'];
+  }
+  return [first];
 }
 
 function reassigned(what: string, range: string, services: readonly string[]): readonly string[] {

@@ -3,7 +3,7 @@
 import type { PodFeed } from '../agent/pod-feed.js';
 import type { TraceStep } from '../backends/backend.js';
 import { InvalidInputError } from '../common/errors.js';
-import { DEFAULT_CONFIG } from '../compiler/input.js';
+import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import type { EndpointSlice } from '../objects/types.js';
 import type { PodRef } from '../ruleset/types.js';
 import { Cluster, type ClusterSpec, type Difference, type SimulatedCluster } from './cluster.js';
@@ -13,6 +13,7 @@ import { checkpoint } from './interrupted.js';
 import { type InputText, type ManifestItem, ManifestReader, type ManifestSet, readInputs } from './load.js';
 import type { Cell } from './matrix/cell.js';
 import { expectCells } from './matrix/expected.js';
+import { familiesOf, inFamily, withSharedRows } from './matrix/family.js';
 import { measure } from './matrix/measure.js';
 import { type PlanOptions, planMatrix } from './matrix/plan.js';
 import type { ClusterState } from './matrix/state.js';
@@ -23,6 +24,8 @@ export interface SessionSpec {
   readonly name: string;
   readonly feed: Feed;
   readonly podFeed?: PodFeed;
+  /** Pods, nodes, the outside host and Services that ask for it have IPv6 addresses too. */
+  readonly dualStack?: boolean;
   readonly nodes: number;
   /** -f arguments. */
   readonly files: readonly string[];
@@ -80,7 +83,7 @@ export class Session {
     if (base.items.size === 0)
       throw new InvalidInputError('no objects a network uses', { object: spec.files.join(', ') });
     reportRead(base, spec.progress);
-    const config = DEFAULT_CONFIG;
+    const config = spec.dualStack === true ? { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 } : DEFAULT_CONFIG;
     const nodes = nodeNames(spec.nodes);
     // What contradicts itself stops the start before anything is made.
     desiredState(
@@ -166,15 +169,18 @@ export class Session {
   async matrix(options: PlanOptions): Promise<MeasuredMatrix> {
     const started = performance.now();
     const state = this.#cluster.state;
-    const plan = planMatrix(state, options);
     const driver: Pick<Driver, 'probe'> = {
       probe: (probes) => {
         checkpoint(this.spec.signal);
         return this.driver.probe(probes);
       },
     };
-    const cells = await measure(driver, expectCells(plan, state));
-    return { cells, millis: performance.now() - started };
+    const cells: Cell[] = [];
+    for (const family of familiesOf(state)) {
+      const one = inFamily(state, family);
+      cells.push(...(await measure(driver, expectCells(planMatrix(one, { ...options, family }), one))));
+    }
+    return { cells: withSharedRows(cells), millis: performance.now() - started };
   }
 
   /** Follows one connection attempt over all nodes. */

@@ -1,11 +1,15 @@
 /** The world around a simulated cluster: node names, the outside host's addresses and routes, load balancer addresses. */
-import type { ClusterConfig } from '../compiler/input.js';
-import { planNode } from '../ipam/arithmetic.js';
+import { type ClusterConfig, rangesOf } from '../compiler/input.js';
+import { nodeAddresses, planNode, plansOf } from '../ipam/arithmetic.js';
 import type { EndpointSlice, Node } from '../objects/types.js';
 import type { DriverSpec } from './driver.js';
+import type { ClusterState } from './matrix/state.js';
 
 /** Public addresses of the outside host (RFC 5737), beside its address as the underlay's default gateway. */
 export const OUTSIDE_ADDRESSES: readonly string[] = ['203.0.113.10', '198.51.100.20'];
+
+/** Its IPv6 ones in a dual-stack cluster (RFC 3849). */
+export const OUTSIDE_ADDRESSES6: readonly string[] = ['2001:db8:113::10', '2001:db8:51::20'];
 
 /** LoadBalancer Services get their ingress addresses from here (RFC 5737). */
 export const LOAD_BALANCER_CIDR = '192.0.2.0/24';
@@ -24,9 +28,12 @@ export function nodeNames(count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => `node-${i + 1}`);
 }
 
-/** All addresses of the outside host; the underlay's default gateway first. */
+/** All addresses of the outside host; of each family the underlay's default gateway comes first. */
 export function outsideAddresses(config: ClusterConfig): readonly string[] {
-  return config.defaultGateway === null ? OUTSIDE_ADDRESSES : [config.defaultGateway, ...OUTSIDE_ADDRESSES];
+  return rangesOf(config).flatMap(({ defaultGateway }, i) => [
+    ...(defaultGateway === null ? [] : [defaultGateway]),
+    ...(i === 0 ? OUTSIDE_ADDRESSES : OUTSIDE_ADDRESSES6),
+  ]);
 }
 
 /** The node's address on the underlay. The simulator always configures a node interconnect, so every node has one. */
@@ -36,12 +43,33 @@ export function nodeAddress(config: ClusterConfig, nodes: readonly string[], nod
   return address;
 }
 
+/** Its IPv6 address there, in a dual-stack cluster. */
+export function nodeAddress6(
+  config: ClusterConfig,
+  nodes: readonly string[],
+  node: string,
+): string | undefined {
+  return planNode(config, nodes.indexOf(node) + 1).ipv6?.nodeAddress ?? undefined;
+}
+
+/** A node as the matrix knows it. */
+export function nodeState(
+  config: ClusterConfig,
+  nodes: readonly string[],
+  name: string,
+): ClusterState['nodes'][number] {
+  const address6 = nodeAddress6(config, nodes, name);
+  const address = nodeAddress(config, nodes, name);
+  return { name, address, ...(address6 === undefined ? {} : { address6 }) };
+}
+
 /** Every node's pod subnet by way of that node, and the load balancers' range by way of the first one. */
 export function outsideRoutes(config: ClusterConfig, nodes: readonly string[]): DriverSpec['outsideRoutes'] {
-  const pods = nodes.map((node, i) => ({
-    destination: planNode(config, i + 1).podSubnet,
-    via: nodeAddress(config, nodes, node),
-  }));
+  const pods = nodes.flatMap((_, i) =>
+    plansOf(planNode(config, i + 1)).flatMap(({ podSubnet, nodeAddress: via }) =>
+      via === null ? [] : [{ destination: podSubnet, via }],
+    ),
+  );
   const first = nodes[0];
   if (first === undefined) return pods;
   return [...pods, { destination: LOAD_BALANCER_CIDR, via: nodeAddress(config, nodes, first) }];
@@ -68,17 +96,18 @@ export function outsidePorts(
 /** The Node object of one simulated node, as the API would show it. */
 export function nodeObject(config: ClusterConfig, nodes: readonly string[], node: string): Node {
   const plan = planNode(config, nodes.indexOf(node) + 1);
-  return { ...bareNode(node, nodeAddress(config, nodes, node)), spec: { podCIDRs: [plan.podSubnet] } };
+  const podCIDRs = plansOf(plan).map(({ podSubnet }) => podSubnet);
+  return { ...bareNode(node, nodeAddresses(plan)), spec: { podCIDRs } };
 }
 
 /** Node objects that tell no more than the addresses. */
 export function nodeObjects(
   nodes: readonly { readonly name: string; readonly address: string }[],
 ): readonly Node[] {
-  return nodes.map(({ name, address }) => bareNode(name, address));
+  return nodes.map(({ name, address }) => bareNode(name, [address]));
 }
 
-function bareNode(name: string, address: string): Node {
+function bareNode(name: string, addresses: readonly string[]): Node {
   const labels = {
     'kubernetes.io/arch': 'amd64',
     'kubernetes.io/hostname': name,
@@ -90,7 +119,7 @@ function bareNode(name: string, address: string): Node {
     spec: { podCIDRs: [] },
     status: {
       addresses: [
-        { type: 'InternalIP', address },
+        ...addresses.map((address) => ({ type: 'InternalIP' as const, address })),
         { type: 'Hostname', address: name },
       ],
     },

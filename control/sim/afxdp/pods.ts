@@ -1,7 +1,7 @@
 /** The pods of a simulated cluster: sandbox, process, and wiring through the CNI program of the pod's node. */
 import type { Native } from '../../../native/index.js';
 import { InvalidInputError, PteropusError } from '../../common/errors.js';
-import { planNode } from '../../ipam/arithmetic.js';
+import { nodeAddresses, planNode } from '../../ipam/arithmetic.js';
 import type { Pod } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import type { DriverSpec } from '../driver.js';
@@ -96,8 +96,7 @@ export class PodFarm {
       hostname: node.spec.name,
       sandbox: null,
     });
-    const { nodeAddress } = planNode(this.spec.config, node.spec.id);
-    return nodeAddress === null ? [] : [nodeAddress];
+    return nodeAddresses(planNode(this.spec.config, node.spec.id));
   }
 
   private async addSandbox(pod: Pod, node: SimNode): Promise<readonly string[]> {
@@ -108,6 +107,7 @@ export class PodFarm {
     const handle = this.native.createNetns(namespace);
     // Probes of closed UDP ports read the ICMP errors; the kernel's limit of one a second would hide them. No type is limited.
     handle.setSysctl('net/ipv4/icmp_ratemask', '0');
+    if (this.spec.config.ipv6 !== null) handle.setSysctl('net/ipv6/icmp/ratelimit', '0');
     handle.close();
     const [started, wired] = await Promise.allSettled([
       KeptWorkload.start(workloadSpec(pod, netns), this.spec.progress),

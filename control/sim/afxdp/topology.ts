@@ -4,7 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import type { Native, Netns } from '../../../native/index.js';
-import { parseCidr } from '../../common/ip.js';
+import { bitsOf, parseCidr, parseIp } from '../../common/ip.js';
+import { rangesOf } from '../../compiler/input.js';
 import type { DriverSpec } from '../driver.js';
 import { nodeNamespace, outsideNamespace, underlayNamespace } from './names.js';
 
@@ -61,13 +62,22 @@ export function buildTopology(native: Native, spec: DriverSpec): Topology {
 }
 
 function addressOutside(outside: Netns, spec: DriverSpec): void {
-  const { nodeInterconnectCIDR } = spec.config;
-  const length = nodeInterconnectCIDR === null ? 32 : parseCidr(nodeInterconnectCIDR).length;
-  spec.outside.forEach((address, index) => {
-    // The first address is the gateway, a neighbor on the wire; the others are hosts behind it.
-    if (index === 0) outside.addAddress(OUTSIDE_LINK, `${address}/${length}`);
-    else outside.addAddress('lo', `${address}/32`);
-  });
+  if (spec.config.ipv6 !== null) {
+    for (const link of [OUTSIDE_LINK, 'lo']) outside.setSysctl(`net/ipv6/conf/${link}/disable_ipv6`, '0');
+    outside.setSysctl('net/ipv6/icmp/ratelimit', '0');
+  }
+  for (const address of spec.outside) {
+    const { family } = parseIp(address);
+    const ranges = rangesOf(spec.config).find(({ defaultGateway }) => defaultGateway === address);
+    // The default gateway is a neighbor on the wire; the others are hosts behind it.
+    if (ranges === undefined) {
+      outside.addAddress('lo', `${address}/${bitsOf(family)}`);
+      continue;
+    }
+    const { nodeInterconnectCIDR } = ranges;
+    const length = nodeInterconnectCIDR === null ? bitsOf(family) : parseCidr(nodeInterconnectCIDR).length;
+    outside.addAddress(OUTSIDE_LINK, `${address}/${length}`);
+  }
   for (const { destination, via } of spec.outsideRoutes) {
     outside.addRoute({ destination, link: OUTSIDE_LINK, gateway: via });
   }

@@ -21,13 +21,18 @@ export async function keep(options: RunOptions): Promise<number> {
   await refuseRunning(options.name);
   const dir = await makeRunDir(options.name);
   const files = await supervisedFiles(options.files, dir);
-  const { name, feed, podFeed, nodes } = options;
+  const { name, feed, podFeed, dualStack, nodes } = options;
   const kubernetes = options.kubernetes === null ? {} : { kubernetes: options.kubernetes };
   const log = join(stateRoot(), `${name}.log`);
   const fd = openSync(log, 'w', 0o600);
   const child = spawn(
     process.execPath,
-    [PROGRAM, 'sim', 'supervise', JSON.stringify({ name, feed, podFeed, nodes, files, ...kubernetes })],
+    [
+      PROGRAM,
+      'sim',
+      'supervise',
+      JSON.stringify({ name, feed, podFeed, dualStack, nodes, files, ...kubernetes }),
+    ],
     {
       detached: true,
       stdio: ['ignore', fd, fd],

@@ -3,6 +3,7 @@ import type { Service, ServicePort } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import type { Party, ProbeProtocol } from '../driver.js';
 import type { OutsidePort } from '../world.js';
+import type { Family } from './family.js';
 import type { ClusterState } from './state.js';
 
 export interface Row {
@@ -60,11 +61,17 @@ export interface MatrixPlan {
 export interface PlanOptions {
   /** Ping every pod, not only those without ports. */
   readonly icmp: boolean;
+  /** Of all addresses; 4 when absent. Columns of IPv6 say so: `shop/web-0:80/tcp6`. */
+  readonly family?: Family;
 }
 
 export function planMatrix(state: ClusterState, options: PlanOptions): MatrixPlan {
   const rows = [...podRows(state), ...nodeRows(state), ...outsideRows(state)];
-  const columns = [...podColumns(state, options), ...serviceColumns(state), ...outsideColumns(state)];
+  const columns = [
+    ...podColumns(state, options),
+    ...serviceColumns(state, options),
+    ...outsideColumns(state, options),
+  ];
   const cells = rows.flatMap((row) =>
     columns.flatMap((column): readonly PlannedCell[] => {
       const targets = targetsFor(row, column);
@@ -106,11 +113,18 @@ function outsideRows({ outside }: ClusterState): readonly Row[] {
   return [{ id: 'outside', type: 'outside', group: 'outside', party: { type: 'outside' }, address }];
 }
 
-function podColumns({ pods }: ClusterState, { icmp }: PlanOptions): readonly Column[] {
+/** `tcp`, or `tcp6` for a column of IPv6. */
+function labelOf(protocol: ProbeProtocol, { family }: PlanOptions): string {
+  return family === 6 ? `${protocol}6` : protocol;
+}
+
+function podColumns({ pods }: ClusterState, options: PlanOptions): readonly Column[] {
+  const { icmp } = options;
   return pods.flatMap(({ pod, workload }) => {
     const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
     const column = (protocol: ProbeProtocol, port: number): Column => {
-      const suffix = protocol === 'icmp' ? ' icmp' : `:${port}/${protocol}`;
+      const label = labelOf(protocol, options);
+      const suffix = protocol === 'icmp' ? ` ${label}` : `:${port}/${label}`;
       return {
         id: `${name}${suffix}`,
         section: 'pods',
@@ -133,7 +147,7 @@ function podColumns({ pods }: ClusterState, { icmp }: PlanOptions): readonly Col
   });
 }
 
-function serviceColumns(state: ClusterState): readonly Column[] {
+function serviceColumns(state: ClusterState, options: PlanOptions): readonly Column[] {
   return state.services.flatMap((service) => {
     const { spec, status, metadata } = service;
     if (spec.type === 'ExternalName' || spec.clusterIPs[0] === 'None') return [];
@@ -141,6 +155,7 @@ function serviceColumns(state: ClusterState): readonly Column[] {
     return spec.ports.flatMap((port): readonly Column[] => {
       if (port.protocol === 'SCTP') return [];
       const protocol = port.protocol === 'TCP' ? 'tcp' : 'udp';
+      const kind = labelOf(protocol, options);
       const column = (
         frontend: ServiceColumn['frontend'],
         label: string,
@@ -157,16 +172,17 @@ function serviceColumns(state: ClusterState): readonly Column[] {
         service: { service, port, frontend },
       });
       const out: Column[] = [];
-      const clusterIp = spec.clusterIPs.filter((ip) => !ip.includes(':')).map(plain);
+      const six = options.family === 6;
+      const clusterIp = spec.clusterIPs.filter((ip) => ip.includes(':') === six).map(plain);
       if (clusterIp.length > 0) {
-        out.push(column('ClusterIP', `${name}:${port.port}/${protocol}`, port.port, clusterIp));
+        out.push(column('ClusterIP', `${name}:${port.port}/${kind}`, port.port, clusterIp));
       }
       if (port.nodePort !== null) {
         const nodes = state.nodes.map(({ name: node, address }) => ({ address, node }));
-        out.push(column('NodePort', `${name} nodePort ${port.nodePort}/${protocol}`, port.nodePort, nodes));
+        out.push(column('NodePort', `${name} nodePort ${port.nodePort}/${kind}`, port.nodePort, nodes));
       }
       for (const { ip } of status.loadBalancer.filter(({ ipMode }) => ipMode === 'VIP')) {
-        const label = `${name} loadBalancer ${ip}:${port.port}/${protocol}`;
+        const label = `${name} loadBalancer ${ip}:${port.port}/${kind}`;
         out.push(column('LoadBalancer', label, port.port, [plain(ip)]));
       }
       return out;
@@ -177,19 +193,26 @@ function serviceColumns(state: ClusterState): readonly Column[] {
 const plain = (address: string): Target => ({ address, node: null });
 
 /** The outside host's public address answers; its address on the underlay is the cluster's gateway. */
-function outsideColumns({ outside }: ClusterState): readonly Column[] {
+function outsideColumns({ outside }: ClusterState, options: PlanOptions): readonly Column[] {
   return outside.addresses
     .slice(1)
     .flatMap((address) => [
       ...outside.ports.map(({ protocol, port }) =>
-        outsideColumn(address, protocol === 'TCP' ? 'tcp' : 'udp', port),
+        outsideColumn(address, protocol === 'TCP' ? 'tcp' : 'udp', port, options),
       ),
-      outsideColumn(address, 'icmp', 0),
+      outsideColumn(address, 'icmp', 0, options),
     ]);
 }
 
-function outsideColumn(address: string, protocol: ProbeProtocol, port: OutsidePort['port']): Column {
-  const id = protocol === 'icmp' ? `outside ${address} icmp` : `outside ${address}:${port}/${protocol}`;
+function outsideColumn(
+  address: string,
+  protocol: ProbeProtocol,
+  port: OutsidePort['port'],
+  options: PlanOptions,
+): Column {
+  const label = labelOf(protocol, options);
+  const host = address.includes(':') ? `[${address}]` : address;
+  const id = protocol === 'icmp' ? `outside ${address} ${label}` : `outside ${host}:${port}/${label}`;
   return {
     id,
     section: 'outside',

@@ -13,7 +13,8 @@
  * A line is `FROM -> TO`; each side may list several names, separated by commas. The last line that matches a cell counts.
  * FROM: `NS/NAME` (a workload or a pod; `*` inside stands for anything), `outside`, `*`, or `node/NAME`.
  * TO: `NS/NAME`, `service/NS/NAME` (all its addresses), `outside` or `outside/ADDRESS`; then optionally `:PORT` (of a Service
- * its own port, or its nodePort for that alone) and `/tcp`, `/udp` or `/icmp`.
+ * its own port, or its nodePort for that alone) and `/tcp`, `/udp` or `/icmp`; of a dual-stack cluster one family alone with
+ * `/tcp4`, `/tcp6` and so on, or `/ipv4` and `/ipv6`.
  *
  * Not compared, since Kubernetes leaves it open whatever policies say: a pod asking itself, directly or through a Service it
  * stands behind; and nodes (which reach their own pods), unless a line names them with `node/`.
@@ -38,6 +39,7 @@ interface Target {
   readonly name: RegExp;
   readonly port: number | null;
   readonly protocol: string | null;
+  readonly family: 4 | 6 | null;
 }
 
 export interface Reachability {
@@ -104,13 +106,14 @@ export function parseReachability(text: string, file: string): Reachability {
 }
 
 function parseTarget(text: string): Target | null {
-  const match = /^([^:]+?)(?::(\d+))?(?:\/(tcp|udp|icmp))?$/i.exec(text);
+  const match = /^([^:]+?)(?::(\d+))?(?:\/(tcp|udp|icmp|ipv(?=[46]))([46])?)?$/i.exec(text);
   if (match === null) return null;
-  const [, name = '', port, protocol] = match;
+  const [, name = '', port, protocol, family] = match;
   return {
     name: pattern(name),
     port: port === undefined ? null : Number(port),
-    protocol: protocol?.toLowerCase() ?? null,
+    protocol: protocol === undefined || protocol === 'ipv' ? null : protocol.toLowerCase(),
+    family: family === undefined ? null : family === '6' ? 6 : 4,
   };
 }
 
@@ -158,11 +161,17 @@ function matches(statement: Statement, { row, column }: Cell): boolean {
   if (!named) return false;
   const to = namesOfColumn(column);
   return statement.to.some(
-    ({ name, port, protocol }) =>
+    ({ name, port, protocol, family }) =>
       to.some((own) => name.test(own)) &&
       (port === null || portsOf(column).includes(port)) &&
-      (protocol === null || protocol === column.protocol),
+      (protocol === null || protocol === column.protocol) &&
+      (family === null || family === familyOf(column)),
   );
+}
+
+/** Column ids of IPv6 say so (plan.ts). */
+function familyOf({ id }: Column): 4 | 6 {
+  return /(tcp|udp|icmp)6$/.test(id) ? 6 : 4;
 }
 
 function namesOfRow(row: Row): readonly string[] {

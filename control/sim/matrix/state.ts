@@ -10,7 +10,12 @@ import type { Planned } from '../expand.js';
 import type { OutsidePort } from '../world.js';
 
 export interface ClusterState {
-  readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly address: string;
+    /** In a dual-stack cluster. */
+    readonly address6?: string;
+  }[];
   readonly namespaces: readonly Namespace[];
   /** With addresses. */
   readonly pods: readonly Planned[];

@@ -21,6 +21,7 @@ async function withCluster<T>(
   files: readonly string[],
   body: (session: Session) => Promise<T>,
   nodes = 3,
+  dualStack = false,
 ): Promise<T> {
   const lines: string[] = [];
   const progress = (line: string) => lines.push(line);
@@ -29,6 +30,7 @@ async function withCluster<T>(
     feed: 'memory',
     nodes,
     files,
+    dualStack,
     runDir: '/nonexistent',
     progress,
   });
@@ -63,6 +65,20 @@ test('examples/shop: every cell as the policies and the authors say', async () =
 
 test('examples/shop on one node', async () => {
   await withCluster([EXAMPLE], agree, 1);
+});
+
+test('examples/dual-stack: each family as the policies and the authors say', async () => {
+  const dir = join(EXAMPLE, '../dual-stack');
+  const body = async (session: Session) => {
+    const { cells } = await session.matrix({ icmp: true });
+    assert.equal(differences(cells), []);
+    const path = join(dir, 'expect.yaml');
+    const wanted = parseReachability(readFileSync(path, 'utf8'), path);
+    const { mismatches, unused, checked } = compare(cells, wanted);
+    assert.equal([mismatches, unused], [[], []]);
+    assert.ok(checked > 200);
+  };
+  await withCluster([dir], body, 3, true);
 });
 
 test('examples/protocols: TCP, UDP and ICMP are told apart', async () => {

@@ -10,7 +10,8 @@ import { openWasmBackend } from '../../backends/wasm/open.js';
 import type { CniRequest } from '../../cni/messages.js';
 import { BARE_CONF } from '../../cni/netconf.js';
 import { InvalidInputError, PteropusError } from '../../common/errors.js';
-import { planNode } from '../../ipam/arithmetic.js';
+import { rangesOf } from '../../compiler/input.js';
+import { nodeAddresses, planNode } from '../../ipam/arithmetic.js';
 import type { Pod } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import { EmbeddedStore } from '../../store/embedded.js';
@@ -105,8 +106,7 @@ class MemoryDriver implements Driver {
     if (pod.spec.hostNetwork) {
       listen(this.#host(node), sandbox);
       this.#pods.set(full, { node, request: null });
-      const { nodeAddress } = planNode(this.spec.config, node.id);
-      return nodeAddress === null ? [] : [nodeAddress];
+      return nodeAddresses(planNode(this.spec.config, node.id));
     }
     node.wiring.sandboxes.set(full, sandbox);
     const request = cniRequest({ namespace, name });
@@ -211,10 +211,9 @@ class MemoryDriver implements Driver {
   /** The host that stands for the rest of the world: the underlay's router, on the switch like the nodes. */
   #openOutside(): Station {
     const { config, outside, outsidePorts, outsideRoutes } = this.spec;
-    const onLink =
-      config.nodeInterconnectCIDR === null
-        ? []
-        : [{ destination: config.nodeInterconnectCIDR, nextHop: null }];
+    const onLink = rangesOf(config).flatMap(({ nodeInterconnectCIDR }) =>
+      nodeInterconnectCIDR === null ? [] : [{ destination: nodeInterconnectCIDR, nextHop: null }],
+    );
     const station = new Station({
       mac: stationMac(0, 1),
       addresses: outside,

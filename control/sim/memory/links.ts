@@ -6,6 +6,7 @@ import { LinkExistsError, SandboxError } from '../../agent/errors.js';
 import type { LinkDriver, NodeLinkSpec, NodeLinks, PodLinkSpec } from '../../agent/links.js';
 import type { MemoryLinks } from '../../backends/wasm/memory-feed.js';
 import { bitsOf, parseIp } from '../../common/ip.js';
+import { plansOf } from '../../ipam/arithmetic.js';
 import type { ContainerPort } from '../../objects/types.js';
 import { Station } from './station.js';
 import type { Switch } from './switch.js';
@@ -52,10 +53,11 @@ export class NodeWiring implements LinkDriver {
     this.links.attach(UPLINK, (frame) => this.underlay.forward(node, frame));
     this.underlay.connect(node, (frame) => this.links.send(UPLINK, frame));
     const peerMac = stationMac(this.id, 2);
+    const plans = plansOf(plan);
     this.#host ??= this.#open(HOST_LINK, {
       mac: peerMac,
-      addresses: [...addresses, plan.hostLinuxAddress],
-      gateways: [plan.hostDataplaneAddress],
+      addresses: [...addresses, ...plans.map(({ hostLinuxAddress }) => hostLinuxAddress)],
+      gateways: plans.map(({ hostDataplaneAddress }) => hostDataplaneAddress),
       gatewayMac: plan.hostMac,
     });
     return Promise.resolve({
