@@ -1,10 +1,11 @@
 /**
- * kill -9 of agents and data planes while pods and policies change, again and again: the end is that of a clean start,
- * nobody has to lend a hand, and connections that are open stay open. The same with ksr, etcd and a real API server:
+ * kill -9 of agents and data planes of a dual-stack cluster while pods and policies change, again and again: the end is that
+ * of a clean start, nobody has to lend a hand, and connections that are open stay open. The same with ksr, etcd and a real API server:
  * test/kubernetes/kill.test.ts.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { DEFAULT_IPV6 } from '../../control/compiler/input.js';
 import type { SimNode } from '../../control/sim/afxdp/node.js';
 import { kubernetes } from '../support/kubernetes/start.js';
 import { testIf } from '../support/requires.js';
@@ -27,7 +28,7 @@ let cluster: TestCluster;
 test.before(async () => {
   if (needs.some((need) => need !== null)) return;
   const pods = Object.entries(FIRST).map(([node, name]) => pod(name, { node }));
-  cluster = await startTestCluster('kill', pods, { mostBackoffMs: 20 });
+  cluster = await startTestCluster('kill', pods, { mostBackoffMs: 20, config: { ipv6: DEFAULT_IPV6 } });
 });
 test.after(() => cluster?.close());
 
@@ -76,11 +77,16 @@ async function rounds(seed: number, victims: readonly Victim[], count: number): 
 function running(node: SimNode, churn: Churn): ReadonlyMap<string, readonly string[]> {
   const first = FIRST[node.spec.name as keyof typeof FIRST];
   return new Map([
-    [first, [cluster.ip(first)]],
+    [first, addressesOf(first)],
     ...[...churn.wired].flatMap(([name, wired]) =>
       wired.node === node ? [[name, wired.addresses] as const] : [],
     ),
   ]);
+}
+
+function addressesOf(name: string): readonly string[] {
+  const found = cluster.cluster.state.pods.find(({ pod: { metadata } }) => metadata.name === name);
+  return found?.pod.status.podIPs ?? [];
 }
 
 /** Both programs of all nodes killed, so that everything is made from nothing: it is what was there before. */
