@@ -25,6 +25,7 @@ import { hash, lookup, resolve } from './lookup';
 import { isKnown, staleNeighbor } from './neighbors';
 import { output } from './output';
 import { parse, prepareParse, refuseAll } from './parse';
+import { police } from './police';
 import { prepareCrc } from './sctp';
 import { age } from './sweep';
 import { chooseTraced } from './trace';
@@ -56,6 +57,7 @@ function work(n: i32): void {
   forward(n);
   output(n);
   work6();
+  police(n);
 }
 
 /** Ages `lines` session lines, and some entries of the small tables. Returns how many connections expired. */

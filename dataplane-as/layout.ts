@@ -27,6 +27,8 @@ export const VECTOR_BASE = 0x20000;
 export const SEGMENTS_BASE = 0x24000;
 export const OUTCOMES_BASE = 0x30000; // OUTCOME_COUNT x u64
 export const SESSION_STATS_BASE = 0x31000; // SS_* u64 words
+/** Worker: what is left of each limit: MAX_PORTS x 2 x BUCKET_SIZE. */
+export const BUCKETS_BASE = 0x32000;
 export const PORT_COUNTERS_BASE = 0x40000; // MAX_PORTS x PORT_COUNTER_SIZE
 export const TRACE_BASE = 0x60000; // TRACE_CAPACITY x TRACE_SIZE ring
 export const NEIGHBORS_BASE = 0x80000; // NEIGHBOR_CAPACITY x NEIGHBOR_SIZE
@@ -174,6 +176,8 @@ export const IMG_HAIRPIN6 = 208;
 export const IMG_NODE6 = 224;
 /** Prefix lengths present, IPv6: SPACE6_COUNT entries of 24 bytes (bit n of the 192 = /n). */
 export const IMG_LENGTHS6 = 368;
+export const IMG_LIMITS = 336; // section offset; LIMIT_SIZE x MAX_PORTS
+export const IMG_LIMITED = 340; // how many ports have a limit
 export const IMG_HEADER_SIZE = 512;
 
 // LPM spaces: one hash serves them all.
@@ -251,6 +255,19 @@ export const ROLE_NONE = 0;
 export const ROLE_POD = 1;
 export const ROLE_UPLINK = 2;
 export const ROLE_HOST = 3;
+
+// Limits of a port: two pairs of (bytes a second, bytes at once), each of a token bucket; rate 0 = no limit.
+export const LIMIT_SIZE = 16;
+export const LIMIT_SHIFT = 4;
+export const LIMIT_TO_POD = 0;
+export const LIMIT_FROM_POD = 8;
+export const LIMIT_RATE = 0;
+export const LIMIT_BURST = 4;
+// A bucket as the worker keeps it, at twice the offset of its limit.
+export const BUCKET_SIZE = 16;
+export const BUCKET_TOKENS = 0; // f64: bytes; below zero after a packet that was larger than what was left
+export const BUCKET_SEEN = 8; // ms
+export const BUCKET_RATE = 12; // the rate it was filled by; another one: it starts full
 
 // Adjacency: where a route leads. Index 0 = no route. Indexes are stable while the target exists.
 export const ADJ_SIZE = 128;
@@ -502,6 +519,7 @@ export const DROP_IPV6 = 44; // IPv6 where none is configured
 export const DROP_RATE_LIMIT = 45; // ICMP error not sent: limit reached
 export const DROP_SERVICE_ELSEWHERE = 46; // from outside, and all endpoints are on other nodes (SVF_INSIDE_ONLY)
 export const DROP_ND = 47; // neighbor discovery that is malformed, not for us, or of a kind that nobody here may send
+export const DROP_BANDWIDTH = 48; // beyond what the pod may send or receive
 
 // ---------------------------------------------------------------------------------------------- trace
 // 64-byte records: packet number, time, stage, then five words that depend on the stage. IPv6: the stage has STAGE_IP6 set, and

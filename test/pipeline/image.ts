@@ -15,6 +15,9 @@ export interface PortSpec {
   readonly ingress?: number;
   readonly egress?: number;
   readonly onLink?: number;
+  /** Bytes a second, bytes at once; of what the pod receives, and of what it sends. */
+  readonly toPod?: readonly [number, number];
+  readonly fromPod?: readonly [number, number];
 }
 
 export type AdjacencySpec =
@@ -120,6 +123,7 @@ export class ImageWriter {
     this.#tableLog2 = spec.tableLog2 ?? TABLE_LOG2;
     this.#header(L.IMG_GENERATION, spec.generation);
     this.#ports(spec.ports);
+    this.#limits(spec.ports);
     this.#adjacencies(spec.adjacencies);
     this.#prefixes(spec.prefixes);
     this.#policies(spec);
@@ -171,6 +175,17 @@ export class ImageWriter {
       this.#u32(at + L.PORT_GATEWAY4, port.gateway === undefined ? 0 : ip(port.gateway));
       this.#u32(at + L.PORT_INGRESS_POLICY, port.ingress ?? 0);
       this.#u32(at + L.PORT_EGRESS_POLICY, port.egress ?? 0);
+    }
+  }
+
+  #limits(ports: ImageSpec['ports']): void {
+    const limited = ports.filter((port) => (port?.toPod ?? port?.fromPod) !== undefined);
+    this.#header(L.IMG_LIMITED, limited.length);
+    if (limited.length === 0) return;
+    const base = this.#section(L.IMG_LIMITS, L.LIMIT_SIZE * L.MAX_PORTS);
+    for (const [index, port] of ports.entries()) {
+      const words = [...(port?.toPod ?? [0, 0]), ...(port?.fromPod ?? [0, 0])];
+      for (const [i, word] of words.entries()) this.#u32(base + index * L.LIMIT_SIZE + i * 4, word);
     }
   }
 

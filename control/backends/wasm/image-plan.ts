@@ -53,6 +53,7 @@ export interface ImagePlan {
   /** Bytes of one image, a multiple of 64 KiB. */
   readonly bytes: number;
   readonly ports: number;
+  readonly limits: number;
   readonly adjacencies: number;
   readonly policies: number;
   readonly trie: number;
@@ -77,6 +78,7 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
     return at;
   };
   const ports = take(L.MAX_PORTS * L.PORT_SIZE);
+  const limits = take(L.MAX_PORTS * L.LIMIT_SIZE);
   const adjacencies = take(size.adjacencies * L.ADJ_SIZE);
   const lpm4 = take(L.LPM4_SIZE << size.lpm4Log2);
   const lpm6Log2 = size.lpm6Log2 ?? LEAST_LPM6_LOG2;
@@ -97,7 +99,7 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
   return {
     size,
     bytes: align(end, 65536),
-    ...{ ports, adjacencies, policies, trie, portSets, services, backends, slots, ranges },
+    ...{ ports, limits, adjacencies, policies, trie, portSets, services, backends, slots, ranges },
     hashes: {
       addresses: hash(lpm4, size.lpm4Log2, L.LPM4_META / 4),
       addresses6: hash(lpm6, lpm6Log2, L.LPM6_META / 4),
@@ -106,6 +108,7 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
     },
     header: [
       [L.IMG_PORTS, ports],
+      [L.IMG_LIMITS, limits],
       [L.IMG_ADJACENCIES, adjacencies],
       [L.IMG_ADJACENCIES_COUNT, size.adjacencies],
       [L.IMG_LPM4, lpm4],

@@ -48,6 +48,7 @@ export const OUTCOME_NAMES: ReadonlyMap<number, string> = new Map([
   [L.DROP_RATE_LIMIT, 'drop-rate-limit'],
   [L.DROP_SERVICE_ELSEWHERE, 'drop-service-elsewhere'],
   [L.DROP_ND, 'drop-nd'],
+  [L.DROP_BANDWIDTH, 'drop-bandwidth'],
 ]);
 
 /** What a rule id below RULE_FIRST means. */

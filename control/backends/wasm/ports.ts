@@ -6,6 +6,7 @@ import { firstIp6, type Words6 } from './bytes6.js';
 import type { CellStore } from './cells.js';
 import { DanglingReferenceError } from './errors.js';
 import { type Ledger, TrackedMap } from './ledger.js';
+import { isLimited, limitWords } from './limits.js';
 import { IndexPool } from './pools.js';
 
 const ROLES = { pod: L.ROLE_POD, uplink: L.ROLE_UPLINK, host: L.ROLE_HOST } as const;
@@ -93,6 +94,7 @@ export class Ports {
       rows: [
         { at, words: words.slice(0, L.PORT_INGRESS_POLICY / 4) },
         { at: at + L.PORT_IP4_LENGTH, words: words.slice(L.PORT_IP4_LENGTH / 4) },
+        { at: this.cells.plan.limits + port * L.LIMIT_SIZE, words: limitWords(item) },
       ],
     });
     this.#writeTarget(item);
@@ -151,6 +153,7 @@ export class Ports {
     const rows = [
       { at: L.IMG_HOST_PORT, words },
       { at: L.IMG_NODE6, words: firstIp6(node?.addresses ?? []) },
+      { at: L.IMG_LIMITED, words: [[...this.#items.values()].filter(isLimited).length] },
     ];
     this.cells.set('special', { owner: 'node', rows });
   }
