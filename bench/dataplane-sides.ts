@@ -56,6 +56,8 @@ function preferHugePages(bytes: Uint8Array): boolean {
 export class Sides {
   readonly #stages: StageExports;
   readonly #file: string;
+  /** Which packets are prepared. */
+  #written: boolean | null = null;
   /** All packets of a scenario have one length and come by one port. */
   readonly #length: number;
   readonly #port: number;
@@ -90,7 +92,8 @@ export class Sides {
     const prepare = (bytes: Uint8Array): void => {
       huge = preferHugePages(bytes);
     };
-    const node = make({ sessionsLog2: flows > 100_000 ? 22 : 19, extraBytes: flows * RECORD, prepare });
+    const sessionsLog2 = flows > 100_000 ? 22 : flows > 10_000 ? 19 : 18; // 18 is the data plane's default
+    const node = make({ sessionsLog2, extraBytes: flows * RECORD, prepare });
     scenario.prepare(node);
     const sides = new Sides(node, scenario, flows, stages, peer, huge);
     sides.#stages.init();
@@ -115,6 +118,8 @@ export class Sides {
   /** Prepared packets: those that open connections, or those that follow. */
   #write(opening: boolean): void {
     const { node } = this;
+    if (this.#written === opening) return;
+    this.#written = opening;
     const record = this.#length > 64 ? RECORD : 64;
     for (let i = 0; i < this.flows; i++) {
       const { frame, port } = this.scenario.packet(i, opening);

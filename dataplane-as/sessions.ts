@@ -1,6 +1,10 @@
 /**
  * The session table: two lines a connection, one for each direction, within SESSION_WINDOW lines of the home of the tuple
  * that packets of that direction arrive with. An empty line has source 0, which no packet has.
+ *
+ * A search ends at the first line that is vacant, so most searches read one line: a line that is given up while searches for
+ * others come by becomes a tombstone, which they pass over and new connections take. Lines of IPv6 (ip6/sessions6.ts) lie in a
+ * table of their own, where searches read whole windows.
  */
 import { now, seed, sessionMask, sessions } from './context';
 import { sessionHash } from './hash';
@@ -30,7 +34,9 @@ import {
   SS_EXPIRED,
   SS_TABLE_FULL,
   ST_CLOSING,
+  ST_EMPTY,
   ST_ESTABLISHED,
+  ST_TOMBSTONE,
 } from './layout';
 
 /** Ports and protocol of a line's tuple as one word: S_PORTS and the byte behind it. */
@@ -46,7 +52,10 @@ export function lineAt(index: u32): usize {
 export function find(addresses: u64, key: u64, hash: u32): usize {
   for (let i: u32 = 0; i < <u32>SESSION_WINDOW; i++) {
     const line = lineAt(hash + i);
-    if (load<u64>(line, S_SRC) === addresses && (load<u64>(line, S_PORTS) & KEY_MASK) === key) return line;
+    const second = load<u64>(line, S_PORTS);
+    if (load<u64>(line, S_SRC) === addresses && (second & KEY_MASK) === key) return line;
+    // Source 0 and no state: neither a connection nor a tombstone.
+    if ((<u64>load<u32>(line, S_SRC) | second) === 0) return 0;
   }
   return 0;
 }
@@ -94,11 +103,54 @@ export function expired(line: usize): bool {
   return idle(line) > timeoutOf(load<u8>(line, S_PROTOCOL), load<u8>(line, S_STATE));
 }
 
+function isVacant(line: usize): bool {
+  return (<u64>load<u32>(line, S_SRC) | load<u64>(line, S_PORTS)) === 0;
+}
+
+/** Empties a line; it stays a tombstone if searches for other lines come by. */
+function vacate(line: usize): void {
+  for (let at: usize = 0; at < <usize>SESSION_SIZE; at += 16) v128.store(line + at, i64x2.splat(0));
+  const index = <u32>((line - sessions) >> SESSION_SHIFT);
+  if (index > sessionMask) return; // of IPv6
+  if (isPassed(index)) store<u8>(line, ST_TOMBSTONE, S_STATE);
+  else clearBefore(index);
+}
+
+/** Does a search for one of the lines behind come by this one? */
+function isPassed(index: u32): bool {
+  for (let i: u32 = 1; i < <u32>SESSION_WINDOW; i++) {
+    const line = lineAt(index + i);
+    if (isVacant(line)) return false;
+    if (load<u32>(line, S_SRC) === 0) continue;
+    const home = sessionHash(load<u64>(line, S_SRC), load<u64>(line, S_PORTS) & KEY_MASK, seed);
+    if (((index + i - home) & sessionMask) >= i) return true;
+  }
+  return false;
+}
+
+/** The line at `index` is vacant now, so no search comes by tombstones right before it. */
+function clearBefore(index: u32): void {
+  for (let line = lineAt(--index); isTombstone(line); line = lineAt(--index))
+    store<u8>(line, ST_EMPTY, S_STATE);
+}
+
+function isTombstone(line: usize): bool {
+  return load<u32>(line, S_SRC) === 0 && load<u8>(line, S_STATE) === ST_TOMBSTONE;
+}
+
+/** Makes a tombstone vacant that is not needed any more (called round robin by the sweep). */
+export function clearTombstone(line: usize): void {
+  const index = <u32>((line - sessions) >> SESSION_SHIFT);
+  if (!isTombstone(line) || isPassed(index)) return;
+  store<u8>(line, ST_EMPTY, S_STATE);
+  clearBefore(index);
+}
+
 /** Empties both lines of a connection. */
 export function removePair(line: usize): void {
   const peer: usize = load<u32>(line, S_PEER);
-  memory.fill(line, 0, SESSION_SIZE);
-  memory.fill(peer, 0, SESSION_SIZE);
+  vacate(line);
+  vacate(peer);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) - 1);
   removals++;
 }

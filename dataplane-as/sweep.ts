@@ -6,7 +6,7 @@ import { sweepNeighbor6 } from './ip6/neighbors6';
 import { age6 } from './ip6/sweep6';
 import { S_SRC, SS_EXPIRED } from './layout';
 import { sweepNeighbor } from './neighbors';
-import { count, expired, lineAt, removePair } from './sessions';
+import { clearTombstone, count, expired, lineAt, removePair } from './sessions';
 
 let sessionCursor: u32 = 0;
 let smallCursor: u32 = 0;
@@ -17,7 +17,11 @@ export function age(lines: i32): i32 {
   const steps = min<u32>(<u32>max(lines, 0), sessionMask + 1);
   for (let i: u32 = 0; i < steps; i++) {
     const line = lineAt(sessionCursor++);
-    if (load<u32>(line, S_SRC) === 0 || !expired(line)) continue;
+    if (load<u32>(line, S_SRC) === 0) {
+      clearTombstone(line);
+      continue;
+    }
+    if (!expired(line)) continue;
     removePair(line);
     count(SS_EXPIRED);
     gone++;

@@ -188,6 +188,30 @@ static u32 rank_of(adr line) {
   return state == ST_CLOSING ? 0x20000000 : state == ST_ESTABLISHED ? 0 : 0x10000000;
 }
 
+static bool vacant(adr line) { return !(r32(line + S_SRC) | r64(line + S_PORTS)); }
+
+static bool passed(u32 index) {
+  for (u32 i = 1; i < SESSION_WINDOW; i++) {
+    adr line = line_at(index + i);
+    if (vacant(line)) return false;
+    if (!r32(line + S_SRC)) continue;
+    u32 home = session_hash(r64(line + S_SRC), r64(line + S_PORTS) & 0xffffffffffull);
+    if (((index + i - home) & session_mask) >= i) return true;
+  }
+  return false;
+}
+
+static void vacate(adr line) {
+  memset(M + line, 0, SESSION_SIZE);
+  u32 index = (u32)((line - sessions) >> SESSION_SHIFT);
+  if (passed(index)) {
+    w8(line + S_STATE, ST_TOMBSTONE);
+    return;
+  }
+  for (adr before; before = line_at(--index), !r32(before + S_SRC) && r8(before + S_STATE) == ST_TOMBSTONE;)
+    w8(before + S_STATE, ST_EMPTY);
+}
+
 static adr allocate(u32 hash, adr keep) {
   adr victim = 0;
   u32 best = 0;
@@ -205,8 +229,8 @@ static adr allocate(u32 hash, adr keep) {
   add64(SESSION_STATS_BASE + SS_EVICTED, 1);
   if (best < 0x10000000) add64(SESSION_STATS_BASE + SS_TABLE_FULL, 1);
   adr peer = r32(victim + S_PEER);
-  memset(M + victim, 0, SESSION_SIZE);
-  memset(M + peer, 0, SESSION_SIZE);
+  vacate(victim);
+  vacate(peer);
   add64(SESSION_STATS_BASE + SS_ACTIVE, (u64)-1);
   removals++;
   return victim;

@@ -18,7 +18,9 @@ void hash_stage(u32 n) {
 adr find(u64 addresses, u64 key, u32 hash) {
   for (u32 i = 0; i < SESSION_WINDOW; i++) {
     adr line = line_at(hash + i);
-    if (r64(line + S_SRC) == addresses && (r64(line + S_PORTS) & KEY_MASK) == key) return line;
+    u64 second = r64(line + S_PORTS);
+    if (r64(line + S_SRC) == addresses && (second & KEY_MASK) == key) return line;
+    if (!(r32(line + S_SRC) | second)) return 0;
   }
   return 0;
 }
