@@ -60,7 +60,7 @@ export class Machine {
   }
 }
 
-const NAMESPACE: Namespace = {
+export const NAMESPACE: Namespace = {
   kind: 'Namespace',
   metadata: { name: 'shop', namespace: null, uid: null, labels: {}, annotations: {} },
 };
