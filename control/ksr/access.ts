@@ -11,15 +11,15 @@ const READ_AGAIN_MS = 60_000;
 
 /**
  * What to connect with. `path`: a kubeconfig; null = the pod's service account if there is one, else $KUBECONFIG, else
- * ~/.kube/config. The returned function throws InvalidInputError.
+ * ~/.kube/config. The returned function throws InvalidInputError; `again`: what it gave last did not do.
  */
-export function kubeAccess(path: string | null): () => KubeAccess {
+export function kubeAccess(path: string | null): (again: boolean) => KubeAccess {
   const inCluster = path === null && existsSync(join(SERVICE_ACCOUNT, 'token'));
   const file = path ?? process.env['KUBECONFIG'] ?? join(homedir(), '.kube', 'config');
   let known: KubeAccess | null = null;
   let readAt = 0;
-  return () => {
-    if (known !== null && Date.now() - readAt < READ_AGAIN_MS) return known;
+  return (again) => {
+    if (known !== null && !again && Date.now() - readAt < READ_AGAIN_MS) return known;
     try {
       known = inCluster ? serviceAccount() : readKubeconfig(file);
       readAt = Date.now();

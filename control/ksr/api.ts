@@ -33,7 +33,11 @@ const SILENCE_MS = 150_000;
 export class KubeApi {
   #agent: { readonly access: KubeAccess; readonly agent: Agent } | null = null;
 
-  constructor(private readonly access: () => KubeAccess) {}
+  /** The last connection failed, or was refused: credentials may be others now. */
+  #failed = false;
+
+  /** `access`: what to connect with; asked `again` after a failure. */
+  constructor(private readonly access: (again: boolean) => KubeAccess) {}
 
   /** All objects as they are now; `page` is called for each page. Returns their version. Throws ApiRequestError. */
   async list({ path }: Resource, page: (items: readonly unknown[]) => void): Promise<string> {
@@ -141,11 +145,15 @@ export class KubeApi {
         resolve,
       );
       call.on('timeout', () => call.destroy(new Error(`silent for ${silenceMs} ms`)));
-      call.on('error', (cause) => reject(new ApiRequestError(cause.message, path, null, cause)));
+      call.on('error', (cause) => {
+        this.#failed = true;
+        reject(new ApiRequestError(cause.message, path, null, cause));
+      });
       call.end(text ?? undefined);
     });
     const status = response.statusCode ?? 0;
     if (status >= 200 && status <= 299) return response;
+    if (status === 401) this.#failed = true;
     throw new ApiRequestError(`${status} ${messageOf(await bodyOf(response, path))}`, path, status);
   }
 
@@ -153,7 +161,8 @@ export class KubeApi {
   #connection(): { readonly access: KubeAccess; readonly agent: Agent } {
     let access: KubeAccess;
     try {
-      access = this.access();
+      access = this.access(this.#failed);
+      this.#failed = false;
     } catch (cause) {
       throw new ApiRequestError(errorText(cause), 'credentials', null, cause);
     }

@@ -16,7 +16,7 @@ export interface Leadership {
 }
 
 export interface Candidate {
-  /** Who we are, for people. */
+  /** Who we are; no other candidate has the same. */
   readonly identity: string;
   readonly leaseSeconds: number;
 }
@@ -31,7 +31,8 @@ export async function campaign(
   while (!signal.aborted) {
     const { entries, revision } = await store.list(LEADER_KEY);
     const [held] = entries;
-    if (held !== undefined) {
+    // What we held ourselves before we died is taken over at once; a twin of ours would lose it, and stop writing.
+    if (held !== undefined && held.value !== identity) {
       leader(held.value);
       await untilFree(store, revision, signal);
       continue;
@@ -39,7 +40,7 @@ export async function campaign(
     const lease = await store.lease(leaseSeconds);
     const put = { type: 'put', key: LEADER_KEY, value: identity, lease: lease.id } as const;
     const taken = await store
-      .transact([{ key: LEADER_KEY, revision: 0 }], [put])
+      .transact([{ key: LEADER_KEY, revision: held?.revision ?? 0 }], [put])
       .catch(async (error: unknown) => {
         // If it was done after all, it goes with its lease.
         await lease.revoke().catch(() => undefined);
