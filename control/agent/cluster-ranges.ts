@@ -57,7 +57,7 @@ function merge(theirs: SharedRanges, own: SharedRanges, object: string): SharedR
     ...(theirs.ipv6 === null || own.ipv6 === null ? [] : differing(theirs.ipv6, own.ipv6, 'ipv6.')),
     ...(theirs.vni === own.vni ? [] : [`vni is ${own.vni}, the cluster's ${theirs.vni}`]),
   ];
-  if (differences.length === 0) return { ...theirs, ipv6: theirs.ipv6 ?? own.ipv6 };
+  if (differences.length === 0) return { ...own, ipv6: own.ipv6 ?? theirs.ipv6 };
   throw new ClusterRangesError(
     `is configured for another cluster: ${differences.join('; ')}. To change a cluster's ranges on purpose, stop its agents and remove ${RANGES_KEY} from the store`,
     { object },
@@ -66,7 +66,10 @@ function merge(theirs: SharedRanges, own: SharedRanges, object: string): SharedR
 
 function differing(theirs: FamilyRanges, own: FamilyRanges, path: string): readonly string[] {
   return (Object.keys(own) as (keyof FamilyRanges)[]).flatMap((field) =>
-    theirs[field] === own[field] ? [] : [`${path}${field} is ${own[field]}, the cluster's ${theirs[field]}`],
+    // A field the other version does not know yet is no difference.
+    theirs[field] === own[field] || theirs[field] === undefined
+      ? []
+      : [`${path}${field} is ${own[field]}, the cluster's ${theirs[field]}`],
   );
 }
 
