@@ -27,6 +27,9 @@ export function nodeRequirements(): readonly Requirement[] {
   return [...built.map(file), program('nsenter'), program('ip')];
 }
 
+/** The first node's, by the default configuration. */
+export const NODE_ADDRESS = '192.168.16.1';
+
 export interface NodeOptions {
   /** Fields of the agent's configuration beside those of the rig. */
   readonly agent?: object;
@@ -34,7 +37,9 @@ export interface NodeOptions {
   readonly cluster?: object;
   /** Packet buffers of the data plane. */
   readonly frames?: number;
-  /** Further variables of the agent's environment. */
+  /** Tells apart the nodes of one process. */
+  readonly label?: string;
+  /** Further variables of the processes' environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -49,7 +54,9 @@ export class CniNode {
   readonly directory = mkdtempSync(join(tmpdir(), 'pteropus-N-'));
   readonly socket = join(this.directory, 'cni.sock');
   readonly store = new EmbeddedStore();
-  readonly namespace = `pteropusN${process.pid}n`;
+  readonly namespace: string;
+  /** Somebody on the underlay: the cluster's default gateway. */
+  readonly outside: string;
   readonly journal = join(this.directory, 'journal.json');
   readonly log: string[] = [];
   readonly #children = new Set<ChildProcess>();
@@ -62,6 +69,9 @@ export class CniNode {
   readonly netns: Netns;
 
   private constructor(private readonly options: NodeOptions) {
+    const prefix = `pteropusN${process.pid}${options.label ?? ''}`;
+    this.namespace = `${prefix}n`;
+    this.outside = `${prefix}o`;
     this.netns = loadNative().createNetns(this.namespace);
     this.#namespaces.add(this.namespace);
   }
@@ -69,10 +79,7 @@ export class CniNode {
   static async start(options: NodeOptions = {}): Promise<CniNode> {
     const node = new CniNode(options);
     try {
-      const { netns } = node;
-      netns.createVeth({ name: 'uplink' }, { name: 'wire' });
-      netns.setLink('wire', { up: true });
-      netns.setLink('lo', { up: true });
+      node.#wire();
       node.#server = await serveStore(node.store, join(node.directory, 'store.sock'));
       await node.put({
         kind: 'Namespace',
@@ -116,7 +123,7 @@ export class CniNode {
 
   /** An empty namespace for a pod, as a runtime makes it; with `known` the pod's object is in the store. */
   async sandbox(pod = `pod-${this.#count}`, known = true): Promise<CniSandbox> {
-    const namespace = `pteropusN${process.pid}p${this.#count++}`;
+    const namespace = `pteropusN${process.pid}${this.options.label ?? ''}p${this.#count++}`;
     loadNative().createNetns(namespace).close();
     this.#namespaces.add(namespace);
     if (known) await this.put(podObject(pod));
@@ -147,6 +154,16 @@ export class CniNode {
     return runExecutable(this.environment(command, sandbox), this.conf(change));
   }
 
+  /** A pod's process: HTTP on these TCP ports, with the pod's name as answer. Resolves when it listens. */
+  async serve({ pod, namespace }: CniSandbox, ...ports: readonly number[]): Promise<void> {
+    const flags = ports.flatMap((port) => ['--tcp', String(port)]);
+    const args = ['--name', `shop/${pod}`, '--netns', `/run/netns/${namespace}`, ...flags];
+    const child = spawn(build('native/pteropus-pod'), args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    await once(createInterface({ input: child.stdout }), 'line');
+  }
+
   /** Names of the links in the node's namespace. */
   links(): readonly string[] {
     return this.netns.links().map(({ name }) => name);
@@ -159,6 +176,19 @@ export class CniNode {
     this.netns.close();
     for (const namespace of this.#namespaces) loadNative().deleteNetns(namespace);
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #wire(): void {
+    this.#namespaces.add(this.outside);
+    const outside = loadNative().createNetns(this.outside);
+    this.netns.createVeth({ name: 'uplink' }, { name: 'wire', netns: outside });
+    this.netns.setLink('lo', { up: true });
+    // As pods have it: what reaches an AF_XDP socket must be whole.
+    outside.setOffloads('wire', { txChecksum: false, tso: false });
+    outside.setLink('wire', { up: true });
+    outside.addAddress('wire', `${DEFAULT_CONFIG.defaultGateway}/24`);
+    outside.addRoute({ destination: 'default', link: 'wire', gateway: NODE_ADDRESS });
+    outside.close();
   }
 
   #config(): object {
