@@ -4,7 +4,7 @@ import { adjacencies, image, ports } from '../context';
 import { encapsulate } from '../encap';
 import { MAC_MASK, TYPE_IP6, writeMacs } from '../ethernet';
 import { withinRate } from '../icmp';
-import { ICMP, REPLY } from '../l4';
+import { ICMP } from '../l4';
 import {
   ADJ_LOCAL_BVI6,
   ADJ_SHIFT,
@@ -115,9 +115,9 @@ export function answerEcho6(v: usize): bool {
 /** Turns `v` into an ICMPv6 error about itself, sent back to where it came from; else it is dropped as `fallback`. */
 function answerError(v: usize, type: u32, code: u32, rest: u32, outcome: u32, fallback: u32): void {
   const source = ownAddress(v);
-  // Never about errors (RFC 4443 section 2.4 (e)) or replies, nor about later fragments.
-  const mute =
-    (load<u32>(v, V_FLAGS) & (VF_ICMP_ERROR | VF_LATER_FRAGMENT)) !== 0 || load<u32>(v, V_PROTOCOL) === REPLY;
+  // Never about errors (RFC 4443 section 2.4 (e)), nor about later fragments. About echo replies too: only their sender can make
+  // them shorter, as nobody on the way does.
+  const mute = (load<u32>(v, V_FLAGS) & (VF_ICMP_ERROR | VF_LATER_FRAGMENT)) !== 0;
   if (mute || isZero(source)) {
     store<u32>(v, fallback, V_OUTCOME);
     return;

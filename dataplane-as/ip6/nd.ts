@@ -37,6 +37,7 @@ const TARGET_MAC: u32 = 2;
 /** Router, solicited, override: what a gateway says when it is asked. The same unasked: to all, of an address somebody tries to take. */
 const ANSWER: u32 = 0xe0;
 const DEFENCE: u32 = 0xa0;
+const SOLICITED: u32 = 0x40;
 const ALL_NODES_MAC: u64 = 0x010000003333;
 
 const ASKER: usize = memory.data(16, 16);
@@ -118,12 +119,14 @@ function solicited(v: usize, port: usize, eth: usize, source: usize, target: usi
   return answer(v, eth, source, target, load<u64>(port, PORT_MAC));
 }
 
-/** An advertisement on the uplink: of a neighbor somebody asked for, or one that is known and has moved. */
+/** An advertisement on the uplink: of a neighbor we asked for, or one that is known and has moved. */
 function advertised(v: usize, port: usize, eth: usize, target: usize): i32 {
   if (same(target, port + PORT_IP6) || !onLink6(port, target)) return DROP_ND;
   const rx = load<u32>(v, V_RX_PORT);
+  const l3: usize = load<u32>(v, V_L3);
+  const answers = (load<u8>(l3, 44) & SOLICITED) !== 0 && same(l3 + 24, port + PORT_IP6);
   if (targetMac === 0) confirm6(target, rx, load<u64>(eth, 6) & MAC_MASK);
-  else if (!learn6(target, rx, targetMac, true)) return DROP_ND;
+  else if (!learn6(target, rx, targetMac, !answers)) return DROP_ND;
   return OUT_ND_LEARNED;
 }
 
