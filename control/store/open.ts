@@ -76,7 +76,11 @@ function parseEndpoints(value: unknown, object: string, field: string): readonly
   const endpoints = value.map((entry: unknown) => {
     const url = typeof entry === 'string' ? entry.trim().replace(/\/$/, '') : '';
     if (!/^(https?:\/\/(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}|unix:\/\/\/[^\s,]+)$/.test(url)) {
-      throw new InvalidInputError('must be http(s)://host:port or unix:///path', { object, field, value: entry });
+      throw new InvalidInputError('must be http(s)://host:port or unix:///path', {
+        object,
+        field,
+        value: entry,
+      });
     }
     return url;
   });
