@@ -136,9 +136,8 @@ export class CniHandler implements CniService {
   /** Unwires what the runtime no longer knows of one network; all failures are told at the end. */
   gc({ conf: { name, validAttachments } }: CniRequest): Promise<CniReply> {
     return answer(async () => {
-      if (validAttachments === null)
-        throw new CniError(CNI.invalidConfig, 'the list of valid attachments is missing');
       this.#checkReady();
+      if (validAttachments === null) return DONE;
       this.#pending.callOffOthers(name, validAttachments);
       const stale = this.parts.state.pods().filter((record) => {
         const { containerId, ifname, network } = record;

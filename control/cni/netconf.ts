@@ -31,7 +31,7 @@ export interface NetConf {
   readonly prevResult: Mapping | null;
   /** Passed on into the result. */
   readonly dns: Mapping;
-  /** GC's list as `CONTAINERID/IFNAME`; null = absent. */
+  /** GC's list as `CONTAINERID/IFNAME`; null = absent: nothing is known of what is valid. */
   readonly validAttachments: ReadonlySet<string> | null;
   /** Capability portMappings. */
   readonly portMappings: readonly HostPort[];
@@ -105,14 +105,19 @@ export function parseNetConf({ cniVersion, value }: Versioned, command: Command)
     name,
     prevResult,
     dns,
-    validAttachments: command === 'GC' ? attachmentsOf(value[VALID_ATTACHMENTS]) : null,
+    validAttachments: command === 'GC' ? attachmentsOf(value) : null,
     portMappings: parsePortMappings(runtime['portMappings'] ?? []),
     bandwidth: parseBandwidth(runtime['bandwidth'] ?? {}),
   };
 }
 
-/** An entry that cannot be one of ours is a mistake: taken for none, GC would unwire what still runs. */
-function attachmentsOf(value: unknown): ReadonlySet<string> {
+/**
+ * An entry that cannot be one of ours is a mistake: taken for none, GC would unwire what still runs. Null is how libcni writes an empty
+ * list; where it has none it leaves the field out, which says nothing of what is valid.
+ */
+function attachmentsOf({ [VALID_ATTACHMENTS]: value }: Mapping): ReadonlySet<string> | null {
+  if (value === undefined) return null;
+  if (value === null) return new Set();
   if (!Array.isArray(value)) throw invalidConfig(`${VALID_ATTACHMENTS} is not a list`);
   const keys = (value as readonly unknown[]).map((entry, i) => {
     const { containerID, ifname } = isMapping(entry) ? entry : {};

@@ -327,6 +327,13 @@ export const WITH_AGENT: readonly Case[] = [
     answer: /no such sandbox/,
   },
   {
+    name: 'GC with null, as libcni writes an empty list',
+    before: [add, step('GC', conf(NEWEST, { 'cni.dev/valid-attachments': null }), STATUS_ENV)],
+    ...stillThere(),
+    code: CNI.unknownContainer,
+    answer: /no such sandbox/,
+  },
+  {
     name: 'GC by interface',
     before: [add, step('GC', conf(NEWEST, attachments({ containerID: ID, ifname: 'eth1' })), STATUS_ENV)],
     ...stillThere(),
@@ -341,8 +348,15 @@ export const WITH_AGENT: readonly Case[] = [
     answer: '',
   },
   {
-    name: 'GC without its list',
-    ...step('GC', conf(NEWEST), STATUS_ENV),
+    name: 'GC without its list unwires nothing',
+    before: [add, step('GC', conf(NEWEST), STATUS_ENV)],
+    ...stillThere(),
+    code: 0,
+    answer: '',
+  },
+  {
+    name: 'GC with a list that is none',
+    ...step('GC', conf(NEWEST, { 'cni.dev/valid-attachments': {} }), STATUS_ENV),
     code: CNI.invalidConfig,
     answer: /valid-attachments is not a list/,
   },
