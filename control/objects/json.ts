@@ -1,6 +1,6 @@
 /** Objects as they lie in the store: our own form as JSON, checked on the way back. */
 import { type ErrorDetails, errorText } from '../common/errors.js';
-import { isRecord } from './document.js';
+import { isRecord, type Path } from './document.js';
 import {
   address,
   boolean,
@@ -16,6 +16,7 @@ import {
   type Shape,
   StoredObjectError,
   string,
+  UnknownFieldError,
 } from './shape.js';
 import { sharedPeer } from './shared-peers.js';
 import type * as t from './types.js';
@@ -186,8 +187,11 @@ export function toJson(value: t.KubeObject): string {
   return JSON.stringify(value);
 }
 
-/** The object `toJson` was given, field by field. Throws StoredObjectError naming the field, and `where` if given. */
-export function fromJson(text: string, where?: string): t.KubeObject {
+/**
+ * The object `toJson` was given, field by field. Fields it does not know are taken off and told to `unknown`; without it they
+ * are refused. Throws StoredObjectError naming the field, and `where` if given.
+ */
+export function fromJson(text: string, where?: string, unknown?: (path: Path) => void): t.KubeObject {
   const details: ErrorDetails = where === undefined ? {} : { object: where };
   let value: unknown;
   try {
@@ -199,9 +203,22 @@ export function fromJson(text: string, where?: string): t.KubeObject {
   if (typeof kind !== 'string' || !Object.hasOwn(SHAPES, kind)) {
     throw new StoredObjectError('is of no known kind', { ...details, value: kind });
   }
-  try {
-    return read<t.KubeObject>(SHAPES[kind as t.Kind], value);
-  } catch (error) {
-    throw new StoredObjectError(errorText(error), { ...details, cause: error });
+  for (;;) {
+    try {
+      return read<t.KubeObject>(SHAPES[kind as t.Kind], value);
+    } catch (error) {
+      if (!(error instanceof UnknownFieldError) || unknown === undefined) {
+        throw new StoredObjectError(errorText(error), { ...details, cause: error });
+      }
+      unknown(error.path);
+      takeOff(value, error.path);
+    }
   }
+}
+
+/** Every object that a newer program wrote costs one more reading for each such field: they are few. */
+function takeOff(value: unknown, path: Path): void {
+  let owner = value;
+  for (const step of path.slice(0, -1)) owner = (owner as Record<string | number, unknown>)[step];
+  delete (owner as Record<string | number, unknown>)[path.at(-1) ?? ''];
 }

@@ -13,6 +13,16 @@ export type Shape<T> = (value: unknown) => T;
 /** The value in the store is not what this program writes. */
 export class StoredObjectError extends InvalidInputError {}
 
+/** A field this program does not know: a newer one may have written it. */
+export class UnknownFieldError extends StoredObjectError {
+  constructor(
+    readonly path: Path,
+    value: unknown,
+  ) {
+    super('unknown field', { field: formatPath(path), value });
+  }
+}
+
 /**
  * A value that does not have its shape; on its way out it learns where in the object the value is. Shapes that fit pay nothing
  * for paths: an agent reads hundreds of thousands of objects when it starts.
@@ -23,6 +33,8 @@ class Mismatch extends Error {
   constructor(
     message: string,
     readonly value: unknown,
+    /** The value is fine, but nobody asked for it. */
+    readonly unknown = false,
   ) {
     super(message);
   }
@@ -37,13 +49,14 @@ function inside(error: unknown, key: string | number): unknown {
   return error;
 }
 
-/** Reads a value by its shape. Throws StoredObjectError naming the field. */
+/** Reads a value by its shape. Throws StoredObjectError, UnknownFieldError, naming the field. */
 export function read<T>(shape: Shape<T>, value: unknown): T {
   try {
     return shape(value);
   } catch (error) {
     if (!(error instanceof Mismatch)) throw error;
     const path: Path = error.path;
+    if (error.unknown) throw new UnknownFieldError(path, error.value);
     throw new StoredObjectError(error.message, { field: formatPath(path), value: error.value });
   }
 }
@@ -137,7 +150,7 @@ export function object<T>(fields: { readonly [K in keyof T]-?: Shape<T[K]> }): S
       }
       if (keys.length > present) {
         at = keys.find((key) => !Object.hasOwn(fields, key)) ?? '';
-        refuse('unknown field', record[at]);
+        throw new Mismatch('unknown field', record[at], true);
       }
     } catch (error) {
       throw inside(error, at);
