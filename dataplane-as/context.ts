@@ -14,6 +14,7 @@ import {
   IMG_ADJACENCIES_COUNT,
   IMG_GENERATION,
   IMG_PORTS,
+  IMG_TUNNELS,
 } from './layout';
 import { indexTunnels } from './tunnels';
 
@@ -29,8 +30,9 @@ export let sessions: usize = 0;
 export let sessionMask: u32 = 0;
 export let seed: u64 = 0;
 
-let indexed: usize = 0;
-let indexedGeneration: u32 = 0;
+/** Is there an index of tunnels, and of which IMG_TUNNELS? */
+let isIndexed: bool = false;
+let indexed: u32 = 0;
 
 /** Reads the bases that stay for the life of the data plane. */
 export function attach(): void {
@@ -38,7 +40,7 @@ export function attach(): void {
   sessionMask = ((<u32>1) << load<u32>(CONTROL_BASE, CTL_SESSIONS_LOG2)) - 1;
   const word = <u64>load<u32>(CONTROL_BASE, CTL_SEED);
   seed = (word ^ (word << 32)) * 0x9e3779b97f4a7c15;
-  indexed = 0;
+  isIndexed = false;
 }
 
 /** Takes the image that is in force now; `nowMs` is the clock of the whole batch. */
@@ -50,9 +52,10 @@ export function begin(nowMs: u32): void {
   adjacencies = image + load<u32>(image, IMG_ADJACENCIES);
   adjacencyCount = load<u32>(image, IMG_ADJACENCIES_COUNT);
   tracing = atomic.load<u32>(CONTROL_BASE, CTL_TRACE_LEFT) !== 0;
-  if (indexed !== image || indexedGeneration !== generation) {
+  const tunnels = load<u32>(image, IMG_TUNNELS);
+  if (!isIndexed || tunnels !== indexed) {
     indexTunnels(adjacencies, adjacencyCount);
-    indexed = image;
-    indexedGeneration = generation;
+    isIndexed = true;
+    indexed = tunnels;
   }
 }

@@ -178,6 +178,8 @@ export const IMG_NODE6 = 224;
 export const IMG_LENGTHS6 = 368;
 export const IMG_LIMITS = 336; // section offset; LIMIT_SIZE x MAX_PORTS
 export const IMG_LIMITED = 340; // how many ports have a limit
+/** The generation in which an adjacency changed last: only then the worker's index of tunnels is made anew. */
+export const IMG_TUNNELS = 344;
 export const IMG_HEADER_SIZE = 512;
 
 // LPM spaces: one hash serves them all.

@@ -13,9 +13,10 @@ Traffic goes on while the agent is away.
   --socket PATH      where to listen
   --feed afxdp       where packets come from (AF_XDP sockets on Linux links; needs root)
   --netns PATH       network namespace of the links (default: the process's own)
-  --sessions N       room for N connections, rounded up to a power of two (default 131072)
+  --sessions N       room for N connections, rounded up to a power of two (default 131072, at most 16777216: 2 GiB)
   --frames N         packet buffers, a power of two (default 8192)
   --frame-size N     2048 (default) or 4096 bytes
+  --spin N           microseconds without packets before the worker sleeps (default 300)
   --die-with-stdin   end when standard input ends
 `;
 
@@ -23,6 +24,7 @@ interface Options {
   readonly socket: string;
   readonly netns: string | null;
   readonly memory: { sessionsLog2?: number; frameCount?: number; frameSize?: number };
+  readonly spinMicros?: number;
   readonly dieWithStdin: boolean;
 }
 
@@ -42,6 +44,7 @@ function parse(argv: readonly string[]): Options | null {
       sessions: { type: 'string' },
       frames: { type: 'string' },
       'frame-size': { type: 'string' },
+      spin: { type: 'string' },
       'die-with-stdin': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -50,6 +53,7 @@ function parse(argv: readonly string[]): Options | null {
   if (values.socket === undefined) throw new InvalidInputError('is needed', { field: '--socket' });
   if (values.feed !== 'afxdp')
     throw new InvalidInputError('only afxdp', { field: '--feed', value: values.feed });
+  const spinMicros = number('--spin', values.spin);
   const sessions = number('--sessions', values.sessions);
   const frameCount = number('--frames', values.frames);
   const frameSize = number('--frame-size', values['frame-size']);
@@ -57,6 +61,7 @@ function parse(argv: readonly string[]): Options | null {
     socket: values.socket,
     netns: values.netns ?? null,
     dieWithStdin: values['die-with-stdin'],
+    ...(spinMicros === undefined ? {} : { spinMicros }),
     memory: {
       // Two lines a connection.
       ...(sessions === undefined ? {} : { sessionsLog2: Math.max(4, Math.ceil(Math.log2(sessions)) + 1) }),
@@ -87,7 +92,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
     if (options.dieWithStdin) process.stdin.once('close', () => resolve('end of standard input')).resume();
   });
-  const { backend, runner } = await openXdpBackend({ netns: options.netns, memory: options.memory, log });
+  const { backend, runner } = await openXdpBackend({ ...options, log });
   try {
     const status = (): Status => ({ pid: process.pid, restarts: runner.restarts });
     const server = await serve(options.socket, backend, status);

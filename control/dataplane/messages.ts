@@ -9,6 +9,8 @@ export interface WorkerStart {
   readonly memory: WebAssembly.Memory;
   readonly plan: MemoryPlan;
   readonly netns: string | null;
+  /** Microseconds without packets before the worker sleeps. */
+  readonly spinMicros: number;
   /** SHARED_WORDS words of 32 bits. */
   readonly shared: SharedArrayBuffer;
 }

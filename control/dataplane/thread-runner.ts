@@ -22,6 +22,8 @@ import {
   type WorkerStart,
 } from './messages.js';
 
+/** Longer than an answer takes on a node, shorter than what a pod would miss of its core. */
+const SPIN_MICROS = 300;
 const WATCH_EVERY_MS = 500;
 const STUCK_AFTER_MS = 2000;
 /** So many workers in a row that could not even start, and the data plane gives up. */
@@ -35,6 +37,8 @@ export interface ThreadSpec {
   readonly memory: WebAssembly.Memory;
   readonly plan: MemoryPlan;
   readonly netns: string | null;
+  /** Microseconds without packets before the worker sleeps (default 300). */
+  readonly spinMicros?: number;
   readonly log: (line: string) => void;
 }
 
@@ -151,7 +155,8 @@ export class ThreadRunner implements Runner {
 
   async #spawn(): Promise<void> {
     const { module, memory, plan, netns } = this.#spec;
-    const start: WorkerStart = { module, memory, plan, netns, shared: this.#shared };
+    const spinMicros = this.#spec.spinMicros ?? SPIN_MICROS;
+    const start: WorkerStart = { module, memory, plan, netns, spinMicros, shared: this.#shared };
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: start,
       name: 'pipeline',

@@ -17,8 +17,7 @@ import {
   type WorkerStart,
 } from './messages.js';
 
-/** Empty rounds before the thread sleeps, and how long it sleeps at most. */
-const SPINS = 128;
+/** How long the thread sleeps at most. */
 const SLEEP_MICROS = 50_000;
 
 class PacketWorker {
@@ -62,12 +61,16 @@ class PacketWorker {
 
   /** Rounds without end; returns false when told to stop. */
   #rounds(): boolean {
-    let idle = 0;
+    const spin = this.start.spinMicros / 1000;
+    let received = false;
+    let awakeUntil = 0;
     for (;;) {
-      const now = Math.floor(this.#origin + performance.now());
+      const time = performance.now();
+      const now = Math.floor(this.#origin + time);
       this.#loop.maintain(now);
-      const n = this.#loop.round(now, idle < SPINS ? 0 : SLEEP_MICROS);
-      idle = n === 0 ? idle + 1 : 0;
+      // After packets more are looked for without sleeping: most answers come sooner than a thread wakes up.
+      if (received) awakeUntil = time + spin;
+      received = this.#loop.round(now, time < awakeUntil ? 0 : SLEEP_MICROS) !== 0;
       Atomics.add(this.#shared, HEARTBEAT, 1);
       if (this.#opening.size > 0) this.#answerOpened();
       const posted = Atomics.load(this.#shared, POSTED);

@@ -122,6 +122,7 @@ export class ImageWriter {
     this.#at = this.#base + L.IMG_HEADER_SIZE;
     this.#tableLog2 = spec.tableLog2 ?? TABLE_LOG2;
     this.#header(L.IMG_GENERATION, spec.generation);
+    this.#header(L.IMG_TUNNELS, spec.generation);
     this.#ports(spec.ports);
     this.#limits(spec.ports);
     this.#adjacencies(spec.adjacencies);

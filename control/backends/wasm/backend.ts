@@ -115,6 +115,7 @@ export class WasmBackend implements Backend {
     const write = (image: Image): void => {
       if (rebuild !== null) image.reset();
       image.play(rebuild ?? operations);
+      image.noteTunnels(rebuild ?? operations, this.#generation);
       image.generation = this.#generation;
     };
     this.#generation = (this.#generation + 1) >>> 0;

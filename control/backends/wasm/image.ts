@@ -11,6 +11,8 @@ const NO_REST: KeyRest = [0, 0, 0];
 export class Image {
   readonly #hashes: Readonly<Record<Exclude<HashName, 'addresses6'>, HashTable>>;
   readonly #addresses6: HashTable6;
+  /** What IMG_TUNNELS should be. */
+  #tunnels = 0;
 
   /** @param base byte address of the image */
   constructor(
@@ -35,6 +37,16 @@ export class Image {
     this.words[(this.base + L.IMG_GENERATION) >>> 2] = value;
   }
 
+  /** Notes in which generation an adjacency changed last, if one of `operations` changes any. */
+  noteTunnels(operations: readonly Operation[], generation: number): void {
+    const { adjacencies, size } = this.plan;
+    const end = adjacencies + size.adjacencies * L.ADJ_SIZE;
+    const changes = operations.some((op) => 'at' in op && op.at >= adjacencies && op.at < end);
+    if (!changes) return;
+    this.#tunnels = generation;
+    this.words[(this.base + L.IMG_TUNNELS) >>> 2] = generation;
+  }
+
   /** Makes the image empty: a header that names the tables, and no entry. The generation stays. */
   reset(): void {
     const { generation } = this;
@@ -46,6 +58,7 @@ export class Image {
       (this.base + L.IMG_UPLINK_PORT + 4) >>> 2,
     );
     this.generation = generation;
+    this.#tunnels = 0;
   }
 
   play(operations: readonly Operation[]): void {
@@ -59,6 +72,7 @@ export class Image {
 
   /** True if the header still names the tables as planned. */
   headerHolds(): boolean {
+    if (this.word(L.IMG_TUNNELS) !== this.#tunnels) return false;
     return this.plan.header.every(([at, value]) => this.words[(this.base + at) >>> 2] === value);
   }
 

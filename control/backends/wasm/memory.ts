@@ -72,7 +72,7 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   const { sessionsLog2 = 18, frameSize = 2048, frameCount = 8192 } = spec;
   if (!isPowerOfTwo(frameSize) || frameSize < 2048 || frameSize > 65536) throw bad('frameSize', frameSize);
   if (!isPowerOfTwo(frameCount)) throw bad('frameCount', frameCount);
-  if (!Number.isInteger(sessionsLog2) || sessionsLog2 < 4 || sessionsLog2 > 24) {
+  if (!Number.isInteger(sessionsLog2) || sessionsLog2 < 4 || sessionsLog2 > 25) {
     throw bad('sessionsLog2', sessionsLog2);
   }
   const sessions6Log2 = spec.sessions6Log2 ?? Math.max(4, sessionsLog2 - 2);
@@ -103,11 +103,17 @@ function bad(field: string, value: unknown): PteropusError {
   return new PteropusError('impossible size of the data plane memory', { field, value });
 }
 
-/** Makes the memory (initial = maximum, so it never moves) with its control block and two empty images, the first in force. */
-export function openMemory(plan: MemoryPlan): WebAssembly.Memory {
+/**
+ * Makes the memory (initial = maximum, so it never moves) with its control block and two empty images, the first in force.
+ * `prefer` gets the bytes of images and sessions before they are touched and may ask the kernel for larger pages there.
+ */
+export function openMemory(plan: MemoryPlan, prefer?: (tables: Uint8Array) => boolean): WebAssembly.Memory {
   const pages = plan.end / WASM_PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const words = wordsOf(memory);
+  const large = prefer?.(new Uint8Array(memory.buffer, 0, plan.sessions6Base)) ?? false;
+  // A huge page takes long to be zeroed: now, and not when the first packet needs it.
+  if (large) for (let at = plan.sessionsBase; at < plan.sessions6Base; at += PAGE) words[at >>> 2] = 0;
   const control = (offset: number, value: number): void => {
     words[(L.CONTROL_BASE + offset) >>> 2] = value;
   };
