@@ -49,6 +49,7 @@ function stuckModule(address: number): Promise<WebAssembly.Module> {
     ['neighborKnown', 2, ZERO],
     ['buildArp', 3, ZERO],
     ['refreshNeighbor', 3, ZERO],
+    ['refreshNeighbor6', 3, ZERO],
   ];
   const signature = (parameters: number, results: number): readonly number[] => [
     0x60,
