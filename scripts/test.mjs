@@ -16,7 +16,7 @@ const ALONE = /^(test\/e2e|native|test\/backends\/afxdp|control\/sim\/afxdp)/;
 const WITH_TOOLS = /from '[./]*support\/kubernetes\//;
 
 function needsTools(path) {
-  return WITH_TOOLS.test(readFileSync(join(JS, path), 'utf8'));
+  return path.startsWith('test/kubernetes/') || WITH_TOOLS.test(readFileSync(join(JS, path), 'utf8'));
 }
 
 function collect(filters) {
