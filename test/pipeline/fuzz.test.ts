@@ -7,9 +7,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as L from '../../dataplane-as/layout.js';
 import { templates } from './fuzz-templates.js';
+import { templates6 } from './fuzz-templates6.js';
 import type { Harness } from './harness.js';
 import type { ImageSpec } from './image.js';
 import * as N from './node.js';
+import * as S from './node6.js';
 import { TCP, UDP } from './packets.js';
 
 const PACKETS = Number(process.env['FUZZ_PACKETS'] ?? 5_000_000);
@@ -21,7 +23,7 @@ const CANARY_WORD = 0x5a5a5a5a;
 
 /** Images that the fuzz goes through: open, isolated, with and without services. */
 function images(): ImageSpec[] {
-  const base = N.nodeImage();
+  const base = S.nodeImage6();
   const services = [
     {
       frontends: [
@@ -35,6 +37,20 @@ function images(): ImageSpec[] {
         { ip: N.REMOTE_POD_IP, port: 8080, id: 3 },
         { ip: N.PEER_IP, port: 6443, id: 4 },
       ],
+    },
+    {
+      frontends: [
+        { ip: S.VIP, port: 80, protocol: TCP },
+        { ip: S.VIP, port: 53, protocol: UDP },
+        { ip: S.NODE_IP, port: 30080, protocol: TCP },
+      ],
+      backends: [
+        { ip: S.POD1_IP, port: 8080, id: 5 },
+        { ip: S.POD2_IP, port: 8080, id: 6 },
+        { ip: S.REMOTE_POD_IP, port: 8080, id: 7 },
+        { ip: S.PEER_IP, port: 6443, id: 8 },
+      ],
+      affinity: 1,
     },
   ];
   const isolated: Partial<ImageSpec> = {
@@ -103,14 +119,14 @@ const UNUSED: readonly (readonly [number, number])[] = [
 ];
 
 class Fuzz {
-  readonly node: Harness = N.startNode({}, { sessionsLog2: 10 });
+  readonly node: Harness = S.startNode6({}, { sessionsLog2: 10 });
   readonly words = new Uint32Array(this.node.memory.buffer);
   readonly random = new Random(SEED);
-  readonly frames = templates();
+  readonly frames = [...templates(), ...templates6()];
   readonly lengths = new Uint32Array(BATCH);
   readonly #images = images();
   #copy: Uint8Array | null = null;
-  #generation = 1;
+  #generation = 2;
 
   constructor() {
     for (const [from, to] of UNUSED) this.node.bytes.fill(CANARY, from, to);
@@ -161,7 +177,7 @@ class Fuzz {
       if (from < at - L.HEADROOM || to > end || to - from < 34)
         assert.unreachable(`packet ${i}: sends ${from}-${to}`);
       if (outcome >= L.OUT_FIRST_DROP) assert.unreachable(`packet ${i}: dropped as ${outcome} and sent`);
-    } else if (outcome < L.OUT_FIRST_DROP && outcome !== L.OUT_ARP_LEARNED) {
+    } else if (outcome < L.OUT_FIRST_DROP && outcome !== L.OUT_ARP_LEARNED && outcome !== L.OUT_ND_LEARNED) {
       assert.unreachable(`packet ${i}: outcome ${outcome} without a port`);
     }
     for (let n = 0; n < FENCE; n++) {
@@ -229,7 +245,7 @@ test(`${PACKETS} mutated packets`, () => {
   const seen = Array.from({ length: L.OUTCOME_COUNT }, (_, code) => code).filter(
     (code) => node.outcomeCount(code) > 0,
   );
-  assert.ok(seen.length >= 35, `only ${seen.length} outcomes were reached: ${seen.join(' ')}`);
+  assert.ok(seen.length >= 39, `only ${seen.length} outcomes were reached: ${seen.join(' ')}`);
   let lines = 0;
   for (let i = 0; i < 1 << node.sessionsLog2; i++) {
     const line = node.sessionsBase + i * L.SESSION_SIZE;
@@ -237,6 +253,13 @@ test(`${PACKETS} mutated packets`, () => {
     lines++;
     const peer = node.view.getUint32(line + L.S_PEER, true);
     assert.is(node.view.getUint32(peer + L.S_PEER, true), line);
+  }
+  for (let i = 0; i < 1 << node.sessionsLog2; i++) {
+    const block = node.sessions6Base + i * L.SESSION6_SIZE + L.SESSION6_BLOCK;
+    if (node.view.getUint32(block + L.S_SRC, true) === 0) continue;
+    lines++;
+    const peer = node.view.getUint32(block + L.S_PEER, true);
+    assert.is(node.view.getUint32(peer + L.S_PEER, true), block);
   }
   assert.is(lines, 2 * node.sessionStat(L.SS_ACTIVE));
 });

@@ -17,6 +17,10 @@ export interface PipelineExports {
   buildArp(at: number, address: number, port: number): number;
   neighborKnown(address: number, port: number): number;
   refreshNeighbor(at: number, nowMs: number, count: number): number;
+  askedAddress6(): number;
+  neighborKnown6(port: number): number;
+  buildSolicitation(at: number, port: number): number;
+  refreshNeighbor6(at: number, nowMs: number, count: number): number;
 }
 
 export interface Sent {
@@ -57,6 +61,7 @@ export class Harness {
   readonly view: DataView;
   readonly sessionsBase: number;
   readonly sessionsLog2: number;
+  readonly sessions6Base: number;
   readonly framesBase: number;
   readonly extraBase: number;
   readonly frameSize = FRAME_SIZE;
@@ -69,7 +74,8 @@ export class Harness {
     this.sessionsLog2 = options.sessionsLog2 ?? 12;
     this.imageSize = options.imageSize ?? IMAGE_SIZE;
     this.sessionsBase = L.IMAGES_BASE + 2 * this.imageSize + GAP;
-    this.framesBase = this.sessionsBase + (L.SESSION_SIZE << this.sessionsLog2) + GAP;
+    this.sessions6Base = this.sessionsBase + (L.SESSION_SIZE << this.sessionsLog2) + GAP;
+    this.framesBase = this.sessions6Base + (L.SESSION6_SIZE << this.sessionsLog2) + GAP;
     this.extraBase = this.framesBase + FRAMES * FRAME_SIZE + GAP;
     const end = this.extraBase + (options.extraBytes ?? 0);
     const pages = Math.ceil(end / 65536);
@@ -86,7 +92,12 @@ export class Harness {
 
   /** Starts of the stretches between regions that nothing may write. */
   gaps(): number[] {
-    return [this.sessionsBase - GAP, this.framesBase - GAP, this.framesBase + FRAMES * FRAME_SIZE];
+    return [
+      this.sessionsBase - GAP,
+      this.sessions6Base - GAP,
+      this.framesBase - GAP,
+      this.framesBase + FRAMES * FRAME_SIZE,
+    ];
   }
 
   /** Throws if a byte between regions changed. */
@@ -111,6 +122,8 @@ export class Harness {
     this.setControl(L.CTL_IMAGE_SIZE, this.imageSize);
     this.setControl(L.CTL_SESSIONS_BASE, this.sessionsBase);
     this.setControl(L.CTL_SESSIONS_LOG2, this.sessionsLog2);
+    this.setControl(L.CTL_SESSIONS6_BASE, this.sessions6Base);
+    this.setControl(L.CTL_SESSIONS6_LOG2, this.sessionsLog2);
     this.setControl(L.CTL_FRAMES_BASE, this.framesBase);
     this.setControl(L.CTL_FRAME_SIZE, FRAME_SIZE);
     this.setControl(L.CTL_FRAME_COUNT, FRAMES);

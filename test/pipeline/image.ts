@@ -3,7 +3,7 @@
  * so that a mistake of one shows against the other.
  */
 import * as L from '../../dataplane-as/layout.js';
-import { ip, mac, mask, swap16 } from './words.js';
+import { ip, ip6, mac, mask, swap16 } from './words.js';
 
 export interface PortSpec {
   readonly role: 'pod' | 'uplink' | 'host';
@@ -15,6 +15,9 @@ export interface PortSpec {
   readonly ingress?: number;
   readonly egress?: number;
   readonly onLink?: number;
+  readonly ip6?: string;
+  readonly gateway6?: string;
+  readonly onLink6?: number;
   /** Bytes a second, bytes at once; of what the pod receives, and of what it sends. */
   readonly toPod?: readonly [number, number];
   readonly fromPod?: readonly [number, number];
@@ -34,6 +37,7 @@ export type AdjacencySpec =
       readonly remoteMac: string;
       readonly localBvi: string;
       readonly remoteBvi: string;
+      readonly localBvi6?: string;
       readonly vni?: number;
       readonly mtu?: number;
       readonly nextHop?: string;
@@ -80,6 +84,9 @@ export interface ImageSpec {
   readonly services?: readonly ServiceSpec[];
   readonly snat?: { readonly ip: string; readonly first: number; readonly last: number };
   readonly hairpin?: string;
+  readonly snat6?: string;
+  readonly hairpin6?: string;
+  readonly node6?: string;
   readonly node?: string;
   /** log2 of the slots of each hash table. */
   readonly tableLog2?: number;
@@ -88,6 +95,20 @@ export interface ImageSpec {
 /** Same as the comment at HASH_A in layout.ts says. */
 function hash(a: number, b: number): number {
   return (Math.imul(a, L.HASH_A) ^ Math.imul((b + L.HASH_B) | 0, L.HASH_C)) >>> 0;
+}
+
+/** The second of them. */
+function mixed(a: number, b: number): number {
+  let h = Math.imul(a, L.HASH_A) ^ Math.imul((b + L.HASH_B) | 0, L.HASH_C);
+  h ^= h >>> 15;
+  h = Math.imul(h, L.HASH_D);
+  return (h ^ (h >>> 13)) >>> 0;
+}
+
+/** IPv6 addresses of frontends, each once. */
+function frontends6(services: readonly ServiceSpec[]): readonly string[] {
+  const all = services.flatMap(({ frontends }) => frontends.map((frontend) => frontend.ip));
+  return [...new Set(all.filter((address) => address.includes(':')))];
 }
 
 function hostMask(length: number): number {
@@ -126,7 +147,8 @@ export class ImageWriter {
     this.#ports(spec.ports);
     this.#limits(spec.ports);
     this.#adjacencies(spec.adjacencies);
-    this.#prefixes(spec.prefixes);
+    this.#prefixes(spec.prefixes.filter(({ prefix }) => !prefix.includes(':')));
+    this.#prefixes6(spec);
     this.#policies(spec);
     this.#services(spec.services ?? []);
     const { snat } = spec;
@@ -135,6 +157,9 @@ export class ImageWriter {
     this.#header(L.IMG_SNAT_LAST_PORT, snat?.last ?? 0);
     this.#header(L.IMG_HAIRPIN4, spec.hairpin === undefined ? 0 : ip(spec.hairpin));
     this.#header(L.IMG_NODE4, spec.node === undefined ? 0 : ip(spec.node));
+    this.#address6(this.#base + L.IMG_SNAT6, spec.snat6);
+    this.#address6(this.#base + L.IMG_HAIRPIN6, spec.hairpin6);
+    this.#address6(this.#base + L.IMG_NODE6, spec.node6);
     const indexOf = (role: string): number => {
       const index = spec.ports.findIndex((port) => port?.role === role);
       return index < 0 ? L.PORT_NONE : index;
@@ -156,6 +181,10 @@ export class ImageWriter {
     return at;
   }
 
+  #address6(at: number, text: string | undefined): void {
+    if (text !== undefined) this.#bytes.set(ip6(text), at);
+  }
+
   #u32(at: number, value: number): void {
     this.#view.setUint32(at, value, true);
   }
@@ -174,6 +203,9 @@ export class ImageWriter {
       if (port.peerMac !== undefined) this.#bytes.set(mac(port.peerMac), at + L.PORT_PEER_MAC);
       this.#u32(at + L.PORT_IP4, port.ip === undefined ? 0 : ip(port.ip));
       this.#u32(at + L.PORT_GATEWAY4, port.gateway === undefined ? 0 : ip(port.gateway));
+      this.#address6(at + L.PORT_IP6, port.ip6);
+      this.#address6(at + L.PORT_GATEWAY6, port.gateway6);
+      this.#bytes[at + L.PORT_IP6_LENGTH] = port.onLink6 ?? 0;
       this.#u32(at + L.PORT_INGRESS_POLICY, port.ingress ?? 0);
       this.#u32(at + L.PORT_EGRESS_POLICY, port.egress ?? 0);
     }
@@ -202,7 +234,9 @@ export class ImageWriter {
       this.#bytes[at] = adjacency.type === 'port' ? L.ADJ_TYPE_PORT : L.ADJ_TYPE_TUNNEL;
       this.#u32(at + L.ADJ_PORT, adjacency.port);
       this.#u32(at + L.ADJ_MTU, adjacency.mtu ?? (adjacency.type === 'port' ? 1500 : 1450));
-      this.#u32(at + L.ADJ_NEXT_HOP4, adjacency.nextHop === undefined ? 0 : ip(adjacency.nextHop));
+      const { nextHop } = adjacency;
+      if (nextHop?.includes(':')) this.#address6(at + L.ADJ_NEXT_HOP6, nextHop);
+      else if (nextHop !== undefined) this.#u32(at + L.ADJ_NEXT_HOP4, ip(nextHop));
       if (adjacency.type === 'tunnel') this.#tunnel(at, adjacency);
     }
   }
@@ -226,6 +260,7 @@ export class ImageWriter {
     this.#u32(at + L.ADJ_VNI, vni);
     this.#u32(at + L.ADJ_LOCAL_BVI4, ip(tunnel.localBvi));
     this.#u32(at + L.ADJ_REMOTE_BVI4, ip(tunnel.remoteBvi));
+    this.#address6(at + L.ADJ_LOCAL_BVI6, tunnel.localBvi6);
     this.#bytes.set(mac(tunnel.localMac), at + L.ADJ_LOCAL_MAC);
   }
 
@@ -251,6 +286,37 @@ export class ImageWriter {
       this.#u32(at + L.LPM4_VALUE, value);
     }
     this.#tries(prefixes);
+  }
+
+  /** IPv6 prefixes, and the addresses of frontends: each stands for the number of its place among them, from 1 on. */
+  #prefixes6({ prefixes, services = [] }: ImageSpec): void {
+    const base = this.#section(L.IMG_LPM6, L.LPM6_SIZE << this.#tableLog2);
+    this.#header(L.IMG_LPM6_LOG2, this.#tableLog2);
+    const frontends = frontends6(services).map((address, i) => {
+      return { space: L.SPACE_FRONTEND, prefix: `${address}/128`, value: i + 1 };
+    });
+    for (const { space, prefix, value } of [...prefixes, ...frontends]) {
+      if (!prefix.includes(':')) continue;
+      const [address = '', text = '128'] = prefix.split('/');
+      const length = Number(text);
+      const bytes = ip6(address).map(
+        (byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, length - i * 8))),
+      );
+      const words = new DataView(bytes.buffer);
+      const meta = (L.LPM_USED | (space << 8) | length) >>> 0;
+      let h = mixed(words.getUint32(0, true), meta);
+      for (let i = 4; i < 16; i += 4) h = mixed(h, words.getUint32(i, true));
+      let at = base;
+      for (let i = 0; ; i++) {
+        at = base + ((h + i) & ((1 << this.#tableLog2) - 1)) * L.LPM6_SIZE;
+        if (this.#view.getUint32(at + L.LPM6_META, true) === 0) break;
+      }
+      this.#bytes.set(bytes, at + L.LPM6_ADDRESS);
+      this.#u32(at + L.LPM6_META, meta);
+      this.#u32(at + L.LPM6_VALUE, value);
+      const lengths = this.#base + L.IMG_LENGTHS6 + space * 24 + (length >> 3);
+      this.#bytes[lengths] = (this.#bytes[lengths] ?? 0) | (1 << (length & 7));
+    }
   }
 
   /** The tries of all spaces: every word gets the longest prefix that covers it, or a line of its own where a longer one lies inside. */
@@ -368,15 +434,18 @@ export class ImageWriter {
       }
       for (const [place, { ip: address, port, id }] of service.backends.entries()) {
         const row = backends + backend * L.BACKEND_SIZE;
-        this.#u32(row + L.BACKEND_IP4, ip(address));
+        if (address.includes(':')) this.#address6(row + L.BACKEND_IP6, address);
+        else this.#u32(row + L.BACKEND_IP4, ip(address));
         this.#view.setUint16(row + L.BACKEND_PORT, port);
         this.#u32(row + L.BACKEND_ID, id);
         this.#view.setUint16(slots + backend++ * 2, place, true);
       }
       for (const { ip: address, port, protocol } of service.frontends) {
-        const key = (swap16(port) | (protocol << 16)) >>> 0;
-        const slot = this.#slot(frontends, L.FRONTEND_SIZE, L.FRONTEND_SERVICE, hash(ip(address), key));
-        this.#u32(slot + L.FRONTEND_ADDRESS, ip(address));
+        const six = address.includes(':');
+        const key = (swap16(port) | (protocol << 16) | (six ? L.FRONTEND_IP6 : 0)) >>> 0;
+        const word = six ? frontends6(services).indexOf(address) + 1 : ip(address);
+        const slot = this.#slot(frontends, L.FRONTEND_SIZE, L.FRONTEND_SERVICE, hash(word, key));
+        this.#u32(slot + L.FRONTEND_ADDRESS, word);
         this.#u32(slot + L.FRONTEND_KEY, key);
         this.#u32(slot + L.FRONTEND_SERVICE, i + 1);
       }

@@ -5,6 +5,24 @@ export function ip(text: string): number {
   return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
 }
 
+/** The 16 bytes of an IPv6 address, from its text (RFC 4291 section 2.2; no dotted quads). */
+export function ip6(text: string): Uint8Array {
+  const [head = '', tail] = text.split('::');
+  const words = (part: string) =>
+    part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
+  const left = words(head);
+  const right = tail === undefined ? [] : words(tail);
+  const all = [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right];
+  return Uint8Array.from(all.flatMap((word) => [word >> 8, word & 255]));
+}
+
+/** As full as can be: eight groups without leading zeros. */
+export function ip6Text(bytes: Uint8Array): string {
+  return Array.from({ length: 8 }, (_, i) =>
+    (((bytes[i * 2] ?? 0) << 8) | (bytes[i * 2 + 1] ?? 0)).toString(16),
+  ).join(':');
+}
+
 export function ipText(word: number): string {
   return [word & 255, (word >>> 8) & 255, (word >>> 16) & 255, word >>> 24].join('.');
 }
