@@ -126,8 +126,6 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
       `--kubernetes needs feed afxdp: ${afxdpMissing() ?? '--feed memory was asked for'}`,
     );
   const dualStack = values['dual-stack'] === true;
-  if (dualStack && kubernetes !== null)
-    throw new InvalidInputError('--dual-stack and --kubernetes do not go together yet');
   const exampleExpect = relative(process.cwd(), resolve(EXAMPLE, 'expect.yaml'));
   return {
     files: example ? [EXAMPLE] : given,

@@ -3,7 +3,7 @@
 import type { PodFeed } from '../agent/pod-feed.js';
 import type { TraceStep } from '../backends/backend.js';
 import { InvalidInputError } from '../common/errors.js';
-import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
+import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import type { EndpointSlice } from '../objects/types.js';
 import type { PodRef } from '../ruleset/types.js';
 import { Cluster, type ClusterSpec, type Difference, type SimulatedCluster } from './cluster.js';
@@ -83,7 +83,7 @@ export class Session {
     if (base.items.size === 0)
       throw new InvalidInputError('no objects a network uses', { object: spec.files.join(', ') });
     reportRead(base, spec.progress);
-    const config = spec.dualStack === true ? { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 } : DEFAULT_CONFIG;
+    const config = configOf(spec);
     const nodes = nodeNames(spec.nodes);
     // What contradicts itself stops the start before anything is made.
     desiredState(
@@ -217,6 +217,11 @@ export class Session {
     }
     return { ...base, items };
   }
+}
+
+/** The configuration of the cluster a session runs. */
+export function configOf({ dualStack }: Pick<SessionSpec, 'dualStack'>): ClusterConfig {
+  return dualStack === true ? { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 } : DEFAULT_CONFIG;
 }
 
 function same(a: ManifestItem | undefined, b: ManifestItem | undefined): boolean {

@@ -28,7 +28,7 @@ export class Applier {
   constructor(
     private readonly api: ApiClient,
     private readonly cache: ApiCache,
-    private readonly spec: { readonly serviceCIDR: string; readonly nodes: readonly string[] },
+    private readonly spec: { readonly serviceCIDRs: readonly string[]; readonly nodes: readonly string[] },
   ) {}
 
   /** Throws ApiError naming the object; what was written before stays. */
@@ -62,13 +62,13 @@ export class Applier {
   }
 
   #wanted(set: ManifestSet): ReadonlyMap<string, ApiObject> {
-    const { serviceCIDR, nodes } = this.spec;
+    const { serviceCIDRs, nodes } = this.spec;
     const workloads = new Set([...set.items].filter(([, item]) => item.object === null).map(([key]) => key));
     const out = new Map<string, ApiObject>();
     for (const [itemKey, item] of set.items) {
       const namespace = itemKey.split('/')[1] ?? '';
       if (isOwnedBy(item.document.value, namespace, workloads) || isPlayed(item)) continue;
-      const object = applicable(item, serviceCIDR, nodes);
+      const object = applicable(item, serviceCIDRs, nodes);
       out.set(`${item.document.kind} ${keyOf(object)}`, object);
     }
     return out;

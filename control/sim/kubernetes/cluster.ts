@@ -2,13 +2,14 @@
  * A simulated cluster whose objects live in a real API server. Manifests are applied to it; controllers and kubelets of ours
  * act on what it says; everything network follows it by way of ksr, etcd and the agents.
  */
+import { rangesOf } from '../../compiler/input.js';
 import type { Pod } from '../../objects/types.js';
 import type { ClusterSpec, Difference, SimulatedCluster } from '../cluster.js';
 import { desiredState } from '../desired.js';
 import type { ManifestSet } from '../load.js';
 import type { ClusterState } from '../matrix/state.js';
 import { remarkLines } from '../remarks.js';
-import { nodeAddress, nodeObject } from '../world.js';
+import { nodeObject, nodeState } from '../world.js';
 import { Applier } from './applier.js';
 import { ApiCache } from './cache.js';
 import type { ControlPlane } from './control-plane.js';
@@ -38,12 +39,17 @@ export class KubernetesCluster implements SimulatedCluster {
     await driver.start();
     const { api } = this.plane;
     await Promise.all(nodes.map((node) => registerNode(api, config, nodes, node)));
-    await this.plane.ksr.start();
     const cache = await ApiCache.start(api, progress);
     this.#cache = cache;
-    const addresses = new Map(nodes.map((node) => [node, nodeAddress(config, nodes, node)]));
+    const addresses = new Map(
+      nodes.map((node) => {
+        const { address, address6 } = nodeState(config, nodes, node);
+        return [node, address6 === undefined ? [address] : [address, address6]];
+      }),
+    );
     this.#controllers = new Controllers({ api, cache, log: progress }, { driver, nodes: addresses, config });
-    this.#applier = new Applier(api, cache, { serviceCIDR: config.serviceCIDR, nodes });
+    const serviceCIDRs = rangesOf(config).map(({ serviceCIDR }) => serviceCIDR);
+    this.#applier = new Applier(api, cache, { serviceCIDRs, nodes });
     const { externalIPCIDRs } = config;
     this.#settling = new Settling({ cache, controllers: this.#controllers, driver, nodes, externalIPCIDRs });
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -62,7 +68,7 @@ export class KubernetesCluster implements SimulatedCluster {
 
   get state(): ClusterState {
     const { nodes, config, outside, outsidePorts } = this.spec;
-    const addresses = nodes.map((name) => ({ name, address: nodeAddress(config, nodes, name) }));
+    const addresses = nodes.map((name) => nodeState(config, nodes, name));
     return stateOf(this.cache, addresses, { addresses: outside, ports: outsidePorts });
   }
 

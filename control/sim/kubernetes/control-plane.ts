@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { errorText } from '../../common/errors.js';
-import type { ClusterConfig } from '../../compiler/input.js';
+import { type ClusterConfig, rangesOf } from '../../compiler/input.js';
 import { ApiClient } from './api.js';
 import { ApiServer } from './apiserver.js';
 import { installClusterPolicies } from './crd.js';
@@ -56,7 +56,7 @@ export class ControlPlane {
     return this.#api;
   }
 
-  /** Everything but ksr. Throws NodeProcessError, ApiError. */
+  /** Throws NodeProcessError, ApiError. */
   async start(): Promise<void> {
     const started = performance.now();
     await Promise.all([this.etcd.start(), this.own?.etcd.start().then(() => this.own?.server.start())]);
@@ -64,6 +64,8 @@ export class ControlPlane {
     const { gitVersion } = (await this.api.get('/version')) as { readonly gitVersion?: string };
     const millis = performance.now() - started;
     this.spec.progress(`kube-apiserver ${gitVersion ?? ''} answers (${(millis / 1000).toFixed(1)} s)`);
+    // Agents are ready when everything the API server has is reflected.
+    await this.ksr.start();
   }
 
   async stop(): Promise<void> {
@@ -85,7 +87,9 @@ function ownServer(runDir: string, config: ClusterConfig, progress: (line: strin
   const server = new ApiServer({
     dir: join(runDir, 'apiserver'),
     etcd: etcd.endpoint,
-    serviceCIDRs: config.serviceCIDR,
+    serviceCIDRs: rangesOf(config)
+      .map(({ serviceCIDR }) => serviceCIDR)
+      .join(','),
     progress,
   });
   return { etcd, server };

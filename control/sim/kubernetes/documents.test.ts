@@ -6,7 +6,7 @@ import { applicable } from './documents.js';
 const CIDR = '10.96.0.0/12';
 
 function applied(value: object): unknown {
-  return applicable({ document: documentOf(value), object: null }, CIDR, ['node-1']);
+  return applicable({ document: documentOf(value), object: null }, [CIDR], ['node-1']);
 }
 
 test('what only a server writes is left out', () => {

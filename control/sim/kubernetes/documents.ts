@@ -16,11 +16,11 @@ const SERVER_FIELDS = [
 
 /**
  * The object to apply. Of manifests taken from another cluster it leaves out what only meant something there: status,
- * addresses outside `serviceCIDR`, and nodes that are not among `nodes`.
+ * addresses outside `serviceCIDRs`, and nodes that are not among `nodes`.
  */
 export function applicable(
   { document }: ManifestItem,
-  serviceCIDR: string,
+  serviceCIDRs: readonly string[],
   nodes: readonly string[],
 ): ApiObject {
   const value = document.value as ApiObject;
@@ -37,7 +37,7 @@ export function applicable(
   } as ApiObject;
   const spec = out.spec;
   if (spec === undefined) return out;
-  if (document.kind === 'Service') return { ...out, spec: withoutForeignAddresses(spec, serviceCIDR) };
+  if (document.kind === 'Service') return { ...out, spec: withoutForeignAddresses(spec, serviceCIDRs) };
   if (document.kind === 'Pod' && !nodes.includes(String(spec['nodeName']))) {
     const { nodeName: _nodeName, ...others } = spec;
     return { ...out, spec: others };
@@ -45,12 +45,16 @@ export function applicable(
   return out;
 }
 
-function withoutForeignAddresses(spec: Json, serviceCIDR: string): Json {
-  const range = parseCidr(serviceCIDR);
+function withoutForeignAddresses(spec: Json, serviceCIDRs: readonly string[]): Json {
+  const ranges = serviceCIDRs.map(parseCidr);
   const { clusterIP, clusterIPs, ...rest } = spec;
   const given = [clusterIP, ...(Array.isArray(clusterIPs) ? (clusterIPs as readonly unknown[]) : [])];
   const foreign = given.some(
-    (ip) => typeof ip === 'string' && ip !== '' && ip !== 'None' && !cidrContains(range, parseIp(ip)),
+    (ip) =>
+      typeof ip === 'string' &&
+      ip !== '' &&
+      ip !== 'None' &&
+      !ranges.some((range) => cidrContains(range, parseIp(ip))),
   );
   return foreign ? rest : spec;
 }

@@ -10,8 +10,8 @@ import { WorkloadController } from './workloads.js';
 
 export interface Played {
   readonly driver: Sandboxes;
-  /** Node -> its address on the underlay. */
-  readonly nodes: ReadonlyMap<string, string>;
+  /** Node -> its addresses on the underlay. */
+  readonly nodes: ReadonlyMap<string, readonly string[]>;
   readonly config: ClusterConfig;
 }
 

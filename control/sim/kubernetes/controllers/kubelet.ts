@@ -18,8 +18,8 @@ export interface Sandboxes {
 
 export interface KubeletSpec {
   readonly sandboxes: Sandboxes;
-  /** Node -> its address on the underlay. */
-  readonly nodes: ReadonlyMap<string, string>;
+  /** Node -> its addresses on the underlay. */
+  readonly nodes: ReadonlyMap<string, readonly string[]>;
 }
 
 interface Running {
@@ -75,8 +75,8 @@ export class Kubelet implements Controller {
       await this.spec.sandboxes.removePod({ namespace, name });
       this.#running.delete(key);
     }
-    const address = this.spec.nodes.get(String(raw?.spec?.['nodeName']));
-    if (raw === undefined || address === undefined) return;
+    const addresses = this.spec.nodes.get(String(raw?.spec?.['nodeName']));
+    if (raw === undefined || addresses === undefined) return;
     if (raw.metadata.deletionTimestamp !== undefined) {
       await remove(api, pathOf('Pod', raw), 0);
       return;
@@ -84,7 +84,7 @@ export class Kubelet implements Controller {
     if (isOver(raw)) return;
     const now = await this.#start(key, raw);
     if (now === null) return;
-    const status = statusOf(raw, now, address);
+    const status = statusOf(raw, now, addresses);
     if (covers(raw.status, status)) return;
     await api.patch(`${pathOf('Pod', raw)}/status`, { status }, 'strategic');
   }
@@ -107,7 +107,7 @@ function isOver({ status }: ApiObject): boolean {
 }
 
 /** What the kubelet has to say about a pod that runs. */
-function statusOf(raw: ApiObject, { ips, since }: Running, hostIP: string): Json {
+function statusOf(raw: ApiObject, { ips, since }: Running, hostIPs: readonly string[]): Json {
   const containers = listOf(raw.spec?.['containers']);
   const ready = gatesMet(raw);
   const condition = (type: string, met: boolean, reason?: string) => ({
@@ -118,8 +118,8 @@ function statusOf(raw: ApiObject, { ips, since }: Running, hostIP: string): Json
     phase: 'Running',
     podIP: ips[0],
     podIPs: ips.map((ip) => ({ ip })),
-    hostIP,
-    hostIPs: [{ ip: hostIP }],
+    hostIP: hostIPs[0],
+    hostIPs: hostIPs.map((ip) => ({ ip })),
     startTime: since,
     conditions: [
       condition('PodReadyToStartContainers', true),
