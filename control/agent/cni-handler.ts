@@ -40,9 +40,12 @@ interface Add {
   readonly pending: PendingAdd;
 }
 
+type Delete = Pick<Sandbox, 'containerId' | 'ifname' | 'netns' | 'pod'>;
+
 export class CniHandler implements CniService {
   readonly #pending = new PendingAdds();
   readonly #adds: Batch<Add, PodRecord>;
+  readonly #deletes: Batch<Delete, true>;
 
   constructor(private readonly parts: CniParts) {
     const { loop, wiring } = parts;
@@ -55,6 +58,17 @@ export class CniHandler implements CniService {
           adds.map(({ sandbox }) => sandbox),
         ),
       alone: (tx, { sandbox }) => wiring.add(tx, sandbox),
+    });
+    this.#deletes = new Batch(loop, {
+      name: 'CNI DEL',
+      check: () => undefined,
+      together: (tx, deletes) => this.#removeAll(tx, deletes),
+      alone: async (tx, sandbox): Promise<true> => {
+        const record = this.#recordOf(sandbox);
+        if (record !== undefined) await wiring.remove(tx, record);
+        else await this.#sweep(sandbox);
+        return true;
+      },
     });
   }
 
@@ -95,15 +109,7 @@ export class CniHandler implements CniService {
       const { containerId, ifname, netns, pod } = sandboxOf(request);
       this.#checkReady();
       this.#pending.callOff(sandboxKey(request));
-      await this.parts.loop.push({
-        name: 'CNI DEL',
-        object: podKey(pod),
-        run: async (tx) => {
-          const record = this.parts.state.sandbox(containerId, ifname, pod);
-          if (record !== undefined) await this.parts.wiring.remove(tx, record);
-          else await this.#sweep(containerId, ifname, netns);
-        },
-      });
+      await this.#deletes.push(podKey(pod), { containerId, ifname, netns, pod });
       return DONE;
     });
   }
@@ -144,24 +150,34 @@ export class CniHandler implements CniService {
         return network === name && !validAttachments.has(`${containerId}/${ifname}`);
       });
       const failures: string[] = [];
-      for (const { containerId, ifname, pod } of stale) {
-        const run = this.parts.loop.push({
-          name: 'CNI GC',
-          object: podKey(pod),
-          run: async (tx) => {
-            const record = this.parts.state.sandbox(containerId ?? '', ifname, null);
-            if (record !== undefined) await this.parts.wiring.remove(tx, record);
-          },
-        });
-        await run.catch((error: unknown) => failures.push(`${podKey(pod)}: ${errorText(error)}`));
-      }
+      const remove = async ({ containerId, ifname, netns, pod }: PodRecord): Promise<void> => {
+        const sandbox = { containerId: containerId ?? '', ifname, netns, pod };
+        await this.#deletes
+          .push(podKey(pod), sandbox)
+          .catch((error: unknown) => failures.push(`${podKey(pod)}: ${errorText(error)}`));
+      };
+      await Promise.all(stale.map(remove));
       if (failures.length > 0) throw new CniError(CNI.failed, failures.join('; '));
       return DONE;
     });
   }
 
+  #recordOf({ containerId, ifname, pod }: Delete): PodRecord | undefined {
+    return this.parts.state.sandbox(containerId, ifname, pod);
+  }
+
+  /** null for those that nobody knows, and those that could not be removed. */
+  async #removeAll(tx: Transaction, deletes: readonly Delete[]): Promise<readonly (true | null)[]> {
+    const found = deletes.map((each) => this.#recordOf(each));
+    const records = [...new Set(found.filter((record) => record !== undefined))];
+    const gone = await this.parts.wiring.removeAll(tx, records);
+    return found.map((record) =>
+      record !== undefined && gone[records.indexOf(record)] === true ? true : null,
+    );
+  }
+
   /** What an ADD left that neither ended nor could be undone: its link has a name and a MAC that only this sandbox gives. */
-  async #sweep(containerId: string, ifname: string, netns: string): Promise<void> {
+  async #sweep({ containerId, ifname, netns }: Delete): Promise<void> {
     const { pod: podMac } = podMacs(containerId, ifname);
     await this.parts.links.sweepPod({ link: podLinkName(containerId, ifname), netns, ifname, podMac });
   }

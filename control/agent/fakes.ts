@@ -2,7 +2,14 @@
 import type { Backend, ChangeResult, Counters, Trace } from '../backends/backend.js';
 import type { Change, Item, Key } from '../ruleset/types.js';
 import { LinkExistsError } from './errors.js';
-import type { LinkDriver, NodeLinkSpec, NodeLinks, PodLinkSpec } from './links.js';
+import {
+  detachEach,
+  type LinkDriver,
+  type NodeLinkSpec,
+  type NodeLinks,
+  type PodEnd,
+  type PodLinkSpec,
+} from './links.js';
 
 /** A data plane as a process is one: it keeps its contents while agents come and go. */
 export class FakeDataplane {
@@ -101,6 +108,10 @@ export class FakeLinks implements LinkDriver {
     if (this.failDetach !== null) return Promise.reject(this.failDetach);
     this.pods.delete(link);
     return Promise.resolve();
+  }
+
+  detachPods(pods: readonly PodEnd[]): Promise<ReadonlyMap<string, Error>> {
+    return detachEach(this, pods);
   }
 
   sweepPod({ link }: Pick<PodLinkSpec, 'link'>): Promise<void> {

@@ -12,10 +12,12 @@ import { type FamilyPlan, plansOf } from '../ipam/arithmetic.js';
 import type { Ip, Mac, TapEnd } from '../ruleset/types.js';
 import { LinkExistsError, SandboxError } from './errors.js';
 import {
+  detachEach,
   type LinkDriver,
   type NodeLinkSpec,
   type NodeLinks,
   POD_LINK_PREFIX,
+  type PodEnd,
   type PodLinkSpec,
   tapOf,
 } from './links.js';
@@ -110,6 +112,15 @@ class NativeLinks implements LinkDriver {
     } catch (error) {
       if (!(error instanceof NativeError) || error.code !== 'ENODEV') throw error;
     }
+  }
+
+  async detachPods(pods: readonly PodEnd[]): Promise<ReadonlyMap<string, Error>> {
+    try {
+      this.node.deleteLinks(pods.filter(({ tap }) => tap === undefined).map(({ link }) => link));
+    } catch {
+      // One by one, then, to see which it is.
+    }
+    return detachEach(this, pods);
   }
 
   async sweepPod({

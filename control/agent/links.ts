@@ -41,6 +41,12 @@ export interface PodLinkSpec {
   readonly mtu: number;
 }
 
+/** A pod's link as `detachPod` is told of it. */
+export interface PodEnd {
+  readonly link: string;
+  readonly tap: TapEnd | undefined;
+}
+
 export interface LinkDriver {
   /** Brings the uplink up and makes the interconnect with the host's stack; what is there already is kept or mended. */
   setupNode(spec: NodeLinkSpec): Promise<NodeLinks>;
@@ -48,6 +54,8 @@ export interface LinkDriver {
   attachPod(spec: PodLinkSpec): Promise<void>;
   /** Removes the link; absent is fine, and so is a sandbox that is gone. `tap`: it is this TAP. */
   detachPod(link: string, tap?: TapEnd): Promise<void>;
+  /** The same for several at once; which of them could not be removed, and why. */
+  detachPods(pods: readonly PodEnd[]): Promise<ReadonlyMap<string, Error>>;
   /**
    * Removes what an ADD that was cut short left of a sandbox: the link on the node, or the TAP of this MAC in the sandbox. Absent
    * is fine, and so is a sandbox that is gone or not told ('').
@@ -58,6 +66,22 @@ export interface LinkDriver {
   /** What differs from the specification, in words; [] = all as it was made. */
   checkPod(spec: PodLinkSpec): Promise<readonly string[]>;
   close(): Promise<void>;
+}
+
+/** `detachPods` for a driver that gains nothing by doing several at once. */
+export async function detachEach(
+  driver: Pick<LinkDriver, 'detachPod'>,
+  pods: readonly PodEnd[],
+): Promise<ReadonlyMap<string, Error>> {
+  const failed = new Map<string, Error>();
+  for (const { link, tap } of pods) {
+    try {
+      await driver.detachPod(link, tap);
+    } catch (error) {
+      failed.set(link, error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+  return failed;
 }
 
 /** Where a pod's TAP is; undefined: it has none. */

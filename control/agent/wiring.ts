@@ -149,18 +149,43 @@ export class Wiring {
     this.parts.state.addresses.release(podKey(record.pod));
   }
 
+  /** Unwires several by one change of the data plane. False for each that has to be removed by itself, which then says why. */
+  async removeAll(tx: Transaction, records: readonly PodRecord[]): Promise<readonly boolean[]> {
+    const { state, links } = this.parts;
+    for (const record of records) {
+      state.detach(record);
+      tx.onRevert(() => state.attach(record));
+    }
+    await this.#settle(tx);
+    const failed = await links.detachPods(
+      records.map((record) => ({ link: record.link, tap: tapOf(record) })),
+    );
+    const kept = records.filter(({ link }) => failed.has(link));
+    for (const record of kept) state.attach(record);
+    if (kept.length > 0) await this.#settle(tx);
+    await this.#keep();
+    const gone = records.filter(({ link }) => !failed.has(link));
+    for (const { pod } of gone) state.addresses.release(podKey(pod));
+    return records.map(({ link }) => !failed.has(link));
+  }
+
   /** Out of the data plane, then the link. A data plane that is away or refuses does not hold it up. */
   async #unwire(tx: Transaction, record: PodRecord): Promise<void> {
     const { state, links } = this.parts;
     state.detach(record);
     tx.onRevert(() => state.attach(record));
+    await this.#settle(tx);
+    await links.detachPod(record.link, tapOf(record));
+  }
+
+  /** As the state has it, as far as the data plane takes it; the rest is made up for later. */
+  async #settle(tx: Transaction): Promise<void> {
     try {
       const { changes } = await this.#apply();
       tx.changed(changeMarks(changes));
     } catch (error) {
       this.parts.behind(String(error));
     }
-    await links.detachPod(record.link, tapOf(record));
   }
 
   /** Everything of the pods is in force, or this throws. */

@@ -13,6 +13,9 @@ namespace pteropus {
 
 namespace {
 
+// A group of links that nobody else uses: links are put into it only to be deleted with it.
+constexpr uint32_t DOOMED = 0x70746572;
+
 uint32_t word(const uint8_t* data, size_t length) {
   uint32_t value = 0;
   memcpy(&value, data, length < sizeof value ? length : sizeof value);
@@ -115,6 +118,26 @@ void Netns::deleteLink(const std::string& name) {
   fixed.ifi_index = static_cast<int>(socket().linkIndex(name));
   Request request(RTM_DELLINK, 0, fixed);
   socket().transact(request, "RTM_DELLINK", named(name));
+}
+
+void Netns::deleteLinks(const std::vector<std::string>& names) {
+  size_t found = 0;
+  for (const std::string& name : names) {
+    try {
+      ifinfomsg fixed{};
+      fixed.ifi_index = static_cast<int>(socket().linkIndex(name));
+      Request request(RTM_NEWLINK, 0, fixed);
+      request.attribute(IFLA_GROUP, DOOMED);
+      socket().transact(request, "RTM_NEWLINK", named(name));
+      found++;
+    } catch (const SystemError& e) {
+      if (e.error != ENODEV) throw;
+    }
+  }
+  if (found == 0) return;
+  Request request(RTM_DELLINK, 0, ifinfomsg{});
+  request.attribute(IFLA_GROUP, DOOMED);
+  socket().transact(request, "RTM_DELLINK", path_);
 }
 
 void Netns::setLink(const std::string& name, const LinkChange& change) {

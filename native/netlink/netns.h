@@ -60,6 +60,8 @@ class Netns {
   void createVeth(const VethEnd& near, const VethEnd& far, const Netns* farNetns);
   void createBridge(const std::string& name, std::optional<uint32_t> mtu);
   void deleteLink(const std::string& name);
+  // All in one go, for which the kernel waits once; absent ones are fine.
+  void deleteLinks(const std::vector<std::string>& names);
   void setLink(const std::string& name, const LinkChange& change);
 
   void changeAddress(bool add, const std::string& link, const std::string& cidr);

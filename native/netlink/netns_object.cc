@@ -56,6 +56,7 @@ Napi::Function NetnsObject::define(Napi::Env env) {
                          InstanceMethod<&NetnsObject::createBridge>("createBridge"),
                          InstanceMethod<&NetnsObject::createTap>("createTap"),
                          InstanceMethod<&NetnsObject::deleteLink>("deleteLink"),
+                         InstanceMethod<&NetnsObject::deleteLinks>("deleteLinks"),
                          InstanceMethod<&NetnsObject::setLink>("setLink"),
                          InstanceMethod<&NetnsObject::addAddress>("addAddress"),
                          InstanceMethod<&NetnsObject::removeAddress>("removeAddress"),
@@ -117,6 +118,14 @@ void NetnsObject::createTap(Info info) {
 void NetnsObject::deleteLink(Info info) {
   const std::string name = textOf(info[0], "name");
   guarded(info.Env(), [&] { netns_->deleteLink(name); });
+}
+
+void NetnsObject::deleteLinks(Info info) {
+  if (!info[0].IsArray()) throw Napi::TypeError::New(info.Env(), "names: an array is needed");
+  const Napi::Array array = info[0].As<Napi::Array>();
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < array.Length(); i++) names.push_back(textOf(array.Get(i), "name"));
+  guarded(info.Env(), [&] { netns_->deleteLinks(names); });
 }
 
 void NetnsObject::setLink(Info info) {

@@ -24,6 +24,7 @@ class NetnsObject : public Napi::ObjectWrap<NetnsObject> {
   void createBridge(Info info);
   void createTap(Info info);
   void deleteLink(Info info);
+  void deleteLinks(Info info);
   void setLink(Info info);
   void addAddress(Info info);
   void removeAddress(Info info);

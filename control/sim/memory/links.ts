@@ -3,7 +3,14 @@
  * links have stations behind them. The agent configures them as it configures veth pairs.
  */
 import { LinkExistsError, SandboxError } from '../../agent/errors.js';
-import type { LinkDriver, NodeLinkSpec, NodeLinks, PodLinkSpec } from '../../agent/links.js';
+import {
+  detachEach,
+  type LinkDriver,
+  type NodeLinkSpec,
+  type NodeLinks,
+  type PodEnd,
+  type PodLinkSpec,
+} from '../../agent/links.js';
 import type { MemoryLinks } from '../../backends/wasm/memory-feed.js';
 import { bitsOf, parseIp } from '../../common/ip.js';
 import { plansOf } from '../../ipam/arithmetic.js';
@@ -83,6 +90,10 @@ export class NodeWiring implements LinkDriver {
     this.#pods.delete(link);
     this.links.detach(link);
     return Promise.resolve();
+  }
+
+  detachPods(pods: readonly PodEnd[]): Promise<ReadonlyMap<string, Error>> {
+    return detachEach(this, pods);
   }
 
   sweepPod({ link }: Pick<PodLinkSpec, 'link'>): Promise<void> {
