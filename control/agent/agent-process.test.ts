@@ -12,6 +12,7 @@ const NEVER = new Promise<undefined>(() => undefined);
 
 test('an agent that waits for its data plane says so to CNI and REST, and then serves', async () => {
   const machine = new Machine();
+  await machine.fill();
   machine.dataplane.reachable = false;
   const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
   const starting = self.start(machine.options(), NEVER);
@@ -32,6 +33,7 @@ test('an agent that waits for its data plane says so to CNI and REST, and then s
 
 test('a refused claim is told by STATUS, made again, and granted when the store was put right', async () => {
   const machine = new Machine();
+  await machine.fill();
   await machine.put(recordOf('other', 7, ['192.168.16.1']));
   const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
   const starting = self.start(machine.options(), NEVER, 1);
@@ -48,6 +50,7 @@ test('a refused claim is told by STATUS, made again, and granted when the store 
 
 test('asked to end while its claim is refused, it ends', async () => {
   const machine = new Machine();
+  await machine.fill();
   await machine.put(recordOf('other', 7, ['192.168.16.1']));
   const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
   let ask = (): void => undefined;

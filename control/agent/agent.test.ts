@@ -12,7 +12,7 @@ import { serveStore } from '../store/server.js';
 import type { Agent } from './agent.js';
 import { ClusterRangesError, NodeIdConflictError } from './errors.js';
 import { FakeLinks } from './fakes.js';
-import { denyAll, directory, Machine, pod, request, wired } from './fixtures.js';
+import { denyAll, directory, Machine, markComplete, pod, request, wired } from './fixtures.js';
 import { recordOf } from './node-id.js';
 import { keyOf } from './objects.js';
 
@@ -182,6 +182,7 @@ test('a store replaced by another one: listed anew, the node’s id claimed ther
   const machine = new Machine();
   await machine.put(pod('web', { app: 'web' }));
   await machine.put(denyAll('old', { app: 'web' }));
+  await machine.fill();
   const socket = join(directory, 'replaced.sock');
   let server = await serveStore(machine.store, socket);
   const client = await openStoreClient(socket);
@@ -191,6 +192,7 @@ test('a store replaced by another one: listed anew, the node’s id claimed ther
   const other = new Machine();
   await other.put(pod('web', { app: 'web' }));
   await other.put(denyAll('new', { app: 'web' }));
+  await other.fill();
   server = await serveStore(other.store, socket);
   await other.until((status) => status.ready);
   const endpoint = machine.dataplane.items.get('endpoint/shop/web') as EndpointItem;
@@ -219,15 +221,44 @@ test('a store that comes back empty opens nothing: what is in force stays until 
     started = true;
     return again;
   });
-  while (!machine.lines.some((line) => line.includes('holds no objects'))) {
+  while (!machine.lines.some((line) => line.includes('the store is not complete'))) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   assert.not(started);
   assert.equal(machine.dataplane.items, before);
-  await empty.put(denyAll('closed', { app: 'web' }));
   await empty.put(pod('web', { app: 'web' }));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.not(started, 'half full is not full');
+  await empty.put(denyAll('closed', { app: 'web' }));
+  await empty.fill();
   agent = await starting;
   assert.equal(machine.dataplane.items, before);
+  await agent.close();
+});
+
+test('a store that loses everything under a running agent opens nothing; what is removed by itself is', async () => {
+  const machine = new Machine();
+  await machine.put(pod('web', { app: 'web' }));
+  await machine.put(denyAll('closed', { app: 'web' }));
+  await machine.put(denyAll('other', { app: 'web' }));
+  const agent = await machine.agent();
+  await wired(agent, 'web');
+  await machine.store.delete(keyOf(denyAll('other')));
+  await machine.settled((await machine.store.list('/')).revision - 1);
+  const before = new Map(machine.dataplane.items);
+  const { entries } = await machine.store.list('/');
+  await machine.store.transact(
+    [],
+    entries.map(({ key }) => ({ type: 'delete', key }) as const),
+  );
+  await machine.until(({ ready, problem }) => !ready && /not complete/.test(problem ?? ''));
+  assert.equal(machine.dataplane.items, before);
+  await machine.put(pod('web', { app: 'web' }));
+  await machine.put(denyAll('closed', { app: 'web' }));
+  await machine.fill();
+  await machine.until(({ ready }) => ready);
+  assert.equal(machine.dataplane.items, before);
+  assert.equal(agent.drifts, 0);
   await agent.close();
 });
 
@@ -242,6 +273,7 @@ test('node ids: lowest free, kept by the journal through a lost store, conflicts
   await agent.close();
   // A new, empty store: the id is claimed again, though 1 is free.
   const store = new EmbeddedStore();
+  await markComplete(store);
   agent = await machine.agent({ store });
   assert.is(agent.id, 2);
   await agent.close();

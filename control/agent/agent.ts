@@ -7,23 +7,25 @@ import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import type { KubeObject } from '../objects/types.js';
 import type { Key, Ruleset } from '../ruleset/types.js';
+import type { Mirror } from '../store/mirror.js';
 import type { Store } from '../store/store.js';
 import { auditPods, restorePods } from './audit.js';
 import { Claims } from './claims.js';
 import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
-import { StoreEmptyError } from './errors.js';
+import { StoreIncompleteError } from './errors.js';
 import { Every } from './every.js';
 import { Healing, type ResyncKind } from './healing.js';
 import type { HealthCheckServer } from './health-checks.js';
 import type { EventRecord } from './history.js';
 import { Journal, type JournalState } from './journal.js';
+import { answers, type KeptObjects, openKept } from './kept.js';
 import type { LinkDriver } from './links.js';
 import { LookAhead } from './look-ahead.js';
 import { type AgentEvent, EventLoop, type RunningEvent, type Transaction } from './loop.js';
 import { changeMarks } from './marks.js';
 import { type NodeState, podKey } from './node-state.js';
-import { ObjectFeed } from './objects.js';
+import { type Listing, ObjectFeed, type ObjectsHandler } from './objects.js';
 import { PodAwaited } from './pod-awaited.js';
 import type { PodFeed } from './pod-feed.js';
 import { prepareNode, untilReachable } from './prepare.js';
@@ -42,6 +44,10 @@ export interface AgentOptions {
   readonly links: LinkDriver;
   /** Path of the journal; null = nothing outlives the process. */
   readonly journal: string | null;
+  /** Path of the mirror of the store; absent or null = the agent cannot start while the store is away. */
+  readonly mirror?: string | null;
+  /** How long a store is waited for before the agent starts from the mirror, milliseconds (default 3000). */
+  readonly storeWaitMs?: number;
   /** Underlay addresses, for a configuration without nodeInterconnectCIDR. */
   readonly addresses?: readonly string[];
   /** Feed of pods whose annotation does not choose theirs (default afxdp). */
@@ -65,6 +71,7 @@ export interface AgentOptions {
 }
 
 const AUDIT_INTERVAL_MS = 60_000;
+const STORE_WAIT_MS = 3000;
 
 export class Agent {
   readonly cni: CniHandler;
@@ -93,6 +100,9 @@ export class Agent {
     private readonly options: AgentOptions,
     readonly state: NodeState,
     private readonly journal: Journal | null,
+    private readonly mirror: Mirror | null,
+    /** What stands for the store until it answers; null = it does. */
+    private kept: KeptObjects | null,
   ) {
     const { store, node, links, podFeed = 'afxdp' } = options;
     this.#podAwaited = new PodAwaited(state, options.podObjectWaitMs ?? 1000);
@@ -104,14 +114,15 @@ export class Agent {
       this.#healing.need('downstream');
       this.#publish();
     });
-    this.#feed = new ObjectFeed(store, {
+    const handler: ObjectsHandler = {
       pending: () => this.#loop.post(this.#objectsEvent()),
       lost: (reason) => {
         this.#log(`objects must be listed anew: ${reason.message}`);
         this.#healing.need('full');
       },
       unreadable: (key, reason) => this.#problems.unreadable(key, reason),
-    });
+    };
+    this.#feed = new ObjectFeed(store, handler, mirror);
     this.#lookAhead = new LookAhead(() => state.anticipate());
     this.#status = new StatusPublisher(store, node);
     this.#claims = new Claims({
@@ -149,8 +160,10 @@ export class Agent {
     const journal = options.journal === null ? null : new Journal(options.journal);
     const loaded = journal?.load() ?? { state: null, damage: null };
     if (loaded.damage !== null) log(`${loaded.damage}; pods are read back from the data plane`);
-    const state = await prepareNode(options, loaded.state, log);
-    const agent = new Agent(options, state, journal);
+    const { node, store, mirror: path = null, storeWaitMs: waitMs = STORE_WAIT_MS } = options;
+    const { mirror, kept } = await openKept({ node, path, store, waitMs, log }, loaded.state);
+    const state = await prepareNode(options, loaded.state, log, kept?.record ?? null);
+    const agent = new Agent(options, state, journal, mirror, kept);
     await agent.#begin(loaded.state, loaded.damage !== null);
     return agent;
   }
@@ -197,6 +210,7 @@ export class Agent {
     };
     return [
       ...(this.nodeProblem === null ? [] : [of('node', null, this.nodeProblem)]),
+      ...(this.kept === null ? [] : [of('node', null, 'the store is away: objects are as they were last')]),
       ...[...this.#refused].map(([key, reason]) => of('dataplane', key, reason)),
       ...this.objectProblems(),
     ];
@@ -254,6 +268,7 @@ export class Agent {
     this.#feed.stop();
     await this.#status.close();
     await this.#dataplane.close();
+    await this.mirror?.close();
   }
 
   async #begin(journaled: JournalState | null, lostJournal: boolean): Promise<void> {
@@ -274,6 +289,7 @@ export class Agent {
     }
     this.#ready = true;
     this.#publish();
+    if (this.kept !== null) this.#healing.need('full');
     const { auditIntervalMs = AUDIT_INTERVAL_MS, resyncIntervalMs = 0 } = this.options;
     this.#timers.push(
       new Every(auditIntervalMs, () => this.audit()),
@@ -320,10 +336,8 @@ export class Agent {
 
   async #resync(tx: Transaction, kind: ResyncKind): Promise<void> {
     if (kind !== 'downstream') {
-      await this.#claims.claim();
       this.#problems.listing();
-      const { objects, revision } = await this.#feed.list();
-      this.#checkFilled(objects);
+      const { objects, revision } = this.kept ?? (await this.#listing());
       this.#problems.all(objects);
       const drifted = this.state.reset(objects);
       this.#drifts += drifted.length;
@@ -335,14 +349,20 @@ export class Agent {
     await this.#enforce(tx);
   }
 
+  async #listing(): Promise<Listing> {
+    await this.#claims.claim();
+    const listing = await this.#feed.list();
+    this.#checkFilled(listing.objects, listing.complete);
+    return listing;
+  }
+
   /** A store that lost everything must not open every policy: what is in force stays until it is filled again. */
-  #checkFilled(objects: readonly KubeObject[]): void {
+  #checkFilled(objects: readonly KubeObject[], complete: boolean): void {
     const wired = this.state.pods().some(({ pod }) => pod.namespace !== BARE_NAMESPACE);
-    if (!wired || objects.some(({ kind }) => kind !== 'NodeRecord')) return;
+    const filled = !wired || objects.some(({ kind }) => kind !== 'NodeRecord');
+    if (complete && filled) return;
     this.#feed.stop();
-    throw new StoreEmptyError('the store holds no objects, though pods run here; what is in force stays', {
-      retryable: true,
-    });
+    throw storeIncomplete();
   }
 
   #objectsEvent(): AgentEvent<void> {
@@ -353,7 +373,10 @@ export class Agent {
         const { events, revision, nodeIdsGone } = this.#feed.take();
         // A listing may have overtaken them.
         if (events.length === 0 && revision <= this.#applied) return;
+        const removed = events.some(({ type }) => type === 'delete');
+        if (removed && !(await this.#feed.stillComplete())) throw storeIncomplete();
         this.state.apply(events);
+        this.#feed.keep();
         this.#problems.changed(events, this.state.model);
         this.#known = Math.max(this.#known, revision);
         if (this.#claims.contested(events, nodeIdsGone)) {
@@ -385,6 +408,16 @@ export class Agent {
   }
 
   async #heal(kind: ResyncKind): Promise<boolean> {
+    // Asked beside the loop: pods need not wait for a store that is away.
+    if (kind !== 'downstream') {
+      const { store, storeWaitMs = STORE_WAIT_MS } = this.options;
+      if (!(await answers(store, storeWaitMs))) {
+        if (!this.#dataplane.up) await this.#loop.push(this.#resyncEvent('downstream'));
+        return false;
+      }
+      if (this.kept !== null) this.#log('the store is back');
+      this.kept = null;
+    }
     await this.#loop.push(this.#resyncEvent(kind));
     return this.#problem === null;
   }
@@ -407,4 +440,9 @@ export class Agent {
   #log(line: string): void {
     this.options.log?.(line);
   }
+}
+
+function storeIncomplete(): StoreIncompleteError {
+  const told = 'the store is not complete: it was emptied, or is being filled; what is in force stays';
+  return new StoreIncompleteError(told, { retryable: true });
 }

@@ -9,7 +9,7 @@ import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import type { Store } from '../store/store.js';
 import type { Agent } from './agent.js';
 import { FakeLinks } from './fakes.js';
-import { directory, Machine, NAMESPACE, request } from './fixtures.js';
+import { directory, Machine, request } from './fixtures.js';
 import type { PodLinkSpec } from './links.js';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e'];
@@ -96,7 +96,7 @@ class World {
   async start(): Promise<void> {
     const { store, cut } = severable(this.machine.store);
     this.#cut = cut;
-    await this.machine.put(NAMESPACE);
+    await this.machine.fill();
     this.agent = await this.machine.agent({ store, links: this.links, config: CONFIG, auditIntervalMs: 0 });
   }
 

@@ -21,8 +21,8 @@ export class AgentBusyError extends PteropusError {}
 /** The agent is not ready, or is closing. */
 export class AgentNotReadyError extends PteropusError {}
 
-/** The store holds no object at all, while pods run here: it was emptied, and is not believed until it is filled again. */
-export class StoreEmptyError extends PteropusError {}
+/** The store was emptied, or is being filled: what it lacks may be a policy, so it is not believed until it says that it is complete. */
+export class StoreIncompleteError extends PteropusError {}
 
 /** The journal and the store tell different node ids, or two nodes claim one. Nothing is guessed. */
 export class NodeIdConflictError extends PteropusError {}

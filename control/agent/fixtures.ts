@@ -7,6 +7,7 @@ import type { CniRequest } from '../cni/messages.js';
 import { BARE_CONF } from '../cni/netconf.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import { toJson } from '../objects/json.js';
+import { COMPLETE_KEY } from '../objects/stored-keys.js';
 import type { KubeObject, Namespace, NetworkPolicy, Pod } from '../objects/types.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import type { Store } from '../store/store.js';
@@ -28,8 +29,14 @@ export class Machine {
   readonly lines: string[] = [];
 
   async agent(change: Partial<AgentOptions> = {}): Promise<Agent> {
-    if (change.store === undefined) await this.put(NAMESPACE);
+    if (change.store === undefined) await this.fill();
     return Agent.start(this.options(change));
+  }
+
+  /** A namespace, and the mark that nothing is missing. */
+  async fill(): Promise<void> {
+    await this.put(NAMESPACE);
+    await markComplete(this.store);
   }
 
   options(change: Partial<AgentOptions> = {}): AgentOptions {
@@ -58,6 +65,11 @@ export class Machine {
   until(condition: (status: AgentStatus) => boolean): Promise<void> {
     return statusThat(this.store, condition);
   }
+}
+
+/** As ksr does when everything is written. */
+export async function markComplete(store: Store): Promise<void> {
+  await store.put(COMPLETE_KEY, '{}');
 }
 
 export const NAMESPACE: Namespace = {

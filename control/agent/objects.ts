@@ -2,17 +2,19 @@
  * The store's objects as the agent follows them: one listing, then every change, in order; listed anew when a watch is lost.
  * Changes are gathered, so that what came while an event ran is taken as one transaction.
  */
-import { errorText } from '../common/errors.js';
-import { fromJson } from '../objects/json.js';
+import { readStored } from '../objects/stored.js';
+import { COMPLETE_KEY, NODES_PREFIX, OBJECTS_PREFIX, parseStoredKey } from '../objects/stored-keys.js';
 import type { KubeObject, ObjectEvent } from '../objects/types.js';
+import type { Mirror } from '../store/mirror.js';
 import type { Entry, Snapshot, Store, StoreEvent, Watch } from '../store/store.js';
-import { NODES_PREFIX, nodeKey } from './node-id.js';
 
-export const OBJECTS_PREFIX = '/pteropus/k8s/';
+export { OBJECTS_PREFIX, storedKey as keyOf } from '../objects/stored-keys.js';
 
 export interface Listing {
   readonly objects: readonly KubeObject[];
   readonly revision: number;
+  /** Everything the cluster has is there; false: the store was emptied, or is being filled. */
+  readonly complete: boolean;
 }
 
 export interface Changes {
@@ -28,7 +30,7 @@ export interface ObjectsHandler {
   pending(): void;
   /** A gap: `list` must be called again. */
   lost(reason: Error): void;
-  /** An entry that cannot be read; what was known of it stays. */
+  /** An entry that cannot be read, or not in full: `reason` says what that does. */
   unreadable(key: string, reason: string): void;
 }
 
@@ -40,10 +42,15 @@ export class ObjectFeed {
   /** Node id -> name, to name a deleted record. */
   readonly #nodes = new Map<number, string>();
   #told = false;
+  /** Changes the mirror does not have: not taken yet, and taken but not in force. */
+  #unkept: (readonly [readonly StoreEvent[], number])[] = [];
+  #taken: (readonly [readonly StoreEvent[], number])[] = [];
 
   constructor(
     private readonly store: Store,
     private readonly handler: ObjectsHandler,
+    /** Keeps what was read of a complete store. */
+    private readonly mirror: Mirror | null = null,
   ) {}
 
   /** All objects as they are now; changes from here on are gathered. */
@@ -53,12 +60,22 @@ export class ObjectFeed {
       this.store.list(OBJECTS_PREFIX),
       this.store.list(NODES_PREFIX),
     ]);
+    // Asked last: what was written before it is in the listing, or among the changes that follow.
+    const marker = await this.store.get(COMPLETE_KEY);
+    const complete = marker !== null && marker.revision <= objects.revision;
     this.#nodes.clear();
     this.#revision = Math.max(objects.revision, nodes.revision);
     const result = [...this.#read(nodes), ...this.#read(objects)];
+    if (complete)
+      this.mirror?.replace({ entries: [...objects.entries, ...nodes.entries], revision: this.#revision });
     this.#watch(OBJECTS_PREFIX, objects.revision);
     this.#watch(NODES_PREFIX, nodes.revision);
-    return { objects: result, revision: this.#revision };
+    return { objects: result, revision: this.#revision, complete };
+  }
+
+  /** Whether what was removed was removed one by one, and not with all else that the store held. */
+  async stillComplete(): Promise<boolean> {
+    return (await this.store.get(COMPLETE_KEY)) !== null;
   }
 
   /** What was gathered since the last call. */
@@ -67,7 +84,15 @@ export class ObjectFeed {
     this.#events = [];
     this.#gone = [];
     this.#told = false;
+    this.#taken.push(...this.#unkept);
+    this.#unkept = [];
     return changes;
+  }
+
+  /** What was taken is believed: from now on a start without the store knows it too. */
+  keep(): void {
+    for (const [events, revision] of this.#taken) this.mirror?.apply(events, revision);
+    this.#taken = [];
   }
 
   stop(): void {
@@ -76,6 +101,8 @@ export class ObjectFeed {
     this.#events = [];
     this.#gone = [];
     this.#told = false;
+    this.#unkept = [];
+    this.#taken = [];
   }
 
   #read(snapshot: Snapshot): readonly KubeObject[] {
@@ -85,24 +112,17 @@ export class ObjectFeed {
     });
   }
 
-  #parse(entry: Entry): KubeObject | null {
-    try {
-      const object = fromJson(entry.value, entry.key);
-      if (entry.key !== keyOf(object)) {
-        this.handler.unreadable(entry.key, `holds ${keyOf(object)}`);
-        return null;
-      }
-      if (object.kind === 'NodeRecord') this.#nodes.set(object.id, object.metadata.name);
-      return object;
-    } catch (error) {
-      this.handler.unreadable(entry.key, errorText(error));
-      return null;
-    }
+  #parse({ key, value }: Entry): KubeObject | null {
+    const { object, problem } = readStored(key, value);
+    if (problem !== null) this.handler.unreadable(key, problem);
+    if (object?.kind === 'NodeRecord') this.#nodes.set(object.id, object.metadata.name);
+    return object;
   }
 
   #watch(prefix: string, from: number): void {
     const watch = this.store.watch(prefix, from, {
       events: (events, revision) => {
+        if (this.mirror !== null) this.#unkept.push([events, revision]);
         for (const event of events) this.#add(event);
         this.#revision = Math.max(this.#revision, revision);
         if (this.#told) return;
@@ -129,19 +149,7 @@ export class ObjectFeed {
       this.#events.push({ type: 'delete', kind: 'NodeRecord', namespace: null, name });
       return;
     }
-    const [kind, namespace, ...name] = event.key.slice(OBJECTS_PREFIX.length).split('/');
-    this.#events.push({
-      type: 'delete',
-      kind: kind as KubeObject['kind'],
-      namespace: namespace === '' || namespace === undefined ? null : namespace,
-      name: name.join('/'),
-    });
+    const deleted = parseStoredKey(event.key);
+    if (deleted !== null) this.#events.push({ type: 'delete', ...deleted });
   }
-}
-
-/** The key an object is kept under. */
-export function keyOf(object: KubeObject): string {
-  if (object.kind === 'NodeRecord') return nodeKey(object.id);
-  const { namespace, name } = object.metadata;
-  return `${OBJECTS_PREFIX}${object.kind}/${namespace ?? ''}/${name}`;
 }

@@ -12,6 +12,7 @@ import { loadNative } from '../../native/index.js';
 import { file, program, root, testIf } from '../../test/support/requires.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import { toJson } from '../objects/json.js';
+import { COMPLETE_KEY } from '../objects/stored-keys.js';
 import type { NetworkPolicy, Pod } from '../objects/types.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { serveStore } from '../store/server.js';
@@ -144,6 +145,7 @@ complete('pods are wired, policies hold, and agent and data plane may die', asyn
   node.setLink('wire', { up: true });
   for (const pod of PODS) native.createNetns(name(pod)).close();
   const store = new EmbeddedStore();
+  await store.put(COMPLETE_KEY, '{}');
   const server = await serveStore(store, config.store);
   writeFileSync(configPath, JSON.stringify(config));
   try {

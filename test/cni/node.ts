@@ -11,6 +11,7 @@ import { keyOf } from '../../control/agent/objects.js';
 import { EXECUTABLE } from '../../control/cni/install.js';
 import { DEFAULT_CONFIG } from '../../control/compiler/input.js';
 import { toJson } from '../../control/objects/json.js';
+import { COMPLETE_KEY } from '../../control/objects/stored-keys.js';
 import type { KubeObject, Pod } from '../../control/objects/types.js';
 import { EmbeddedStore } from '../../control/store/embedded.js';
 import { type StoreServer, serveStore } from '../../control/store/server.js';
@@ -81,6 +82,7 @@ export class CniNode {
     try {
       node.#wire();
       node.#server = await serveStore(node.store, join(node.directory, 'store.sock'));
+      await node.store.put(COMPLETE_KEY, '{}');
       await node.put({
         kind: 'Namespace',
         metadata: { name: 'shop', namespace: null, uid: null, labels: {}, annotations: {} },

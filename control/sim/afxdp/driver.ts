@@ -8,6 +8,7 @@ import { loadNative, type Native } from '../../../native/index.js';
 import type { TraceFilter } from '../../backends/backend.js';
 import { openRemoteBackend } from '../../backends/wasm/remote.js';
 import { errorText, InvalidInputError } from '../../common/errors.js';
+import { COMPLETE_KEY } from '../../objects/stored-keys.js';
 import type { Pod } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import { EmbeddedStore } from '../../store/embedded.js';
@@ -98,7 +99,11 @@ class NamespaceDriver implements AfxdpDriver {
     this.wires = buildTopology(native, spec);
     await this.external?.start();
     await reserveNodeIds(this.store, spec.config, spec.nodes);
-    if (this.external === null) this.server = await serveStore(this.store, this.storeSocket);
+    if (this.external === null) {
+      // Nobody else fills it: a pod is wired when its policies are there.
+      await this.store.put(COMPLETE_KEY, '{}');
+      this.server = await serveStore(this.store, this.storeSocket);
+    }
     await Promise.all([
       ...this.nodes.map((node) => node.start()),
       ...this.nodes.map((node) => this.startHost(node.spec.name, node.netns, [])),

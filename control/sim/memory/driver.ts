@@ -12,6 +12,7 @@ import { BARE_CONF } from '../../cni/netconf.js';
 import { InvalidInputError, PteropusError } from '../../common/errors.js';
 import { rangesOf } from '../../compiler/input.js';
 import { nodeAddresses, planNode } from '../../ipam/arithmetic.js';
+import { COMPLETE_KEY } from '../../objects/stored-keys.js';
 import type { Pod } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import { EmbeddedStore } from '../../store/embedded.js';
@@ -74,6 +75,8 @@ class MemoryDriver implements Driver {
   async start(): Promise<void> {
     const { config, progress } = this.spec;
     await reserveNodeIds(this.store, config, this.spec.nodes);
+    // Nobody else fills it: a pod is wired when its policies are there.
+    await this.store.put(COMPLETE_KEY, '{}');
     await Promise.all(
       this.#nodes.map(async (node) => {
         node.agent = await Agent.start({
