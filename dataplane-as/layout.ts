@@ -335,8 +335,8 @@ export const FRONTEND_SERVICE = 8;
 /** In FRONTEND_KEY: the address is a number of SPACE_FRONTEND. */
 export const FRONTEND_IP6 = 0x80000000;
 
-export const SERVICE_SIZE = 32;
-export const SERVICE_SHIFT = 5;
+export const SERVICE_SIZE = 64;
+export const SERVICE_SHIFT = 6;
 export const SERVICE_FLAGS = 0; // SVF_*
 export const SERVICE_AFFINITY = 4; // seconds, 0 = none
 export const SERVICE_SLOTS = 8; // first slot
@@ -349,8 +349,12 @@ export const SERVICE_BACKEND_COUNT = 20;
  */
 export const SERVICE_RANGES = 24;
 export const SERVICE_RANGE_COUNT = 28;
+/** With SVF_OUTSIDE: the slots of who comes by the uplink, and how many backends he may get: the first ones of the service. */
+export const SERVICE_OUTSIDE_SLOTS = 32;
+export const SERVICE_OUTSIDE_SLOT_COUNT = 36; // 0 = dropped
+export const SERVICE_OUTSIDE_COUNT = 40;
 export const SVF_RANGES = 1;
-export const SVF_INSIDE_ONLY = 2; // what comes by the uplink is dropped
+export const SVF_OUTSIDE = 2; // what comes by the uplink has slots of its own
 export const IMG_RANGES = 320; // section offset; 8 bytes each: network address, network mask
 export const IMG_RANGES_COUNT = 324;
 
@@ -519,7 +523,7 @@ export const DROP_MTU = 42; // too long and no ICMP may be sent for it
 export const DROP_OPTIONS = 43; // IP source routing
 export const DROP_IPV6 = 44; // IPv6 where none is configured
 export const DROP_RATE_LIMIT = 45; // ICMP error not sent: limit reached
-export const DROP_SERVICE_ELSEWHERE = 46; // from outside, and all endpoints are on other nodes (SVF_INSIDE_ONLY)
+export const DROP_SERVICE_ELSEWHERE = 46; // from outside, and all endpoints are on other nodes (SVF_OUTSIDE)
 export const DROP_ND = 47; // neighbor discovery that is malformed, not for us, or of a kind that nobody here may send
 export const DROP_BANDWIDTH = 48; // beyond what the pod may send or receive
 

@@ -31,13 +31,14 @@ import {
   SERVICE_BACKENDS,
   SERVICE_COUNTERS_BASE,
   SERVICE_FLAGS,
+  SERVICE_OUTSIDE_COUNT,
+  SERVICE_OUTSIDE_SLOTS,
   SERVICE_RANGE_COUNT,
   SERVICE_RANGES,
   SERVICE_SHIFT,
-  SERVICE_SLOT_COUNT,
   SERVICE_SLOTS,
   STAGE_SERVICE,
-  SVF_INSIDE_ONLY,
+  SVF_OUTSIDE,
   SVF_RANGES,
 } from './layout';
 import { record } from './trace';
@@ -95,8 +96,8 @@ function backendAt(service: usize, place: u32): usize {
   return image + load<u32>(image, IMG_BACKENDS) + (index << BACKEND_SHIFT);
 }
 
-export function backendWithId(service: usize, id: u32): usize {
-  const total = load<u32>(service, SERVICE_BACKEND_COUNT);
+/** Backend of that id among the service's first `total` ones, 0 = none. */
+export function backendWithId(service: usize, id: u32, total: u32): usize {
   for (let place: u32 = 0; place < total; place++) {
     const backend = backendAt(service, place);
     if (backend === 0) return 0;
@@ -107,14 +108,31 @@ export function backendWithId(service: usize, id: u32): usize {
 
 /** Is the backend a session goes to still one of its service's? */
 export function hasBackend(service: u32, id: u32): bool {
-  return backendWithId(row(service), id) !== 0;
+  const at = row(service);
+  return backendWithId(at, id, load<u32>(at, SERVICE_BACKEND_COUNT)) !== 0;
 }
 
-export function backendBySlot(service: usize, hash: u32): usize {
-  const slots = load<u32>(service, SERVICE_SLOT_COUNT);
-  const slot = load<u32>(service, SERVICE_SLOTS) + <u32>((<u64>hash * <u64>slots) >> 32);
-  if (slots === 0 || slot >= load<u32>(image, IMG_SLOTS_COUNT)) return 0;
+/** `slots` is where the service has its first slot and, after it, their number: SERVICE_SLOTS or SERVICE_OUTSIDE_SLOTS. */
+export function backendBySlot(service: usize, slots: usize, hash: u32): usize {
+  const count = load<u32>(service + slots, 4);
+  const slot = load<u32>(service + slots) + <u32>((<u64>hash * <u64>count) >> 32);
+  if (count === 0 || slot >= load<u32>(image, IMG_SLOTS_COUNT)) return 0;
   return backendAt(service, load<u16>(image + load<u32>(image, IMG_SLOTS) + (slot << 1)));
+}
+
+/** Who comes by the uplink may have slots of his own. */
+export function asOutsider(service: usize): bool {
+  return role === ROLE_UPLINK && (load<u32>(service, SERVICE_FLAGS) & SVF_OUTSIDE) !== 0;
+}
+
+/** How many of the first backends this client may get. */
+export function eligible(service: usize, outsider: bool): u32 {
+  return load<u32>(service + (outsider ? SERVICE_OUTSIDE_COUNT : SERVICE_BACKEND_COUNT));
+}
+
+/** Where the client's slots are named in the service's row. */
+export function slotsFor(outsider: bool): usize {
+  return outsider ? SERVICE_OUTSIDE_SLOTS : SERVICE_SLOTS;
 }
 
 /**
@@ -125,15 +143,15 @@ export function choose(v: usize, service: u32, addresses: u64, key: u64): i32 {
   const at = row(service);
   const client = <u32>addresses;
   if (!mayUse(at, client)) return DROP_SERVICE_SOURCE;
-  if (role === ROLE_UPLINK && load<u32>(at, SERVICE_FLAGS) & SVF_INSIDE_ONLY) return DROP_SERVICE_ELSEWHERE;
+  const outsider = asOutsider(at);
   const affinity = load<u32>(at, SERVICE_AFFINITY);
   let backend: usize = 0;
   if (affinity !== 0) {
     const id = affine(client, service, affinity);
-    if (id !== 0) backend = backendWithId(at, id);
+    if (id !== 0) backend = backendWithId(at, id, eligible(at, outsider));
   }
-  if (backend === 0) backend = backendBySlot(at, slotHash(addresses, key));
-  if (backend === 0) return REJECT;
+  if (backend === 0) backend = backendBySlot(at, slotsFor(outsider), slotHash(addresses, key));
+  if (backend === 0) return outsider ? DROP_SERVICE_ELSEWHERE : REJECT;
   backendAddress = load<u32>(backend, BACKEND_IP4);
   backendPort = load<u16>(backend, BACKEND_PORT);
   backendId = load<u32>(backend, BACKEND_ID);

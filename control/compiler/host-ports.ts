@@ -56,6 +56,6 @@ function itemOf(
     affinitySeconds: null,
     algorithm: 'random',
     sourceRanges: null,
-    servesOutside: true,
+    outsideBackends: null,
   };
 }

@@ -170,19 +170,23 @@ test('load balancer addresses: VIP only, with their source ranges, never an addr
   assert.is(findService(everyone, '192.0.2.1', 'TCP', 80)?.sourceRanges, null);
 });
 
-test('a load balancer address under the policy Local: own endpoints, else any for the cluster and none for outside', () => {
+test('a load balancer address under the policy Local: any endpoint for the cluster, own ones for outside', () => {
   const status = { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } };
   const local = { ...service({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' }), status };
-  assert.equal(backends(rulesetOn('n1', local, slice('s', [A, B])), '192.0.2.1', 80), ['10.1.1.2:8080']);
+  assert.is(backends(rulesetOn('n1', local, slice('s', [A, B])), '192.0.2.1', 80)?.length, 2);
   assert.is(backends(rulesetOn('n3', local, slice('s', [A, B])), '192.0.2.1', 80)?.length, 2);
-  const serves = (ruleset: ReturnType<typeof rulesetOn>) =>
-    findService(ruleset, '192.0.2.1', 'TCP', 80)?.servesOutside;
-  assert.is(serves(rulesetOn('n1', local, slice('s', [A, B]))), true);
-  assert.is(serves(rulesetOn('n3', local, slice('s', [A, B]))), false);
+  const outside = (ruleset: ReturnType<typeof rulesetOn>) => {
+    const item = findService(ruleset, '192.0.2.1', 'TCP', 80);
+    return item?.outsideBackends?.map(({ address, port }) => `${address}:${port}`) ?? null;
+  };
+  assert.equal(outside(rulesetOn('n1', local, slice('s', [A, B]))), ['10.1.1.2:8080']);
+  assert.equal(outside(rulesetOn('n3', local, slice('s', [A, B]))), []);
+  // All of them are here: no difference.
+  assert.is(outside(rulesetOn('n1', local, slice('s', [A]))), null);
   // Nobody anywhere: everyone is refused at once.
-  assert.is(serves(rulesetOn('n3', local, slice('s', []))), true);
+  assert.is(outside(rulesetOn('n3', local, slice('s', []))), null);
   const cluster = { ...service({ type: 'LoadBalancer' }), status };
-  assert.is(serves(rulesetOn('n3', cluster, slice('s', [A, B]))), true);
+  assert.is(outside(rulesetOn('n3', cluster, slice('s', [A, B]))), null);
 });
 
 test('two Services cannot share a load balancer address and port', () => {

@@ -55,7 +55,7 @@ interface PortScope {
   readonly frontends: readonly Frontend[];
   readonly backends: readonly ServiceBackend[];
   readonly sourceRanges: readonly string[] | null;
-  readonly servesOutside: boolean;
+  readonly outsideBackends: ServiceItem['outsideBackends'];
 }
 
 function compilePort(
@@ -92,7 +92,7 @@ function compilePort(
         affinitySeconds: sessionAffinity === 'ClientIP' ? sessionAffinityTimeoutSeconds : null,
         algorithm: service.metadata.annotations[ALGORITHM_ANNOTATION] === 'maglev' ? 'maglev' : 'random',
         sourceRanges: scope.sourceRanges,
-        servesOutside: scope.servesOutside,
+        outsideBackends: scope.outsideBackends,
       },
     ];
   });
@@ -123,7 +123,7 @@ function clusterIpScope(
     ),
     backends: local ? usable(onNode(candidates, context.self.name)) : anywhere(context, spec, candidates),
     sourceRanges: null,
-    servesOutside: true,
+    outsideBackends: null,
   };
 }
 
@@ -141,7 +141,7 @@ function nodePortScopes(
 ): readonly PortScope[] {
   if (nodePort === null || (spec.type !== 'NodePort' && spec.type !== 'LoadBalancer')) return [];
   const { self, peers } = context;
-  const common = { scope: 'external', sourceRanges: null, servesOutside: true } as const;
+  const common = { scope: 'external', sourceRanges: null, outsideBackends: null } as const;
   if (spec.externalTrafficPolicy === 'Cluster') {
     const frontends = everyNodesFrontends(context, nodePort, family);
     return [{ ...common, name: 'external', frontends, backends: anywhere(context, spec, candidates) }];
@@ -242,20 +242,29 @@ function loadBalancerScope(
 }
 
 /**
- * Behind addresses that lie outside the cluster. Under the policy Local a node without endpoints of its own serves nobody outside: a load
- * balancer does not ask it (healthCheckNodePort), and who asks all the same is dropped rather than sent on with its address hidden. Clients
- * inside the cluster go to any endpoint. Without an endpoint anywhere, everyone is told so.
+ * Behind addresses that lie outside the cluster. "Traffic sent to an External IP or LoadBalancer IP from within the cluster will always get
+ * Cluster semantics" (the API on externalTrafficPolicy). Under the policy Local outside clients get this node's endpoints; a node without any
+ * serves nobody outside: a load balancer does not ask it (healthCheckNodePort), and who asks all the same is dropped rather than sent on with
+ * its address hidden. Without an endpoint anywhere, everyone is told so.
  */
 function fromOutside(
   context: Context,
   spec: Service['spec'],
   candidates: readonly Candidate[],
-): Pick<PortScope, 'backends' | 'servesOutside'> {
-  const isLocal = spec.externalTrafficPolicy === 'Local';
-  const local = isLocal ? usable(onNode(candidates, context.self.name)) : [];
-  if (local.length > 0) return { backends: local, servesOutside: true };
+): Pick<PortScope, 'backends' | 'outsideBackends'> {
   const backends = anywhere(context, spec, candidates);
-  return { backends, servesOutside: !isLocal || backends.length === 0 };
+  if (spec.externalTrafficPolicy !== 'Local' || backends.length === 0)
+    return { backends, outsideBackends: null };
+  const own = usable(onNode(candidates, context.self.name));
+  return { backends, outsideBackends: sameBackends(own, backends) ? null : own };
+}
+
+/** Both lists come in one order. */
+function sameBackends(a: readonly ServiceBackend[], b: readonly ServiceBackend[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ address, port }, i) => address === b[i]?.address && port === b[i]?.port)
+  );
 }
 
 /** Endpoints of the whole cluster, the near ones where the Service or its slices prefer them. */

@@ -3,7 +3,7 @@ import { InvalidInputError } from '../common/errors.js';
 import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
 import type { Service } from '../objects/types.js';
 import { findRoute, findService, itemOf, type Judgement, judge } from '../ruleset/evaluate.js';
-import type { Protocol, Ruleset, ServiceItem } from '../ruleset/types.js';
+import type { Protocol, Ruleset, ServiceBackend, ServiceItem } from '../ruleset/types.js';
 import type { PaperCluster } from './cluster.js';
 import { findSource, findTarget, type Place, placeAt } from './ends.js';
 
@@ -77,7 +77,7 @@ function throughService(
   const refused = refusal(item, from, entry);
   const ways =
     refused === null
-      ? item.backends.map((backend) =>
+      ? backendsFor(item, from).map((backend) =>
           wayTo(cluster, from, placeAt(cluster, backend.address), protocol, backend.port),
         )
       : [];
@@ -91,8 +91,13 @@ function throughService(
   };
 }
 
+/** Under externalTrafficPolicy Local who comes from outside gets the endpoints of the node he asks. */
+function backendsFor({ backends, outsideBackends }: ServiceItem, from: Place): readonly ServiceBackend[] {
+  return from.node === null ? (outsideBackends ?? backends) : backends;
+}
+
 function refusal(
-  { backends, sourceRanges, servesOutside }: ServiceItem,
+  { backends, sourceRanges, outsideBackends }: ServiceItem,
   from: Place,
   entry: string | null,
 ): string | null {
@@ -100,7 +105,7 @@ function refusal(
   if (sourceRanges !== null && !sourceRanges.some((range) => cidrContains(parseCidr(range), source))) {
     return `${from.address} is not in loadBalancerSourceRanges`;
   }
-  if (from.node === null && !servesOutside) {
+  if (from.node === null && outsideBackends?.length === 0) {
     return `dropped: externalTrafficPolicy is Local, and no endpoint is on ${entry}`;
   }
   return backends.length === 0 ? 'no endpoint is ready: the client gets an ICMP port unreachable' : null;
@@ -169,6 +174,10 @@ function entryNode(cluster: PaperCluster, from: Place, address: string): string 
   return placeAt(cluster, address).node ?? [...cluster.rulesets.keys()][0] ?? null;
 }
 
+function servesOutside(item: ServiceItem | null): boolean {
+  return item !== null && item.outsideBackends?.length !== 0;
+}
+
 /** A load balancer sends nothing to nodes without endpoints under the policy Local: it is taken to ask one that has some. */
 function servingNode(
   cluster: PaperCluster,
@@ -177,7 +186,7 @@ function servingNode(
   serviceAt: (node: string) => ServiceItem | null,
 ): string | null {
   const nodes = from.node === null && placeAt(cluster, address).node === null ? cluster.rulesets.keys() : [];
-  const serving = [...nodes].find((node) => serviceAt(node)?.servesOutside === true);
+  const serving = [...nodes].find((node) => servesOutside(serviceAt(node)));
   return serving ?? entryNode(cluster, from, address);
 }
 

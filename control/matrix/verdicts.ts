@@ -121,8 +121,9 @@ function viaService(
     !item.sourceRanges.some((range) => cidrContains(parseCidr(range), source))
   )
     return { outcome: 'filtered', backends: [] };
-  if (from.node === null && !item.servesOutside) return { outcome: 'elsewhere', backends: [] };
-  const backends = item.backends.map(({ address, port, pod }) => ({
+  const chosen = from.node === null ? (item.outsideBackends ?? item.backends) : item.backends;
+  if (chosen.length === 0 && item.backends.length > 0) return { outcome: 'elsewhere', backends: [] };
+  const backends = chosen.map(({ address, port, pod }) => ({
     address,
     port,
     pod,

@@ -142,11 +142,11 @@ test('compiled Services and the oracle agree', () => {
           const filtered =
             item?.sourceRanges != null && !item.sourceRanges.some((range) => range.startsWith('198.51.100.'));
           assert.equal(filtered, expected.outcome === 'filtered', `seed ${seed}`);
-          const elsewhere = !filtered && item?.servesOutside === false;
+          const elsewhere = !filtered && item?.outsideBackends?.length === 0;
           assert.equal(elsewhere, expected.outcome === 'elsewhere', `seed ${seed}`);
           if (!filtered && !elsewhere)
             assert.equal(
-              text(item?.backends ?? []),
+              text(item?.outsideBackends ?? item?.backends ?? []),
               text(expected.backends),
               `seed ${seed} ${address} on ${name}`,
             );

@@ -63,13 +63,11 @@ export function serviceTargets(
   const policy = frontend === 'ClusterIP' ? 'internalTrafficPolicy' : 'externalTrafficPolicy';
   if (textAt(service, 'spec', policy) !== 'Local') return anywhere();
   // "Traffic mistakenly sent to a node with no endpoints is dropped. Traffic sent to an External IP or LoadBalancer IP from within the
-  // cluster will always get Cluster semantics" (of which we take: where the node itself has none).
+  // cluster will always get Cluster semantics".
   const isForeign = frontend === 'LoadBalancer' || frontend === 'ExternalIP';
-  if (isForeign && usable(local).length === 0) {
-    const others = anywhere();
-    return client.isOutside && others.length > 0 ? 'elsewhere' : others;
-  }
-  return distinct(usable(local));
+  const others = isForeign ? anywhere() : [];
+  if (isForeign && (!client.isOutside || others.length === 0)) return others;
+  return isForeign && usable(local).length === 0 ? 'elsewhere' : distinct(usable(local));
 }
 
 function targetsOf(slice: unknown, portName: string | undefined, protocol: string): readonly Target[] {

@@ -9,6 +9,7 @@ import type {
   PortRange,
   RouteTarget,
   Ruleset,
+  ServiceItem,
 } from './types.js';
 
 /** One item a paragraph, in order of key. */
@@ -53,14 +54,20 @@ function summary(item: Item): string {
       const affinity = item.affinitySeconds === null ? '' : `, affinity ${item.affinitySeconds} s`;
       const ranges = item.sourceRanges === null ? '' : `, only from ${list(item.sourceRanges)}`;
       const backends = item.backends.length === 0 ? 'reject' : `${item.backends.length} backends`;
-      const inside = item.servesOutside ? '' : ', not from outside the cluster';
-      return `${item.frontends.map(({ address, port }) => `${address}:${port}`).join(' ')} -> ${backends}${affinity}${ranges}${inside}`;
+      const outside = formatOutside(item.outsideBackends);
+      return `${item.frontends.map(({ address, port }) => `${address}:${port}`).join(' ')} -> ${backends}${affinity}${ranges}${outside}`;
     }
     case 'healthcheck':
       return `port ${item.port} answers ${item.localEndpoints > 0 ? 200 : 503}: ${item.localEndpoints} ready here`;
     case 'snat':
       return `${list(item.sources)} becomes ${list(item.addresses)}, hairpin ${list(item.hairpin)}`;
   }
+}
+
+function formatOutside(backends: ServiceItem['outsideBackends']): string {
+  if (backends === null) return '';
+  if (backends.length === 0) return ', not from outside the cluster';
+  return `, from outside ${list(backends.map(({ address, port }) => `${address}:${port}`))}`;
 }
 
 function details(item: Item): readonly string[] {

@@ -230,10 +230,10 @@ export interface ServiceItem {
   /** loadBalancerSourceRanges; null = everyone, [] = no one. */
   readonly sourceRanges: readonly Cidr[] | null;
   /**
-   * false: only for clients inside the cluster (pods, hosts); what comes by the uplink is dropped. So it is with load balancer and external
-   * addresses under externalTrafficPolicy Local on a node without endpoints of its own (KEP-2086).
+   * For who comes by the uplink; null = the same as for everyone. Load balancer and external addresses under externalTrafficPolicy Local
+   * lead clients inside the cluster (pods, hosts) to any endpoint, and those outside to this node's own: [] = those are dropped.
    */
-  readonly servesOutside: boolean;
+  readonly outsideBackends: readonly ServiceBackend[] | null;
 }
 
 /**

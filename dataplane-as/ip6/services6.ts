@@ -2,7 +2,6 @@
 import { affine, remember } from '../affinity';
 import { image, tracing } from '../context';
 import { slotHash } from '../hash';
-import { role } from '../judge';
 import {
   BACKEND_ID,
   BACKEND_IP6,
@@ -12,18 +11,25 @@ import {
   FRONTEND_IP6,
   IMG_RANGES,
   IMG_RANGES_COUNT,
-  ROLE_UPLINK,
   SERVICE_AFFINITY,
   SERVICE_FLAGS,
   SERVICE_RANGE_COUNT,
   SERVICE_RANGES,
   SPACE_FRONTEND,
   STAGE_SERVICE,
-  SVF_INSIDE_ONLY,
   SVF_RANGES,
 } from '../layout';
 import { MISS } from '../lpm';
-import { backendBySlot, backendWithId, REJECT, row, serviceByKey } from '../services';
+import {
+  asOutsider,
+  backendBySlot,
+  backendWithId,
+  eligible,
+  REJECT,
+  row,
+  serviceByKey,
+  slotsFor,
+} from '../services';
 import { lookup6 } from './lpm6';
 import { mix } from './sessions6';
 import { record6 } from './trace6';
@@ -58,17 +64,18 @@ function mayUse(service: usize, client: usize): bool {
 export function choose6(v: usize, service: u32, source: usize, destination: usize, key: u64): i32 {
   const at = row(service);
   if (!mayUse(at, source)) return DROP_SERVICE_SOURCE;
-  if (role === ROLE_UPLINK && load<u32>(at, SERVICE_FLAGS) & SVF_INSIDE_ONLY) return DROP_SERVICE_ELSEWHERE;
+  const outsider = asOutsider(at);
   const affinity = load<u32>(at, SERVICE_AFFINITY);
   // Two clients with one hash would share a backend, which does no harm.
   const client = <u32>mix(source, source, 0) | 1;
   let backend: usize = 0;
   if (affinity !== 0) {
     const id = affine(client, service, affinity);
-    if (id !== 0) backend = backendWithId(at, id);
+    if (id !== 0) backend = backendWithId(at, id, eligible(at, outsider));
   }
-  if (backend === 0) backend = backendBySlot(at, slotHash(mix(source, destination, 0), key));
-  if (backend === 0) return REJECT;
+  if (backend === 0)
+    backend = backendBySlot(at, slotsFor(outsider), slotHash(mix(source, destination, 0), key));
+  if (backend === 0) return outsider ? DROP_SERVICE_ELSEWHERE : REJECT;
   backendAddress6 = backend + BACKEND_IP6;
   backendPort6 = load<u16>(backend, BACKEND_PORT);
   backendId6 = load<u32>(backend, BACKEND_ID);

@@ -14,6 +14,7 @@ import type {
   Protocol,
   RouteItem,
   RouteTarget,
+  ServiceBackend,
   ServiceItem,
   SnatItem,
   TunnelItem,
@@ -204,7 +205,8 @@ export interface ServiceOptions {
   readonly affinitySeconds?: number;
   readonly algorithm?: ServiceItem['algorithm'];
   readonly sourceRanges?: readonly string[];
-  readonly servesOutside?: boolean;
+  /** As `backends`; for who comes by the uplink. */
+  readonly outsideBackends?: readonly string[];
 }
 
 export function service(name: string, options: ServiceOptions): ServiceItem {
@@ -219,14 +221,16 @@ export function service(name: string, options: ServiceOptions): ServiceItem {
     protocol,
     scope,
     frontends,
-    backends: options.backends.map((text) => {
-      const colon = text.lastIndexOf(':');
-      const address = text.slice(0, colon).replace(/^\[|\]$/g, '');
-      return { address, port: Number(text.slice(colon + 1)), weight: 1, pod: null, node: null };
-    }),
+    backends: options.backends.map(backend),
     affinitySeconds: options.affinitySeconds ?? null,
     algorithm: options.algorithm ?? 'random',
     sourceRanges: options.sourceRanges ?? null,
-    servesOutside: options.servesOutside ?? true,
+    outsideBackends: options.outsideBackends?.map(backend) ?? null,
   };
+}
+
+function backend(text: string): ServiceBackend {
+  const colon = text.lastIndexOf(':');
+  const address = text.slice(0, colon).replace(/^\[|\]$/g, '');
+  return { address, port: Number(text.slice(colon + 1)), weight: 1, pod: null, node: null };
 }

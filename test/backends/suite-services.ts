@@ -139,13 +139,40 @@ export function servicesTests(test: Test, open: OpenRig): void {
     const frontend = { address: items.nodeAddress(1), port: 30082, type: 'NodePort' } as const;
     const frontends = [frontend, clusterIp];
     const options = { scope: 'external', frontends, backends: [`${b.address}:80`] } as const;
-    await node.put(items.service('local', { ...options, servesOutside: false }));
+    await node.put(items.service('local', { ...options, outsideBackends: [] }));
     await underlay.outside.isSilent(items.nodeAddress(1), 30082);
     assert.is(await client.reaches(items.nodeAddress(1), 30082), 'b');
     assert.is(await node.host.reaches(VIP, 80), 'b');
     await node.put(items.service('local', options));
     assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30082), 'b');
   });
+
+  for (const algorithm of ['random', 'maglev'] as const) {
+    run(`who comes by the uplink may have backends of his own (${algorithm})`, async (rigs) => {
+      const underlay = new Underlay();
+      const node = await TestNode.open(rigs, 1, underlay);
+      const client = await node.addPod(1, 'client');
+      const [b, c, d] = [await node.addPod(2, 'b'), await node.addPod(3, 'c'), await node.addPod(4, 'd')];
+      const frontends = [{ address: items.nodeAddress(1), port: 30083, type: 'NodePort' } as const];
+      const backends = [b, c].map(({ address }) => `${address}:80`);
+      const options = { scope: 'external', frontends, backends, algorithm } as const;
+      const answers = async (station: { reaches(ip: string, port: number): Promise<string | null> }) => {
+        const seen = new Set<string | null>();
+        for (let i = 0; i < 24; i++) seen.add(await station.reaches(items.nodeAddress(1), 30083));
+        return [...seen].sort();
+      };
+      await node.put(items.service('own', { ...options, outsideBackends: [`${c.address}:80`] }));
+      assert.equal(await answers(underlay.outside), ['c']);
+      assert.equal(await answers(client), ['b', 'c']);
+      const apart = { ...options, outsideBackends: [`${d.address}:80`], affinitySeconds: 600 };
+      await node.put(items.service('own', apart));
+      assert.equal(await answers(underlay.outside), ['d']);
+      await node.put(items.service('own', { ...apart, outsideBackends: [`${b.address}:80`] }));
+      assert.equal(await answers(underlay.outside), ['b']);
+      await node.put(items.service('own', options));
+      assert.equal(await answers(underlay.outside), ['b', 'c']);
+    });
+  }
 
   run('a node port leads to a pod of another node, and the client keeps its address', async (rigs) => {
     const underlay = new Underlay();

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 export interface Share {
   /** What identifies the backend from change to change. */
   readonly name: string;
+  /** 0 = gets no slot. */
   readonly weight: number;
 }
 
@@ -24,16 +25,16 @@ export function uniformSlots(shares: readonly Share[]): number[] {
   const total = shares.reduce((acc, { weight }) => acc + weight / divisor, 0);
   const scale = Math.max(1, total / Math.max(MOST_UNIFORM_SLOTS, shares.length));
   return shares.flatMap(({ weight }, i) => {
-    const count = Math.max(1, Math.round(weight / divisor / scale));
+    const count = weight === 0 ? 0 : Math.max(1, Math.round(weight / divisor / scale));
     return Array<number>(count).fill(i);
   });
 }
 
 /** The Maglev table: 8,191 slots, so that 80 backends have 100 each. */
 export function maglevSlots(shares: readonly Share[]): number[] {
-  if (shares.length === 0) return [];
   const size = MAGLEV_SLOTS;
-  const heaviest = Math.max(...shares.map(({ weight }) => weight));
+  const heaviest = Math.max(0, ...shares.map(({ weight }) => weight));
+  if (heaviest === 0) return [];
   const backends = shares.map(({ name, weight }) => {
     const digest = createHash('sha256').update(name).digest();
     return {

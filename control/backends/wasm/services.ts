@@ -8,6 +8,7 @@ import { TableFullError } from './errors.js';
 import { FrontendNumbers } from './frontend-numbers.js';
 import { type Ledger, TrackedMap } from './ledger.js';
 import type { LongestPrefix } from './lpm.js';
+import type { Share } from './maglev.js';
 import { IndexPool, type Span, SpanPool } from './pools.js';
 import { type SlotTable, SlotTables, unitOf } from './slot-tables.js';
 
@@ -22,6 +23,8 @@ interface Placed {
   readonly item: ServiceItem;
   readonly backends: Span;
   readonly slots: SlotTable;
+  /** Of who comes by the uplink; null = those of everyone. */
+  readonly outsideSlots: SlotTable | null;
   readonly ranges: Span;
   /** Frontends as table keys. */
   readonly claims: readonly Claim[];
@@ -77,7 +80,7 @@ export class Services {
     const placed = this.#placed.get(key);
     if (placed === undefined) return;
     this.#vacate(placed);
-    for (const backend of placed.item.backends) this.#backendIds.delete(backendName(key, backend));
+    for (const backend of allBackends(placed.item)) this.#backendIds.delete(backendName(key, backend));
     for (const claim of placed.claims) this.#unclaim(claim, key);
     this.cells.set(`service ${key}`, null);
     this.#placed.delete(key);
@@ -94,16 +97,19 @@ export class Services {
       if (fresh) this.onFreshService(index);
     }
     const index = this.#indexes.get(key) ?? 0;
-    const { backends } = item;
+    const backends = allBackends(item);
     if (backends.length > MOST_BACKENDS)
       throw new TableFullError('backends of one service', MOST_BACKENDS, key);
     this.#keepIds(old?.item, item);
-    const shares = backends.map((b) => ({ name: `${b.address}:${b.port}`, weight: b.weight }));
     const ranges = rangeRows(item);
     const placed: Placed = {
       item,
       backends: this.#backends.allocate(backends.length, key),
-      slots: this.#slots.acquire(item.algorithm, shares, key),
+      slots: this.#slots.acquire(item.algorithm, sharesOf(backends, item.backends), key),
+      outsideSlots:
+        item.outsideBackends === null
+          ? null
+          : this.#slots.acquire(item.algorithm, sharesOf(backends, item.outsideBackends), key),
       ranges: this.#ranges.allocate(ranges.length, key),
       claims: this.#claimsOf(item),
     };
@@ -113,7 +119,8 @@ export class Services {
       {
         at: plan.services + index * L.SERVICE_SIZE,
         words: [
-          (item.sourceRanges === null ? 0 : L.SVF_RANGES) | (item.servesOutside ? 0 : L.SVF_INSIDE_ONLY),
+          (item.sourceRanges === null ? 0 : L.SVF_RANGES) |
+            (item.outsideBackends === null ? 0 : L.SVF_OUTSIDE),
           item.affinitySeconds ?? 0,
           placed.slots.first,
           placed.slots.count,
@@ -121,6 +128,9 @@ export class Services {
           backends.length,
           placed.ranges.first,
           ranges.length,
+          placed.outsideSlots?.first ?? 0,
+          placed.outsideSlots?.count ?? 0,
+          item.outsideBackends?.length ?? 0,
         ],
       },
       {
@@ -143,18 +153,25 @@ export class Services {
     if (placed === undefined) return [];
     const own = placed.claims.filter(({ a, b }) => this.#claims.get(`${a} ${b}`)?.[0] === key);
     const numbers = own.flatMap(({ six }) => (six === null ? [] : this.#numbers.unitsOf(six)));
-    return [`service ${key}`, unitOf(placed.slots), ...own.map(({ a, b }) => frontendUnit(a, b)), ...numbers];
+    const tables = [placed.slots, ...(placed.outsideSlots === null ? [] : [placed.outsideSlots])];
+    return [
+      `service ${key}`,
+      ...tables.map(unitOf),
+      ...own.map(({ a, b }) => frontendUnit(a, b)),
+      ...numbers,
+    ];
   }
 
-  #vacate({ backends, slots, ranges }: Placed): void {
+  #vacate({ backends, slots, outsideSlots, ranges }: Placed): void {
     this.#backends.release(backends);
     this.#slots.release(slots);
+    if (outsideSlots !== null) this.#slots.release(outsideSlots);
     this.#ranges.release(ranges);
   }
 
   #keepIds(old: ServiceItem | undefined, item: ServiceItem): void {
-    const names = new Set(item.backends.map((backend) => backendName(item.key, backend)));
-    for (const backend of old?.backends ?? []) {
+    const names = new Set(allBackends(item).map((backend) => backendName(item.key, backend)));
+    for (const backend of old === undefined ? [] : allBackends(old)) {
       const name = backendName(item.key, backend);
       if (!names.has(name)) this.#backendIds.delete(name);
     }
@@ -209,6 +226,23 @@ export class Services {
   }
 }
 
+/** All that anybody may get; those of who comes by the uplink stand first where he has his own. */
+function allBackends({ backends, outsideBackends }: ServiceItem): readonly ServiceBackend[] {
+  if (outsideBackends === null) return backends;
+  const first = new Set(outsideBackends.map(endOf));
+  return [...outsideBackends, ...backends.filter((backend) => !first.has(endOf(backend)))];
+}
+
+/** One share for each of `all`; who is not among the chosen gets nothing. */
+function sharesOf(all: readonly ServiceBackend[], chosen: readonly ServiceBackend[]): readonly Share[] {
+  const weights = new Map(chosen.map((backend) => [endOf(backend), backend.weight]));
+  return all.map((backend) => ({ name: endOf(backend), weight: weights.get(endOf(backend)) ?? 0 }));
+}
+
+function endOf({ address, port }: ServiceBackend): string {
+  return `${address}:${port}`;
+}
+
 /** loadBalancerSourceRanges as rows of two words: one for an IPv4 range, four for an IPv6 one. */
 function rangeRows({ sourceRanges, frontends }: ServiceItem): (readonly [number, number])[] {
   const six = frontends.some(({ address }) => address.includes(':'));
@@ -234,6 +268,6 @@ function frontendUnit(a: number, b: number): string {
   return `frontend ${a} ${b}`;
 }
 
-function backendName(key: Key, { address, port }: ServiceBackend): string {
-  return `${key} ${address}:${port}`;
+function backendName(key: Key, backend: ServiceBackend): string {
+  return `${key} ${endOf(backend)}`;
 }
