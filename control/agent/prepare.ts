@@ -1,6 +1,7 @@
 /** What an agent needs before it can begin: its node id, its plan, and the node's own links. */
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
 import { largestNodeId, nodeAddresses, planNode } from '../ipam/arithmetic.js';
+import type { NodeRecord } from '../objects/types.js';
 import type { AgentOptions } from './agent.js';
 import { agreeOnRanges } from './cluster-ranges.js';
 import { AgentNotReadyError } from './errors.js';
@@ -16,6 +17,8 @@ export async function prepareNode(
   options: AgentOptions,
   journaled: JournalState | null,
   log: (line: string) => void,
+  /** Our record as it was last, while the store is away: it is claimed again when the store is back. */
+  kept: NodeRecord | null = null,
 ): Promise<NodeState> {
   const { node, config, store, links } = options;
   if (journaled !== null && journaled.node !== node) {
@@ -30,19 +33,21 @@ export async function prepareNode(
   const addressesOf = (id: number): readonly string[] => {
     return options.addresses ?? nodeAddresses(planNode(config, id));
   };
-  const record = await untilReachable(
-    async () => {
-      await agreeOnRanges(store, node, config);
-      return claimNodeId(store, {
-        node,
-        journaled: journaled?.id ?? null,
-        largest: largestNodeId(config),
-        addresses: addressesOf,
-      });
-    },
-    log,
-    options.waiting,
-  );
+  const claim = () =>
+    untilReachable(
+      async () => {
+        await agreeOnRanges(store, node, config);
+        return claimNodeId(store, {
+          node,
+          journaled: journaled?.id ?? null,
+          largest: largestNodeId(config),
+          addresses: addressesOf,
+        });
+      },
+      log,
+      options.waiting,
+    );
+  const record = kept ?? (await claim());
   const plan = planNode(config, record.id);
   const nodeLinks = await links.setupNode({ node, plan, config, addresses: record.addresses });
   return new NodeState({ record, plan, links: nodeLinks }, config);
