@@ -225,6 +225,43 @@ testIf(test, ...needs)('an EndpointSlice written by hand, for a Service without 
   await until(driver, question, 'no answer');
 });
 
+testIf(test, ...needs)('a Node: its zone', async () => {
+  const { api, driver } = running;
+  const zone = (name: string, value: string | null) =>
+    api.patch(path('Node', name), { metadata: { labels: { 'topology.kubernetes.io/zone': value } } });
+  for (const node of ['node-1', 'node-2'])
+    await apply('Pod', `on-${node}`, podBody({ app: 'zoned' }, { nodeName: node }));
+  await apply('Pod', 'asks', podBody({}, { nodeName: 'node-1' }));
+  for (const name of ['on-node-1', 'on-node-2', 'asks']) await addressOf(name);
+  const made = await apply('Service', 'zoned', {
+    spec: {
+      selector: { app: 'zoned' },
+      trafficDistribution: 'PreferClose',
+      ports: [{ port: 80, targetPort: 8080, protocol: 'TCP' }],
+    },
+  });
+  const question = { from: pod(NAMESPACE, 'asks'), address: String(made.spec?.['clusterIP']), port: 80 };
+  await until(driver, question, 'connected');
+  /** Who answers, asked twenty times. */
+  const answers = async (wanted: readonly string[]): Promise<void> => {
+    let seen: readonly string[] = [];
+    for (const end = Date.now() + 10_000; Date.now() < end; ) {
+      const some = new Set<string>();
+      for (let i = 0; i < 20; i++) some.add((await ask(driver, question)).answer ?? '');
+      seen = [...some].sort();
+      if (seen.join() === wanted.join()) return;
+    }
+    assert.equal(seen, wanted);
+  };
+  await answers(['lab/on-node-1', 'lab/on-node-2']);
+  await zone('node-1', 'a');
+  await zone('node-2', 'b');
+  await answers(['lab/on-node-1']);
+  await zone('node-1', 'b');
+  await answers(['lab/on-node-1', 'lab/on-node-2']);
+  for (const node of ['node-1', 'node-2']) await zone(node, null);
+});
+
 testIf(test, ...needs)('a ClusterNetworkPolicy: added and removed', async () => {
   const { driver } = running;
   const question = await server();
