@@ -14,6 +14,7 @@ test('what is absent has its default', () => {
     cniBinDir: null,
     cniConfDir: null,
     journal: '/var/lib/pteropus/journal.json',
+    mirror: '/var/lib/pteropus/mirror',
     netns: '/proc/self/ns/net',
     addresses: null,
     cluster: DEFAULT_CONFIG,

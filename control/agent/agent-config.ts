@@ -1,5 +1,6 @@
 /** The agent's configuration file: JSON, every field checked. */
 import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import { canonicalIp } from '../common/ip.js';
 import type { ClusterConfig } from '../compiler/input.js';
@@ -19,6 +20,8 @@ export interface AgentConfig {
   readonly cniBinDir: string | null;
   readonly cniConfDir: string | null;
   readonly journal: string;
+  /** The mirror of the store; null = none is kept. */
+  readonly mirror: string | null;
   /** Namespace of the node's host stack. */
   readonly netns: string;
   /** The node's link to the underlay. */
@@ -52,6 +55,7 @@ const FIELDS: readonly (keyof AgentConfig)[] = [
   'cniBinDir',
   'cniConfDir',
   'journal',
+  'mirror',
   'netns',
   'uplink',
   'addresses',
@@ -119,6 +123,7 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
   const podFeed = raw['podFeed'] ?? 'afxdp';
   if (!isPodFeed(podFeed))
     throw new InvalidInputError('must be afxdp or tap', { object, field: 'podFeed', value: podFeed });
+  const journal = text('journal', '/var/lib/pteropus/journal.json');
   return {
     node: text('node'),
     store: parseStoreConfig(raw['store'], object),
@@ -126,7 +131,8 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     cni: text('cni', '/run/pteropus/cni.sock'),
     cniBinDir: directory('cniBinDir'),
     cniConfDir: directory('cniConfDir'),
-    journal: text('journal', '/var/lib/pteropus/journal.json'),
+    journal,
+    mirror: raw['mirror'] === null ? null : text('mirror', join(dirname(journal), 'mirror')),
     netns: text('netns', OWN_NETNS),
     uplink: text('uplink'),
     addresses: addressesOf(raw['addresses'], object),

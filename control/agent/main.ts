@@ -36,6 +36,7 @@ FILE is JSON:
   cniBinDir     where the container runtime looks for CNI executables: ours is put there (default: it is not)
   cniConfDir    where it looks for network configurations: ours is there as long as pods can be wired (default: never)
   journal       file that keeps node id and pods (default /var/lib/pteropus/journal.json)
+  mirror        file that keeps what the store held, to start from while it is away (default beside the journal; null: none)
   netns         namespace of the host's stack (default our own)
   addresses     underlay addresses, if the cluster has no nodeInterconnectCIDR
   podFeed       afxdp (default) or tap: feed of pods without the annotation pteropus.io/feed
@@ -95,6 +96,7 @@ async function serve(config: AgentConfig): Promise<void> {
       openBackend: () => openRemoteBackend(config.dataplane, { timeoutMs: DATAPLANE_TIMEOUT_MS }),
       links,
       journal: config.journal,
+      mirror: config.mirror,
       podFeed: config.podFeed,
       ...(config.addresses === null ? {} : { addresses: config.addresses }),
       // The ports belong to the host's stack: where that is another namespace than ours, we cannot listen there.
