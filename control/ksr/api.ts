@@ -12,6 +12,8 @@ import { ApiRequestError } from './errors.js';
 import type { Resource } from './resources.js';
 
 export type WatchEvent =
+  /** The server follows from here on. */
+  | { readonly type: 'opened' }
   | { readonly type: 'put' | 'delete'; readonly object: unknown; readonly version: string }
   /** Nothing happened up to this version. */
   | { readonly type: 'bookmark'; readonly version: string };
@@ -83,6 +85,7 @@ export class KubeApi {
       .then((response) => {
         const lines = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
         lines.on('line', line);
+        if (!over) event({ type: 'opened' });
         response.on('error', fail);
         lines.on('error', fail);
         response.on('close', () => finish({ type: 'closed' }));

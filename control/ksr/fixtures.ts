@@ -1,6 +1,9 @@
 /** For tests of ksr: its process, and what the store must hold by the API. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../test/support/etcd.js';
@@ -27,19 +30,25 @@ export class KsrProcess {
 
   static async start(spec: {
     readonly identity: string;
-    readonly store: StoreConfig & { readonly endpoints: readonly string[] };
+    readonly store: StoreConfig;
     readonly kubeconfig: string;
     readonly leaseSeconds?: number;
   }): Promise<KsrProcess> {
     const port = await freePort();
-    const made = new KsrProcess(
-      [
-        ...['ksr', '--identity', spec.identity, '--store', spec.store.endpoints.join(',')],
-        ...['--kubeconfig', spec.kubeconfig, '--rest', `127.0.0.1:${port}`],
-        ...['--lease-seconds', String(spec.leaseSeconds ?? 2)],
-      ],
-      port,
-    );
+    const folder = mkdtempSync(join(tmpdir(), 'pteropus-ksr-'));
+    folders.add(folder);
+    const file = join(folder, 'ksr.json');
+    const { identity, store, kubeconfig, leaseSeconds = 2 } = spec;
+    const config = {
+      identity,
+      store,
+      kubeconfig,
+      leaseSeconds,
+      rest: `127.0.0.1:${port}`,
+      lookAgainSeconds: 1,
+    };
+    writeFileSync(file, JSON.stringify(config));
+    const made = new KsrProcess(['ksr', '--config', file], port);
     await made.start();
     return made;
   }
@@ -80,8 +89,10 @@ export class KsrProcess {
 }
 
 const running = new Set<ChildProcess>();
+const folders = new Set<string>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
 /** Asks until it is so; throws with `what` after the time. */

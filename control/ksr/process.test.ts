@@ -1,28 +1,52 @@
-/** ksr as a process between a real kube-apiserver and a real etcd. */
+/** ksr as a process between a real kube-apiserver, with the least rights, and a real etcd, with TLS. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.js';
 import { kubernetes, startKubernetes, type TestKubernetes } from '../../test/support/kubernetes/start.js';
-import { testIf } from '../../test/support/requires.js';
+import { program, testIf } from '../../test/support/requires.js';
 import { COMPLETE_KEY, OBJECTS_PREFIX } from '../objects/stored-keys.js';
 import { EtcdStore } from '../store/etcd.js';
 import { LEADER_KEY } from './election.js';
 import { differences, eventually, KsrProcess } from './fixtures.js';
 
-const check = testIf(test, kubernetes());
+const check = testIf(test, kubernetes(), program('openssl'));
+
+/** What ksr may do, and nothing else: docs/ksr.md. */
+const ACCOUNT = 'system:serviceaccount:kube-system:pteropus-ksr';
+const follow = (group: string, ...resources: string[]): object => {
+  return { apiGroups: [group], resources, verbs: ['list', 'watch'] };
+};
+const RULES = [
+  follow('', 'namespaces', 'nodes', 'pods', 'services'),
+  follow('discovery.k8s.io', 'endpointslices'),
+  follow('networking.k8s.io', 'networkpolicies'),
+  follow('policy.networking.k8s.io', 'clusternetworkpolicies'),
+  { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] },
+];
+
 let cluster: TestKubernetes;
 let etcd: TestEtcd;
 let store: EtcdStore;
 
 test.before(async () => {
-  if (kubernetes() !== null) return;
-  [cluster, etcd] = await Promise.all([startKubernetes(), startEtcd()]);
+  if (kubernetes() !== null || program('openssl') !== null) return;
+  [cluster, etcd] = await Promise.all([
+    startKubernetes({ users: [{ name: ACCOUNT, groups: ['system:authenticated'] }] }),
+    startEtcd({ tls: true }),
+  ]);
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  await cluster.api.create(`${rbac}/clusterroles`, { metadata: { name: 'ksr' }, rules: RULES });
+  await cluster.api.create(`${rbac}/clusterrolebindings`, {
+    metadata: { name: 'ksr' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'ksr' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: ACCOUNT }],
+  });
   store = new EtcdStore(etcd.config);
   await cluster.api.create('/api/v1/namespaces', { metadata: { name: 'shop', labels: { team: 'a' } } });
 });
 
 test.after(async () => {
-  if (kubernetes() !== null) return;
+  if (kubernetes() !== null || program('openssl') !== null) return;
   for (const ksr of started) await ksr.end('SIGKILL');
   await store.close();
   await etcd.close();
@@ -32,7 +56,7 @@ test.after(async () => {
 const started: KsrProcess[] = [];
 
 async function start(identity: string, leaseSeconds = 2): Promise<KsrProcess> {
-  const { kubeconfig } = cluster;
+  const kubeconfig = cluster.kubeconfigOf(ACCOUNT);
   const ksr = await KsrProcess.start({ identity, store: etcd.config, kubeconfig, leaseSeconds });
   started.push(ksr);
   return ksr;

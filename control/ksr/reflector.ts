@@ -115,8 +115,11 @@ export class Reflector {
     let progressed = false;
     return new Promise((resolve) => {
       const take = (event: WatchEvent): void => {
+        if (event.type === 'opened') {
+          this.handler.trouble(null);
+          return;
+        }
         version = event.version;
-        if (!progressed) this.handler.trouble(null);
         progressed = true;
         if (event.type === 'bookmark') return;
         if (event.type === 'put') {
