@@ -183,6 +183,11 @@ export class Agent {
     return { known: this.#known, applied: this.#applied };
   }
 
+  /** Started from the mirror, and the store is still away. */
+  get storeAway(): boolean {
+    return this.kept !== null;
+  }
+
   /** How often the data plane was opened. */
   get dataplaneOpens(): number {
     return this.#dataplane.opened;

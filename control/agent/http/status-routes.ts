@@ -70,7 +70,7 @@ function statusOf(source: AgentSource): object {
     nodeId: agent.id,
     addresses: agent.state.identity.record.addresses,
     pods: agent.state.pods().length,
-    store: agent.revisions,
+    store: { ...agent.revisions, away: agent.storeAway },
     events: { queued, running: current, last: agent.history.at(-1)?.seq ?? 0 },
     dataplane: {
       up: agent.backend !== null,

@@ -84,6 +84,7 @@ export class AgentMetrics {
     g.runningSeconds.set(activity.running === null ? 0 : (Date.now() - activity.running.start) / 1000);
     g.revisionKnown.set(revisions.known);
     g.revisionApplied.set(revisions.applied);
+    g.storeAway.set(agent.storeAway ? 1 : 0);
     g.refused.set(agent.refused.size);
     setTotal(this.#counters.drifts, {}, agent.drifts);
     setTotal(this.#counters.dataplaneOpens, {}, agent.dataplaneOpens);
@@ -151,6 +152,7 @@ function gauges(make: (name: MetricName) => Gauge) {
     runningSeconds: make(METRICS.runningSeconds),
     revisionKnown: make(METRICS.revisionKnown),
     revisionApplied: make(METRICS.revisionApplied),
+    storeAway: make(METRICS.storeAway),
     ipam: make(METRICS.ipam),
     dataplaneUp: make(METRICS.dataplaneUp),
     sessionsActive: make(METRICS.sessionsActive),

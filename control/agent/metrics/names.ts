@@ -36,6 +36,10 @@ export const METRICS = {
     'agent_store_revision_applied',
     'Store revision that is in force in the data plane.',
   ),
+  storeAway: metric(
+    'agent_store_away',
+    '1 while the agent works with the objects of its mirror, because the store was away when it started.',
+  ),
   ipam: metric('ipam_addresses', 'Pod addresses of the node.', 'family', 'state'),
   cni: metric(
     'cni_requests_total',
