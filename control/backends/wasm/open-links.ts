@@ -43,10 +43,12 @@ export class OpenLinks {
         const opened: number[] = [];
         for (const [port] of early) await this.runner.closePort(port);
         try {
-          for (const [port, { key, link }] of fresh) {
+          // Side by side: one is opened while the next one is asked for.
+          const openings = fresh.map(async ([port, { key, link }]) => {
             await this.#openOne(port, key, link);
             opened.push(port);
-          }
+          });
+          await allOrFirstError(openings);
         } catch (error) {
           for (const port of opened) await this.runner.closePort(port);
           for (const [port, { link }] of early) await this.runner.openPort(port, link).catch(() => undefined);
@@ -72,6 +74,13 @@ export class OpenLinks {
       });
     }
   }
+}
+
+/** Waits for all of them to end before it throws what the first one failed with. */
+async function allOrFirstError(work: readonly Promise<void>[]): Promise<void> {
+  const ends = await Promise.allSettled(work);
+  const failure = ends.find((end) => end.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
 }
 
 function linkOf({ link: name, mtu, tap }: InterfaceItem): Link {
