@@ -73,6 +73,8 @@ export function expectedLink(bench: Bench, truth: Oracle, probe: WireProbe): str
   const passes =
     !(isHere(source) && !verdict.egressAllowed) && !(isHere(destination) && !verdict.ingressAllowed);
   if (!passes) return null;
+  // An address of the pods' ranges that no pod has: nobody may come with it.
+  if (findRoute(bench.ruleset, 'pod', source)?.target.type === 'drop') return null;
   const target = findRoute(bench.ruleset, 'pod', destination)?.target;
   if (target?.type === 'tunnel') return 'eth0';
   return target?.type === 'interface' ? itemOf(bench.ruleset, 'interface', target.interface).link : null;
