@@ -1,5 +1,5 @@
 /** Whole small clusters for tests: objects in, every node's ruleset and plain verdicts out. */
-import { planNode } from '../ipam/arithmetic.js';
+import { nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import { Model } from '../model/model.js';
 import { parseApiObject } from '../objects/manifest.js';
 import type { KubeObject, NodeRecord, Pod } from '../objects/types.js';
@@ -24,12 +24,11 @@ export interface CompiledCluster {
 }
 
 export function nodeRecord({ name, id }: TestNode, config: ClusterConfig = DEFAULT_CONFIG): NodeRecord {
-  const { nodeAddress } = planNode(config, id);
   return {
     kind: 'NodeRecord',
     metadata: { name, namespace: null, uid: null, labels: {}, annotations: {} },
     id,
-    addresses: nodeAddress === null ? [] : [nodeAddress],
+    addresses: nodeAddresses(planNode(config, id)),
   };
 }
 

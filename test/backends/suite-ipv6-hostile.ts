@@ -52,6 +52,8 @@ export function ipv6HostileTests(test: Test, open: OpenRig): void {
     const node = await TestNode.open(rigs);
     const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];
     await a.reaches(b.address6, 80);
+    // Until its last packets are through.
+    await node.rig.settle();
     b.received.length = 0;
     for (const source of [
       items.podAddress6(1, 7),
@@ -74,6 +76,8 @@ export function ipv6HostileTests(test: Test, open: OpenRig): void {
     const node = await TestNode.open(rigs);
     const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];
     await a.reaches(b.address6, 80);
+    // Until its last packets are through.
+    await node.rig.settle();
     const seen: Uint8Array[] = [];
     const receive = b.receive.bind(b);
     b.receive = (got) => {
@@ -130,6 +134,8 @@ export function ipv6HostileTests(test: Test, open: OpenRig): void {
     const node = await TestNode.open(rigs);
     const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];
     await a.reaches(b.address6, 80);
+    // Until its last packets are through.
+    await node.rig.settle();
     b.received.length = 0;
     const good = datagram(a.address6, b.address6);
     const send = (payload: Uint8Array): void => node.rig.send(items.podLink(1, 'a'), frame(1, 1, payload));

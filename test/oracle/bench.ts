@@ -4,10 +4,19 @@ import type { NodeLocal } from '../../control/compiler/input.js';
 import type { Oracle } from '../../control/oracle/oracle.js';
 import { findRoute, itemOf } from '../../control/ruleset/evaluate.js';
 import type { Ruleset } from '../../control/ruleset/types.js';
-import { arp, ETHERTYPE_ARP, ethernet, parseArp, parseEthernet } from '../../control/sim/memory/packet.js';
+import { discovery, parseDiscovery, parseIpv6 } from '../../control/sim/memory/ipv6.js';
+import {
+  arp,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV6,
+  ethernet,
+  parseArp,
+  parseEthernet,
+} from '../../control/sim/memory/packet.js';
 import { frame, markerOf, probePacket, throughTunnel, type WireProbe } from './wire.js';
 
 export const NODE_ADDRESS = '192.168.16.1';
+export const NODE_ADDRESS6 = 'fd00:192:168:16::1';
 const UNDERLAY_MAC = '02:00:00:00:aa:01';
 
 /** The data plane of one node with everything its links bring out. */
@@ -22,7 +31,10 @@ export class Bench {
     this.links.attach(link, (bytes) => {
       const marker = markerOf(bytes);
       if (marker !== null) this.seen.set(marker, [...(this.seen.get(marker) ?? []), link]);
-      else if (link === 'eth0') this.answerArp(bytes);
+      else if (link === 'eth0') {
+        this.answerArp(bytes);
+        this.answerNd(bytes);
+      }
     });
   }
 
@@ -39,6 +51,17 @@ export class Bench {
     );
   }
 
+  private answerNd(bytes: Uint8Array): void {
+    const parsed = parseEthernet(bytes);
+    const packet = parsed?.type === ETHERTYPE_IPV6 ? parseIpv6(parsed.payload) : null;
+    const asked = packet === null ? null : parseDiscovery(packet);
+    if (asked?.type !== 'solicitation' || asked.mac === null) return;
+    const { source: destination, target } = asked;
+    const message = { type: 'advertisement', source: target, destination, target } as const;
+    const reply = discovery({ ...message, mac: UNDERLAY_MAC });
+    this.links.send('eth0', frame(UNDERLAY_MAC, asked.mac, reply));
+  }
+
   /** Sends a probe where its source would; false if that is not on this node's wires. */
   send(probe: WireProbe, sourceNode: string | null): boolean {
     const { local } = this;
@@ -48,7 +71,7 @@ export class Bench {
     if (attachment !== undefined) {
       return this.links.send(attachment.link, frame(attachment.peerMac, attachment.mac, packet));
     }
-    if (probe.source === NODE_ADDRESS && local.host !== null) {
+    if ((probe.source === NODE_ADDRESS || probe.source === NODE_ADDRESS6) && local.host !== null) {
       return this.links.send(local.host.link, frame(local.host.peerMac, local.host.mac, packet));
     }
     const tunnel = [...this.ruleset.values()].find(

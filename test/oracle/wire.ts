@@ -1,6 +1,8 @@
 /** Frames that carry a number, so that it can be told on which link each of them came out. */
+import { icmp6, ipv6, PROTOCOL_ICMP6 } from '../../control/sim/memory/ipv6.js';
 import {
   ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
   ethernet,
   ipv4,
   PROTOCOL_ICMP,
@@ -36,8 +38,9 @@ export function probePacket({
   view(payload).setUint32(0, MAGIC);
   view(payload).setUint32(4, marker);
   const ports = { sourcePort, destinationPort: port };
+  const six = source.includes(':');
   const wrap = (number: number, segment: Uint8Array) =>
-    ipv4({ source, destination, protocol: number, payload: segment });
+    (six ? ipv6 : ipv4)({ source, destination, protocol: number, payload: segment });
   switch (protocol) {
     case 'TCP': {
       const segment = { ...ports, sequence: marker, acknowledgment: 0, flags: SYN, payload };
@@ -47,11 +50,12 @@ export function probePacket({
       return wrap(PROTOCOL_UDP, udp({ ...ports, payload }, source, destination));
     case 'SCTP':
       return wrap(PROTOCOL_SCTP, sctp(sourcePort, port, payload));
-    case 'ICMP':
-      return wrap(
-        PROTOCOL_ICMP,
-        icmp({ type: ICMP_ECHO_REQUEST, code: 0, rest: (sourcePort << 16) >>> 0, payload }),
-      );
+    case 'ICMP': {
+      const message = { type: ICMP_ECHO_REQUEST, code: 0, rest: (sourcePort << 16) >>> 0, payload };
+      return six
+        ? wrap(PROTOCOL_ICMP6, icmp6(message, source, destination))
+        : wrap(PROTOCOL_ICMP, icmp(message));
+    }
   }
 }
 
@@ -68,7 +72,8 @@ function sctp(sourcePort: number, destinationPort: number, payload: Uint8Array):
 }
 
 export function frame(source: string, destination: string, payload: Uint8Array): Uint8Array {
-  return ethernet({ source, destination, type: ETHERTYPE_IPV4, payload });
+  const type = payload[0]! >>> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
+  return ethernet({ source, destination, type, payload });
 }
 
 export interface Tunnel {
