@@ -16,7 +16,7 @@ const { scenarios } = await import('./pipeline-scenarios.js');
 const { Sides } = await import('./dataplane-sides.js');
 const { established, opening, stages } = await import('./dataplane-run.js');
 const { plot } = await import('./dataplane-plot.js');
-const { classification } = await import('./dataplane-acl.js');
+const { classification } = await import('./classify/run.js');
 
 const { rounds, flows } = benchOptions('usage: npm run bench:dataplane [-- --rounds N] [-- --flows a,b,c]', {
   rounds: { type: 'string', default: '40' },

@@ -1,0 +1,261 @@
+/**
+ * Finds the first matching rule of an access list for many packets, in stages whose loads do not wait for each other: classes of
+ * both addresses, pairs of prefixes that may have rules, lines of rules. Hardly a branch depends on the packet.
+ */
+import {
+  HASH_A,
+  HASH_C,
+  HASH_D,
+  PORTSET_FROM,
+  PORTSET_INTERVALS,
+  PORTSET_LINES,
+  PORTSET_TO,
+  PORTSET_VERDICT,
+} from '../layout';
+import { lineOf } from '../policy';
+import {
+  BUCKET_DST,
+  BUCKET_LINES,
+  BUCKET_PORTS,
+  BUCKET_SHIFT,
+  BUCKET_SIZE,
+  BUCKET_SRC,
+  CLASS_PREFIXES,
+  CLASS_SHIFT,
+  LINE_DST_PORTS,
+  LINE_NUMBERS,
+  LINE_PROTOCOLS,
+  LINE_SHIFT,
+  LINE_SIZE,
+  LINE_SRC_PORTS,
+  LIST_CLASS,
+  LIST_DST_CLASSES,
+  LIST_DST_TRIE,
+  LIST_LINES,
+  LIST_LOOSE,
+  LIST_LOOSE_COUNT,
+  LIST_PAIRS,
+  LIST_PAIRS_LOG2,
+  LIST_SRC_CLASSES,
+  LIST_SRC_TRIE,
+  LOOSE_SIZE,
+  NO_RULE,
+  PAIR_COUNT_SHIFT,
+  PAIR_LINE,
+} from './layout';
+
+const BATCH: u32 = 64;
+/** Of each packet: its classes, its three values as a line's ranges want them (48 bytes), its key in port sets. */
+const CLASSES: usize = memory.data(64 * 8, 64);
+const VALUES: usize = memory.data(64 * 48, 64);
+const KEYS: usize = memory.data(64 * 4, 64);
+/** Pairs to look at: source and destination prefix, bucket, packet (16 bytes each); judged when a packet more might not fit. */
+const ROOM: u32 = 256;
+const MOST_OF_ONE: u32 = 64;
+const PAIRS: usize = memory.data(256 * 16, 64);
+/** Lines of rules and port sets to look at: line, packet. */
+const LINES: usize = memory.data(257 * 2 * 8, 64);
+const PORT_SETS: usize = memory.data(257 * 8, 64);
+/** Cell of a pair that is not there: no line of rules, no port set. */
+const NONE: usize = memory.data(64, 64);
+
+/** Bytes of a header that each lane of a line's ranges is compared with, and what complements the upper ones. */
+const SRC_PORT: usize = memory.data<u8>([9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8], 16);
+const DST_PORT: usize = memory.data<u8>([11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10], 16);
+const PROTOCOL: usize = memory.data<u8>([12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13], 16);
+const UPPER: usize = memory.data<u32>([0, 0, 0xffffffff, 0xffffffff], 16);
+
+/** One step down a trie: the word under `word` that the eight bits in `bits` (a byte offset) choose, or `word` if it is a class. */
+function down(trie: usize, word: u32, bits: u32): u32 {
+  const child = <u32>(<i32>word >> 31);
+  // The shift drops LIST_CHILD.
+  const next = load<u32>(trie + (((word << 10) + bits) & child));
+  return word ^ ((word ^ next) & child);
+}
+
+function classOf(trie: usize, classes: usize, address: u32): u32 {
+  const host = bswap<u32>(address);
+  let word = load<u32>(trie + ((host >> 16) << 2));
+  word = down(trie, word, (host >> 6) & 0x3fc);
+  word = down(trie, word, (host << 2) & 0x3fc);
+  return <u32>(classes + ((word & LIST_CLASS) << CLASS_SHIFT));
+}
+
+function classify(list: usize, from: usize, count: u32): void {
+  const srcTrie = list + load<u32>(list, LIST_SRC_TRIE);
+  const dstTrie = list + load<u32>(list, LIST_DST_TRIE);
+  const srcClasses = list + load<u32>(list, LIST_SRC_CLASSES);
+  const dstClasses = list + load<u32>(list, LIST_DST_CLASSES);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const header = v128.load(from + (i << 4));
+    const upper = v128.load(UPPER);
+    const to = VALUES + i * 48;
+    v128.store(to, v128.xor(i8x16.swizzle(header, v128.load(SRC_PORT)), upper));
+    v128.store(to, v128.xor(i8x16.swizzle(header, v128.load(DST_PORT)), upper), 16);
+    v128.store(to, v128.xor(i8x16.swizzle(header, v128.load(PROTOCOL)), upper), 32);
+    const port = <u32>bswap<u16>(load<u16>(from + (i << 4), 10));
+    store<u32>(KEYS + (i << 2), (load<u32>(from + (i << 4), 12) << 16) | port);
+    store<u32>(CLASSES + (i << 3), classOf(srcTrie, srcClasses, load<u32>(from + (i << 4))));
+    store<u32>(CLASSES + (i << 3), classOf(dstTrie, dstClasses, load<u32>(from + (i << 4), 4)), 4);
+  }
+}
+
+/** Notes the pairs of each packet and judges by them. */
+function match(list: usize, count: u32, answers: usize): void {
+  const table = list + load<u32>(list, LIST_PAIRS);
+  const shift = 32 - load<u32>(list, LIST_PAIRS_LOG2);
+  let noted: u32 = 0;
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const src = <usize>load<u32>(CLASSES + (i << 3));
+    const dst = <usize>load<u32>(CLASSES + (i << 3), 4);
+    store<u32>(answers + (i << 2), NO_RULE);
+    let tuples = load<u64>(src) & load<u64>(dst);
+    while (tuples !== 0) {
+      const bit = <u32>ctz(tuples);
+      tuples &= tuples - 1;
+      const s = load<u32>(src + ((bit >> 3) << 2), CLASS_PREFIXES);
+      const d = load<u32>(dst + ((bit & 7) << 2), CLASS_PREFIXES);
+      let h = (s * <u32>HASH_A) ^ (d * <u32>HASH_C);
+      h = (h ^ (h >> 15)) * <u32>HASH_D;
+      const bucket = table + ((h >> shift) << BUCKET_SHIFT);
+      const to = PAIRS + (noted << 4);
+      store<u64>(to, ((<u64>d) << 32) | s);
+      store<u64>(to, ((<u64>i) << 32) | bucket, 8);
+      noted++;
+    }
+    if (noted > ROOM - MOST_OF_ONE) {
+      judge(list, noted, answers);
+      noted = 0;
+    }
+  }
+  judge(list, noted, answers);
+}
+
+/** Judges the first `noted` of the pairs: what lines they have, then all lines, then all port sets. */
+function judge(list: usize, noted: u32, answers: usize): void {
+  const lines = list + load<u32>(list, LIST_LINES);
+  let line = LINES;
+  let set = PORT_SETS;
+  for (let at = PAIRS, end = PAIRS + (noted << 4); at < end; at += 16) {
+    const bucket = <usize>load<u32>(at, 8);
+    const src = i32x4.eq(v128.load(bucket, BUCKET_SRC), v128.load32_splat(at));
+    const dst = i32x4.eq(v128.load(bucket, BUCKET_DST), v128.load32_splat(at, 4));
+    const found = i32x4.bitmask(v128.and(src, dst));
+    const missing = <usize>(<u32>(found !== 0) - 1);
+    let cell = ((bucket + ((<usize>ctz(found)) << 2)) & ~missing) | (NONE & missing);
+    // A pair that is not in a full bucket may be in the next one.
+    if (missing & <usize>(<u32>(load<u32>(bucket, BUCKET_SRC + 12) !== 0)))
+      cell = further(list, bucket, load<u64>(at));
+    const where = load<u32>(cell, BUCKET_LINES);
+    const ports = load<u32>(cell, BUCKET_PORTS);
+    const packet = load<u64>(at, 8) & 0xffffffff00000000;
+    const first = lines + ((<usize>(where & PAIR_LINE)) << LINE_SHIFT);
+    const count = where >> PAIR_COUNT_SHIFT;
+    store<u64>(line, packet | first);
+    store<u64>(line, packet | (first + LINE_SIZE), 8);
+    line += (<usize>(<u32>(count !== 0)) + <usize>(<u32>(count > 1))) << 3;
+    for (let more: u32 = 2; more < count; more++) {
+      test(first + ((<usize>more) << LINE_SHIFT), <usize>(packet >> 32), answers);
+    }
+    store<u64>(set, packet | (lines + ((<usize>(ports - 1)) << LINE_SHIFT)));
+    set += (<usize>(<u32>(ports !== 0))) << 3;
+  }
+  for (let at = LINES; at < line; at += 8) test(<usize>load<u32>(at), <usize>load<u32>(at, 4), answers);
+  for (let at = PORT_SETS; at < set; at += 8)
+    testPorts(<usize>load<u32>(at), <usize>load<u32>(at, 4), answers);
+}
+
+/** The cell of a pair whose home is full. */
+function further(list: usize, home: usize, pair: u64): usize {
+  const table = list + load<u32>(list, LIST_PAIRS);
+  const end = table + (BUCKET_SIZE << load<u32>(list, LIST_PAIRS_LOG2));
+  const src = i32x4.splat(<i32>pair);
+  const dst = i32x4.splat(<i32>(pair >> 32));
+  let bucket = home;
+  do {
+    bucket += BUCKET_SIZE;
+    if (bucket === end) bucket = table;
+    const same = i32x4.eq(v128.load(bucket, BUCKET_SRC), src);
+    const found = i32x4.bitmask(v128.and(same, i32x4.eq(v128.load(bucket, BUCKET_DST), dst)));
+    if (found !== 0) return bucket + ((<usize>ctz(found)) << 2);
+  } while (load<u32>(bucket, BUCKET_SRC + 12) !== 0 && bucket !== home);
+  return NONE;
+}
+
+/** The better of a packet's answer so far and the first rule of a line that it meets. */
+function test(line: usize, packet: usize, answers: usize): void {
+  const answer = answers + (packet << 2);
+  lower(answer, firstOf(line, VALUES + packet * 48));
+}
+
+/** The same by a port set. */
+function testPorts(first: usize, packet: usize, answers: usize): void {
+  const answer = answers + (packet << 2);
+  const key = load<u32>(KEYS + (packet << 2));
+  const line = lineOf(first, load<u32>(first, PORTSET_LINES), key);
+  const keys = i32x4.splat(key);
+  const above = i32x4.le_s(v128.load(line, PORTSET_FROM), keys);
+  const inside = i32x4.bitmask(v128.and(above, i32x4.ge_s(v128.load(line, PORTSET_TO), keys)));
+  const number = load<u32>(line + (ctz(inside | (1 << PORTSET_INTERVALS)) << 2), PORTSET_VERDICT);
+  lower(answer, number);
+}
+
+/** Puts the lower of two numbers at `at`, without a branch. */
+function lower(at: usize, number: u32): void {
+  const lowest = i32x4.min_u(v128.load32_zero(at), i32x4.splat(number));
+  v128.store32_lane(at, lowest, 0);
+}
+
+/** Number of the first rule of a line that a packet's values meet, or NO_RULE. */
+function firstOf(line: usize, values: usize): u32 {
+  // What is above zero: below the lowest, or above the highest.
+  const src = i16x8.sub_sat_u(v128.load(line, LINE_SRC_PORTS), v128.load(values));
+  const dst = i16x8.sub_sat_u(v128.load(line, LINE_DST_PORTS), v128.load(values, 16));
+  const protocol = i16x8.sub_sat_u(v128.load(line, LINE_PROTOCOLS), v128.load(values, 32));
+  const outside = v128.or(v128.or(src, dst), protocol);
+  const both = i16x8.bitmask(i16x8.eq(outside, i16x8.splat(0)));
+  const met = both & (both >> 4) & 15;
+  return load<u32>(line + (ctz(met | 8) << 2), LINE_NUMBERS) | (<u32>(met !== 0) - 1);
+}
+
+/** Rules without a place, of which there are few if any. */
+function loose(list: usize, from: usize, count: u32, answers: usize): void {
+  const rules = load<u32>(list, LIST_LOOSE_COUNT);
+  for (let r: u32 = 0; r < rules; r++) {
+    const rule = list + load<u32>(list, LIST_LOOSE) + r * LOOSE_SIZE;
+    for (let i: usize = 0; i < <usize>count; i++) {
+      const header = from + (i << 4);
+      const src = bswap<u32>(load<u32>(header));
+      const dst = bswap<u32>(load<u32>(header, 4));
+      if (
+        (src & load<u32>(rule, 4)) !== load<u32>(rule) ||
+        (dst & load<u32>(rule, 12)) !== load<u32>(rule, 8)
+      )
+        continue;
+      if (!within(bswap<u16>(load<u16>(header, 8)), load<u32>(rule, 16))) continue;
+      if (!within(bswap<u16>(load<u16>(header, 10)), load<u32>(rule, 20))) continue;
+      if (!within(load<u16>(header, 12), load<u32>(rule, 24))) continue;
+      const answer = answers + (i << 2);
+      store<u32>(answer, min<u32>(load<u32>(answer), load<u32>(rule, 28)));
+    }
+  }
+}
+
+function within(value: u32, range: u32): bool {
+  return (range & 0xffff) <= value && value <= range >> 16;
+}
+
+/**
+ * Numbers of the first rules that match `count` packets, NO_RULE where none does, as words at `answers`. A packet's source,
+ * destination, ports and protocol (16 bytes, as from V_SRC on) lie at `from`, one behind the other.
+ */
+export function classifyList(list: usize, from: usize, count: u32, answers: usize): void {
+  for (let done: u32 = 0; done < count; done += BATCH) {
+    const n = min<u32>(BATCH, count - done);
+    const at = from + ((<usize>done) << 4);
+    const to = answers + ((<usize>done) << 2);
+    classify(list, at, n);
+    match(list, n, to);
+    loose(list, at, n, to);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * An access list in memory: any prefixes times ranges of ports, the first rule that matches decides. Compiled by both compilers, as
+ * dataplane-as/layout.ts is. Words are little-endian u32 unless said otherwise.
+ *
+ * Each side (source, destination) has a trie that leads from an address to its class: the longest prefix of the list that holds it.
+ * A class knows the prefixes around it, each in a place of its own (LIST_PLACES), and which pairs of places any rule has. Where the
+ * classes of both sides have such a pair in common, the pair of prefixes is looked up in one hash; it leads to lines of four rules.
+ */
+
+// Header: byte offsets of the sections from the list's start.
+export const LIST_SRC_TRIE = 0;
+export const LIST_DST_TRIE = 4;
+export const LIST_SRC_CLASSES = 8;
+export const LIST_DST_CLASSES = 12;
+export const LIST_PAIRS = 16;
+export const LIST_PAIRS_LOG2 = 20;
+export const LIST_LINES = 24;
+/** Rules that found no place: tested one by one, LOOSE_SIZE each. */
+export const LIST_LOOSE = 28;
+export const LIST_LOOSE_COUNT = 32;
+export const LIST_HEADER_SIZE = 64;
+
+/**
+ * Trie: 16 bits of the address (host order) choose a word of the root, then eight bits each a word of a block of 256. A word is
+ * LIST_CHILD | index of a block, counted from the trie's start, or the prefix length << LIST_LENGTH_SHIFT | class. Class 0 = none.
+ */
+export const LIST_ROOT_WORDS = 65536;
+export const LIST_BLOCK_WORDS = 256;
+export const LIST_CHILD = 0x80000000;
+export const LIST_LENGTH_SHIFT = 24;
+export const LIST_CLASS = 0xffffff;
+
+/** Class: which pairs of places any of its prefixes has a rule for (u64, bit = source's place * 8 + destination's), its prefixes. */
+export const LIST_PLACES = 8;
+export const CLASS_SIZE = 64;
+export const CLASS_SHIFT = 6;
+export const CLASS_TUPLES = 0; // u64
+export const CLASS_PREFIXES = 8; // one word for each place: number of the prefix, 0 = none
+
+/**
+ * Buckets of four pairs, filled from the first cell on. With h = source * HASH_A ^ destination * HASH_C a pair is in the bucket
+ * (h ^ h >>> 15) * HASH_D >>> (32 - log2) or, where that is full, in the next one that is not.
+ */
+export const BUCKET_SIZE = 64;
+export const BUCKET_SHIFT = 6;
+export const BUCKET_PAIRS = 4;
+export const BUCKET_SRC = 0; // four u32 each: numbers of the prefixes, 0 = empty
+export const BUCKET_DST = 16;
+export const BUCKET_LINES = 32; // index of the first line of rules | how many << PAIR_COUNT_SHIFT
+export const BUCKET_PORTS = 48; // index of the first line of a port set + 1, 0 = none
+export const PAIR_COUNT_SHIFT = 24;
+export const PAIR_LINE = 0xffffff;
+
+/**
+ * Pairs with many rules have a port set besides (PORTSET_SIZE in dataplane-as/layout.ts), whose verdicts are numbers of rules, for those
+ * rules that ask for no source port and for one protocol or all.
+ *
+ * Line: four rules in their order. Each range is four u16 lowest values, then four u16 complements of the highest; an unused rule
+ * has 0xffff in all, which nothing meets in three ranges at once.
+ */
+export const LINE_SIZE = 64;
+export const LINE_SHIFT = 6;
+export const LINE_RULES = 4;
+export const LINE_SRC_PORTS = 0;
+export const LINE_DST_PORTS = 16;
+export const LINE_PROTOCOLS = 32;
+export const LINE_NUMBERS = 48; // four u32: the rule's number, the lower the earlier
+
+/** Loose rule: source, its mask, destination, its mask (host order), ports (lowest | highest << 16), protocols alike, number. */
+export const LOOSE_SIZE = 32;
+
+/** Answer where no rule matches. */
+export const NO_RULE = 0xffffffff;
