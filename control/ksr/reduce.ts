@@ -1,5 +1,5 @@
 /** From an object as the API shows it to what the model needs of it, as text for the store. Pure. */
-import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
+import { errorText, InvalidInputError } from '../common/errors.js';
 import { problemsOf } from '../model/problems.js';
 import { closedNetworkPolicy } from '../objects/closed.js';
 import { isRecord } from '../objects/document.js';
@@ -51,7 +51,7 @@ export function reduce(
       throw new InvalidInputError('is too large for the store', { value: json.length });
     return { key, json, reference, problems };
   } catch (error) {
-    if (!(error instanceof PteropusError)) throw error;
+    // Whatever it is: one object must not keep the others of its kind from being reflected.
     const closed = resource.kind === 'NetworkPolicy' ? closedNetworkPolicy(document) : null;
     const effect =
       closed === null

@@ -205,6 +205,34 @@ test('reduced: noise is left out, what is not honoured is said, a policy that is
   assert.match(pod.problems.join(), 'left out');
 });
 
+test('garbage is a problem of that object, never an exception', () => {
+  const values = [null, 7, 'x', [], {}, [{}], { a: null }, { matchLabels: 7 }, -1, true, 'Ingress'];
+  const names = [
+    'podSelector',
+    'policyTypes',
+    'ingress',
+    'ports',
+    'containers',
+    'type',
+    'clusterIPs',
+    'subject',
+    'tier',
+  ];
+  for (const resource of RESOURCES) {
+    for (const name of names) {
+      for (const value of values) {
+        for (const place of ['spec', 'status', 'top'] as const) {
+          const metadata = { name: 'x', namespace: 'a', labels: place === 'top' ? value : {} };
+          const object = { metadata, endpoints: value, [place]: place === 'top' ? value : { [name]: value } };
+          const made = reduce(resource, object, []);
+          assert.ok(made !== null && (made.json !== null || made.problems.length > 0));
+        }
+      }
+    }
+    for (const value of values) assert.is(reduce(resource, value, []), null);
+  }
+});
+
 test('wanted: a listing tells only what changed; two policies of one priority are a problem of both', () => {
   const wanted = new Wanted();
   assert.equal(wanted.replace('Namespace', [namespace('a'), namespace('b')]).length, 2);

@@ -26,6 +26,8 @@ export interface EtcdEndpoints {
 
 /** What one attempt of a call may take, milliseconds. */
 const ATTEMPT_MS = 5000;
+/** How long calls and watches on a slow endpoint may go on after the next ones have left it, milliseconds. */
+const LINGER_MS = 30_000;
 const PAUSE_MS = { first: 10, most: 1000 };
 
 export type Repeat =
@@ -64,11 +66,15 @@ export class EtcdConnection {
   }
 
   /** This client's endpoint failed: the next call takes another one. */
-  failed(client: EtcdChannel): void {
+  failed(client: EtcdChannel, error: unknown): void {
     if (client !== this.#client) return;
+    const slow = error instanceof etcd3.GRPCDeadlineExceededError;
+    // Slow is not gone: where there is no other endpoint, a new connection would only break what the old one still carries.
+    if (slow && this.spec.endpoints.length === 1) return;
     this.#client = null;
     this.#index++;
-    client.close();
+    if (slow) setTimeout(() => client.close(), LINGER_MS).unref();
+    else client.close();
   }
 
   /**
@@ -87,7 +93,7 @@ export class EtcdConnection {
       } catch (error) {
         if (this.#closed) throw this.#closedError();
         if (!isTransport(error)) throw this.#named(error);
-        this.failed(client);
+        this.failed(client, error);
         const again = repeat === 'always' || certainlyUnsent(error);
         if (!again || Date.now() + pause >= end) {
           const text = again
