@@ -20,6 +20,12 @@ const PACKAGES = {
   'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
 };
 
+/** What has to be built: all but what $KUBEBUILDER_ASSETS (envtest's convention) brings. */
+function wanted() {
+  const assets = process.env.KUBEBUILDER_ASSETS;
+  return Object.keys(PACKAGES).filter((name) => !assets || !existsSync(join(assets, name)));
+}
+
 /** Without symbols, debug information and C, which costs a third of the time; 300: memory for time in the compiler. */
 const FLAGS = ['-mod=readonly', '-trimpath', '-gcflags=all=-dwarf=false'];
 const ENVIRONMENT = { CGO_ENABLED: '0', GOGC: '300', GOFLAGS: '', GOTOOLCHAIN: 'local' };
@@ -65,7 +71,7 @@ function plan() {
 }
 
 function writeIndex(folder) {
-  const index = Object.fromEntries(Object.keys(PACKAGES).map((name) => [name, join(folder, name)]));
+  const index = Object.fromEntries(wanted().map((name) => [name, join(folder, name)]));
   mkdirSync(join(ROOT, 'build'), { recursive: true });
   writeFileSync(INDEX, `${JSON.stringify(index, null, 2)}\n`);
 }
@@ -73,7 +79,7 @@ function writeIndex(folder) {
 /** Whether everything is there; then it is listed. */
 export function toolsReady() {
   const { folder } = plan();
-  if (!Object.keys(PACKAGES).every((name) => existsSync(join(folder, name)))) return false;
+  if (!wanted().every((name) => existsSync(join(folder, name)))) return false;
   writeIndex(folder);
   return true;
 }
@@ -81,16 +87,17 @@ export function toolsReady() {
 /** Builds what is missing; `say` gets a line now and then. Throws with the end of the compiler's output. */
 export async function buildTools(say) {
   if (toolsReady()) return;
-  const { release, flags, folder, go: wanted } = plan();
+  const { release, flags, folder, go: least } = plan();
   const cache = cacheFolder();
   mkdirSync(cache, { recursive: true });
-  const go = await findGo(wanted, cache, say);
+  const go = await findGo(least, cache, say);
   const fresh = join(cache, `.tools-${process.pid}`);
   mkdirSync(fresh, { recursive: true });
   const started = Date.now();
   try {
-    say(`building kube-apiserver ${release}, cnitool and helm, once (about 4 minutes on 2 idle cores) ...`);
-    await compile(go, [...flags, '-v', '-o', `${fresh}/`, ...Object.values(PACKAGES)], say);
+    const names = wanted();
+    say(`building ${names.join(', ')} (Kubernetes ${release}), once; about 4 minutes on 2 idle cores ...`);
+    await compile(go, [...flags, '-v', '-o', `${fresh}/`, ...names.map((name) => PACKAGES[name])], say);
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
   } finally {
