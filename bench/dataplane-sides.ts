@@ -5,8 +5,8 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as L from '../dataplane-as/layout.js';
-import { loadNative } from '../native/index.js';
 import type { Harness, HarnessOptions } from '../test/pipeline/harness.js';
+import { preferHugePages } from './huge-pages.js';
 import type { Peer } from './peers/peer.js';
 import type { Scenario } from './pipeline-scenarios.js';
 
@@ -44,18 +44,11 @@ interface StageExports {
   ): void;
 }
 
-/** As the data plane does with its memory; false without the addon, or where the kernel has no huge pages. */
-function preferHugePages(bytes: Uint8Array): boolean {
-  try {
-    return loadNative().preferHugePages(bytes);
-  } catch {
-    return false;
-  }
-}
-
 export class Sides {
   readonly #stages: StageExports;
   readonly #file: string;
+  /** Another process took the core while one of the sides was timed; for the caller to reset. */
+  disturbed = false;
   /** Which packets are prepared. */
   #written: boolean | null = null;
   /** All packets of a scenario have one length and come by one port. */
@@ -93,7 +86,7 @@ export class Sides {
       huge = preferHugePages(bytes);
     };
     const sessionsLog2 = flows > 100_000 ? 22 : flows > 10_000 ? 19 : 18; // 18 is the data plane's default
-    const node = make({ sessionsLog2, extraBytes: flows * RECORD, prepare });
+    const node = make({ sessionsLog2, sessions6Log2: 4, extraBytes: flows * RECORD, prepare });
     scenario.prepare(node);
     const sides = new Sides(node, scenario, flows, stages, peer, huge);
     sides.#stages.init();
@@ -172,6 +165,7 @@ export class Sides {
     const { node, flows } = this;
     const frames = node.frameAt(0);
     const [length, port] = [this.#length, this.#port];
+    const switches = process.resourceUsage().involuntaryContextSwitches;
     const start = process.hrtime.bigint();
     // The feed alone is entered from JavaScript too, so that subtracting it leaves what entering the pipeline costs.
     if (last === 0 || last === STAGES.length - 1) {
@@ -183,7 +177,9 @@ export class Sides {
       const { extraBase, now } = node;
       this.#stages.run(batches, BATCH, last, extraBase, flows, frames, FRAME_SPACING, length, port, now);
     }
-    return Number(process.hrtime.bigint() - start) / batches / BATCH;
+    const time = Number(process.hrtime.bigint() - start);
+    if (process.resourceUsage().involuntaryContextSwitches !== switches) this.disturbed = true;
+    return time / batches / BATCH;
   }
 
   /** The same in C. */
@@ -191,7 +187,10 @@ export class Sides {
     if (this.peer === null) return Number.NaN;
     const { node, flows } = this;
     const where = `${node.extraBase} ${flows} ${node.frameAt(0)} ${FRAME_SPACING} ${this.#length} ${this.#port} ${node.now}`;
-    return Number(await this.peer.ask(`run ${batches} ${BATCH} ${last} ${where}`)) / batches / BATCH;
+    const answer = await this.peer.ask(`run ${batches} ${BATCH} ${last} ${where}`);
+    const [time, switches] = answer.split(' ').map(Number);
+    if (switches !== 0) this.disturbed = true;
+    return (time ?? Number.NaN) / batches / BATCH;
   }
 
   /** Forgets every connection on both sides. */

@@ -16,6 +16,8 @@ const { scenarios } = await import('./pipeline-scenarios.js');
 const { Sides } = await import('./dataplane-sides.js');
 const { established, opening, stages } = await import('./dataplane-run.js');
 const { plot } = await import('./dataplane-plot.js');
+const { tables, tableText } = await import('./dataplane-tables.js');
+const { large, largeText } = await import('./dataplane-large.js');
 const { classification } = await import('./classify/run.js');
 
 const { rounds, flows } = benchOptions('usage: npm run bench:dataplane [-- --rounds N] [-- --flows a,b,c]', {
@@ -62,6 +64,10 @@ for (const scenario of scenarios) {
     peer?.close();
   }
 }
+const changes = tables(() => new Harness({ imageSize: 2 ** 22 }));
+process.stdout.write(tableText(changes));
+const most = await large();
+if (most !== null) process.stdout.write(largeText(most));
 const acl = await classification((line) => process.stdout.write(line));
 mkdirSync(`${ROOT}bench/results`, { recursive: true });
 const record = {
@@ -72,6 +78,8 @@ const record = {
   load: loadavg()[0],
   compiler: compiler(),
   results,
+  tables: changes,
+  large: most,
   classification: acl,
 };
 writeFileSync(`${ROOT}bench/results/dataplane.json`, `${JSON.stringify(record, null, 1)}\n`);

@@ -10,6 +10,8 @@ export interface Scenario {
   /** Outcome of every packet. */
   readonly outcome: number;
   prepare(node: Harness): void;
+  /** What its image has beside that of test/pipeline/node.ts. */
+  readonly spec?: Partial<ImageSpec>;
   /** The packet of flow `i`, 64 bytes, in a tunnel 112: the one that opens the connection, or one that follows. */
   packet(i: number, opening: boolean): { readonly frame: Uint8Array; readonly port: number };
 }
@@ -24,14 +26,12 @@ function tcp64(flow: ReturnType<typeof N.flow>, opening: boolean): Uint8Array {
   return N.tcpPacket(flow, opening ? SYN : ACK, new Uint8Array(10));
 }
 
-/** Rules of the policy that the full path is judged by. */
-const RULES = 1000;
 const RULES_A_PEER = 20;
 
-/** Pod 1 is isolated: 1,000 rules say which ports it may call at 50 identities. */
-function policed(change: Partial<ImageSpec>): Partial<ImageSpec> {
+/** Pod 1 is isolated: so many rules say which ports it may call at a twentieth as many identities. */
+function policed(rules: number, change: Partial<ImageSpec>): Partial<ImageSpec> {
   const base = N.nodeImage();
-  const peers = RULES / RULES_A_PEER;
+  const peers = rules / RULES_A_PEER;
   const intervals = (peer: number) =>
     Array.from({ length: RULES_A_PEER }, (_, i) => ({
       protocol: TCP,
@@ -94,5 +94,11 @@ export const scenarios: readonly Scenario[] = [
     frame: N.fromTunnel(tcp64(N.back(flow(i, N.REMOTE_POD_IP)), opening)),
     port: N.UPLINK,
   })),
-  scenario('full', L.OUT_FORWARD_TUNNEL, policed(shop(N.REMOTE_POD_IP)), toPod(N.VIP)),
+  full(1000),
 ];
+
+/** Policy, service NAT, route and VXLAN. */
+export function full(rules: number): Scenario {
+  const spec = policed(rules, shop(N.REMOTE_POD_IP));
+  return { ...scenario('full', L.OUT_FORWARD_TUNNEL, spec, toPod(N.VIP)), spec };
+}

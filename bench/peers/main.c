@@ -1,5 +1,6 @@
 /*
- * The peer: the same stages in C over a copy of the same memory. Commands on stdin, one answer a line:
+ * The peer: the same stages in C over a copy of the same memory. Commands on stdin, one answer a line: nanoseconds, and how often
+ * another process took the core:
  *   run BATCHES N STAGES SOURCE FLOWS FRAMES SIZE LENGTH PORT CLOCK   batches of N packets through the feed and the first STAGES stages -> ns
  *   clear FROM TO                                         zeroes bytes
  *   load huge|small PATH / save PATH FROM TO              memory from a file, of pages of that kind, or to a file
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,15 +84,19 @@ int main(void) {
   char text[4096], path[2048], pages[16];
   u64 a[10];
   while (fgets(text, sizeof text, stdin)) {
-    u64 elapsed = 0;
+    u64 elapsed = 0, switches = 0;
     if (sscanf(text, "run %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu", a, a + 1, a + 2, a + 3, a + 4, a + 5, a + 6,
                a + 7, a + 8, a + 9) == 10) {
+      struct rusage before, after;
+      getrusage(RUSAGE_SELF, &before);
       u64 start = clock_ns();
       for (u64 i = 0; i < a[0]; i++) {
         feed(a[3], (u32)a[4], (u32)a[1], a[5], (u32)a[6], (u32)a[7], (u32)a[8]);
         stages((u32)a[1], (u32)a[2], (u32)a[9]);
       }
       elapsed = clock_ns() - start;
+      getrusage(RUSAGE_SELF, &after);
+      switches = (u64)(after.ru_nivcsw - before.ru_nivcsw);
     } else if (sscanf(text, "clear %lu %lu", a, a + 1) == 2) {
       memset(M + a[0], 0, a[1] - a[0]);
       feed_reset();
@@ -102,7 +108,7 @@ int main(void) {
     } else {
       unusual(text);
     }
-    printf("%lu\n", elapsed);
+    printf("%lu %lu\n", elapsed, switches);
     fflush(stdout);
   }
   return 0;

@@ -13,6 +13,25 @@ export function feedReset(): void {
 }
 
 /**
+ * `n` packets of as many flows, copies of the 64 bytes at `source` but for their ports: those of flow `first` and the ones after it.
+ * TCP's checksum is then wrong, which no router looks at.
+ */
+export function feedSeries(source: usize, first: u32, n: u32, frames: usize, frameSize: u32, port: u32): void {
+  for (let i: u32 = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+    const to = frames + i * frameSize;
+    v128.store(to, v128.load(source));
+    v128.store(to, v128.load(source, 16), 16);
+    v128.store(to, v128.load(source, 32), 32);
+    v128.store(to, v128.load(source, 48), 48);
+    store<u32>(to, first + i, 34);
+    store<u32>(v, <u32>to, V_ADDRESS);
+    store<u32>(v, 64, V_LENGTH);
+    store<u32>(v, 64, V_TOTAL);
+    store<u32>(v, port, V_RX_PORT);
+  }
+}
+
+/**
  * The next `n` of the `count` prepared packets at `source`, into frames that start at `frames`, `frameSize` apart. All have
  * `length` bytes and come by `port`; they lie 64 bytes apart, longer ones 128.
  */

@@ -10,7 +10,7 @@ import { chooseTraced } from '../trace';
 import { feed } from './feed';
 
 export { init } from '../index';
-export { feed, feedReset } from './feed';
+export { feed, feedReset, feedSeries } from './feed';
 
 /** `batches` of `n` packets through the feed and the first `last` stages (parse, hash, lookup, forward, output, tally). */
 export function run(

@@ -46,6 +46,8 @@ const CANARY = 0xa5;
 
 export interface HarnessOptions {
   readonly sessionsLog2?: number;
+  /** As many lines as for IPv4 when absent. */
+  readonly sessions6Log2?: number;
   /** Bytes of each of the two images. */
   readonly imageSize?: number;
   /** Memory behind all regions, for the caller's own use. */
@@ -61,6 +63,7 @@ export class Harness {
   readonly view: DataView;
   readonly sessionsBase: number;
   readonly sessionsLog2: number;
+  readonly sessions6Log2: number;
   readonly sessions6Base: number;
   readonly framesBase: number;
   readonly extraBase: number;
@@ -72,10 +75,11 @@ export class Harness {
 
   constructor(options: HarnessOptions = {}) {
     this.sessionsLog2 = options.sessionsLog2 ?? 12;
+    this.sessions6Log2 = options.sessions6Log2 ?? this.sessionsLog2;
     this.imageSize = options.imageSize ?? IMAGE_SIZE;
     this.sessionsBase = L.IMAGES_BASE + 2 * this.imageSize + GAP;
-    this.sessions6Base = this.sessionsBase + (L.SESSION_SIZE << this.sessionsLog2) + GAP;
-    this.framesBase = this.sessions6Base + (L.SESSION6_SIZE << this.sessionsLog2) + GAP;
+    this.sessions6Base = this.sessionsBase + L.SESSION_SIZE * 2 ** this.sessionsLog2 + GAP;
+    this.framesBase = this.sessions6Base + L.SESSION6_SIZE * 2 ** this.sessions6Log2 + GAP;
     this.extraBase = this.framesBase + FRAMES * FRAME_SIZE + GAP;
     const end = this.extraBase + (options.extraBytes ?? 0);
     const pages = Math.ceil(end / 65536);
@@ -123,7 +127,7 @@ export class Harness {
     this.setControl(L.CTL_SESSIONS_BASE, this.sessionsBase);
     this.setControl(L.CTL_SESSIONS_LOG2, this.sessionsLog2);
     this.setControl(L.CTL_SESSIONS6_BASE, this.sessions6Base);
-    this.setControl(L.CTL_SESSIONS6_LOG2, this.sessionsLog2);
+    this.setControl(L.CTL_SESSIONS6_LOG2, this.sessions6Log2);
     this.setControl(L.CTL_FRAMES_BASE, this.framesBase);
     this.setControl(L.CTL_FRAME_SIZE, FRAME_SIZE);
     this.setControl(L.CTL_FRAME_COUNT, FRAMES);

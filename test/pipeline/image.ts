@@ -66,6 +66,8 @@ export interface ServiceSpec {
 }
 
 export interface ImageSpec {
+  /** IMG_TUNNELS; absent: as the generation, so the index of tunnels is made anew with each image. */
+  readonly tunnels?: number;
   readonly generation: number;
   readonly ports: readonly (PortSpec | null)[];
   /** Index 1 is the first. */
@@ -143,7 +145,7 @@ export class ImageWriter {
     this.#at = this.#base + L.IMG_HEADER_SIZE;
     this.#tableLog2 = spec.tableLog2 ?? TABLE_LOG2;
     this.#header(L.IMG_GENERATION, spec.generation);
-    this.#header(L.IMG_TUNNELS, spec.generation);
+    this.#header(L.IMG_TUNNELS, spec.tunnels ?? spec.generation);
     this.#ports(spec.ports);
     this.#limits(spec.ports);
     this.#adjacencies(spec.adjacencies);
