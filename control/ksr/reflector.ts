@@ -35,7 +35,7 @@ export class Reflector {
   #wake: () => void = () => undefined;
 
   constructor(
-    private readonly api: KubeApi,
+    private readonly api: Pick<KubeApi, 'list' | 'watch'>,
     readonly resource: Resource,
     private readonly handler: ReflectorHandler,
     private readonly options: ReflectorOptions = {},
