@@ -13,7 +13,7 @@ import { scenarios } from '../../bench/pipeline-scenarios.js';
 import { Harness } from './harness.js';
 
 /** How many times as long as C's we may take. */
-const MARGIN = 2.2;
+const MARGIN = 1.6;
 const built = buildPeer();
 const scenario = scenarios.at(-1);
 
