@@ -30,14 +30,24 @@ import {
   LINE_SRC_PORTS,
   LIST_CLASS,
   LIST_DST_CLASSES,
+  LIST_DST_PORT_VECTORS,
+  LIST_DST_PORTS,
   LIST_DST_TRIE,
+  LIST_DST_VECTORS,
   LIST_LINES,
   LIST_LOOSE,
   LIST_LOOSE_COUNT,
+  LIST_NUMBERS,
   LIST_PAIRS,
   LIST_PAIRS_LOG2,
+  LIST_PROTOCOL_VECTORS,
+  LIST_PROTOCOLS,
   LIST_SRC_CLASSES,
+  LIST_SRC_PORT_VECTORS,
+  LIST_SRC_PORTS,
   LIST_SRC_TRIE,
+  LIST_SRC_VECTORS,
+  LIST_VECTOR_SIZE,
   LOOSE_SIZE,
   NO_RULE,
   PAIR_COUNT_SHIFT,
@@ -59,6 +69,9 @@ const PORT_SETS: usize = memory.data(257 * 8, 64);
 /** Cell of a pair that is not there: no line of rules, no port set. */
 const NONE: usize = memory.data(64, 64);
 
+/** Vectors of each packet of a batch. */
+const VECTORS: usize = memory.data(64 * 32, 64);
+
 /** Bytes of a header that each lane of a line's ranges is compared with, and what complements the upper ones. */
 const SRC_PORT: usize = memory.data<u8>([9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8], 16);
 const DST_PORT: usize = memory.data<u8>([11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10], 16);
@@ -73,12 +86,13 @@ function down(trie: usize, word: u32, bits: u32): u32 {
   return word ^ ((word ^ next) & child);
 }
 
-function classOf(trie: usize, classes: usize, address: u32): u32 {
+/** The class of an address (network order). */
+function classOf(trie: usize, address: u32): usize {
   const host = bswap<u32>(address);
   let word = load<u32>(trie + ((host >> 16) << 2));
   word = down(trie, word, (host >> 6) & 0x3fc);
   word = down(trie, word, (host << 2) & 0x3fc);
-  return <u32>(classes + ((word & LIST_CLASS) << CLASS_SHIFT));
+  return word & LIST_CLASS;
 }
 
 function classify(list: usize, from: usize, count: u32): void {
@@ -95,8 +109,10 @@ function classify(list: usize, from: usize, count: u32): void {
     v128.store(to, v128.xor(i8x16.swizzle(header, v128.load(PROTOCOL)), upper), 32);
     const port = <u32>bswap<u16>(load<u16>(from + (i << 4), 10));
     store<u32>(KEYS + (i << 2), (load<u32>(from + (i << 4), 12) << 16) | port);
-    store<u32>(CLASSES + (i << 3), classOf(srcTrie, srcClasses, load<u32>(from + (i << 4))));
-    store<u32>(CLASSES + (i << 3), classOf(dstTrie, dstClasses, load<u32>(from + (i << 4), 4)), 4);
+    const src = classOf(srcTrie, load<u32>(from + (i << 4)));
+    const dst = classOf(dstTrie, load<u32>(from + (i << 4), 4));
+    store<u32>(CLASSES + (i << 3), <u32>(srcClasses + (src << CLASS_SHIFT)));
+    store<u32>(CLASSES + (i << 3), <u32>(dstClasses + (dst << CLASS_SHIFT)), 4);
   }
 }
 
@@ -245,17 +261,82 @@ function within(value: u32, range: u32): bool {
   return (range & 0xffff) <= value && value <= range >> 16;
 }
 
+/** Finds the five vectors of each packet: VECTORS, 32 bytes each. */
+function locate(list: usize, from: usize, count: u32): void {
+  const size = <usize>load<u32>(list, LIST_VECTOR_SIZE);
+  const srcTrie = list + load<u32>(list, LIST_SRC_TRIE);
+  const dstTrie = list + load<u32>(list, LIST_DST_TRIE);
+  const srcVectors = list + load<u32>(list, LIST_SRC_VECTORS);
+  const dstVectors = list + load<u32>(list, LIST_DST_VECTORS);
+  const srcPorts = list + load<u32>(list, LIST_SRC_PORTS);
+  const srcPortVectors = list + load<u32>(list, LIST_SRC_PORT_VECTORS);
+  const dstPorts = list + load<u32>(list, LIST_DST_PORTS);
+  const dstPortVectors = list + load<u32>(list, LIST_DST_PORT_VECTORS);
+  const protocols = list + load<u32>(list, LIST_PROTOCOLS);
+  const protocolVectors = list + load<u32>(list, LIST_PROTOCOL_VECTORS);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const header = from + (i << 4);
+    const to = VECTORS + (i << 5);
+    const srcPort = <usize>bswap<u16>(load<u16>(header, 8));
+    const dstPort = <usize>bswap<u16>(load<u16>(header, 10));
+    const protocol = <usize>load<u8>(header, 12);
+    store<u32>(to, <u32>(srcVectors + classOf(srcTrie, load<u32>(header)) * size));
+    store<u32>(to, <u32>(dstVectors + classOf(dstTrie, load<u32>(header, 4)) * size), 4);
+    store<u32>(to, <u32>(dstPortVectors + <usize>load<u16>(dstPorts + (dstPort << 1)) * size), 8);
+    store<u32>(to, <u32>(srcPortVectors + <usize>load<u16>(srcPorts + (srcPort << 1)) * size), 12);
+    store<u32>(to, <u32>(protocolVectors + <usize>load<u16>(protocols + (protocol << 1)) * size), 16);
+  }
+}
+
+/** The first bit that all five vectors of each packet have is its answer. */
+function intersect(list: usize, count: u32, answers: usize): void {
+  const numbers = list + load<u32>(list, LIST_NUMBERS);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const vectors = VECTORS + (i << 5);
+    let src = <usize>load<u32>(vectors);
+    let dst = <usize>load<u32>(vectors, 4);
+    let to = <usize>load<u32>(vectors, 8);
+    let from = <usize>load<u32>(vectors, 12);
+    let kind = <usize>load<u32>(vectors, 16);
+    const start = src;
+    let met = together(src, dst, to, from, kind);
+    while (!v128.any_true(met)) {
+      src += 16;
+      dst += 16;
+      to += 16;
+      from += 16;
+      kind += 16;
+      met = together(src, dst, to, from, kind);
+    }
+    const low = i64x2.extract_lane(met, 0);
+    const high = i64x2.extract_lane(met, 1);
+    const bit = <usize>ctz(low) + (<usize>ctz(high) & (0 - <usize>(<u32>(low === 0))));
+    store<u32>(answers + (i << 2), load<u32>(numbers + ((((src - start) << 3) + bit) << 2)));
+  }
+}
+
+function together(a: usize, b: usize, c: usize, d: usize, e: usize): v128 {
+  const addresses = v128.and(v128.load(a), v128.load(b));
+  return v128.and(v128.and(addresses, v128.load(c)), v128.and(v128.load(d), v128.load(e)));
+}
+
 /**
  * Numbers of the first rules that match `count` packets, NO_RULE where none does, as words at `answers`. A packet's source,
  * destination, ports and protocol (16 bytes, as from V_SRC on) lie at `from`, one behind the other.
  */
 export function classifyList(list: usize, from: usize, count: u32, answers: usize): void {
+  const short = load<u32>(list, LIST_VECTOR_SIZE) !== 0;
   for (let done: u32 = 0; done < count; done += BATCH) {
     const n = min<u32>(BATCH, count - done);
     const at = from + ((<usize>done) << 4);
     const to = answers + ((<usize>done) << 2);
-    classify(list, at, n);
-    match(list, n, to);
-    loose(list, at, n, to);
+    if (short) {
+      locate(list, at, n);
+      intersect(list, n, to);
+    } else {
+      classify(list, at, n);
+      match(list, n, to);
+      loose(list, at, n, to);
+    }
   }
 }

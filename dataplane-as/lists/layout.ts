@@ -18,7 +18,25 @@ export const LIST_LINES = 24;
 /** Rules that found no place: tested one by one, LOOSE_SIZE each. */
 export const LIST_LOOSE = 28;
 export const LIST_LOOSE_COUNT = 32;
-export const LIST_HEADER_SIZE = 64;
+/** Bytes of a bit vector, 0 = there are none and pairs are looked at (see below). */
+export const LIST_VECTOR_SIZE = 36;
+export const LIST_SRC_VECTORS = 40; // one for each class
+export const LIST_DST_VECTORS = 44;
+export const LIST_SRC_PORTS = 48; // u16 for each port: which vector
+export const LIST_SRC_PORT_VECTORS = 52;
+export const LIST_DST_PORTS = 56;
+export const LIST_DST_PORT_VECTORS = 60;
+export const LIST_PROTOCOLS = 64;
+export const LIST_PROTOCOL_VECTORS = 68;
+export const LIST_NUMBERS = 72; // u32 for each bit: the rule's number
+export const LIST_HEADER_SIZE = 128;
+
+/**
+ * Short lists have a bit for each rule besides, in their order: a vector for each class, port and protocol says which rules it meets,
+ * and the first bit that all five have is the answer. The bit behind the last rule is set everywhere and stands for NO_RULE. The
+ * vectors say what the list was when they were made; a change takes them out of use until they are made anew.
+ */
+export const VECTOR_RULES = 1535;
 
 /**
  * Trie: 16 bits of the address (host order) choose a word of the root, then eight bits each a word of a block of 256. A word is

@@ -1,13 +1,15 @@
 /**
  * An access list as the pipeline's classifier reads it: built whole, then changed rule by rule. Rules have numbers with gaps between
  * them, so that one put in between leaves the others as they are. `copy` writes it into a memory; `follow` writes what changed since
- * into a copy, so that of two copies one can be in use while the other changes.
+ * into a copy, so that of two copies one can be in use while the other changes. A short list is answered by bit vectors until its first
+ * change, after which a new one may be built when there is time.
  */
 import * as A from '../../../../dataplane-as/lists/layout.js';
 import { type Borne, Pairs } from './pairs.js';
 import type { ListRule, Range } from './rule.js';
 import { maskOf } from './rule.js';
 import { Side } from './side.js';
+import { bitVectors } from './vectors.js';
 import { ListFullError, ListWords } from './words.js';
 
 /** Between the numbers of neighbours when a list is built. */
@@ -54,12 +56,24 @@ export class AccessList {
       ...{ table: take((A.BUCKET_SIZE / 4) << log2), lines: take(lineCount * LINE) },
       loose: take(this.#looseRoom * LOOSE),
     };
+    const bits =
+      rules.length <= A.VECTOR_RULES ? bitVectors(rules, src, dst, sources, targets, NUMBER_GAP) : null;
+    const bitsAt = (bits?.sections ?? []).map(({ length }) => take(length));
     const list = new ListWords(end);
+    for (const [i, section] of (bits?.sections ?? []).entries()) list.words.set(section, bitsAt[i] ?? 0);
     src.layOut(list, at.srcTrie, at.srcClasses);
     dst.layOut(list, at.dstTrie, at.dstClasses);
     const { words } = list;
     const offsets = [at.srcTrie, at.dstTrie, at.srcClasses, at.dstClasses, at.table].map((word) => word * 4);
-    words.set([...offsets, log2, at.lines * 4, at.loose * 4, 0]);
+    words.set([
+      ...offsets,
+      log2,
+      at.lines * 4,
+      at.loose * 4,
+      0,
+      bits?.size ?? 0,
+      ...bitsAt.map((word) => word * 4),
+    ]);
     this.#src = src;
     this.#dst = dst;
     this.#list = list;
@@ -98,6 +112,7 @@ export class AccessList {
     const behind = this.#numbers[place] ?? before + 2 * NUMBER_GAP;
     const number = Math.floor((before + behind) / 2);
     if (number === before || number >= A.NO_RULE) throw new ListFullError('numbers');
+    this.#list.put(A.LIST_VECTOR_SIZE / 4, 0);
     const source = this.#src.learn(rule.src, rule.srcLength);
     const target = this.#dst.learn(rule.dst, rule.dstLength);
     const [from, to] = [this.#src.placeOf(source), this.#dst.placeOf(target)];
@@ -121,6 +136,7 @@ export class AccessList {
     const place = this.placeOf(number);
     if (place < 0) return;
     this.#numbers.splice(place, 1);
+    this.#list.put(A.LIST_VECTOR_SIZE / 4, 0);
     const source = this.#src.index.get(rule.src, rule.srcLength);
     const target = this.#dst.index.get(rule.dst, rule.dstLength);
     if (this.#src.placeOf(source) === undefined || this.#dst.placeOf(target) === undefined) {

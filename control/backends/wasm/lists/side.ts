@@ -20,6 +20,8 @@ export class Side {
   #tuples = new Uint32Array(0);
   /** Prefixes that took the place of one around them, and so have its rules too. */
   readonly #standIns = new Map<number, number[]>();
+  /** By number: the longest prefix around it, 0 = none. Right for those that were there when the list was built. */
+  #parents = new Uint32Array(0);
   /** By number: how many rules it has, while building. */
   #weights = new Uint32Array(0);
   // Until the list is laid out, both are arrays of their own; then parts of its words.
@@ -58,6 +60,7 @@ export class Side {
   build(numbers: Uint32Array): void {
     const { index } = this;
     this.#weights = new Uint32Array(index.count + 1);
+    this.#parents = new Uint32Array(index.count + 1);
     for (const number of numbers) this.#weights[number] = (this.#weights[number] ?? 0) + 1;
     const room = Math.ceil(index.count * 1.25) + 64;
     this.#places = new Uint8Array(room).fill(NOWHERE);
@@ -68,8 +71,31 @@ export class Side {
       const address = index.addresses[number] ?? 0;
       const length = index.lengths[number] ?? 0;
       const parent = this.#fill(address, length, number);
+      this.#parents[number] = parent;
       this.#enter(number, parent);
     }
+  }
+
+  /**
+   * For each class, from 0 = no prefix on, a vector of `words` words: a bit for each rule whose prefix (`numbers`) holds the class's
+   * addresses, and bit `last`.
+   */
+  vectors(numbers: Uint32Array, words: number, last: number): Uint32Array {
+    const { index } = this;
+    const vectors = new Uint32Array((index.count + 1) * words);
+    for (let i = 0; i < numbers.length; i++) {
+      const at = (numbers[i] ?? 0) * words + (i >> 5);
+      vectors[at] = (vectors[at] ?? 0) | (1 << (i & 31));
+    }
+    vectors[last >> 5] = 1 << (last & 31);
+    for (const number of byLength(index.lengths, index.count)) {
+      const parent = (this.#parents[number] ?? 0) * words;
+      for (let word = 0; word < words; word++) {
+        const at = number * words + word;
+        vectors[at] = (vectors[at] ?? 0) | (vectors[parent + word] ?? 0);
+      }
+    }
+    return vectors;
   }
 
   /** Bytes the parts take, with room to grow. */
