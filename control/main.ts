@@ -24,6 +24,10 @@ const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: 
     summary: 'put the CNI executable and its configuration where the container runtime looks',
     load: () => import('./cni/main.js'),
   },
+  node: {
+    summary: 'say what a node lacks, make it ready, ask its agent how it is',
+    load: () => import('./node/main.js'),
+  },
 };
 
 function usage(): string {

@@ -1,0 +1,102 @@
+/** What a node is like, read from /proc and /sys; nothing is changed. `root`: where they are looked for (a test's own folder). */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { networkInterfaces, release } from 'node:os';
+import { join } from 'node:path';
+
+export interface LinkFacts {
+  /** Bytes. */
+  readonly mtu: number;
+  /** Addresses of global scope it has in the host's own stack. */
+  readonly addresses: readonly string[];
+}
+
+export interface NodeFacts {
+  /** As `uname -r` says it. */
+  readonly kernel: string;
+  /** Whether the kernel has AF_XDP sockets; null = it does not tell. */
+  readonly afXdp: boolean | null;
+  /** Whether TAPs can be made. */
+  readonly tun: boolean;
+  /** Bytes this process may lock; Infinity = no limit. */
+  readonly lockedMemory: number;
+  /** Bit set of this process's capabilities (capabilities(7)). */
+  readonly capabilities: bigint;
+  /** Whether mounts of the host show in /run/netns here; null = /run/netns is no mount of its own. */
+  readonly netnsPropagation: boolean | null;
+  /** Links by name. */
+  readonly links: ReadonlyMap<string, LinkFacts>;
+  /** Names of the network configurations the container runtime finds; null = there is no such folder. */
+  readonly confFiles: readonly string[] | null;
+}
+
+export function readFacts(confDir: string, root = '/'): NodeFacts {
+  const text = (path: string): string | null => readText(join(root, path));
+  return {
+    kernel: text('proc/sys/kernel/osrelease')?.trim() ?? release(),
+    afXdp: afXdpOf(text('proc/net/protocols')),
+    tun: existsSync(join(root, 'dev/net/tun')),
+    lockedMemory: lockedMemoryOf(text('proc/self/limits') ?? ''),
+    capabilities: capabilitiesOf(text('proc/self/status') ?? ''),
+    netnsPropagation: propagationOf(text('proc/self/mountinfo') ?? '', '/run/netns'),
+    links: linksOf(join(root, 'sys/class/net')),
+    confFiles: filesIn(confDir),
+  };
+}
+
+/** The table of protocols (net/core/sock.c) has one line for each kind of socket the kernel knows. */
+export function afXdpOf(protocols: string | null): boolean | null {
+  return protocols === null ? null : /^XDP\s/m.test(protocols);
+}
+
+/** From /proc/self/limits; the soft limit counts. */
+export function lockedMemoryOf(limits: string): number {
+  const soft = /^Max locked memory\s+(\S+)/m.exec(limits)?.[1];
+  return soft === undefined || soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+}
+
+/** From /proc/self/status: what is in effect. */
+export function capabilitiesOf(status: string): bigint {
+  const text = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  return text === undefined ? 0n : BigInt(`0x${text}`);
+}
+
+/** From mountinfo (proc(5)): its optional fields name the peer group a mount gets its news from. */
+export function propagationOf(mountinfo: string, path: string): boolean | null {
+  let found: boolean | null = null;
+  for (const line of mountinfo.split('\n')) {
+    const fields = line.split(' ');
+    if (fields[4] !== path) continue;
+    const end = fields.indexOf('-');
+    // Of mounts one over the other the last one shows.
+    found = fields.slice(6, end).some((field) => /^(shared|master):/.test(field));
+  }
+  return found;
+}
+
+function linksOf(folder: string): ReadonlyMap<string, LinkFacts> {
+  const known = networkInterfaces();
+  const links = (filesIn(folder) ?? []).map((name): [string, LinkFacts] => {
+    const mtu = Number(readText(join(folder, name, 'mtu')) ?? 0);
+    const addresses = (known[name] ?? [])
+      .map(({ address }) => address)
+      .filter((address) => !address.toLowerCase().startsWith('fe80:'));
+    return [name, { mtu, addresses }];
+  });
+  return new Map(links);
+}
+
+function filesIn(folder: string): readonly string[] | null {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return null;
+  }
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}

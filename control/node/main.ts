@@ -1,0 +1,137 @@
+/** `pteropus node`: makes a node ready for agent and data plane, and asks the agent how it is. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parseRestConfig } from '../agent/http/rest-config.js';
+import { InstallError, installExecutable } from '../cni/install.js';
+import { isMapping } from '../cni/mapping.js';
+import { errorText, InvalidInputError } from '../common/errors.js';
+import { checkNode, type Findings } from './checks.js';
+import { readFacts } from './facts.js';
+import { probe } from './probe.js';
+import { fillAddress, type Rendered, renderAgentConfig } from './render.js';
+
+const HELP = `usage: pteropus node check   --settings FILE --cluster FILE
+       pteropus node prepare --settings FILE --cluster FILE --out FILE
+       pteropus node fill    --settings FILE --out FILE
+       pteropus node probe   --config FILE PATH
+
+check     says what this node lacks, one line each; changes nothing. Exit code 1 if anything is missing.
+prepare   the same; if nothing is missing it writes the node's agent configuration to --out and puts the CNI executable into cniBinDir.
+fill      writes another program's configuration (ksr's) with $ADDRESS replaced.
+probe     asks whatever runs with --config for PATH (/healthz, /readyz), with its certificate where it wants one.
+          Exit code 1 unless it answers 200.
+
+--settings is the agent's configuration without node and cluster (pteropus agent --help), with two fields more: uplinks, where a node's
+link to the underlay has another name ({"NODE": "LINK"}), and underlayAddresses, for a cluster without nodeInterconnectCIDR
+({"NODE": ["ADDRESS"]}). In rest.listen, $ADDRESS stands for the node's address.
+--cluster is the cluster configuration. The node's name comes from $NODE_NAME, its addresses from $HOST_IPS (with commas between).
+`;
+
+/** Where the container runtime looks when the settings do not say. */
+const CONF_DIR = '/etc/cni/net.d';
+
+/** Exit codes: 0 fine, 1 something is missing or not well, 2 wrong usage or settings. Throws InvalidInputError, InstallError. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const [goal, ...rest] = argv;
+  if (goal === '--help' || goal === '-h') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const given = parse(rest);
+  const { settings, cluster, out, config, path } = given ?? {};
+  if (goal === 'probe' && config !== undefined && path !== undefined) return await ask(config, path);
+  if (goal === 'fill' && settings !== undefined && out !== undefined) {
+    writeWhole(out, fillAddress(readJson(settings), { addresses: hostAddresses() }, settings));
+    return 0;
+  }
+  if ((goal === 'check' || goal === 'prepare') && settings !== undefined && cluster !== undefined) {
+    if (goal === 'check') return report(check(render(settings, cluster)));
+    if (out !== undefined) return prepare(render(settings, cluster), out);
+  }
+  process.stderr.write(HELP);
+  return 2;
+}
+
+interface Given {
+  readonly settings?: string | undefined;
+  readonly cluster?: string | undefined;
+  readonly out?: string | undefined;
+  readonly config?: string | undefined;
+  readonly path?: string | undefined;
+}
+
+function parse(args: string[]): Given | null {
+  const text = { type: 'string' } as const;
+  try {
+    const options = { settings: text, cluster: text, out: text, config: text };
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+    return positionals.length > 1 ? null : { ...values, path: positionals[0] };
+  } catch (error) {
+    process.stderr.write(`${errorText(error)}\n`);
+    return null;
+  }
+}
+
+function render(settings: string, cluster: string): Rendered {
+  const { NODE_NAME: name = '' } = process.env;
+  if (name === '') throw new InvalidInputError('is not set', { object: 'NODE_NAME' });
+  const node = { name, addresses: hostAddresses() };
+  return renderAgentConfig(readJson(settings), readJson(cluster), node, settings);
+}
+
+function hostAddresses(): readonly string[] {
+  return (process.env['HOST_IPS'] ?? '').split(',').filter((address) => address !== '');
+}
+
+/** Readers find the old file or the new one. */
+function writeWhole(path: string, text: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (cause) {
+    throw new InstallError(`cannot be written: ${errorText(cause)}`, { object: path, cause });
+  }
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new InvalidInputError(`cannot be read: ${errorText(cause)}`, { object: path, cause });
+  }
+}
+
+function check({ config }: Rendered): Findings {
+  const confDir = config.cniConfDir ?? CONF_DIR;
+  const { uplink, podFeed, cluster } = config;
+  return checkNode(readFacts(confDir), { uplink, podFeed, confDir, underlayMtu: cluster.underlayMtu });
+}
+
+/** Standard error is what the kubelet shows of an init container that failed. */
+function report({ problems, remarks }: Findings): number {
+  for (const line of remarks) process.stderr.write(`note: ${line}\n`);
+  for (const line of problems) process.stderr.write(`missing: ${line}\n`);
+  return problems.length === 0 ? 0 : 1;
+}
+
+function prepare(rendered: Rendered, out: string): number {
+  const code = report(check(rendered));
+  if (code !== 0) return code;
+  writeWhole(out, rendered.text);
+  const { cniBinDir } = rendered.config;
+  if (cniBinDir !== null) process.stdout.write(`${installExecutable(cniBinDir)}\n`);
+  process.stdout.write(`${out}\n`);
+  return 0;
+}
+
+async function ask(config: string, path: string): Promise<number> {
+  const settings = readJson(config);
+  const rest = isMapping(settings) ? parseRestConfig(settings['rest'], config) : null;
+  if (rest === null)
+    throw new InvalidInputError('there is nothing to ask', { object: config, field: 'rest' });
+  const { status, text } = await probe(rest, path);
+  process.stdout.write(`${text}\n`);
+  return status === 200 ? 0 : 1;
+}
