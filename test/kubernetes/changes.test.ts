@@ -203,6 +203,20 @@ testIf(test, ...needs)('an endpoint: ready, not ready, ready again', async () =>
   await until(driver, question, 'connected');
 });
 
+testIf(test, ...needs)('a host port: there with its pod, gone with it', async () => {
+  const { driver } = running;
+  const containers = [
+    { name: 'main', image: 'example.com/x', ports: [{ containerPort: 8080, hostPort: 8088 }] },
+  ];
+  await apply('Pod', 'hosted', { spec: { nodeName: 'node-2', containers } });
+  await addressOf('hosted');
+  const address = running.cluster.state.nodes.find(({ name }) => name === 'node-2')?.address ?? '';
+  const question = { from: OUTSIDE, address, port: 8088 };
+  assert.is(await until(driver, question, 'connected'), 'lab/hosted');
+  await remove('Pod', 'hosted');
+  await until(driver, question, 'no answer');
+});
+
 testIf(test, ...needs)('an EndpointSlice written by hand, for a Service without a selector', async () => {
   const { driver } = running;
   const made = await apply('Service', 'manual', { spec: { ports: [{ port: 80, protocol: 'TCP' }] } });

@@ -1,11 +1,11 @@
 /** The objects that give names to addresses, kept at hand from the store. */
 import { fromJson } from '../../objects/json.js';
+import { OBJECTS_PREFIX } from '../../objects/stored-keys.js';
 import type { EndpointSlice, KubeObject, Pod, Service } from '../../objects/types.js';
 import type { Store } from '../../store/store.js';
 import { type Followed, followPrefix } from '../follow-store.js';
 import type { NameSources } from './hosts.js';
 
-export const OBJECTS_PREFIX = '/pteropus/k8s/';
 const KINDS = ['Service', 'EndpointSlice', 'Pod'] as const;
 
 export class ObjectMirror {

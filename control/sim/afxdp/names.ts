@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { InvalidInputError } from '../../common/errors.js';
 import type { PodRef } from '../../ruleset/types.js';
+import type { CniFolders } from './networks.js';
 
 /** Where the state of simulated clusters lives; one folder for each. */
 export const STATE_ROOT = '/run/pteropus-sim';
@@ -55,6 +56,8 @@ export interface NodePaths {
   readonly config: string;
   readonly dataplaneSocket: string;
   readonly cniSocket: string;
+  /** Where the agent puts the CNI executable and the network configuration. */
+  readonly cni: CniFolders;
   readonly restSocket: string;
   readonly journal: string;
   readonly agentLog: string;
@@ -69,6 +72,7 @@ export function nodePaths(runDir: string, id: number): NodePaths {
     config: join(dir, 'agent.json'),
     dataplaneSocket: join(dir, 'dataplane.sock'),
     cniSocket: join(dir, 'cni.sock'),
+    cni: { binDir: join(dir, 'cni/bin'), confDir: join(dir, 'cni/net.d') },
     restSocket: join(dir, 'rest.sock'),
     journal: join(dir, 'journal.json'),
     agentLog: join(dir, 'agent.log'),

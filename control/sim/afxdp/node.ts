@@ -71,6 +71,8 @@ export class SimNode {
       store,
       dataplane: this.paths.dataplaneSocket,
       cni: this.paths.cniSocket,
+      cniBinDir: this.paths.cni.binDir,
+      cniConfDir: this.paths.cni.confDir,
       rest: this.paths.restSocket,
       journal: this.paths.journal,
       netns: this.netns,

@@ -9,8 +9,10 @@ import { KeptWorkload } from './kept-workload.js';
 import { removeNamespaces } from './leftovers.js';
 import { Limit } from './limit.js';
 import { namespacePath, podNamespace } from './names.js';
+import { addNetwork, deleteNetwork, findNetwork, type Network } from './networks.js';
 import type { SimNode } from './node.js';
-import { cniAdd, cniDelete, newSandbox, type Sandbox } from './runtime.js';
+import { newSandbox, type Sandbox } from './runtime.js';
+import { type RuntimeConfig, runtimeConfigOf } from './runtime-config.js';
 import type { WorkloadSpec } from './workload.js';
 
 /** CNI programs at a time, as a kubelet starts several pods at a time. */
@@ -25,12 +27,14 @@ export interface RunningPod {
   readonly netns: string;
   readonly hostname: string;
   /** null: it shares its node's network. */
-  readonly sandbox: Sandbox | null;
+  readonly sandbox: (Sandbox & { readonly network: Network }) | null;
 }
 
 export class PodFarm {
   private readonly pods = new Map<string, RunningPod | null>();
   private readonly limit = new Limit(PARALLEL_ADDS);
+  /** `PORT/PROTOCOL of NODE` -> the pod that has it. */
+  private readonly hostPorts = new Map<string, string>();
 
   constructor(
     private readonly spec: DriverSpec,
@@ -56,7 +60,7 @@ export class PodFarm {
         pod.spec.hostNetwork ? this.addToHost(pod, node) : this.addSandbox(pod, node),
       );
     } catch (error) {
-      this.pods.delete(name);
+      this.forget(name);
       throw error;
     }
   }
@@ -65,11 +69,16 @@ export class PodFarm {
     const { workload, node, sandbox } = this.find(ref);
     await workload.close();
     if (sandbox !== null) {
-      await cniDelete(sandbox, node.paths.cniSocket);
+      await deleteNetwork(sandbox, sandbox.network, node.paths.cni);
       await removeNamespaces(this.native, [podNamespace(this.spec.cluster, ref)]);
     }
     // The name is given back when all is gone: until then it can be removed again.
-    this.pods.delete(nameOf(ref));
+    this.forget(nameOf(ref));
+  }
+
+  private forget(name: string): void {
+    this.pods.delete(name);
+    for (const [port, owner] of this.hostPorts) if (owner === name) this.hostPorts.delete(port);
   }
 
   /** Throws PodError if it does not run. */
@@ -103,7 +112,8 @@ export class PodFarm {
     const ref = refOf(pod);
     const namespace = podNamespace(this.spec.cluster, ref);
     const netns = namespacePath(namespace);
-    const sandbox = newSandbox(ref, netns);
+    const sandbox = newSandbox(ref, netns, pod.metadata.uid);
+    const network = await findNetwork(node.paths.cni, this.runtimeConfig(pod, node));
     const handle = this.native.createNetns(namespace);
     // Probes of closed UDP ports read the ICMP errors; the kernel's limit of one a second would hide them. No type is limited.
     handle.setSysctl('net/ipv4/icmp_ratemask', '0');
@@ -111,7 +121,7 @@ export class PodFarm {
     handle.close();
     const [started, wired] = await Promise.allSettled([
       KeptWorkload.start(workloadSpec(pod, netns), this.spec.progress),
-      cniAdd(sandbox, node.paths.cniSocket),
+      addNetwork(sandbox, network, node.paths.cni),
     ]);
     if (started.status === 'fulfilled' && wired.status === 'fulfilled') {
       this.pods.set(nameOf(ref), {
@@ -119,15 +129,30 @@ export class PodFarm {
         node,
         netns,
         hostname: pod.spec.hostname ?? ref.name,
-        sandbox,
+        sandbox: { ...sandbox, network: wired.value },
       });
-      return wired.value.ips.map(({ address }) => address.replace(/\/.*$/, ''));
+      return wired.value.result.ips.map(({ address }) => address.replace(/\/.*$/, ''));
     }
     if (started.status === 'fulfilled') await started.value.close();
     // Also one that failed may have been wired before its answer was lost; what cannot be unwired now makes way for the next one.
-    await cniDelete(sandbox, node.paths.cniSocket).catch(() => undefined);
+    await deleteNetwork(sandbox, network, node.paths.cni).catch(() => undefined);
     await removeNamespaces(this.native, [namespace]);
     throw started.status === 'rejected' ? started.reason : (wired as PromiseRejectedResult).reason;
+  }
+
+  /** A host port that another pod of the node has is left out: a real scheduler would not have put both there. */
+  private runtimeConfig(pod: Pod, node: SimNode): RuntimeConfig {
+    const config = runtimeConfigOf(pod);
+    if (config.portMappings === undefined) return config;
+    const name = nameOf(refOf(pod));
+    const portMappings = config.portMappings.filter(({ hostPort, protocol }) => {
+      const port = `${hostPort}/${protocol} of ${node.spec.name}`;
+      const owner = this.hostPorts.get(port) ?? name;
+      this.hostPorts.set(port, owner);
+      if (owner !== name) this.spec.progress(`${name}: host port ${port} is ${owner}'s`);
+      return owner === name;
+    });
+    return { ...config, portMappings };
   }
 }
 

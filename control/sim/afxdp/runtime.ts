@@ -26,6 +26,8 @@ export class CniError extends PteropusError {
 
 export interface Sandbox {
   readonly pod: PodRef;
+  /** The pod object's, where the API gave it one. */
+  readonly uid?: string | null;
   /** As a runtime's: 64 hex digits. */
   readonly containerId: string;
   /** Path of its network namespace. */
@@ -37,9 +39,9 @@ export interface CniResult {
   readonly ips: readonly { readonly address: string; readonly gateway?: string }[];
 }
 
-export function newSandbox(pod: PodRef, netns: string): Sandbox {
+export function newSandbox(pod: PodRef, netns: string, uid: string | null = null): Sandbox {
   const containerId = createHash('sha256').update(randomBytes(32)).digest('hex');
-  return { pod, containerId, netns };
+  return { pod, uid, containerId, netns };
 }
 
 /** Wires the sandbox. Throws CniError. */
@@ -54,9 +56,21 @@ export async function cniDelete(sandbox: Sandbox, socket: string): Promise<void>
   await call('DEL', sandbox, socket);
 }
 
-/** Runs the program once; resolves with its standard output. Exported for tests of the program's contract. */
-export async function call(command: string, sandbox: Sandbox, socket: string): Promise<string> {
-  const { pod, containerId, netns } = sandbox;
+/** Runs our program once, without a list; resolves with its standard output. Exported for tests of the program's contract. */
+export function call(command: string, sandbox: Sandbox, socket: string): Promise<string> {
+  const conf = { cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'pteropus', socket };
+  return execPlugin(PROGRAM, command, sandbox, '/opt/cni/bin', conf);
+}
+
+/** Runs one plugin once; resolves with its standard output. Throws CniError. */
+export async function execPlugin(
+  program: string,
+  command: string,
+  sandbox: Sandbox,
+  binDir: string,
+  conf: object,
+): Promise<string> {
+  const { pod, uid = null, containerId, netns } = sandbox;
   const object = `pod ${pod.namespace}/${pod.name}`;
   const environment = {
     PATH: process.env['PATH'] ?? '',
@@ -64,15 +78,16 @@ export async function call(command: string, sandbox: Sandbox, socket: string): P
     CNI_CONTAINERID: containerId,
     CNI_NETNS: netns,
     CNI_IFNAME: POD_INTERFACE,
-    CNI_PATH: '/opt/cni/bin',
+    CNI_PATH: binDir,
     CNI_ARGS: [
       'IgnoreUnknown=1',
       `K8S_POD_NAMESPACE=${pod.namespace}`,
       `K8S_POD_NAME=${pod.name}`,
       `K8S_POD_INFRA_CONTAINER_ID=${containerId}`,
+      ...(uid === null ? [] : [`K8S_POD_UID=${uid}`]),
     ].join(';'),
   };
-  const child = spawn(PROGRAM, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   let out = '';
   let err = '';
@@ -83,10 +98,10 @@ export async function call(command: string, sandbox: Sandbox, socket: string): P
     err += text;
   });
   child.stdin.on('error', () => undefined);
-  child.stdin.end(JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'pteropus', socket }));
+  child.stdin.end(JSON.stringify(conf));
   const status = await new Promise<number | null>((resolve, reject) => {
     child.once('error', (cause) =>
-      reject(new PteropusError('cannot run the CNI program', { object: PROGRAM, cause })),
+      reject(new PteropusError('cannot run the CNI program', { object: program, cause })),
     );
     child.once('close', (code) => resolve(code));
   }).finally(() => clearTimeout(timer));
