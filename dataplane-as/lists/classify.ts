@@ -28,12 +28,14 @@ import {
   LINE_SHIFT,
   LINE_SIZE,
   LINE_SRC_PORTS,
+  LIST_BOUNDS,
   LIST_CLASS,
   LIST_DST_CLASSES,
   LIST_DST_PORT_VECTORS,
   LIST_DST_PORTS,
   LIST_DST_TRIE,
   LIST_DST_VECTORS,
+  LIST_LENGTHS_SHIFT,
   LIST_LINES,
   LIST_LOOSE,
   LIST_LOOSE_COUNT,
@@ -52,6 +54,7 @@ import {
   NO_RULE,
   PAIR_COUNT_SHIFT,
   PAIR_LINE,
+  PREFIX_LENGTH_SHIFT,
 } from './layout';
 
 const BATCH: u32 = 64;
@@ -69,6 +72,8 @@ const PORT_SETS: usize = memory.data(257 * 8, 64);
 /** Cell of a pair that is not there: no line of rules, no port set. */
 const NONE: usize = memory.data(64, 64);
 
+/** Pairs of each packet besides the first. */
+const OTHERS: usize = memory.data(64 * 8, 64);
 /** Vectors of each packet of a batch. */
 const VECTORS: usize = memory.data(64 * 32, 64);
 
@@ -116,28 +121,48 @@ function classify(list: usize, from: usize, count: u32): void {
   }
 }
 
-/** Notes the pairs of each packet and judges by them. */
+/** Notes a pair to look at, which `bit` of two classes names; returns the lengths of its prefixes. */
+function note(list: usize, at: usize, bit: u32, packet: usize): u32 {
+  const src = <usize>load<u32>(CLASSES + (packet << 3));
+  const dst = <usize>load<u32>(CLASSES + (packet << 3), 4);
+  const s = load<u32>(src + ((bit >> 3) << 2), CLASS_PREFIXES);
+  const d = load<u32>(dst + ((bit & 7) << 2), CLASS_PREFIXES);
+  let h = (s * <u32>HASH_A) ^ (d * <u32>HASH_C);
+  h = (h ^ (h >> 15)) * <u32>HASH_D;
+  const home = (h >> (32 - load<u32>(list, LIST_PAIRS_LOG2))) << BUCKET_SHIFT;
+  store<u64>(at, ((<u64>d) << 32) | s);
+  store<u64>(at, ((<u64>packet) << 32) | (list + load<u32>(list, LIST_PAIRS) + home), 8);
+  return ((s >> PREFIX_LENGTH_SHIFT) << LIST_LENGTHS_SHIFT) | (d >> PREFIX_LENGTH_SHIFT);
+}
+
+/**
+ * Judges packets by pairs: first by the pair of the longest prefixes, where rules tend to come early, then by those others that may
+ * have a rule before the one found.
+ */
 function match(list: usize, count: u32, answers: usize): void {
-  const table = list + load<u32>(list, LIST_PAIRS);
-  const shift = 32 - load<u32>(list, LIST_PAIRS_LOG2);
   let noted: u32 = 0;
   for (let i: usize = 0; i < <usize>count; i++) {
     const src = <usize>load<u32>(CLASSES + (i << 3));
     const dst = <usize>load<u32>(CLASSES + (i << 3), 4);
     store<u32>(answers + (i << 2), NO_RULE);
-    let tuples = load<u64>(src) & load<u64>(dst);
+    const tuples = load<u64>(src) & load<u64>(dst);
+    // Where there is none, what is noted means nothing and is written over.
+    const bit = <u32>(63 - clz(tuples | 1));
+    note(list, PAIRS + (noted << 4), bit, i);
+    noted += <u32>(tuples !== 0);
+    store<u64>(OTHERS + (i << 3), tuples & ~((<u64>1) << bit));
+  }
+  judge(list, noted, answers);
+  const bounds = list + load<u32>(list, LIST_BOUNDS);
+  noted = 0;
+  for (let i: usize = 0; i < <usize>count; i++) {
+    let tuples = load<u64>(OTHERS + (i << 3));
+    const best = load<u32>(answers + (i << 2));
     while (tuples !== 0) {
-      const bit = <u32>ctz(tuples);
-      tuples &= tuples - 1;
-      const s = load<u32>(src + ((bit >> 3) << 2), CLASS_PREFIXES);
-      const d = load<u32>(dst + ((bit & 7) << 2), CLASS_PREFIXES);
-      let h = (s * <u32>HASH_A) ^ (d * <u32>HASH_C);
-      h = (h ^ (h >> 15)) * <u32>HASH_D;
-      const bucket = table + ((h >> shift) << BUCKET_SHIFT);
-      const to = PAIRS + (noted << 4);
-      store<u64>(to, ((<u64>d) << 32) | s);
-      store<u64>(to, ((<u64>i) << 32) | bucket, 8);
-      noted++;
+      const bit = 63 - <u32>clz(tuples);
+      tuples ^= (<u64>1) << bit;
+      const lengths = note(list, PAIRS + (noted << 4), bit, i);
+      noted += <u32>(load<u32>(bounds + (lengths << 2)) < best);
     }
     if (noted > ROOM - MOST_OF_ONE) {
       judge(list, noted, answers);

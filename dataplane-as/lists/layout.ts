@@ -29,6 +29,9 @@ export const LIST_DST_PORT_VECTORS = 60;
 export const LIST_PROTOCOLS = 64;
 export const LIST_PROTOCOL_VECTORS = 68;
 export const LIST_NUMBERS = 72; // u32 for each bit: the rule's number
+/** LIST_LENGTHS x LIST_LENGTHS words by both prefix lengths: the lowest number of any rule whose prefixes have these. */
+export const LIST_BOUNDS = 76;
+export const LIST_LENGTHS_SHIFT = 6;
 export const LIST_HEADER_SIZE = 128;
 
 /**
@@ -53,7 +56,9 @@ export const LIST_PLACES = 8;
 export const CLASS_SIZE = 64;
 export const CLASS_SHIFT = 6;
 export const CLASS_TUPLES = 0; // u64
-export const CLASS_PREFIXES = 8; // one word for each place: number of the prefix, 0 = none
+export const CLASS_PREFIXES = 8; // one word for each place: number of the prefix | its length << PREFIX_LENGTH_SHIFT, 0 = none
+export const PREFIX_LENGTH_SHIFT = 24;
+export const PREFIX_NUMBER = 0xffffff;
 
 /**
  * Buckets of four pairs, filled from the first cell on. With h = source * HASH_A ^ destination * HASH_C a pair is in the bucket
@@ -62,7 +67,7 @@ export const CLASS_PREFIXES = 8; // one word for each place: number of the prefi
 export const BUCKET_SIZE = 64;
 export const BUCKET_SHIFT = 6;
 export const BUCKET_PAIRS = 4;
-export const BUCKET_SRC = 0; // four u32 each: numbers of the prefixes, 0 = empty
+export const BUCKET_SRC = 0; // four u32 each: prefixes as classes name them, 0 = empty
 export const BUCKET_DST = 16;
 export const BUCKET_LINES = 32; // index of the first line of rules | how many << PAIR_COUNT_SHIFT
 export const BUCKET_PORTS = 48; // index of the first line of a port set + 1, 0 = none

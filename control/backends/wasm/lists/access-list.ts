@@ -15,6 +15,7 @@ import { ListFullError, ListWords } from './words.js';
 /** Between the numbers of neighbours when a list is built. */
 export const NUMBER_GAP = 1024;
 const LOOSE = A.LOOSE_SIZE / 4;
+const BOUNDS = 2 ** (2 * A.LIST_LENGTHS_SHIFT);
 const LINE = A.LINE_SIZE / 4;
 
 export class AccessList {
@@ -22,6 +23,7 @@ export class AccessList {
   readonly #dst: Side;
   readonly #list: ListWords;
   readonly #pairs: Pairs;
+  readonly #boundsAt: number;
   readonly #looseAt: number;
   readonly #looseRoom: number;
   /** Numbers of all rules, in order. */
@@ -54,7 +56,7 @@ export class AccessList {
       ...{ srcTrie: take(src.trieWords), dstTrie: take(dst.trieWords) },
       ...{ srcClasses: take(src.classWords), dstClasses: take(dst.classWords) },
       ...{ table: take((A.BUCKET_SIZE / 4) << log2), lines: take(lineCount * LINE) },
-      loose: take(this.#looseRoom * LOOSE),
+      ...{ loose: take(this.#looseRoom * LOOSE), bounds: take(BOUNDS) },
     };
     const bits =
       rules.length <= A.VECTOR_RULES ? bitVectors(rules, src, dst, sources, targets, NUMBER_GAP) : null;
@@ -74,6 +76,9 @@ export class AccessList {
       bits?.size ?? 0,
       ...bitsAt.map((word) => word * 4),
     ]);
+    words[A.LIST_BOUNDS / 4] = at.bounds * 4;
+    words.fill(A.NO_RULE, at.bounds, at.bounds + BOUNDS);
+    this.#boundsAt = at.bounds;
     this.#src = src;
     this.#dst = dst;
     this.#list = list;
@@ -88,6 +93,13 @@ export class AccessList {
     }
     src.spread();
     dst.spread();
+    for (let i = 0; i < borne.src.length; i++) {
+      borne.src[i] = src.wordOf(borne.src[i] ?? 0);
+      borne.dst[i] = dst.wordOf(borne.dst[i] ?? 0);
+      const bound = this.#boundOf(borne.src[i] ?? 0, borne.dst[i] ?? 0);
+      const number = ((borne.rule[i] ?? 0) + 1) * NUMBER_GAP;
+      if (number < (words[bound] ?? 0)) words[bound] = number;
+    }
     this.#pairs.fill(rules, borne, NUMBER_GAP);
     list.forget();
   }
@@ -120,7 +132,10 @@ export class AccessList {
     else {
       for (const bearer of this.#src.bearers(source)) {
         for (const other of this.#dst.bearers(target)) {
-          this.#pairs.insert(bearer, other, rule, number);
+          const [one, two] = [this.#src.wordOf(bearer), this.#dst.wordOf(other)];
+          this.#pairs.insert(one, two, rule, number);
+          const bound = this.#boundOf(one, two);
+          this.#list.put(bound, Math.min(number, this.#list.get(bound)));
           const tuple = from * A.LIST_PLACES + to;
           this.#src.mark(bearer, tuple);
           this.#dst.mark(other, tuple);
@@ -144,7 +159,9 @@ export class AccessList {
       return;
     }
     for (const bearer of this.#src.bearers(source)) {
-      for (const other of this.#dst.bearers(target)) this.#pairs.remove(bearer, other, number);
+      for (const other of this.#dst.bearers(target)) {
+        this.#pairs.remove(this.#src.wordOf(bearer), this.#dst.wordOf(other), number);
+      }
     }
   }
 
@@ -161,6 +178,12 @@ export class AccessList {
   /** All copies have followed. */
   settle(): void {
     this.#list.forget();
+  }
+
+  /** Word that holds the lowest number for the lengths of two prefixes. */
+  #boundOf(src: number, dst: number): number {
+    const lengths = ((src >>> A.PREFIX_LENGTH_SHIFT) << A.LIST_LENGTHS_SHIFT) | (dst >>> A.PREFIX_LENGTH_SHIFT);
+    return this.#boundsAt + lengths;
   }
 
   #insertLoose(rule: ListRule, number: number): void {

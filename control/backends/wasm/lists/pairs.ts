@@ -241,7 +241,7 @@ export class Pairs {
 }
 
 function keyOf(src: number, dst: number): number {
-  return src * 2 ** 26 + dst;
+  return (src & A.PREFIX_NUMBER) * 2 ** 24 + (dst & A.PREFIX_NUMBER);
 }
 
 function homeOf(src: number, dst: number, log2: number): number {

@@ -53,6 +53,11 @@ export class Side {
     for (const other of this.#standIns.get(number) ?? []) yield* this.bearers(other);
   }
 
+  /** The prefix as classes and pairs name it. */
+  wordOf(number: number): number {
+    return (number | ((this.index.lengths[number] ?? 0) << A.PREFIX_LENGTH_SHIFT)) >>> 0;
+  }
+
   /**
    * Makes the trie and the classes of all prefixes in the index, from the widest to the longest. `numbers` are those of the rules' own
    * prefixes: where all places around a prefix are taken, it takes that of the one with the fewest rules.
@@ -132,7 +137,7 @@ export class Side {
     for (const number of byLength(index.lengths, index.count)) {
       const at = number * CLASS;
       for (let place = 0; place < A.LIST_PLACES; place++) {
-        const around = this.#classes[at + PREFIXES + place] ?? 0;
+        const around = (this.#classes[at + PREFIXES + place] ?? 0) & A.PREFIX_NUMBER;
         for (let word = 0; word < 2; word++) {
           const own = this.#tuples[around * 2 + word] ?? 0;
           if (around !== 0) this.#classes[at + word] = (this.#classes[at + word] ?? 0) | own;
@@ -169,7 +174,7 @@ export class Side {
     for (let i = 0; i < CLASS; i++) {
       this.#putClass(number * CLASS + i, this.#classes[parent * CLASS + i] ?? 0);
     }
-    for (const inner of [number, ...inside]) this.#putClass(inner * CLASS + PREFIXES + place, number);
+    for (const inner of [number, ...inside]) this.#putClass(inner * CLASS + PREFIXES + place, this.wordOf(number));
     this.#paint(address, length, number);
     return number;
   }
@@ -184,12 +189,13 @@ export class Side {
     this.#places[number] = place;
     const at = number * CLASS;
     this.#classes.copyWithin(at, parent * CLASS, parent * CLASS + CLASS);
-    this.#classes[at + PREFIXES + place] = number;
+    this.#classes[at + PREFIXES + place] = this.wordOf(number);
   }
 
   /** Chooses the place of one of those around a prefix. */
   #standIn(number: number, parent: number): number {
-    const around = (place: number): number => this.#classes[parent * CLASS + PREFIXES + place] ?? 0;
+    const around = (place: number): number =>
+      (this.#classes[parent * CLASS + PREFIXES + place] ?? 0) & A.PREFIX_NUMBER;
     const weight = (place: number): number => {
       let sum = 0;
       for (const bearer of this.bearers(around(place))) sum += this.#weights[bearer] ?? 0;
