@@ -38,6 +38,7 @@ function row(result: Result): string {
 
 const built = buildPeer();
 if ('missing' in built) process.stderr.write(`without the C peer: ${built.missing}\n`);
+const unproved = buildPeer({ proves: false });
 const module = await WebAssembly.compile(readFileSync(buildAssembly('stages')));
 const results: Result[] = [];
 const note = (result: Result) => {
@@ -60,6 +61,13 @@ for (const scenario of scenarios) {
     note(await established(sides, ROUNDS));
     const full = scenario === scenarios.at(-1);
     if (full && flows === 10_000) for (const stage of await stages(sides, ROUNDS)) note(stage);
+    if (full && flows === 10_000 && 'path' in unproved) {
+      // What validation costs: the same packets through C that takes every one for good.
+      const other = new Peer(unproved.path);
+      const beside = await Sides.start((options) => new Harness(options), scenario, flows, module, other);
+      note({ ...(await established(beside, ROUNDS)), scenario: 'full, C unvalidated' });
+      other.close();
+    }
     if (full && flows >= 10_000 && flows <= 100_000) note(await opening(sides, 15));
     peer?.close();
   }

@@ -3,7 +3,7 @@ import { change32, fold } from './checksum';
 import { generation, now, seed, tracing } from './context';
 import { sessionHash } from './hash';
 import { adjacency, exitRole, ROLE_TUNNEL, role, routedBack, rule, wayBack } from './judge';
-import { FIN, ICMP, RST, TCP } from './l4';
+import { FIN, ICMP, REPLY, RST, TCP } from './l4';
 import {
   DROP_SESSION_FULL,
   ROLE_HOST,
@@ -12,9 +12,6 @@ import {
   S_BACKEND,
   S_FLAGS,
   S_GENERATION,
-  S_IP_DELTA,
-  S_L4_DELTA,
-  S_NEW_DST,
   S_NEW_PORTS,
   S_NEW_SRC,
   S_PACKETS,
@@ -71,22 +68,13 @@ export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: 
   if (protocol === TCP && (<u32>load<u8>(<usize>load<u32>(v, V_L4), 13) & (FIN | RST)) !== 0)
     state = ST_CLOSING;
 
-  writeLine(forth, reply, addresses, pair, protocol, state, flags, rule);
-  store<u32>(forth, newSource, S_NEW_SRC);
-  store<u32>(forth, newDestination, S_NEW_DST);
-  store<u32>(forth, newPorts, S_NEW_PORTS);
-  store<u32>(forth, adjacency, S_ADJACENCY);
-  writeDeltas(forth, protocol);
-
-  writeLine(reply, forth, back, <u32>backKey, <u32>(backKey >> 32), state, backFlags, rule);
-  store<u32>(reply, load<u32>(v, V_DST), S_NEW_SRC);
-  store<u32>(reply, source, S_NEW_DST);
-  store<u32>(reply, rotl<u32>(pair, 16), S_NEW_PORTS);
-  store<u32>(reply, wayBack(source), S_ADJACENCY);
-  writeDeltas(reply, protocol);
-
-  writeService(forth, service, backend);
-  writeService(reply, service, backend);
+  const about = <u64>rule | ((<u64>service) << 32);
+  const key = <u64>pair | ((<u64>(protocol | (state << 8) | (flags << 16))) << 32);
+  const ahead = <u64>newSource | ((<u64>newDestination) << 32);
+  writeWhole(forth, reply, addresses, key, ahead, newPorts, adjacency, about, backend);
+  const replyKey = backKey | ((<u64>((state << 8) | (backFlags << 16))) << 32);
+  const home = <u64>load<u32>(v, V_DST) | ((<u64>source) << 32);
+  writeWhole(reply, forth, back, replyKey, home, rotl<u32>(pair, 16), wayBack(source), about, backend);
   if (service !== 0) countService(service, 0);
   count(SS_CREATED);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) + 1);
@@ -123,12 +111,31 @@ export function writeService(line: usize, service: u32, backend: u32): void {
   store<u32>(line, backend, S_BACKEND);
 }
 
-/** What the line's rewrite changes in checksums: IPv4 header; TCP and UDP with pseudo header; ICMP's identifier. */
-function writeDeltas(line: usize, protocol: u32): void {
-  const addresses =
-    change32(load<u32>(line, S_SRC), load<u32>(line, S_NEW_SRC)) +
-    change32(load<u32>(line, S_SRC + 4), load<u32>(line, S_NEW_DST));
-  const pair = change32(load<u32>(line, S_PORTS), load<u32>(line, S_NEW_PORTS));
-  store<u16>(line, fold(addresses), S_IP_DELTA);
-  store<u16>(line, fold(protocol === ICMP ? pair : addresses + pair), S_L4_DELTA);
+/**
+ * A line of IPv4, in eight stores. `key`: ports, protocol, state and flags; `next` and `ports`: what the packet gets; `about`: rule and
+ * service. The differences are what the rewrite changes in checksums: IPv4 header; TCP and UDP with pseudo header; ICMP's identifier.
+ */
+function writeWhole(
+  line: usize,
+  peer: usize,
+  addresses: u64,
+  key: u64,
+  next: u64,
+  ports: u32,
+  way: u32,
+  about: u64,
+  backend: u32,
+): void {
+  const changed = change32(<u32>addresses, <u32>next) + change32(<u32>(addresses >> 32), <u32>(next >> 32));
+  const pair = change32(<u32>key, ports);
+  const protocol = <u32>(key >> 32) & 0xff;
+  const l4 = fold(protocol === ICMP || protocol === REPLY ? pair : changed + pair);
+  store<u64>(line, addresses, S_SRC); // and S_DST
+  store<u64>(line, key, S_PORTS); // and S_PROTOCOL, S_STATE, S_FLAGS
+  store<u64>(line, <u64>generation | ((<u64>peer) << 32), S_GENERATION); // and S_PEER
+  store<u64>(line, next, S_NEW_SRC); // and S_NEW_DST
+  store<u64>(line, <u64>ports | ((<u64>(fold(changed) | (l4 << 16))) << 32), S_NEW_PORTS); // and S_IP_DELTA, S_L4_DELTA
+  store<u64>(line, <u64>way | ((<u64>now) << 32), S_ADJACENCY); // and S_SEEN
+  store<u64>(line, about, S_RULE); // and S_SERVICE
+  store<u64>(line, <u64>backend, S_BACKEND); // and S_PACKETS, 0
 }
