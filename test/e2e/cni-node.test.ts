@@ -97,7 +97,11 @@ real(
     await node.startAgent();
     assert.is(ask(node.outside, NODE_ADDRESS, 8080), '');
     await node.store.delete('/pteropus/k8s/NetworkPolicy/shop/closed');
-    for (let tries = 0; ask(node.outside, NODE_ADDRESS, 8080) === ''; tries++) assert.ok(tries < 10);
+    for (let tries = 0; ask(node.outside, NODE_ADDRESS, 8080) === ''; tries++) {
+      assert.ok(tries < 10);
+      // The store is in this process, and has to answer meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     await cni('DEL', web, change);
     assert.is(ask(node.outside, NODE_ADDRESS, 8080), '');
     const next = await node.sandbox();
