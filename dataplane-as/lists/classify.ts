@@ -62,18 +62,17 @@ const BATCH: u32 = 64;
 const CLASSES: usize = memory.data(64 * 8, 64);
 const VALUES: usize = memory.data(64 * 48, 64);
 const KEYS: usize = memory.data(64 * 4, 64);
-/** Pairs to look at: source and destination prefix, bucket, packet (16 bytes each); judged when a packet more might not fit. */
-const ROOM: u32 = 256;
-const MOST_OF_ONE: u32 = 64;
-const PAIRS: usize = memory.data(256 * 16, 64);
+/** Pairs to look at, one of each packet: source and destination prefix, bucket, packet (16 bytes each). */
+const PAIRS: usize = memory.data(65 * 16, 64);
 /** Lines of rules and port sets to look at: line, packet. */
-const LINES: usize = memory.data(257 * 2 * 8, 64);
-const PORT_SETS: usize = memory.data(257 * 8, 64);
+const LINES: usize = memory.data(65 * 2 * 8, 64);
+const PORT_SETS: usize = memory.data(65 * 8, 64);
 /** Cell of a pair that is not there: no line of rules, no port set. */
 const NONE: usize = memory.data(64, 64);
 
-/** Pairs of each packet besides the first. */
+/** Pairs of each packet that were not looked at yet, and the packets that have some. */
 const OTHERS: usize = memory.data(64 * 8, 64);
+const ACTIVE: usize = memory.data(64 * 4, 64);
 /** Vectors of each packet of a batch. */
 const VECTORS: usize = memory.data(64 * 32, 64);
 
@@ -136,40 +135,38 @@ function note(list: usize, at: usize, bit: u32, packet: usize): u32 {
 }
 
 /**
- * Judges packets by pairs: first by the pair of the longest prefixes, where rules tend to come early, then by those others that may
- * have a rule before the one found.
+ * Judges packets by pairs, in rounds: the longest prefixes first, where rules tend to come early, and of the others only those that may
+ * have a rule before the one found so far.
  */
 function match(list: usize, count: u32, answers: usize): void {
-  let noted: u32 = 0;
+  const bounds = list + load<u32>(list, LIST_BOUNDS);
+  let active: usize = 0;
   for (let i: usize = 0; i < <usize>count; i++) {
     const src = <usize>load<u32>(CLASSES + (i << 3));
     const dst = <usize>load<u32>(CLASSES + (i << 3), 4);
-    store<u32>(answers + (i << 2), NO_RULE);
     const tuples = load<u64>(src) & load<u64>(dst);
-    // Where there is none, what is noted means nothing and is written over.
-    const bit = <u32>(63 - clz(tuples | 1));
-    note(list, PAIRS + (noted << 4), bit, i);
-    noted += <u32>(tuples !== 0);
-    store<u64>(OTHERS + (i << 3), tuples & ~((<u64>1) << bit));
+    store<u32>(answers + (i << 2), NO_RULE);
+    store<u64>(OTHERS + (i << 3), tuples);
+    store<u32>(ACTIVE + (active << 2), <u32>i);
+    active += <usize>(<u32>(tuples !== 0));
   }
-  judge(list, noted, answers);
-  const bounds = list + load<u32>(list, LIST_BOUNDS);
-  noted = 0;
-  for (let i: usize = 0; i < <usize>count; i++) {
-    let tuples = load<u64>(OTHERS + (i << 3));
-    const best = load<u32>(answers + (i << 2));
-    while (tuples !== 0) {
+  while (active !== 0) {
+    let noted: u32 = 0;
+    let left: usize = 0;
+    for (let k: usize = 0; k < active; k++) {
+      const packet = <usize>load<u32>(ACTIVE + (k << 2));
+      const tuples = load<u64>(OTHERS + (packet << 3));
       const bit = 63 - <u32>clz(tuples);
-      tuples ^= (<u64>1) << bit;
-      const lengths = note(list, PAIRS + (noted << 4), bit, i);
-      noted += <u32>(load<u32>(bounds + (lengths << 2)) < best);
+      const lengths = note(list, PAIRS + (noted << 4), bit, packet);
+      noted += <u32>(load<u32>(bounds + (lengths << 2)) < load<u32>(answers + (packet << 2)));
+      const others = tuples ^ ((<u64>1) << bit);
+      store<u64>(OTHERS + (packet << 3), others);
+      store<u32>(ACTIVE + (left << 2), <u32>packet);
+      left += <usize>(<u32>(others !== 0));
     }
-    if (noted > ROOM - MOST_OF_ONE) {
-      judge(list, noted, answers);
-      noted = 0;
-    }
+    judge(list, noted, answers);
+    active = left;
   }
-  judge(list, noted, answers);
 }
 
 /** Judges the first `noted` of the pairs: what lines they have, then all lines, then all port sets. */
