@@ -15,7 +15,7 @@ namespace {
 
 // Since kernel 6.2.
 constexpr unsigned USO4 = 0x20, USO6 = 0x40;
-constexpr unsigned OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
+constexpr unsigned OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
 Fd openDevice(const std::string& name, const std::string& object) {
   if (name.empty() || name.size() >= IFNAMSIZ) fail("TUNSETIFF", EINVAL, object, "link names have 1 to 15 bytes");

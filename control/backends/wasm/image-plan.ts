@@ -20,11 +20,14 @@ export interface ImageSize {
   readonly ranges: number;
 }
 
-/** Room for 110 pods, 10,000 services, 255 different maglev tables, 65,000 addresses in policies, some thousand peers: 29 MiB an image. */
+/**
+ * Room for 110 pods, 10,000 services, 255 different maglev tables, 65,000 IPv4 and 49,000 IPv6 addresses in policies, some thousand
+ * peers: 31 MiB an image.
+ */
 export const DEFAULT_IMAGE_SIZE: ImageSize = {
   adjacencies: 8192,
   lpm4Log2: 17,
-  lpm6Log2: 17,
+  lpm6Log2: 16,
   pairsLog2: 17,
   policies: 4096,
   trieLines: 131072,

@@ -5,13 +5,22 @@ import * as L from '../../../dataplane-as/layout.js';
 import * as items from '../../../test/backends/items.js';
 import { seededRandom } from '../../../test/backends/random.js';
 import type { Change, Item, Key } from '../../ruleset/types.js';
+import { ip6Words } from './bytes6.js';
 import { DanglingReferenceError, TableFullError } from './errors.js';
 import { Image } from './image.js';
 import { type HashName, type ImagePlan, planImage } from './image-plan.js';
 import { Lowering } from './lowering.js';
 
 const SIZE = {
-  ...{ adjacencies: 64, lpm4Log2: 8, pairsLog2: 8, policies: 32, trieLines: 256, portLines: 128 },
+  ...{
+    adjacencies: 64,
+    lpm4Log2: 8,
+    lpm6Log2: 8,
+    pairsLog2: 8,
+    policies: 32,
+    trieLines: 256,
+    portLines: 128,
+  },
   ...{ frontendsLog2: 6, services: 16, backends: 64, slots: 256, ranges: 16 },
 };
 
@@ -65,6 +74,7 @@ class Bench {
   }
 }
 
+const words6 = (row: Buffer, at: number): number[] => [0, 4, 8, 12].map((i) => row.readUInt32LE(at + i));
 const word = (text: string): number => Buffer.from(text.split('.').map(Number)).readUInt32LE();
 
 test('a tunnel: outer headers, and the way of the main table to its peer', () => {
@@ -86,15 +96,17 @@ test('a tunnel: outer headers, and the way of the main table to its peer', () =>
     ].join(''),
   );
   assert.is(row.readUInt32LE(L.ADJ_VNI), 10);
+  assert.equal(words6(row, L.ADJ_LOCAL_BVI6), ip6Words(items.bvi6(1)));
   assert.equal(bench.lowering.routes.neighbors(), [
     { port: 0, address: word(items.OUTSIDE) },
+    { port: 0, address: ip6Words(items.OUTSIDE6) },
     { port: 0, address: word('192.168.16.2') },
   ]);
   // The peer moves behind the gateway: the tunnel follows the route.
   bench.put(items.route('main', '192.168.16.2/32', items.via(items.UPLINK, items.OUTSIDE)));
   const moved = bench.adjacency('pod', word('10.1.2.0'), 24);
   assert.is(moved.readUInt32LE(L.ADJ_NEXT_HOP4), word(items.OUTSIDE));
-  assert.is(bench.lowering.routes.neighbors().length, 1);
+  assert.is(bench.lowering.routes.neighbors().length, 2);
   // The uplink gets another MAC.
   const uplink = bench.items.get(items.UPLINK) as Extract<Item, { kind: 'interface' }>;
   bench.put({ ...uplink, mac: '02:aa:bb:cc:dd:ee' });
@@ -116,11 +128,15 @@ test('ports: roles, addresses, the subnet of the uplink, the policies of a pod',
   assert.is(uplink[L.PORT_VRF], L.SPACE_MAIN);
   assert.is(uplink[L.PORT_IP4_LENGTH], 24);
   assert.is(uplink.readUInt32LE(L.PORT_IP4), word('192.168.16.1'));
+  assert.equal(words6(uplink, L.PORT_IP6), ip6Words(items.nodeAddress6(1)));
+  assert.is(uplink[L.PORT_IP6_LENGTH], 64);
   const pod = row(items.podKey('a'));
   assert.is(pod[L.PORT_ROLE], L.ROLE_POD);
   assert.is(pod[L.PORT_VRF], L.SPACE_POD);
   assert.is(pod.readUInt32LE(L.PORT_IP4), word(items.podAddress(1, 3)));
   assert.is(pod.readUInt32LE(L.PORT_GATEWAY4), word(items.gateway(1)));
+  assert.equal(words6(pod, L.PORT_IP6), ip6Words(items.podAddress6(1, 3)));
+  assert.equal(words6(pod, L.PORT_GATEWAY6), ip6Words(items.gateway6(1)));
   assert.is(pod.subarray(L.PORT_PEER_MAC, L.PORT_PEER_MAC + 6).toString('hex'), '020000001103');
   bench.put(items.policy('x', 'ingress', []), items.endpoint('a', 'policy/x', null));
   assert.is(
@@ -149,6 +165,33 @@ test('two services that claim one address: the first by name has it, the other w
   assert.is(owner(), b.key);
   bench.remove(b.key);
   assert.is(owner(), undefined);
+});
+
+test('an IPv6 frontend stands for a number, which goes with the last service that has the address', () => {
+  const frontend = (port: number) => [{ address: 'fd00:96::5', port, type: 'ClusterIP' } as const];
+  const a = items.service('a', { frontends: frontend(80), backends: ['[fd00:1:0:1::2]:80'] });
+  const b = items.service('b', {
+    frontends: frontend(443),
+    backends: [],
+    sourceRanges: ['fd00::/8', '10.0.0.0/8'],
+  });
+  const bench = new Bench(a, b);
+  const meta = (L.LPM_USED | (L.SPACE_FRONTEND << 8) | 128) >>> 0;
+  const [first = 0, ...rest] = ip6Words('fd00:96::5') ?? [];
+  const number = () => bench.image.lookup('addresses6', first, meta, rest as [number, number, number]);
+  const owner = (port: number): Key | undefined => {
+    const key = ((6 << 16) | ((port & 255) << 8) | (port >> 8) | L.FRONTEND_IP6) >>> 0;
+    const found = bench.image.lookup('frontends', number() ?? 0, key);
+    return found === undefined ? undefined : bench.lowering.services.keyOf(found);
+  };
+  assert.equal([owner(80), owner(443)], [a.key, b.key]);
+  const unit = bench.lowering.cells.get(`service ${b.key}`);
+  const ranges = unit?.rows?.find(({ at }) => at >= bench.plan.ranges)?.words ?? [];
+  assert.equal(Array.from(ranges), [0xfd, 0, 0, 0, 0xff, 0, 0, 0], 'four rows, of its own family');
+  bench.remove(a.key);
+  assert.equal([owner(80), owner(443)], [undefined, b.key]);
+  bench.remove(b.key);
+  assert.is(number(), undefined);
 });
 
 test('a backend keeps its id while it stays, and a new one never gets an old one', () => {
@@ -194,7 +237,8 @@ function contents(image: Image): Record<string, unknown> {
   ][]) {
     const slots: string[] = [];
     for (let i = 0; i < 1 << log2; i++) {
-      const slot = flat.subarray(at / 4 + i * 4, at / 4 + i * 4 + 4);
+      const size = name === 'addresses6' ? 8 : 4;
+      const slot = flat.subarray(at / 4 + i * size, at / 4 + (i + 1) * size);
       if (slot.some((value) => value !== 0)) slots.push(slot.join());
       slot.fill(0);
     }

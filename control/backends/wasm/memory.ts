@@ -67,7 +67,7 @@ export interface MemoryPlan {
 const PAGE = 4096;
 const WASM_PAGE = 65536;
 
-/** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines, 8,192 frames, 70 MiB in all. */
+/** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines (2^16 for IPv6), 8,192 frames, 105 MiB in all. */
 export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   const { sessionsLog2 = 18, frameSize = 2048, frameCount = 8192 } = spec;
   if (!isPowerOfTwo(frameSize) || frameSize < 2048 || frameSize > 65536) throw bad('frameSize', frameSize);
