@@ -83,9 +83,10 @@ export class ApiClient {
     return this.#json('PATCH', path, body, TYPES[type]);
   }
 
-  /** Server-side apply as `manager`, who takes over what others had set. */
-  apply(path: string, body: object, manager: string): Promise<Json> {
-    return this.#json('PATCH', `${path}?fieldManager=${manager}&force=true`, body, TYPES.apply);
+  /** Server-side apply as `manager`, who takes over what others had set. `query`: more parameters (`dryRun=All`). */
+  apply(path: string, body: object, manager: string, query = ''): Promise<Json> {
+    const more = query === '' ? '' : `&${query}`;
+    return this.#json('PATCH', `${path}?fieldManager=${manager}&force=true${more}`, body, TYPES.apply);
   }
 
   /** `graceSeconds` 0 = at once, as a kubelet does once a pod has ended. */

@@ -71,8 +71,9 @@ export class WorkQueue {
       if (!this.#closed) {
         const wait = this.#backoff.get(key) ?? BACKOFF_MS.first;
         this.#backoff.set(key, Math.min(wait * 2, BACKOFF_MS.most));
-        // Somebody else changed it meanwhile: that is no news.
-        if (!(error instanceof ApiError && error.code === 409)) log(`${name}: ${key}: ${errorText(error)}`);
+        // Somebody else changed or deleted it meanwhile: that is no news.
+        if (!(error instanceof ApiError && [404, 409].includes(error.code)))
+          log(`${name}: ${key}: ${errorText(error)}`);
         if (!this.#waiting.has(key))
           this.#timers.set(
             key,
