@@ -4,12 +4,11 @@
  */
 
 import { fromJson, toJson } from '../objects/json.js';
+import { NODES_PREFIX, nodeKey } from '../objects/stored-keys.js';
 import type { NodeRecord } from '../objects/types.js';
 import type { Ip } from '../ruleset/types.js';
 import type { Entry, Store } from '../store/store.js';
 import { NodeIdConflictError, NodeIdsExhaustedError } from './errors.js';
-
-export const NODES_PREFIX = '/pteropus/nodes/';
 
 export interface NodeClaim {
   readonly node: string;
@@ -19,10 +18,6 @@ export interface NodeClaim {
   readonly largest: number;
   /** The underlay addresses that go with an id. */
   readonly addresses: (id: number) => readonly Ip[];
-}
-
-export function nodeKey(id: number): string {
-  return `${NODES_PREFIX}${id}`;
 }
 
 /**

@@ -13,9 +13,13 @@ export const NODES_PREFIX = '/pteropus/nodes/';
  */
 export const COMPLETE_KEY = '/pteropus/complete';
 
+export function nodeKey(id: number): string {
+  return `${NODES_PREFIX}${id}`;
+}
+
 /** The key an object is kept under. */
 export function storedKey(object: KubeObject): string {
-  if (object.kind === 'NodeRecord') return `${NODES_PREFIX}${object.id}`;
+  if (object.kind === 'NodeRecord') return nodeKey(object.id);
   return `${OBJECTS_PREFIX}${objectKey(object.kind, object.metadata.namespace, object.metadata.name)}`;
 }
 

@@ -4,7 +4,8 @@
  */
 import type { ClusterConfig } from '../compiler/input.js';
 import { toJson } from '../objects/json.js';
-import { type KubeObject, objectKey, type Pod } from '../objects/types.js';
+import { storedKey } from '../objects/stored-keys.js';
+import type { KubeObject, Pod } from '../objects/types.js';
 import type { PodRef } from '../ruleset/types.js';
 import type { Operation } from '../store/store.js';
 import { type Desired, desiredState } from './desired.js';
@@ -204,7 +205,7 @@ export class Cluster implements SimulatedCluster {
 
   /** Makes the store hold exactly these objects; revision null = nothing to change. */
   async #write(objects: readonly KubeObject[]): Promise<{ changes: number; revision: number | null }> {
-    const wanted = new Map(objects.map((object) => [storeKey(object), toJson(object)]));
+    const wanted = new Map(objects.map((object) => [storedKey(object), toJson(object)]));
     const operations: Operation[] = [];
     for (const [key, value] of wanted) {
       if (this.#stored.get(key) !== value) operations.push({ type: 'put', key, value });
@@ -221,10 +222,6 @@ export class Cluster implements SimulatedCluster {
     }
     return { changes: operations.length, revision };
   }
-}
-
-function storeKey({ kind, metadata }: KubeObject): string {
-  return `/pteropus/k8s/${objectKey(kind, metadata.namespace, metadata.name)}`;
 }
 
 /** Whether a running pod can stay what the manifests now say. */

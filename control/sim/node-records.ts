@@ -2,6 +2,7 @@
 import type { ClusterConfig } from '../compiler/input.js';
 import { nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import { toJson } from '../objects/json.js';
+import { storedKey } from '../objects/stored-keys.js';
 import type { NodeRecord } from '../objects/types.js';
 import type { Store } from '../store/store.js';
 
@@ -20,6 +21,6 @@ export async function reserveNodeIds(
   nodes: readonly string[],
 ): Promise<void> {
   for (const record of nodeRecords(config, nodes)) {
-    await store.put(`/pteropus/nodes/${record.id}`, toJson(record));
+    await store.put(storedKey(record), toJson(record));
   }
 }
