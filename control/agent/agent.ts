@@ -146,6 +146,7 @@ export class Agent {
       ready: () => this.#ready,
       conflict: () => this.#claims.conflict,
       problem: () => this.#whyNot(),
+      serving: () => this.#dataplane.up,
       inForce: () => this.#dataplane.inForce,
       podKnown: (pod, uid) => this.#podAwaited.known(pod, uid),
     });

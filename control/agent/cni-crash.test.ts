@@ -3,10 +3,35 @@ import { readFileSync, rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BARE_CONF } from '../cni/netconf.js';
+import type { Store } from '../store/store.js';
 import type { Agent } from './agent.js';
 import { directory, Machine, pod, request, wired } from './fixtures.js';
 
 const never = (): Promise<never> => new Promise(() => undefined);
+
+/** A store for one agent, which says and hears nothing more once it is killed. */
+function mortal(store: Store): { readonly store: Store; kill(): void } {
+  let alive = true;
+  const own: Partial<Store> = {
+    watch: (prefix, from, handler) =>
+      store.watch(prefix, from, {
+        events: (...told) => alive && handler.events(...told),
+        lost: (reason) => alive && handler.lost(reason),
+      }),
+    close: () => Promise.resolve(),
+  };
+  const get = (_: Store, name: keyof Store): unknown => {
+    const member = own[name] ?? store[name];
+    if (name === 'watch' || typeof member !== 'function') return member;
+    return (...args: unknown[]): unknown => (alive ? Reflect.apply(member, store, args) : never());
+  };
+  return {
+    store: new Proxy(store, { get: (target, name) => get(target, name as keyof Store) }),
+    kill: () => {
+      alive = false;
+    },
+  };
+}
 
 /** Where the agent stands still for ever, as one that was killed there does. */
 const STEPS: Readonly<Record<string, (machine: Machine, reached: () => void) => void>> = {
@@ -73,10 +98,13 @@ for (const [step, stop] of Object.entries(STEPS)) {
     test(`killed in ADD ${step}: ${command} by the next agent leaves nothing, and the address is free`, async () => {
       const machine = new Machine();
       await machine.put(pod('web'));
-      const killed = await machine.agent();
+      await machine.fill();
+      const { store, kill } = mortal(machine.store);
+      const killed = await machine.agent({ store });
       const reached = new Promise<void>((resolve) => stop(machine, resolve));
       void killed.cni.add(request('web', 'c-web', { conf: CONF }));
       await reached;
+      kill();
       restore(machine);
       const next = await machine.agent();
       assert.is((await end(next)).error, '');
@@ -93,7 +121,9 @@ test('killed in DEL when the data plane or the link has gone: the next DEL leave
   for (const place of ['apply', 'detach'] as const) {
     const machine = new Machine();
     await machine.put(pod('web'));
-    const killed = await machine.agent();
+    await machine.fill();
+    const { store, kill } = mortal(machine.store);
+    const killed = await machine.agent({ store });
     assert.is((await killed.cni.add(request('web', 'c-web', { conf: CONF }))).error, '');
     const reached = new Promise<void>((resolve) => {
       const stand = (): Promise<never> => {
@@ -105,6 +135,7 @@ test('killed in DEL when the data plane or the link has gone: the next DEL leave
     });
     void killed.cni.delete(request('web'));
     await reached;
+    kill();
     restore(machine);
     const next = await machine.agent();
     assert.is((await next.cni.delete(request('web'))).error, '');

@@ -30,6 +30,8 @@ export interface CniParts {
   readonly conflict: () => string | null;
   /** Why ADD could not be served; null = it could. */
   readonly problem: () => string | null;
+  /** False: the pods that run may not reach each other either. */
+  readonly serving: () => boolean;
   readonly inForce: () => Ruleset | null;
   /** Waits for the pod's object; false: only an earlier pod of that name is known. */
   readonly podKnown: (pod: PodRef, uid: string | null) => Promise<boolean>;
@@ -134,7 +136,7 @@ export class CniHandler implements CniService {
   status(_request: CniRequest): Promise<CniReply> {
     return answer(async () => {
       const problem = this.parts.problem();
-      if (problem !== null) throw new CniError(CNI.unavailable, problem);
+      if (problem !== null) throw new CniError(this.parts.serving() ? CNI.unavailable : CNI.limited, problem);
       return DONE;
     });
   }

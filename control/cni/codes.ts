@@ -10,6 +10,8 @@ export const CNI = {
   tryAgainLater: 11,
   /** STATUS: ADD cannot be served now. */
   unavailable: 50,
+  /** STATUS: nor can the pods that run rely on their network. */
+  limited: 51,
   /** What we refuse or could not do, other than the above. */
   failed: 100,
   /** CHECK: the sandbox is not as ADD left it. */

@@ -68,6 +68,24 @@ for (const entry of WITH_AGENT) {
   });
 }
 
+testIf(test, needed)('STATUS while the data plane is lost, and when it is back', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent();
+  const socket = join(directory, 'status.sock');
+  const server = await serveCni(agent.cni, socket);
+  const { env, stdin } = step('STATUS', conf('1.1.0', { socket }));
+  machine.dataplane.reachable = false;
+  machine.dataplane.crash();
+  await machine.until(({ ready }) => !ready);
+  const { exit, stdout } = await runExecutable(env, stdin);
+  assert.equal([exit, (JSON.parse(stdout) as { code: number }).code], [1, CNI.limited]);
+  machine.dataplane.reachable = true;
+  await agent.resync('downstream');
+  assert.equal(await runExecutable(env, stdin), { exit: 0, stdout: '' });
+  await server.close();
+  await agent.close();
+});
+
 testIf(test, needed)(
   'an agent that does not answer in time, one that dies, and something else on the socket',
   async () => {
