@@ -1,6 +1,7 @@
 // Makes k8s/*.yaml from k8s/chart, for those who apply with kubectl: the chart's defaults, and a placeholder for the one value that has
 // none. test/kubernetes/chart.test.ts holds the files to what this makes.
-//   node scripts/manifests.mjs
+//   node scripts/manifests.mjs            writes them
+//   node scripts/manifests.mjs --print    prints them as JSON: name -> text
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,5 +36,7 @@ export function manifests(helm) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { helm } = JSON.parse(readFileSync(join(ROOT, 'build/tools.json'), 'utf8'));
-  for (const [name, text] of manifests(helm)) writeFileSync(join(ROOT, 'k8s', name), text);
+  const made = manifests(helm);
+  if (process.argv[2] === '--print') process.stdout.write(JSON.stringify(Object.fromEntries(made)));
+  else for (const [name, text] of made) writeFileSync(join(ROOT, 'k8s', name), text);
 }

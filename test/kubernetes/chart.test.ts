@@ -1,0 +1,98 @@
+/** The Helm chart by itself: lint, what it makes, what it refuses; and that k8s/*.yaml is what it makes. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import { packageVersion } from '../../control/common/version.js';
+import { parseClusterConfig } from '../../control/ipam/config.js';
+import { renderAgentConfig } from '../../control/node/render.js';
+import { helm } from '../support/kubernetes/start.js';
+import { testIf } from '../support/requires.js';
+import { CHART, helmTemplate, K8S, lint, VARIANTS } from './support/chart.js';
+
+const check = testIf(test, helm());
+
+check('helm lint finds nothing, with the defaults and with each variant', () => {
+  for (const values of [[], ...Object.values(VARIANTS)]) lint(values);
+});
+
+check('k8s/*.yaml is what the chart makes', () => {
+  const script = spawnSync(process.execPath, [join(K8S, '../scripts/manifests.mjs'), '--print'], {
+    encoding: 'utf8',
+  });
+  assert.is(script.status, 0, script.stderr);
+  const made = new Map(Object.entries(JSON.parse(script.stdout) as Record<string, string>));
+  assert.equal(
+    [...made.keys()].sort(),
+    readdirSync(K8S)
+      .filter((name) => name.endsWith('.yaml'))
+      .sort(),
+  );
+  for (const [name, text] of made)
+    assert.is(readFileSync(join(K8S, name), 'utf8'), text, `${name}: run node scripts/manifests.mjs`);
+});
+
+test('the chart has the version of the package', () => {
+  const { version, appVersion } = parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8'));
+  assert.equal([version, appVersion], [packageVersion(), packageVersion()]);
+});
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+}
+
+test('values.schema.json knows every value of values.yaml', () => {
+  const schema: Schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8'));
+  const known = (values: object, { properties = {} }: Schema, path: string): void => {
+    for (const [name, value] of Object.entries(values)) {
+      const inner = properties[name];
+      assert.ok(inner !== undefined, `${path}${name} is in the schema`);
+      const isGroup = typeof value === 'object' && value !== null && !Array.isArray(value);
+      if (isGroup && inner.properties !== undefined) known(value, inner, `${path}${name}.`);
+    }
+  };
+  known(parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')), schema, '');
+});
+
+check('null ranges, the second family and per-node settings reach agents as they are meant', () => {
+  const documents = helmTemplate([
+    ...['etcd.hosts={10.0.0.1,fd00::1}', 'cluster.nodeInterconnectCIDR=', 'cluster.defaultGateway='],
+    ...['cluster.ipv6.nodeInterconnectCIDR=', 'cluster.ipv6.defaultGateway=', 'node.uplinks.b=ens4'],
+    ...['node.underlayAddresses.b={10.9.0.2,fd09::2}', 'metrics.enabled=true'],
+  ]);
+  const data = documents.find(({ kind }) => kind === 'ConfigMap')?.['data'] as Record<string, string>;
+  const cluster: unknown = JSON.parse(data['cluster.json'] ?? '');
+  const config = parseClusterConfig(cluster);
+  assert.equal([config.nodeInterconnectCIDR, config.defaultGateway], [null, null]);
+  assert.equal([config.ipv6?.nodeInterconnectCIDR, config.ipv6?.defaultGateway], [null, null]);
+  const node = { name: 'b', addresses: ['10.0.0.7'] };
+  const agent = renderAgentConfig(JSON.parse(data['node.json'] ?? ''), cluster, node, 'node.json').config;
+  assert.equal([agent.uplink, agent.addresses], ['ens4', ['10.9.0.2', 'fd09::2']]);
+  assert.equal(agent.rest?.listen, { host: '10.0.0.7', port: 9999 });
+  assert.equal('endpoints' in agent.store && agent.store.endpoints, [
+    'https://10.0.0.1:12379',
+    'https://[fd00::1]:12379',
+  ]);
+});
+
+const REFUSED: readonly [string, readonly string[], RegExp][] = [
+  ['no etcd', [], /etcd\.hosts is needed/],
+  [
+    'an etcd of others without an API server',
+    ['etcd.external.endpoints={https://e:2379}'],
+    /ksr\.apiServer\.host is needed/,
+  ],
+  ['a value nobody knows', ['etcd.hosts={10.0.0.1}', 'node.uplnk=a'], /uplnk/],
+  ['an address that is none', ['etcd.hosts={master-1}'], /etcd\/hosts|etcd\.hosts/],
+  ['a feed that is none', ['etcd.hosts={10.0.0.1}', 'node.podFeed=xdp'], /podFeed/],
+  ['a range that is none', ['etcd.hosts={10.0.0.1}', 'cluster.serviceCIDR=10.96'], /serviceCIDR/],
+];
+for (const [what, values, message] of REFUSED) {
+  check(`${what} is refused, and the value is named`, () => {
+    assert.throws(() => helmTemplate(values), message);
+  });
+}
+
+test.run();
