@@ -213,6 +213,32 @@ testIf(test, need)('EndpointSlices follow pods and Services; readiness gates cou
   for (const name of ['one', 'two']) await api.delete(of('Pod', name));
 });
 
+testIf(test, need)('a pod that is told to end serves on while its preStop hook sleeps', async () => {
+  const { api } = server;
+  const endpoints = () =>
+    (
+      cache.get('EndpointSlice', 'default/slow-sim') as
+        | { readonly endpoints?: readonly Endpoint[] }
+        | undefined
+    )?.endpoints ?? [];
+  await create('Service', 'slow', { spec: { selector: { app: 'slow' }, ports: [{ port: 80 }] } });
+  const lifecycle = { preStop: { sleep: { seconds: 1 } } };
+  await create('Pod', 'slow', {
+    metadata: { name: 'slow', labels: { app: 'slow' } },
+    spec: { containers: [{ name: 'main', image: 'example.com/one', lifecycle }] },
+  });
+  await until('it serves', () => endpoints()[0]?.conditions.ready === true);
+  const told = performance.now();
+  await api.delete(of('Pod', 'slow'));
+  await until('it drains', () => endpoints()[0]?.conditions.ready === false);
+  assert.equal(endpoints()[0]?.conditions, { ready: false, serving: true, terminating: true });
+  assert.ok(sandboxes.has('default/slow'));
+  await until('it is gone', () => endpoints().length === 0);
+  assert.ok(performance.now() - told >= 1000);
+  assert.is(sandboxes.has('default/slow'), false);
+  await api.delete(of('Service', 'slow'));
+});
+
 testIf(test, need)('a load balancer address; a namespace that goes with all that is in it', async () => {
   const { api } = server;
   await create('Namespace', 'short', {});

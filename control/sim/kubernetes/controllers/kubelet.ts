@@ -28,12 +28,21 @@ interface Running {
   readonly since: string;
 }
 
+/** A pod that was told to end and may still serve. */
+interface Draining {
+  readonly uid: string;
+  /** Clock of this process, milliseconds. */
+  readonly until: number;
+  readonly timer: NodeJS.Timeout;
+}
+
 /** Side by side; the driver bounds how many are wired at a time. */
 const PARALLEL = 16;
 
 export class Kubelet implements Controller {
   readonly #queue: WorkQueue;
   readonly #running = new Map<string, Running>();
+  readonly #draining = new Map<string, Draining>();
 
   constructor(
     private readonly parts: ControllerParts,
@@ -55,6 +64,7 @@ export class Kubelet implements Controller {
   }
 
   close(): Promise<void> {
+    for (const { timer } of this.#draining.values()) clearTimeout(timer);
     return this.#queue.close();
   }
 
@@ -69,11 +79,13 @@ export class Kubelet implements Controller {
     const { api, cache } = this.parts;
     const raw = cache.get('Pod', key);
     const running = this.#running.get(key);
+    if (raw !== undefined && running?.uid === raw.metadata.uid && this.#drains(key, raw)) return;
     const ended = raw === undefined || isOver(raw) || raw.metadata.deletionTimestamp !== undefined;
     if (running !== undefined && (ended || raw.metadata.uid !== running.uid)) {
       const [namespace = '', name = ''] = key.split('/');
       await this.spec.sandboxes.removePod({ namespace, name });
       this.#running.delete(key);
+      this.#draining.delete(key);
     }
     const addresses = this.spec.nodes.get(String(raw?.spec?.['nodeName']));
     if (raw === undefined || addresses === undefined) return;
@@ -87,6 +99,18 @@ export class Kubelet implements Controller {
     const status = statusOf(raw, now, addresses);
     if (covers(raw.status, status)) return;
     await api.patch(`${pathOf('Pod', raw)}/status`, { status }, 'strategic');
+  }
+
+  /** Whether it was told to end and its preStop hook still runs; then this looks at it again when that is over. */
+  #drains(key: string, { metadata, spec }: ApiObject): boolean {
+    if (metadata.deletionTimestamp === undefined) return false;
+    const known = this.#draining.get(key);
+    if (known !== undefined && known.uid === metadata.uid) return performance.now() < known.until;
+    const millis = 1000 * Math.min(preStopSeconds(spec), metadata.deletionGracePeriodSeconds ?? 0);
+    if (millis === 0) return false;
+    const timer = setTimeout(() => this.#queue.add(key), millis + 1);
+    this.#draining.set(key, { uid: metadata.uid ?? '', until: performance.now() + millis, timer });
+    return true;
   }
 
   /** The running pod, started if it was not; null where it cannot be understood. */
@@ -140,6 +164,16 @@ function gatesMet({ spec, status }: ApiObject): boolean {
   return listOf(spec?.['readinessGates']).every(({ conditionType }) =>
     conditions.some((one) => one['type'] === conditionType && one['status'] === 'True'),
   );
+}
+
+/** The longest `lifecycle.preStop.sleep` (KEP-3960) of its containers; hooks that run programs are over at once here. */
+function preStopSeconds(spec: Json | undefined): number {
+  const seconds = listOf(spec?.['containers']).map(({ lifecycle }) => {
+    const preStop = isRecord(lifecycle) ? lifecycle['preStop'] : undefined;
+    const sleep = isRecord(preStop) ? preStop['sleep'] : undefined;
+    return isRecord(sleep) ? Number(sleep['seconds'] ?? 0) : 0;
+  });
+  return Math.max(0, ...seconds);
 }
 
 function listOf(value: unknown): readonly Json[] {
