@@ -186,7 +186,8 @@ export class Session {
   /** Follows one connection attempt over all nodes. */
   async trace(probe: Probe): Promise<Traced> {
     let result: ProbeResult | undefined;
-    const protocol = { tcp: 6, udp: 17, icmp: 1 }[probe.protocol];
+    const six = probe.address.includes(':');
+    const protocol = { tcp: 6, udp: 17, icmp: six ? 58 : 1 }[probe.protocol];
     const filter = { protocol, ...(probe.port === 0 ? {} : { port: probe.port }), limit: 64 };
     const steps = await this.driver.trace(filter, async () => {
       [result] = await this.driver.probe([probe]);

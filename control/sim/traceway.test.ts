@@ -36,6 +36,28 @@ test('names of pods, workloads, Services, nodes and the outside are addresses', 
   assert.is(to('198.51.100.7:80'), '198.51.100.7 80 tcp');
 });
 
+test('IPv6: by the protocol for names, in brackets for addresses with ports', () => {
+  const [web, db] = state.pods.map(({ pod, ...rest }, i) => {
+    const podIPs = [...pod.status.podIPs, `fd00:10:1:${i + 1}::2`];
+    return { ...rest, pod: { ...pod, status: { ...pod.status, podIPs } } };
+  });
+  const dual = {
+    ...state,
+    pods: [web!, db!],
+    nodes: [{ ...state.nodes[0]!, address6: 'fd00:192:168:16::1' }],
+  };
+  const to = (text: string) => {
+    const { address, port, protocol } = resolveTrace(dual, 'shop/web', text);
+    return `${address} ${port} ${protocol}`;
+  };
+  assert.is(to('shop/db:5432/tcp6'), 'fd00:10:1:2::2 5432 tcp');
+  assert.is(to('shop/db/icmp6'), 'fd00:10:1:2::2 0 icmp');
+  assert.is(to('node-1:22/tcp6'), 'fd00:192:168:16::1 22 tcp');
+  assert.is(to('[2001:db8::1]:443'), '2001:db8::1 443 tcp');
+  assert.is(to('2001:db8::1'), '2001:db8::1 0 icmp');
+  assert.is(to('shop/db:5432'), '10.1.2.2 5432 tcp');
+});
+
 test('what does not exist is an error of the caller', () => {
   for (const [from, to] of [
     ['shop/nobody', 'shop/db:1'],

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { InvalidInputError } from '../common/errors.js';
 import type { Party, Probe, ProbeProtocol } from './driver.js';
 import { podNamed } from './lookup.js';
+import { inFamily } from './matrix/family.js';
 import type { ClusterState } from './matrix/state.js';
 import { parseRef } from './options.js';
 import type { Traced } from './session.js';
@@ -11,11 +12,13 @@ const TIMEOUT_MS = 1000;
 
 /**
  * FROM: `NS/POD`, a node's name or `outside`. TO: `NS/POD`, `service/NS/NAME`, `outside` or an address, then `:PORT` and
- * `/udp`; without a port it is a ping. Names of workloads stand for their first pod. Throws InvalidInputError.
+ * `/udp`; without a port it is a ping. An IPv6 address with a port stands in brackets; `/tcp6`, `/udp6` and `/icmp6` mean a name's IPv6
+ * address. Names of workloads stand for their first pod. Throws InvalidInputError.
  */
 export function resolveTrace(state: ClusterState, from: string, to: string): Probe {
-  const match = /^(.+?)(?::(\d+))?(?:\/(tcp|udp|icmp))?$/.exec(to);
-  const name = match?.[1] ?? to;
+  const match = isIP(to) === 0 ? /^(.+?)(?::(\d+))?(?:\/(tcp|udp|icmp)(6)?)?$/.exec(to) : null;
+  const name = (match?.[1] ?? to).replace(/^\[(.*)\]$/, '$1');
+  const six = match?.[4] === '6' || isIP(name) === 6;
   const port = Number(match?.[2] ?? 0);
   const protocol = (match?.[3] ?? (port === 0 ? 'icmp' : 'tcp')) as ProbeProtocol;
   if (protocol !== 'icmp' && match?.[2] === undefined) {
@@ -26,7 +29,7 @@ export function resolveTrace(state: ClusterState, from: string, to: string): Pro
   }
   return {
     from: partyOf(state, from),
-    address: addressOf(state, name),
+    address: addressOf(six ? inFamily(state, 6) : state, name),
     port,
     protocol,
     timeoutMs: TIMEOUT_MS,
@@ -57,8 +60,8 @@ function addressOf(state: ClusterState, name: string): string {
   return address;
 }
 
-/** `10.1.3.9:42342 -> 10.1.2.6:7070` in a step's text; the first group is the source address. */
-const FLOW = /([\d.]+)(?::\d+)? -> [^\s,]+/;
+/** `10.1.3.9:42342 -> 10.1.2.6:7070` in a step's text, IPv6 in brackets; the group is the source address. */
+const FLOW = /\[?(?<source>[\da-f.:]*[\da-f])\]?:\d+ -> [^\s,]+/;
 
 function sourceOf(state: ClusterState, from: Party): string | undefined {
   if (from.type === 'outside') return state.outside.addresses[0];
@@ -71,7 +74,8 @@ function sourceOf(state: ClusterState, from: Party): string | undefined {
 
 /** On every node the first packet of each direction; with `all`, every packet. */
 export function formatTraced({ probe, result, steps }: Traced, state: ClusterState, all: boolean): string {
-  const target = probe.port === 0 ? probe.address : `${probe.address}:${probe.port}`;
+  const host = probe.address.includes(':') ? `[${probe.address}]` : probe.address;
+  const target = probe.port === 0 ? probe.address : `${host}:${probe.port}`;
   const outcome =
     result.outcome === 'connected'
       ? `connected${result.answer === null ? '' : `, ${result.answer} answered`} (${result.millis.toFixed(1)} ms)`
@@ -94,9 +98,9 @@ export function formatTraced({ probe, result, steps }: Traced, state: ClusterSta
     return [{ first, own }];
   });
   // Clocks are told in milliseconds; what happens within one is put in the order it must have had.
-  const source = sourceOf(state, probe.from);
+  const source = sourceOf(probe.address.includes(':') ? inFamily(state, 6) : state, probe.from);
   const rank = ({ first: { text } }: (typeof shown)[number]) =>
-    (FLOW.exec(text)?.[1] === source ? 0 : 2) + (text.endsWith('on uplink') ? 1 : 0);
+    (FLOW.exec(text)?.groups?.['source'] === source ? 0 : 2) + (text.endsWith('on uplink') ? 1 : 0);
   const ordered = all ? shown : [...shown].sort((a, b) => rank(a) - rank(b));
   const lines = ordered.flatMap(({ first, own }) => [
     `${first.node}, packet ${first.packet}`,

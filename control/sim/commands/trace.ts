@@ -7,7 +7,8 @@ const HELP = `usage: pteropus sim trace [--name NAME] [--all] FROM TO[:PORT][/PR
 
 FROM is NS/POD (a workload's name stands for its first pod), a node's name or outside.
 TO is NS/POD, service/NS/NAME, a node's name, outside or an address. Without a port it is a ping; /udp after a port
-makes it UDP. Shows the first packet on every node it meets; --all shows every packet, answers too.
+makes it UDP. In a dual-stack cluster /tcp6, /udp6 and /icmp6 mean the IPv6 address.
+Shows the first packet on every node it meets; --all shows every packet, answers too.
 `;
 
 export async function run(argv: readonly string[]): Promise<number> {
