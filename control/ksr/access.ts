@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errorText, InvalidInputError } from '../common/errors.js';
-import { type KubeAccess, readKubeconfig } from '../sim/kubernetes/kubeconfig.js';
+import { type KubeAccess, readKubeconfig } from './kubeconfig.js';
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** A token lives for an hour and is renewed long before. */

@@ -7,8 +7,8 @@ import { Agent, request } from 'node:https';
 import { createInterface } from 'node:readline';
 import { errorText } from '../common/errors.js';
 import { isRecord } from '../objects/document.js';
-import type { KubeAccess } from '../sim/kubernetes/kubeconfig.js';
 import { ApiRequestError } from './errors.js';
+import type { KubeAccess } from './kubeconfig.js';
 import type { Resource } from './resources.js';
 
 export type WatchEvent =

@@ -3,9 +3,9 @@
  */
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { Agent, request } from 'node:https';
+import { type KubeAccess, readKubeconfig } from '../../ksr/kubeconfig.js';
 import { isRecord } from '../../objects/document.js';
 import { ApiError } from './errors.js';
-import { type KubeAccess, readKubeconfig } from './kubeconfig.js';
 
 /** A JSON object. */
 export type Json = Readonly<Record<string, unknown>>;

@@ -1,12 +1,12 @@
 /**
  * The parts of a kubeconfig file that an administrator's own file has: server, authority, token or client certificate. Read
- * here and not by @kubernetes/client-node, which takes most of a second to load: every command would wait for it.
+ * here and not by @kubernetes/client-node, which does not load on Node.js 20, and takes most of a second where it does.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { errorText, InvalidInputError } from '../../common/errors.js';
-import { isRecord } from '../../objects/document.js';
+import { errorText, InvalidInputError } from '../common/errors.js';
+import { isRecord } from '../objects/document.js';
 
 export interface KubeAccess {
   /** https URL of the API server. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { InvalidInputError } from '../../common/errors.js';
+import { InvalidInputError } from '../common/errors.js';
 import { readKubeconfig } from './kubeconfig.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'pteropus-kubeconfig-'));
