@@ -27,6 +27,9 @@ interface Exports {
 const BASE = 0x10000;
 const PAGE = 65536;
 
+/** The module, compiled once. */
+let compiled: Promise<WebAssembly.Module> | undefined;
+
 export function listRules(rules: Uint32Array): ListRule[] {
   return Array.from({ length: rules.length / RULE_WORDS }, (_, i) => {
     const word = (at: number) => rules[i * RULE_WORDS + at] ?? 0;
@@ -72,7 +75,8 @@ export class ListSide {
   }
 
   static async start(rules: readonly ListRule[], headers: Uint32Array): Promise<ListSide> {
-    return new ListSide(await WebAssembly.compile(readFileSync(buildAssembly('lists'))), rules, headers);
+    compiled ??= WebAssembly.compile(readFileSync(buildAssembly('lists')));
+    return new ListSide(await compiled, rules, headers);
   }
 
   /** Builds the list into the copy that is in use; milliseconds of CPU. */

@@ -16,6 +16,9 @@ interface Exports {
   classify(from: number, count: number, answers: number, now: number): void;
 }
 
+/** The module, compiled once. */
+let compiled: Promise<WebAssembly.Module> | undefined;
+
 export function changesOf(items: readonly Item[]): Change[] {
   return items.map((item) => ({ type: 'add', key: item.key, item }));
 }
@@ -54,7 +57,8 @@ export class PipelineSide {
   }
 
   static async start(headers: Uint32Array): Promise<PipelineSide> {
-    return new PipelineSide(await WebAssembly.compile(readFileSync(buildAssembly('classify'))), headers);
+    compiled ??= WebAssembly.compile(readFileSync(buildAssembly('classify')));
+    return new PipelineSide(await compiled, headers);
   }
 
   /** Lowers changes and writes them into the spare image, which is published, then into the other; milliseconds of CPU to there. */
