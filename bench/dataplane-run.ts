@@ -34,13 +34,13 @@ function result(sides: Sides, name: string, wasm: number[], native: number[]): R
 }
 
 /**
- * So many rounds in which no other process took the core from either side. Disturbed ones are made again, up to three times as many
+ * So many rounds in which no other process took the core from either side. Disturbed ones are made again, up to twice as many
  * in all; where there are hardly any others they count too.
  */
 async function undisturbed(sides: Sides, rounds: number, round: () => Promise<readonly number[]>) {
   const kept: (readonly number[])[] = [];
   const others: (readonly number[])[] = [];
-  for (let i = 0; i < 3 * rounds && kept.length < rounds; i++) {
+  for (let i = 0; i < 2 * rounds && kept.length < rounds; i++) {
     sides.disturbed = false;
     const times = await round();
     (sides.disturbed ? others : kept).push(times);

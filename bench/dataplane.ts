@@ -21,7 +21,7 @@ const { large, largeText } = await import('./dataplane-large.js');
 const { classification } = await import('./classify/run.js');
 
 const { rounds, flows } = benchOptions('usage: npm run bench:dataplane [-- --rounds N] [-- --flows a,b,c]', {
-  rounds: { type: 'string', default: '40' },
+  rounds: { type: 'string', default: '24' },
   flows: { type: 'string', default: '1,1000,10000,64000,500000' },
 });
 const ROUNDS = Number(rounds);
