@@ -7,7 +7,12 @@ import * as assert from 'uvu/assert';
 import { compile } from '../../control/compiler/compile.js';
 import { UnknownNodeError } from '../../control/compiler/context.js';
 import { IncrementalCompiler } from '../../control/compiler/incremental/compiler.js';
-import { type ClusterConfig, DEFAULT_CONFIG, type NodeLocal } from '../../control/compiler/input.js';
+import {
+  type ClusterConfig,
+  DEFAULT_CONFIG,
+  DEFAULT_IPV6,
+  type NodeLocal,
+} from '../../control/compiler/input.js';
 import { Model } from '../../control/model/model.js';
 import { Random } from '../../control/oracle/random.js';
 import { canonical, canonicalRuleset, sameItem } from '../../control/ruleset/canonical.js';
@@ -17,7 +22,7 @@ import { randomHistory, type Step } from './random-events.js';
 
 const SEQUENCES = Number(process.env['PTEROPUS_SEQUENCES'] ?? 1000);
 const LENGTH = 55;
-const CONFIG: ClusterConfig = { ...DEFAULT_CONFIG, externalIPCIDRs: ['198.51.100.0/24'] };
+const CONFIG: ClusterConfig = { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6, externalIPCIDRs: ['198.51.100.0/24'] };
 
 /** Runs a history; what first breaks the law, or null. */
 function broken(steps: readonly Step[]): string | null {
