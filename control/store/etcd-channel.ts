@@ -5,7 +5,9 @@
 import { createRequire } from 'node:module';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { castGrpcError, KVClient, LeaseClient, WatchClient } from 'etcd3';
+// The package as a whole reads its protocol files when it is loaded: every command would wait for it.
+import { castGrpcError } from 'etcd3/lib/errors.js';
+import { KVClient, LeaseClient, WatchClient } from 'etcd3/lib/rpc.js';
 
 type Callable = ConstructorParameters<typeof KVClient>[0];
 type Service = Parameters<Callable['exec']>[0];

@@ -7,7 +7,7 @@ import {
   type IKeyValue,
   type IRequestOp,
   type ITxnRequest,
-} from 'etcd3';
+} from 'etcd3/lib/rpc.js';
 import { InvalidInputError } from '../common/errors.js';
 import { TransactionTooLargeError } from './errors.js';
 import { type Condition, type Entry, MAX_OPERATIONS, type Operation, type StoreEvent } from './store.js';

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
-import * as etcd3 from 'etcd3';
+import * as etcd3 from 'etcd3/lib/errors.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import {
   LeaseNotFoundError,

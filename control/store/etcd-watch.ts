@@ -2,7 +2,7 @@
  * One watch on etcd that goes on where it was after every break, and says so when it cannot: history compacted, the store
  * replaced by another one, or put back to an earlier state.
  */
-import type { IWatchResponse } from 'etcd3';
+import type { IWatchResponse } from 'etcd3/lib/rpc.js';
 import { errorText } from '../common/errors.js';
 import { StoreClosedError, WatchLostError } from './errors.js';
 import type { EtcdCodec } from './etcd-codec.js';

@@ -1,6 +1,6 @@
 /** The store in etcd (v3 API, 3.4 and later): one cluster of servers for all nodes. */
 import { randomUUID } from 'node:crypto';
-import { CompareResult, CompareTarget, type IRangeResponse } from 'etcd3';
+import { CompareResult, CompareTarget, type IRangeResponse } from 'etcd3/lib/rpc.js';
 import { LeaseNotFoundError, StoreClosedError } from './errors.js';
 import { EtcdCodec } from './etcd-codec.js';
 import { EtcdConnection, type EtcdEndpoints } from './etcd-connection.js';
