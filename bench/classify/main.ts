@@ -7,11 +7,12 @@ import { ROOT } from '../peers/build.js';
 
 // Before any module is compiled: only optimised code is measured.
 setFlagsFromString('--no-liftoff');
-const { classification } = await import('./run.js');
+const { classification, SIZES } = await import('./run.js');
 const { plot } = await import('./plot.js');
 
+const ALL = SIZES.join();
 const { sizes, rounds } = benchOptions('usage: npm run bench:classify [-- --sizes a,b,c] [-- --rounds N]', {
-  sizes: { type: 'string', default: '100,1000,10000,100000' },
+  sizes: { type: 'string', default: ALL },
   rounds: { type: 'string', default: '15' },
 });
 const cpu = cpus()[0]?.model ?? 'unknown CPU';
@@ -22,6 +23,8 @@ const results = await classification(
   sizes.split(',').map(Number),
   Number(rounds),
 );
+// Some sizes alone are for looking, not for keeping.
+if (sizes !== ALL) process.exit();
 const machine = { cpu, cores: cpus().length, memory: totalmem(), kernel: release(), node: process.version };
 const folder = `${ROOT}bench/results/`;
 mkdirSync(folder, { recursive: true });
