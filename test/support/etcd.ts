@@ -49,6 +49,7 @@ export function etcd(): Requirement {
 /** Starts an empty etcd; resolves when it answers. */
 export async function startEtcd(options: TestEtcdOptions = {}): Promise<TestEtcd> {
   const directory = mkdtempSync(join(tmpdir(), 'pteropus-etcd-'));
+  directories.add(directory);
   const server = new EtcdServer(directory, await freePort(), await freePort(), options);
   try {
     await server.start();
@@ -61,8 +62,10 @@ export async function startEtcd(options: TestEtcdOptions = {}): Promise<TestEtcd
 
 /** Ended with this process, however it ends by itself. */
 const running = new Set<ChildProcess>();
+const directories = new Set<string>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
 class EtcdServer implements TestEtcd {
@@ -143,6 +146,7 @@ class EtcdServer implements TestEtcd {
   async close(): Promise<void> {
     await this.stop();
     rmSync(this.directory, { recursive: true, force: true });
+    directories.delete(this.directory);
   }
 
   get #data(): string {
