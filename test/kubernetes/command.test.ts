@@ -1,12 +1,15 @@
 /** `sim --kubernetes --keep` as a person types it, and what kubectl would do beside it. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ApiClient } from '../../control/sim/kubernetes/api.js';
+import { startKubernetes } from '../support/kubernetes/start.js';
 import { testIf } from '../support/requires.js';
 import { clusterRequirements } from './support/cluster.js';
 
@@ -24,6 +27,18 @@ function sim(...args: readonly string[]): { code: number | null; out: string; er
     },
   );
   return { code: status, out: stdout, err: stderr };
+}
+
+/** The same while this process goes on: it keeps the API server running. */
+async function simBeside(
+  ...args: readonly string[]
+): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [join(ROOT, 'bin/pteropus.mjs'), 'sim', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 120_000,
+  });
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  return { code: child.exitCode, out, err };
 }
 
 const LOCK = `apiVersion: networking.k8s.io/v1
@@ -78,6 +93,25 @@ testIf(test, ...clusterRequirements())(
     } finally {
       assert.is(sim('down', '--name', NAME).code, 0);
       rmSync(dir, { recursive: true });
+    }
+  },
+);
+
+testIf(test, ...clusterRequirements())(
+  'an API server that is there already, used twice: the pods of the first time run anew',
+  async () => {
+    const server = await startKubernetes();
+    try {
+      const protocols = join(ROOT, 'examples/protocols');
+      for (const round of [1, 2]) {
+        const { code, out, err } = await simBeside(
+          ...['--kubeconfig', server.kubeconfig, '--name', NAME, '-f', protocols],
+        );
+        assert.is(code, 0, `${round}: ${out}${err}`);
+        assert.match(out, /(\d+) of \1 cells agree with the policies/);
+      }
+    } finally {
+      await server.close();
     }
   },
 );

@@ -213,6 +213,26 @@ testIf(test, need)('EndpointSlices follow pods and Services; readiness gates cou
   for (const name of ['one', 'two']) await api.delete(of('Pod', name));
 });
 
+testIf(test, need)('addresses that an earlier sandbox of a pod had are replaced', async () => {
+  const { api } = server;
+  const containers = [{ name: 'main', image: 'example.com/one' }];
+  await create('Pod', 'old', {
+    spec: { containers, nodeName: 'node-1', readinessGates: [{ conditionType: 'x.y/z' }] },
+  });
+  const pod = () => cache.get('Pod', 'default/old');
+  await until('it runs', () => pod()?.status?.['phase'] === 'Running');
+  const now = pod()?.status?.['podIP'];
+  const earlier = { podIP: '10.1.8.8', podIPs: [{ ip: '10.1.8.8' }] };
+  await api.patch(`${of('Pod', 'old')}/status`, { status: earlier });
+  await until(
+    'ours is back',
+    () => JSON.stringify(pod()?.status?.['podIPs']) === JSON.stringify([{ ip: now }]),
+  );
+  assert.is(pod()?.status?.['podIP'], now);
+  await api.delete(of('Pod', 'old'));
+  await until('it is gone', () => pod() === undefined);
+});
+
 testIf(test, need)('a pod that is told to end serves on while its preStop hook sleeps', async () => {
   const { api } = server;
   const endpoints = () =>

@@ -33,7 +33,7 @@ export class KubernetesCluster implements SimulatedCluster {
   ) {}
 
   async start(): Promise<void> {
-    const { driver, nodes, config, progress } = this.spec;
+    const { driver, nodes, config, progress, signal } = this.spec;
     const started = performance.now();
     // The driver starts the control plane once the cluster's name is its own.
     await driver.start();
@@ -51,7 +51,14 @@ export class KubernetesCluster implements SimulatedCluster {
     const serviceCIDRs = rangesOf(config).map(({ serviceCIDR }) => serviceCIDR);
     this.#applier = new Applier(api, cache, { serviceCIDRs, nodes });
     const { externalIPCIDRs } = config;
-    this.#settling = new Settling({ cache, controllers: this.#controllers, driver, nodes, externalIPCIDRs });
+    this.#settling = new Settling({
+      cache,
+      controllers: this.#controllers,
+      driver,
+      nodes,
+      externalIPCIDRs,
+      signal,
+    });
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     progress(`${nodes.length} nodes are up on feed ${driver.feed} (${seconds} s)`);
     progress(`export KUBECONFIG=${this.plane.kubeconfig}`);

@@ -27,7 +27,7 @@ interface WatchLine {
   readonly object: ApiObject;
 }
 
-const PAUSE_MS = 200;
+const PAUSE_MS = { first: 100, most: 5000 };
 /** The server ends a watch after this long; then the next one goes on from there. */
 const WATCH_SECONDS = 600;
 
@@ -70,15 +70,26 @@ export class Follower {
 
   async #run(): Promise<void> {
     const { path, log } = this.spec;
+    let pause = PAUSE_MS.first;
+    let said = '';
     while (!this.#end.signal.aborted) {
       try {
         if (this.#version === '') await this.#list();
-        await this.#watch();
+        await this.#watch(() => {
+          pause = PAUSE_MS.first;
+          said = '';
+        });
       } catch (error) {
         if (this.#end.signal.aborted) return;
         if (error instanceof ApiError && error.code === 410) this.#version = '';
-        else log(`watch of ${path}: ${errorText(error)}`);
-        await new Promise((done) => setTimeout(done, PAUSE_MS));
+        else {
+          // Once for each reason, not with every attempt.
+          const text = `watch of ${path}: ${errorText(error)}`;
+          if (text !== said) log(text);
+          said = text;
+        }
+        await this.#wait(pause);
+        pause = Math.min(pause * 2, PAUSE_MS.most);
       }
     }
   }
@@ -101,7 +112,21 @@ export class Follower {
     return (await this.spec.api.get(this.spec.path)) as unknown as Listing;
   }
 
-  async #watch(): Promise<void> {
+  /** A pause that closing ends. */
+  #wait(millis: number): Promise<void> {
+    const { signal } = this.#end;
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, millis);
+      signal.addEventListener('abort', end);
+    });
+  }
+
+  async #watch(answered: () => void): Promise<void> {
     const query = new URLSearchParams({
       watch: 'true',
       allowWatchBookmarks: 'true',
@@ -109,6 +134,7 @@ export class Follower {
       resourceVersion: this.#version,
     });
     const stream = await this.spec.api.stream(`${this.spec.path}?${query}`, this.#end.signal);
+    answered();
     let rest = '';
     for await (const chunk of stream.setEncoding('utf8')) {
       const lines = `${rest}${chunk as string}`.split('\n');

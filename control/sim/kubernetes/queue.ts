@@ -20,6 +20,8 @@ export class WorkQueue {
   /** Key -> how long it waits after its next failure. */
   readonly #backoff = new Map<string, number>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Key -> what was said of it last: not again with every attempt. */
+  readonly #said = new Map<string, string>();
   #closed = false;
   #quiet: () => void = () => undefined;
 
@@ -67,13 +69,18 @@ export class WorkQueue {
     try {
       await reconcile(key);
       this.#backoff.delete(key);
+      this.#said.delete(key);
     } catch (error) {
       if (!this.#closed) {
         const wait = this.#backoff.get(key) ?? BACKOFF_MS.first;
         this.#backoff.set(key, Math.min(wait * 2, BACKOFF_MS.most));
         // Somebody else changed or deleted it meanwhile: that is no news.
-        if (!(error instanceof ApiError && [404, 409].includes(error.code)))
-          log(`${name}: ${key}: ${errorText(error)}`);
+        const text = `${name}: ${key}: ${errorText(error)}`;
+        const isNews = !(error instanceof ApiError && [404, 409].includes(error.code));
+        if (isNews && this.#said.get(key) !== text) {
+          this.#said.set(key, text);
+          log(text);
+        }
         if (!this.#waiting.has(key))
           this.#timers.set(
             key,

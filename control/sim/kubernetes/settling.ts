@@ -3,6 +3,7 @@
  * holds what the API says, and every agent has applied the store.
  */
 import type { Driver } from '../driver.js';
+import { checkpoint } from '../interrupted.js';
 import type { Written } from './applier.js';
 import type { ApiCache } from './cache.js';
 import type { Controllers } from './controllers/controllers.js';
@@ -15,6 +16,8 @@ export interface SettlingSpec {
   readonly driver: Driver;
   readonly nodes: readonly string[];
   readonly externalIPCIDRs: readonly string[];
+  /** Ends the waiting. */
+  readonly signal: AbortSignal | undefined;
 }
 
 const TIMEOUT_MS = 120_000;
@@ -31,10 +34,11 @@ export class Settling {
     this.#stop = spec.cache.listen(() => this.#wake());
   }
 
-  /** Throws NotConvergedError that says what is missing. */
+  /** Throws NotConvergedError that says what is missing, InterruptedError. */
   async settled(written: readonly Written[], seen: () => boolean = () => true): Promise<void> {
     const deadline = Date.now() + TIMEOUT_MS;
     for (;;) {
+      checkpoint(this.spec.signal);
       const missing = seen() ? this.#missing(written) : 'our watches are behind';
       if (missing === null) break;
       if (Date.now() > deadline) {

@@ -98,7 +98,7 @@ export class Kubelet implements Controller {
     if (now === null) return;
     const status = statusOf(raw, now, addresses);
     if (covers(raw.status, status)) return;
-    await api.patch(`${pathOf('Pod', raw)}/status`, { status }, 'strategic');
+    await api.patch(`${pathOf('Pod', raw)}/status`, { status: replacing(status) }, 'strategic');
   }
 
   /** Whether it was told to end and its preStop hook still runs; then this looks at it again when that is over. */
@@ -156,6 +156,15 @@ function statusOf(raw: ApiObject, { ips, since }: Running, hostIPs: readonly str
       state: { running: { startedAt: since } },
     })),
   };
+}
+
+/** A strategic merge would add our addresses to those an earlier sandbox of the pod had. */
+function replacing(status: Json): Json {
+  const lists = ['podIPs', 'hostIPs'].map((field) => [
+    field,
+    [{ $patch: 'replace' }, ...listOf(status[field])],
+  ]);
+  return { ...status, ...Object.fromEntries(lists) };
 }
 
 /** KEP-580: conditions that others set and that must be true. */
