@@ -1,0 +1,75 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { conflistText } from './conflist.js';
+import {
+  InstallError,
+  installConflist,
+  installExecutable,
+  removeConflist,
+  removeExecutable,
+} from './install.js';
+import { run } from './main.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'pteropus-N-'));
+const bin = join(directory, 'bin');
+const conf = join(directory, 'net.d');
+const source = join(directory, 'built');
+
+test.before.each(() => {
+  for (const path of [bin, conf]) rmSync(path, { recursive: true, force: true });
+  writeFileSync(source, 'program');
+});
+
+test('the executable is put in place whole, over an older one, and may be run', () => {
+  const path = installExecutable(bin, source);
+  assert.is(path, join(bin, 'pteropus'));
+  writeFileSync(source, 'newer program');
+  const old = statSync(path).ino;
+  installExecutable(bin, source);
+  assert.is(readFileSync(path, 'utf8'), 'newer program');
+  assert.is.not(statSync(path).ino, old, 'a new file: who runs the old one keeps it');
+  assert.is(statSync(path).mode & 0o777, 0o755);
+  assert.equal(readdirSync(bin), ['pteropus']);
+});
+
+test('what cannot be written leaves what was there', () => {
+  installExecutable(bin, source);
+  assert.throws(
+    () => installExecutable(bin, join(directory, 'not-built')),
+    (error: unknown) => error instanceof InstallError,
+  );
+  assert.is(readFileSync(join(bin, 'pteropus'), 'utf8'), 'program');
+  assert.equal(readdirSync(bin), ['pteropus']);
+});
+
+test('removed twice is fine, and where nothing ever was', () => {
+  installExecutable(bin, source);
+  installConflist(conf, conflistText('/run/x.sock'));
+  for (let i = 0; i < 2; i++) {
+    removeConflist(conf);
+    removeExecutable(bin);
+  }
+  assert.equal([readdirSync(bin), readdirSync(conf)], [[], []]);
+  removeConflist(join(directory, 'never'));
+});
+
+test('the verb: wrong usage is told by 2', async () => {
+  const write = process.stderr.write.bind(process.stderr);
+  process.stderr.write = () => true;
+  try {
+    for (const argv of [[], ['mend'], ['install', '--bin'], ['install', 'x']]) assert.is(await run(argv), 2);
+  } finally {
+    process.stderr.write = write;
+  }
+  installConflist(conf, conflistText('/run/x.sock'));
+  installExecutable(bin, source);
+  assert.is(await run(['uninstall', '--bin-dir', bin, '--conf-dir', conf]), 0);
+  assert.not(existsSync(join(bin, 'pteropus')));
+  assert.equal(readdirSync(conf), []);
+});
+
+test.after(() => rmSync(directory, { recursive: true, force: true }));
+test.run();
