@@ -2,7 +2,7 @@
  * A program of a node (agent, data plane) inside that node's namespace: started, its output kept in a log, started again when
  * it dies, stopped at the end. Its standard input is a pipe that it watches: when we die, it ends.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -56,7 +56,9 @@ export class NodeProcess {
   start(): Promise<void> {
     const { argv, netns, log, name } = this.spec;
     const fd = openSync(log, 'a', 0o600);
-    const child = spawn('nsenter', [`--net=${netns}`, '--', ...argv], { stdio: ['pipe', 'pipe', fd] });
+    // A session of its own: Ctrl-C is for us, who then end it in order.
+    const options: SpawnOptions = { stdio: ['pipe', 'pipe', fd], detached: true };
+    const child = spawn('nsenter', [`--net=${netns}`, '--', ...argv], options);
     const started = Date.now();
     this.child = child;
     child.stdin?.on('error', () => undefined);
