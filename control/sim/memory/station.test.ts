@@ -15,7 +15,7 @@ function network(...addresses: readonly string[]): readonly Station[] {
     const station: Station = new Station({
       mac: `02:00:00:00:00:0${i}`,
       addresses: [address],
-      routes: [{ destination: '10.0.0.0/24', nextHop: null }],
+      routes: ['10.0.0.0/24', 'fd00::/64'].map((destination) => ({ destination, nextHop: null })),
       neighbors: new Map(),
       send: (frame) => queueMicrotask(() => lan.forward(address, frame)),
     });
@@ -55,6 +55,21 @@ test('packets come back as they were built, damaged ones do not', () => {
   frame[frame.length - 1]! ^= 1;
   frame[22]! ^= 1;
   assert.is(read(), null, 'header checksum');
+});
+
+test('the same over IPv6, where neighbors find each other by solicitation', async () => {
+  const [client, server] = network('fd00::1', 'fd00::2') as [Station, Station];
+  server.servers.listen('TCP', 80, 'shop/web');
+  server.servers.listen('UDP', 53, 'ops/dns');
+  const tcp = await ask(client, 'fd00::2', 80, 'tcp');
+  assert.equal([tcp.outcome, tcp.answer], ['connected', 'shop/web']);
+  const udp = await ask(client, 'fd00::2', 53, 'udp');
+  assert.equal([udp.outcome, udp.answer], ['connected', 'ops/dns']);
+  assert.is((await ask(client, 'fd00::2', 0, 'icmp')).outcome, 'connected');
+  assert.is((await ask(client, 'fd00::2', 81, 'tcp')).outcome, 'refused');
+  assert.is((await ask(client, 'fd00::2', 54, 'udp')).outcome, 'refused', 'by an ICMPv6 error');
+  assert.is((await ask(client, 'fd00::9', 80, 'tcp')).outcome, 'timeout', 'nobody answers the solicitation');
+  for (const station of [client, server]) station.close();
 });
 
 test('TCP, UDP and ICMP reach who listens, and learn who it is', async () => {
