@@ -70,6 +70,8 @@ export class Workload {
     const listen = spec.ports.flatMap(({ protocol, port }) => [`--${protocol.toLowerCase()}`, String(port)]);
     const child = spawn(PROGRAM, ['--name', spec.name, '--netns', spec.netns, ...listen], {
       stdio: ['pipe', 'pipe', 'pipe'],
+      // Ctrl-C is for us; it ends with its standard input.
+      detached: true,
     });
     const workload = new Workload(spec, child);
     try {
