@@ -169,7 +169,14 @@ test('externalIPs: only inside externalIPCIDRs, never an address of the cluster 
     assert.is(backends(ruleset, other), null, other);
   assert.is(findService(ruleset, VIP, 'TCP', 80)?.scope, 'internal');
   const local = [service({ ...spec, externalTrafficPolicy: 'Local' }), slice({ node: 1 }, { node: 2 })];
-  assert.equal(backends(rulesetOn(1, local, ['203.0.113.0/24']), '203.0.113.1'), [2]);
+  const served = rulesetOn(1, local, ['203.0.113.0/24']);
+  assert.equal(backends(served, '203.0.113.1'), [2, 3], 'from inside the cluster');
+  const outside = findService(served, '203.0.113.1', 'TCP', 80)?.outsideBackends ?? [];
+  assert.equal(
+    outside.map(({ node }) => node),
+    ['n1'],
+    'from outside',
+  );
   const texts = problemsOf([parseApiObject(service(spec))], ['203.0.113.0/24']).map(problemText);
   assert.is(texts.length, 4);
   assert.match(texts[0] ?? '', /^Service x\/s: spec\.externalIPs: 198\.51\.100\.1 is not served/);
