@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { errorText } from '../common/errors.js';
 import { isRecord } from '../objects/document.js';
 import { ApiRequestError } from './errors.js';
-import type { KubeAccess } from './kubeconfig.js';
+import { type KubeAccess, sameTls, tlsOptions, urlOf } from './kubeconfig.js';
 import type { Resource } from './resources.js';
 
 export type WatchEvent =
@@ -39,7 +39,7 @@ export class KubeApi {
   #failed = false;
 
   /** `access`: what to connect with; asked `again` after a failure. */
-  constructor(private readonly access: (again: boolean) => KubeAccess) {}
+  constructor(private readonly access: (again: boolean) => Promise<KubeAccess>) {}
 
   /** All objects as they are now; `page` is called for each page. Returns their version. Throws ApiRequestError. */
   async list({ path }: Resource, page: (items: readonly unknown[]) => void): Promise<string> {
@@ -128,17 +128,17 @@ export class KubeApi {
     silenceMs: number,
     signal?: AbortSignal,
   ): Promise<IncomingMessage> {
-    const { access, agent } = this.#connection();
+    const { access, agent } = await this.#connection();
     const text = body === null ? null : JSON.stringify(body);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const call = request(
-        new URL(path, access.server),
+        urlOf(access, path),
         {
           ...{ method, agent, timeout: silenceMs },
           headers: {
             accept: 'application/json',
             'user-agent': 'pteropus-ksr',
-            ...(access.token === null ? {} : { authorization: `Bearer ${access.token}` }),
+            ...access.headers,
             ...(text === null
               ? {}
               : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
@@ -161,24 +161,17 @@ export class KubeApi {
   }
 
   /** Connections are kept as long as what they were made with is the same. Throws ApiRequestError. */
-  #connection(): { readonly access: KubeAccess; readonly agent: Agent } {
+  async #connection(): Promise<{ readonly access: KubeAccess; readonly agent: Agent }> {
     let access: KubeAccess;
     try {
-      access = this.access(this.#failed);
+      access = await this.access(this.#failed);
       this.#failed = false;
     } catch (cause) {
       throw new ApiRequestError(errorText(cause), 'credentials', null, cause);
     }
-    const { ca, cert, key } = access;
     const old = this.#agent;
-    if (old !== null && old.access.ca === ca && old.access.cert === cert && old.access.key === key) {
-      return { access, agent: old.agent };
-    }
-    const agent = new Agent({
-      keepAlive: true,
-      ...(ca === null ? {} : { ca }),
-      ...(cert === null || key === null ? {} : { cert, key }),
-    });
+    if (old !== null && sameTls(old.access, access)) return { access, agent: old.agent };
+    const agent = new Agent({ keepAlive: true, ...tlsOptions(access) });
     this.#agent = { access, agent };
     return this.#agent;
   }

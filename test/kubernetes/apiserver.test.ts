@@ -44,7 +44,7 @@ testIf(test, kubernetes())('a real API server: watches, RBAC, a restart', async 
     assert.is(follower.objects.has('default/a'), false);
 
     // A service account without rights gets none.
-    const ksr = ApiClient.fromKubeconfig(cluster.kubeconfigOf(KSR));
+    const ksr = await ApiClient.fromKubeconfig(cluster.kubeconfigOf(KSR));
     const refused = await ksr.get('/api/v1/pods').catch((error: unknown) => error);
     assert.instance(refused, ApiError);
     assert.is((refused as ApiError).code, 403);

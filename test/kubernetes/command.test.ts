@@ -71,7 +71,7 @@ testIf(test, ...clusterRequirements())(
       );
 
       // What others write to the API counts as much.
-      const api = ApiClient.fromKubeconfig(kubeconfig);
+      const api = await ApiClient.fromKubeconfig(kubeconfig);
       const scale = { spec: { replicas: 1 } };
       await api.patch('/apis/apps/v1/namespaces/shop/deployments/web', scale);
       const status = async () => {

@@ -124,7 +124,7 @@ check('each account may do what it needs, and nothing else', async () => {
   for (const manifest of plain())
     if (rights.includes(manifest.kind ?? '')) await applier.apply(manifest, { dryRun: false });
   for (const [name, allowed] of Object.entries(ALLOWED)) {
-    const api = ApiClient.fromKubeconfig(cluster.kubeconfigOf(account(name)));
+    const api = await ApiClient.fromKubeconfig(cluster.kubeconfigOf(account(name)));
     try {
       // The server reads new roles a moment after they were written.
       while (allowed[0] !== undefined && !(await may(api, allowed[0])))

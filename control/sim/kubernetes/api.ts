@@ -3,7 +3,7 @@
  */
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { Agent, request } from 'node:https';
-import { type KubeAccess, readKubeconfig } from '../../ksr/kubeconfig.js';
+import { type KubeAccess, readKubeconfig, tlsOptions, urlOf } from '../../ksr/kubeconfig.js';
 import { isRecord } from '../../objects/document.js';
 import { ApiError } from './errors.js';
 
@@ -53,18 +53,14 @@ export class ApiClient {
   readonly #streams: Agent;
 
   constructor(private readonly access: KubeAccess) {
-    const { ca, cert, key } = access;
-    const tls = {
-      ...(ca === null ? {} : { ca }),
-      ...(cert === null || key === null ? {} : { cert, key }),
-    };
+    const tls = tlsOptions(access);
     this.#agent = new Agent({ keepAlive: true, maxSockets: SOCKETS, ...tls });
     this.#streams = new Agent(tls);
   }
 
-  /** Throws InvalidInputError. */
-  static fromKubeconfig(path: string): ApiClient {
-    return new ApiClient(readKubeconfig(path));
+  /** Rejects with InvalidInputError. */
+  static async fromKubeconfig(path: string): Promise<ApiClient> {
+    return new ApiClient(await readKubeconfig(path));
   }
 
   get(path: string): Promise<Json> {
@@ -124,7 +120,7 @@ export class ApiClient {
     type: string = TYPES.json,
     extra: RequestOptions = {},
   ): Promise<IncomingMessage> {
-    const target = new URL(path, this.access.server);
+    const target = urlOf(this.access, path);
     const payload = body === undefined ? null : Buffer.from(JSON.stringify(body));
     const options: RequestOptions = {
       ...{
@@ -135,7 +131,7 @@ export class ApiClient {
       },
       headers: {
         Accept: 'application/json',
-        ...(this.access.token === null ? {} : { Authorization: `Bearer ${this.access.token}` }),
+        ...this.access.headers,
         ...(payload === null ? {} : { 'Content-Type': type, 'Content-Length': payload.length }),
       },
       agent: this.#agent,

@@ -88,7 +88,7 @@ export class ApiServer {
     for (;;) {
       try {
         this.#writeKubeconfigs();
-        const api = ApiClient.fromKubeconfig(this.kubeconfig);
+        const api = await ApiClient.fromKubeconfig(this.kubeconfig);
         try {
           await api.text('/readyz');
           return;

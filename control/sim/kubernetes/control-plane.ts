@@ -2,9 +2,11 @@
  * What stands beside the nodes: an API server with its etcd (our own, or one that a kubeconfig names), the network's own
  * etcd, and ksr between the two.
  */
+
 import { join } from 'node:path';
 import { errorText } from '../../common/errors.js';
 import { type ClusterConfig, rangesOf } from '../../compiler/input.js';
+import { NotRunningError } from '../afxdp/not-running.js';
 import { ApiClient } from './api.js';
 import { ApiServer } from './apiserver.js';
 import { installClusterPolicies } from './crd.js';
@@ -51,8 +53,9 @@ export class ControlPlane {
     return this.spec.kubeconfig ?? this.own?.server.kubeconfig ?? '';
   }
 
+  /** Once started. */
   get api(): ApiClient {
-    this.#api ??= ApiClient.fromKubeconfig(this.kubeconfig);
+    if (this.#api === null) throw new NotRunningError('has not started', { object: 'control plane' });
     return this.#api;
   }
 
@@ -60,6 +63,7 @@ export class ControlPlane {
   async start(): Promise<void> {
     const started = performance.now();
     await Promise.all([this.etcd.start(), this.own?.etcd.start().then(() => this.own?.server.start())]);
+    this.#api ??= await ApiClient.fromKubeconfig(this.kubeconfig);
     await installClusterPolicies(this.api);
     const { gitVersion } = (await this.api.get('/version')) as { readonly gitVersion?: string };
     const millis = performance.now() - started;

@@ -67,7 +67,7 @@ export async function startKubernetes(options: TestKubernetesOptions = {}): Prom
   try {
     await etcd.start();
     await server.start();
-    api = ApiClient.fromKubeconfig(server.kubeconfig);
+    api = await ApiClient.fromKubeconfig(server.kubeconfig);
   } catch (error) {
     await close();
     throw error;
