@@ -88,6 +88,7 @@ timeoutSeconds: 5
 {{- /* What AF_XDP needs: NET_ADMIN attaches programs, NET_RAW opens the sockets, IPC_LOCK locks their memory, SYS_ADMIN loads BPF on
 every kernel and enters the namespaces of pods that have a TAP. */ -}}
 {{- define "pteropus.dataplaneSecurity" -}}
+runAsUser: 0
 readOnlyRootFilesystem: true
 allowPrivilegeEscalation: true
 capabilities:
