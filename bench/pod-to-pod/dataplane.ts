@@ -38,8 +38,8 @@ function items(): Item[] {
 /** Neighbors are asked for twice a second. */
 const SETTLE_MS = 1500;
 
-export async function openDataPlaneSide(name: string, label: string): Promise<Side> {
-  const wires = new Wires(label);
+export async function openDataPlaneSide(name: string, label: string, feed: 'afxdp' | 'tap'): Promise<Side> {
+  const wires = new Wires(label, feed === 'tap');
   const { node } = wires.netns;
   const dataplane = await openXdpBackend({
     netns: node.path,
@@ -48,9 +48,12 @@ export async function openDataPlaneSide(name: string, label: string): Promise<Si
   });
   node.createVeth({ name: I.hostLink(NODE) }, { name: `${I.hostLink(NODE)}-x` });
   node.setLink(I.hostLink(NODE), { up: true });
+  const ends = new Map(PODS.map((name, n) => [I.podKey(name), wires.path(n === 0 ? 'client' : 'server')]));
   const changes = items().map((item): Change => {
-    const pod = item.kind === 'interface' && item.role === 'pod';
-    return { type: 'add', key: item.key, item: pod ? { ...item, mtu: POD_MTU } : item };
+    const netns = ends.get(item.key);
+    if (item.kind !== 'interface' || netns === undefined) return { type: 'add', key: item.key, item };
+    const tap = feed === 'tap' ? { tap: { netns, ifname: 'eth0' } } : {};
+    return { type: 'add', key: item.key, item: { ...item, mtu: POD_MTU, ...tap } };
   });
   for (const { key, error } of await dataplane.backend.apply(changes))
     if (error !== null) throw new Error(`${key}: ${error.message}`);

@@ -123,3 +123,18 @@ function steerTo(wires: Wires, core: number): void {
   for (const link of [...PODS.map((pod) => podLink(NODE, pod)), uplinkLink(NODE)])
     wires.run('node', 'sh', '-c', `echo ${mask} > /sys/class/net/${link}/queues/rx-0/rps_cpus`);
 }
+
+/** A node that drops what the client sends. */
+export function openSinkSide(name: string, label: string): Side {
+  const wires = new Wires(label);
+  wires.sinkAtNode();
+  return {
+    name,
+    wires,
+    sink: true,
+    close: () => {
+      wires.close();
+      return Promise.resolve();
+    },
+  };
+}

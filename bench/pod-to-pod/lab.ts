@@ -24,18 +24,25 @@ export class Wires {
   readonly netns: Readonly<Record<Place, Netns>>;
   readonly #label: string;
 
-  constructor(label: string) {
+  /** @param taps pods' ends are TAPs, and nothing on the node leads to them */
+  constructor(
+    label: string,
+    readonly taps = false,
+  ) {
     this.#label = label;
     const made = PLACES.map((place) => [place, this.native.createNetns(this.name(place))] as const);
     this.netns = Object.fromEntries(made) as Record<Place, Netns>;
     const { node, client, server, remote } = this.netns;
     [client, server].forEach((pod, n) => {
-      const link = podLink(NODE, PODS[n]!);
-      node.createVeth(
-        { name: link, mac: gatewayMac(NODE), mtu: POD_MTU },
-        { name: 'eth0', mac: podMac(NODE, n + 1), mtu: POD_MTU, netns: pod },
-      );
-      node.setLink(link, { up: true });
+      const [link, mac] = [podLink(NODE, PODS[n]!), podMac(NODE, n + 1)];
+      if (taps) {
+        pod.createTap('eth0');
+        pod.setLink('eth0', { mac, mtu: POD_MTU });
+      } else {
+        const near = { name: link, mac: gatewayMac(NODE), mtu: POD_MTU };
+        node.createVeth(near, { name: 'eth0', mac, mtu: POD_MTU, netns: pod });
+        node.setLink(link, { up: true });
+      }
       this.#plain(pod);
       pod.addAddress('eth0', `${podAddress(NODE, n + 1)}/32`);
       pod.addRoute({ destination: `${gateway(NODE)}/32`, link: 'eth0', scope: 'link' });
@@ -73,6 +80,11 @@ export class Wires {
     return Number(/packets (\d+)/.exec(text)?.[1]);
   }
 
+  /** The node is no more than a receiver of what the client sends. */
+  sinkAtNode(): void {
+    this.#sink('node', podLink(NODE, PODS[0]));
+  }
+
   close(): void {
     for (const place of PLACES) this.netns[place].close();
     for (const place of PLACES) this.native.deleteNetns(this.name(place));
@@ -84,12 +96,12 @@ export class Wires {
   }
 
   /** What a receiver costs is the same everywhere, and little: UDP is counted and dropped as it comes in. */
-  #sink(place: Place): void {
+  #sink(place: Place, link = 'eth0'): void {
     this.nft(
       place,
       `table netdev sink {
         counter arrived { }
-        chain in { type filter hook ingress device eth0 priority 0; ip protocol udp counter name arrived drop; }
+        chain in { type filter hook ingress device ${link} priority 0; ip protocol udp counter name arrived drop; }
       }`,
     );
   }
@@ -97,6 +109,8 @@ export class Wires {
 
 export interface Side {
   readonly name: string;
+  /** Nothing passes: packets are counted as they reach the node, which says what sending them costs. */
+  readonly sink?: boolean;
   readonly wires: Wires;
   close(): Promise<void>;
 }

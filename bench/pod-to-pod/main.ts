@@ -13,7 +13,7 @@ import { benchOptions } from '../options.js';
 import { figures } from '../statistics.js';
 import { CASES, type Case } from './cases.js';
 import { openDataPlaneSide } from './dataplane.js';
-import { openKernelSide } from './kernel.js';
+import { openKernelSide, openSinkSide } from './kernel.js';
 import type { Place, Side } from './lab.js';
 import type { StationReport, StationSpec } from './station.js';
 
@@ -45,9 +45,10 @@ async function measure(side: Side, test: Case, flows: number): Promise<Rate> {
     case: test,
     flows,
     core: SENDER_CORE,
+    open: side.sink !== true,
     millis: WARM_MS + MEASURE_MS + 200,
   };
-  const receiver: Place = test.counted === 'calls' ? test.exit : 'client';
+  const receiver: Place = side.sink === true ? 'node' : test.counted === 'calls' ? test.exit : 'client';
   const worker = new Worker(new URL('./station.js', import.meta.url), { workerData: spec });
   try {
     return await new Promise<Rate>((resolve, reject) => {
@@ -80,9 +81,11 @@ async function main(): Promise<void> {
   loadNative().pinThread(NODE_CORE);
   const sides: Side[] = [];
   try {
-    sides.push(await openDataPlaneSide('data plane', 'dp'));
+    sides.push(await openDataPlaneSide('data plane, afxdp', 'dp', 'afxdp'));
+    sides.push(await openDataPlaneSide('data plane, tap', 'dpt', 'tap'));
     loadNative().pinThread(SENDER_CORE);
     sides.push(
+      openSinkSide('nothing but the sender', 'none'),
       openKernelSide('conntrack', 'ct', false, null),
       openKernelSide('conntrack, steered', 'cts', false, NODE_CORE),
       openKernelSide('nftables sets', 'nft', true, null),
@@ -96,7 +99,8 @@ async function main(): Promise<void> {
     for (let round = 0; round < rounds; round++) {
       for (const result of results)
         for (const [n, side] of sides.entries())
-          result.sides[n]!.rates.push(await measure(side, result.test, flows));
+          if (side.sink !== true || result.test.counted === 'calls')
+            result.sides[n]!.rates.push(await measure(side, result.test, flows));
     }
     const machine = { kernel: release(), cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
     const raw = { machine, load: loadavg(), date: new Date().toISOString(), flows, results };
@@ -111,6 +115,7 @@ async function main(): Promise<void> {
       process.stdout.write(`${test.name}\n`);
       const ours = figures(measured[0]!.rates.map(({ received }) => received)).median;
       for (const { name, rates } of measured) {
+        if (rates.length === 0) continue;
         const { median, min, max } = figures(rates.map(({ received }) => received));
         const sent = figures(rates.map((rate) => rate.sent)).median;
         const cells = [

@@ -15,6 +15,8 @@ export interface StationSpec {
   readonly case: Case;
   readonly flows: number;
   readonly core: number;
+  /** False: nobody answers, so nothing is opened. */
+  readonly open: boolean;
   /** How long it sends. */
   readonly millis: number;
 }
@@ -63,7 +65,7 @@ class Station {
   run(report: (report: StationReport) => void): void {
     const { spec } = this;
     const calls = Array.from({ length: spec.flows }, (_, flow) => call(flow, spec.case));
-    this.#open(calls);
+    if (spec.open) this.#open(calls);
     const counted = spec.case.counted === 'calls';
     this.#xdp.removePort(counted ? EXIT_PORT : CLIENT_PORT);
     const frames = counted ? calls : [...this.#answers.values()];
