@@ -2,6 +2,7 @@
 import { hostPortName } from '../cni/capabilities.js';
 import { CNI } from '../cni/codes.js';
 import { CniError } from '../cni/errors.js';
+import { hostIpsOverlap, isEveryIp } from '../compiler/host-ports.js';
 import type { HostPort } from '../compiler/input.js';
 import type { Ip } from '../ruleset/types.js';
 import type { PodRecord } from './journal.js';
@@ -18,7 +19,7 @@ export function checkHostPorts(
   nodeAddresses: readonly Ip[],
 ): void {
   for (const port of sandbox.hostPorts ?? []) {
-    if (port.hostIP !== null && !nodeAddresses.includes(port.hostIP)) {
+    if (!(port.hostIP === null || isEveryIp(port.hostIP) || nodeAddresses.includes(port.hostIP))) {
       throw new CniError(
         CNI.invalidConfig,
         `host port ${hostPortName(port)}: not an address of this node (it has ${nodeAddresses.join(', ')})`,
@@ -39,9 +40,5 @@ export function checkHostPorts(
 }
 
 function overlap(a: HostPort, b: HostPort): boolean {
-  return (
-    a.protocol === b.protocol &&
-    a.hostPort === b.hostPort &&
-    (a.hostIP === null || b.hostIP === null || a.hostIP === b.hostIP)
-  );
+  return a.protocol === b.protocol && a.hostPort === b.hostPort && hostIpsOverlap(a.hostIP, b.hostIP);
 }

@@ -9,7 +9,6 @@ import { invalidConfig } from './errors.js';
 import { isMapping, type Mapping } from './mapping.js';
 
 const PROTOCOLS: Readonly<Record<string, Protocol>> = { tcp: 'TCP', udp: 'UDP', sctp: 'SCTP' };
-const EVERY_ADDRESS: readonly string[] = ['', '0.0.0.0', '::'];
 
 /** Entries without a host port ask for nothing, as with the reference plugin. Throws CniError (7). */
 export function parsePortMappings(value: unknown): readonly HostPort[] {
@@ -39,7 +38,8 @@ export function parsePortMappings(value: unknown): readonly HostPort[] {
 
 /** `TCP 8080`, `TCP 192.0.2.1:8080`: for messages, and equal for equal host ports. */
 export function hostPortName({ protocol, hostIP, hostPort }: HostPort): string {
-  return hostIP === null ? `${protocol} ${hostPort}` : `${protocol} ${hostIP}:${hostPort}`;
+  if (hostIP === null) return `${protocol} ${hostPort}`;
+  return `${protocol} ${hostIP.includes(':') ? `[${hostIP}]` : hostIP}:${hostPort}`;
 }
 
 /** Rates in bits a second, bursts in bits; a rate of 0 is no limit. Throws CniError (7). */
@@ -82,10 +82,10 @@ function protocolOf(value: unknown, field: string): Protocol {
   return found;
 }
 
-/** null = every address of the node. */
+/** null = every address of the node. 0.0.0.0 and :: stay: they ask for one family, and a pod may ask for both. */
 function hostIpOf(value: unknown, field: string): string | null {
+  if (value === '') return null;
   if (typeof value === 'string') {
-    if (EVERY_ADDRESS.includes(value)) return null;
     try {
       return canonicalIp(value);
     } catch {

@@ -88,6 +88,17 @@ export function parseNetConf({ cniVersion, value }: Versioned, command: Command)
   const name = value['name'];
   if (typeof name !== 'string' || name === '') throw invalidConfig('name is missing');
   if (!isNetworkName(name)) throw invalidConfig(`name has invalid characters: ${JSON.stringify(name)}`);
+  const bare: NetConf = { ...BARE_CONF, cniVersion, name };
+  if (command === 'DEL') return bare;
+  if (command === 'GC') return { ...bare, validAttachments: attachmentsOf(value) };
+  return { ...bare, ...wiringOf(value, command) };
+}
+
+/**
+ * What a sandbox is to be like. Not read where one is taken away: the runtime gives DEL what it gave the ADD that we refused, and a pod
+ * whose DEL is refused as well never ends.
+ */
+function wiringOf(value: Mapping, command: Command): Partial<NetConf> {
   const prevResult = value['prevResult'] ?? null;
   if (prevResult !== null && !isMapping(prevResult)) throw invalidConfig('prevResult is not an object');
   if (command === 'CHECK' && prevResult === null) throw invalidConfig('CHECK needs prevResult');
@@ -101,11 +112,8 @@ export function parseNetConf({ cniVersion, value }: Versioned, command: Command)
   const runtime = value['runtimeConfig'] ?? {};
   if (!isMapping(runtime)) throw invalidConfig('runtimeConfig is not an object');
   return {
-    cniVersion,
-    name,
     prevResult,
     dns,
-    validAttachments: command === 'GC' ? attachmentsOf(value) : null,
     portMappings: parsePortMappings(runtime['portMappings'] ?? []),
     bandwidth: parseBandwidth(runtime['bandwidth'] ?? {}),
   };

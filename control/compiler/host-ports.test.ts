@@ -51,6 +51,11 @@ test('each family by itself; one address of several; one that is not the node’
   );
   const one = { ...wired, hostPorts: [{ ...PORT, hostIP: '192.168.17.1' }] };
   assert.equal(hostPortKeys(one, node), ['service/~hostport/x/a/TCP/8080/192.168.17.1']);
+  const every = { ...wired, hostPorts: ['0.0.0.0', '::'].map((hostIP) => ({ ...PORT, hostIP })) };
+  assert.equal(
+    compileHostPorts(every, node).map(({ frontends }) => frontends.map(({ address }) => address)),
+    [['192.168.16.1', '192.168.17.1'], ['fd16::1']],
+  );
   assert.equal(hostPortKeys({ ...wired, hostPorts: [{ ...PORT, hostIP: '198.51.100.1' }] }, node), []);
   assert.equal(hostPortKeys({ ...wired, addresses: ['fd00::2'] }, ['192.168.16.1']), []);
 });

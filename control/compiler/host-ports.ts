@@ -15,13 +15,24 @@ export function compileHostPorts(wired: Ports, nodeAddresses: readonly Ip[]): re
   return (wired.hostPorts ?? []).flatMap((port) =>
     FAMILIES.flatMap((family) => {
       const addresses = nodeAddresses.filter(
-        (ip) => familyOf(ip) === family && (port.hostIP === null || port.hostIP === ip),
+        (ip) => familyOf(ip) === family && hostIpsOverlap(port.hostIP, ip),
       );
       const backend = wired.addresses.find((ip) => familyOf(ip) === family);
       if (addresses.length === 0 || backend === undefined) return [];
       return [itemOf(wired, port, family, addresses, backend)];
     }),
   );
+}
+
+/** Have two values of `hostIP` an address in common? Each may also be one address. */
+export function hostIpsOverlap(a: Ip | null, b: Ip | null): boolean {
+  if (a === null || b === null || a === b) return true;
+  return (isEveryIp(a) || isEveryIp(b)) && familyOf(a) === familyOf(b);
+}
+
+/** Does it stand for all addresses of its family? */
+export function isEveryIp(ip: Ip): boolean {
+  return ip === '0.0.0.0' || ip === '::';
 }
 
 /** Keys of what they become on this node. */

@@ -66,7 +66,7 @@ export interface HostPort {
   readonly protocol: Protocol;
   readonly hostPort: number;
   readonly containerPort: number;
-  /** Of the node's addresses only this one; null = all. */
+  /** Of the node's addresses only this one, or with 0.0.0.0 or :: all of that family; null = all. */
   readonly hostIP: Ip | null;
 }
 

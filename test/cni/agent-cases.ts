@@ -198,10 +198,44 @@ export const WITH_AGENT: readonly Case[] = [
     code: CNI.tryAgainLater,
     answer: /belongs to pod/,
   },
+  {
+    name: 'one host port of each family, as runtimes that know both ask for it',
+    ...step('ADD', conf('1.0.0', ports({ ...PORT, hostIP: '0.0.0.0' }, { ...PORT, hostIP: '::' }))),
+    code: 0,
+    answer: result('1.0.0'),
+  },
+  {
+    name: 'a host port of one family that another pod has for both',
+    before: [step('ADD', conf('1.0.0', ports(PORT)), OTHER)],
+    ...step('ADD', conf('1.0.0', ports({ ...PORT, hostIP: '0.0.0.0' }))),
+    code: CNI.tryAgainLater,
+    answer: /host port TCP 0\.0\.0\.0:8080 belongs to pod shop\/other/,
+  },
+  {
+    name: 'the same host port of the other family',
+    before: [step('ADD', conf('1.0.0', ports({ ...PORT, hostIP: '::' })), OTHER)],
+    ...step('ADD', conf('1.0.0', ports({ ...PORT, hostIP: '192.168.16.1' }))),
+    code: 0,
+    answer: result('1.0.0', [], { ips: [{ interface: 1, address: '10.1.1.3/32', gateway: '10.1.1.1' }] }),
+  },
 
   ...VERSIONS.map((version): Case => {
     return { name: `DEL ${version}`, before: [add], ...step('DEL', conf(version)), code: 0, answer: '' };
   }),
+  ...[
+    { ipam: { type: 'host-local' } },
+    { dns: 'x' },
+    { prevResult: [] },
+    ports(PORT, PORT),
+    bandwidth(5),
+  ].map(
+    (change): Case => ({
+      name: `DEL of what ADD refuses: ${JSON.stringify(change)}`,
+      ...step('DEL', conf('1.0.0', change)),
+      code: 0,
+      answer: '',
+    }),
+  ),
   { name: 'DEL twice', before: [add, step('DEL')], ...step('DEL'), code: 0, answer: '' },
   { name: 'DEL of a container nobody knows', ...step('DEL'), code: 0, answer: '' },
   {
