@@ -90,10 +90,15 @@ every kernel and enters the namespaces of pods that have a TAP. */ -}}
 {{- define "pteropus.dataplaneSecurity" -}}
 runAsUser: 0
 readOnlyRootFilesystem: true
+{{- if .Values.node.privilegedDataplane }}
+privileged: true
+{{- else }}
+# The API server takes no other value beside SYS_ADMIN.
 allowPrivilegeEscalation: true
 capabilities:
   drop: [ALL]
   add: [NET_ADMIN, NET_RAW, IPC_LOCK, SYS_ADMIN]
+{{- end }}
 {{- end }}
 
 {{- define "pteropus.unprivileged" -}}
