@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { toJson } from '../objects/json.js';
+import { COMPLETE_KEY } from '../objects/stored-keys.js';
 import type { Namespace } from '../objects/types.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { recordOf } from './node-id.js';
@@ -66,6 +67,26 @@ test('what cannot be read is told and left out; a wrong key counts as that', asy
   await store.put('/pteropus/k8s/Namespace//c', '{}');
   assert.equal((await feed.list()).objects, []);
   assert.equal(calls, ['unreadable /pteropus/k8s/Namespace//a', 'unreadable /pteropus/k8s/Namespace//c']);
+  feed.stop();
+});
+
+test('a store that was emptied and filled again is not taken for one that lost single objects', async () => {
+  const { store, feed, put } = rig();
+  await put(namespace('a'));
+  assert.not(await feed.stillComplete());
+  await store.put(COMPLETE_KEY, '{}');
+  assert.ok((await feed.list()).complete);
+  assert.ok(await feed.stillComplete());
+  await store.put(COMPLETE_KEY, '{"time":"later"}');
+  assert.ok(await feed.stillComplete(), 'the same mark, written again');
+  await store.delete(keyOf(namespace('a')));
+  await store.delete(COMPLETE_KEY);
+  assert.not(await feed.stillComplete());
+  await put(namespace('a'));
+  await store.put(COMPLETE_KEY, '{}');
+  assert.not(await feed.stillComplete(), 'what is taken now may end before what fills it');
+  assert.ok((await feed.list()).complete);
+  assert.ok(await feed.stillComplete());
   feed.stop();
 });
 

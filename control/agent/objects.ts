@@ -42,6 +42,8 @@ export class ObjectFeed {
   /** Node id -> name, to name a deleted record. */
   readonly #nodes = new Map<number, string>();
   #told = false;
+  /** Which mark the listing found; 0 = none. One that was taken away and made again is another. */
+  #mark = 0;
   /** Changes the mirror does not have: not taken yet, and taken but not in force. */
   #unkept: (readonly [readonly StoreEvent[], number])[] = [];
   #taken: (readonly [readonly StoreEvent[], number])[] = [];
@@ -63,6 +65,7 @@ export class ObjectFeed {
     // Asked last: what was written before it is in the listing, or among the changes that follow.
     const marker = await this.store.get(COMPLETE_KEY);
     const complete = marker !== null && marker.revision <= objects.revision;
+    this.#mark = marker?.created ?? 0;
     this.#nodes.clear();
     this.#revision = Math.max(objects.revision, nodes.revision);
     const result = [...this.#read(nodes), ...this.#read(objects)];
@@ -73,9 +76,12 @@ export class ObjectFeed {
     return { objects: result, revision: this.#revision, complete };
   }
 
-  /** Whether what was removed was removed one by one, and not with all else that the store held. */
+  /**
+   * Whether what was removed was removed one by one, and not with all else that the store held: a store that was filled again
+   * meanwhile has a mark too, but what fills it may not have been told yet.
+   */
   async stillComplete(): Promise<boolean> {
-    return (await this.store.get(COMPLETE_KEY)) !== null;
+    return ((await this.store.get(COMPLETE_KEY))?.created ?? 0) === this.#mark && this.#mark !== 0;
   }
 
   /** What was gathered since the last call. */

@@ -49,6 +49,8 @@ test('the late last word of one that was killed is no twin; one that answers is,
   const say = (instance: string): Promise<unknown> => store.put(KEY, JSON.stringify({ instance }));
   await say('before');
   await twin.follow();
+  await store.put(KEY, 'no JSON');
+  await store.put(KEY, 'null');
   let waiting = event();
   await say('me');
   await say('killed');

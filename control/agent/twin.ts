@@ -64,8 +64,8 @@ export class TwinWatch {
   }
 
   #read(value: string): void {
-    const { instance } = JSON.parse(value) as { readonly instance?: unknown };
-    if (typeof instance !== 'string' || instance === this.instance) return;
+    const instance = instanceOf(value);
+    if (instance === null || instance === this.instance) return;
     if (this.#suspect !== instance) {
       this.#suspect = instance;
       this.tell('asked');
@@ -79,5 +79,15 @@ export class TwinWatch {
     if (this.#other === instance) return;
     this.#other = instance;
     this.tell('found');
+  }
+}
+
+/** null: somebody wrote there what is no status. */
+function instanceOf(value: string): string | null {
+  try {
+    const status = JSON.parse(value) as { readonly instance?: unknown } | null;
+    return typeof status?.instance === 'string' ? status.instance : null;
+  } catch {
+    return null;
   }
 }

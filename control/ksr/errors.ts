@@ -19,3 +19,9 @@ export class ApiRequestError extends PteropusError {
 
 /** Another ksr is the leader now: this one must not write. */
 export class LeadershipLostError extends PteropusError {}
+
+/** Somebody removed the key that says the store is complete. */
+export class MarkRemovedError extends PteropusError {}
+
+/** Whoever asked for a listing does not need it any more. */
+export class ListingEndedError extends PteropusError {}

@@ -2,6 +2,7 @@
  * ksr, the Kubernetes state reflector: while it leads, it follows the API and makes the store hold what the cluster's networks
  * need of it. After any gap (410 Gone, the store away, replaced or emptied, another leader) everything is compared again.
  */
+import { setTimeout } from 'node:timers/promises';
 import { errorText } from '../common/errors.js';
 import type { Store } from '../store/store.js';
 import type { KubeApi } from './api.js';
@@ -133,10 +134,11 @@ export class Ksr {
       this.#role = 'starting';
       this.#swept = false;
       this.#reporter.clear();
-      await Promise.all(running);
+      // Before a listing that hangs has ended: another one need not wait for it. What is still being written is fenced.
       await leadership.resign().catch((error: unknown) => {
         this.options.log(`the lead could not be given up, it runs out by itself: ${errorText(error)}`);
       });
+      await Promise.all(running);
     }
     if (!this.#stop.signal.aborted) this.options.log('the lead is lost');
   }
@@ -144,7 +146,8 @@ export class Ksr {
   /** Sweeps, then writes changes, again and again as the store fails, until `signal`. */
   async #reflect(leadership: Leadership, complete: Gate, signal: AbortSignal): Promise<void> {
     const { store, metrics, log } = this.options;
-    await Promise.race([complete.opened, aborted(signal)]);
+    const over = aborted(signal);
+    await Promise.race([complete.opened, over]);
     for (let pause = PAUSE_MS.first; !signal.aborted; pause = Math.min(pause * 2, PAUSE_MS.most)) {
       const failure = new Gate<Error>();
       const writer = new Writer(store, this.#wanted, leadership.condition, {
@@ -154,7 +157,7 @@ export class Ksr {
       this.#writer = writer;
       const began = performance.now();
       try {
-        await Promise.race([writer.sweep(), aborted(signal)]);
+        await Promise.race([writer.sweep(), over]);
         if (signal.aborted) return;
         this.#swept = true;
         this.#trouble('store', null);
@@ -162,7 +165,7 @@ export class Ksr {
         log(`everything is reflected (${((performance.now() - began) / 1000).toFixed(1)} s)`);
         pause = PAUSE_MS.first;
         this.#reporter.report(this.#wanted.problems());
-        const error = await Promise.race([failure.opened, aborted(signal)]);
+        const error = await Promise.race([failure.opened, over]);
         if (error !== undefined) throw error;
       } catch (error) {
         if (signal.aborted || error instanceof LeadershipLostError) return;
@@ -223,12 +226,8 @@ export class Ksr {
   }
 
   async #sleep(milliseconds: number, signal = this.#stop.signal): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const slept = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, milliseconds);
-    });
-    await Promise.race([slept, aborted(signal)]);
-    clearTimeout(timer);
+    // It rejects when aborted, which is an end of sleep like any other.
+    await setTimeout(milliseconds, undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { errorText } from '../common/errors.js';
 import type { KubeApi, WatchEnd, WatchEvent, WatchHandle } from './api.js';
-import { ApiRequestError } from './errors.js';
+import { ApiRequestError, ListingEndedError } from './errors.js';
 import { type ObjectReference, type Reduced, referenceOf } from './reduce.js';
 import type { Resource } from './resources.js';
 
@@ -91,6 +91,8 @@ export class Reflector {
     const objects: Reduced[] = [];
     try {
       const version = await this.api.list(this.resource, (items) => {
+        // The pages that follow need not be asked for.
+        if (this.#closed) throw new ListingEndedError('ended by its caller');
         for (const item of items) {
           const reduced = this.handler.reduce(item);
           if (reduced !== null) objects.push(reduced);

@@ -4,7 +4,7 @@ import { COMPLETE_KEY, OBJECTS_PREFIX } from '../objects/stored-keys.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { MAX_OPERATIONS, type Store } from '../store/store.js';
 import { campaign, LEADER_KEY } from './election.js';
-import { LeadershipLostError } from './errors.js';
+import { LeadershipLostError, MarkRemovedError } from './errors.js';
 import { type Reduced, reduce } from './reduce.js';
 import { RESOURCES, type ReflectedKind } from './resources.js';
 import { Wanted } from './wanted.js';
@@ -142,6 +142,99 @@ test('changes follow; what somebody else does to the objects is put right', asyn
   await store.put(`${OBJECTS_PREFIX}Pod/a/ghost`, '{}');
   await until(store, async () => (await store.get(`${OBJECTS_PREFIX}Pod/a/ghost`)) === null);
   one.close();
+});
+
+test('a deletion that is told before the write it follows is acknowledged is put right', async () => {
+  const { store, wanted, writer } = await rig();
+  const one = writer();
+  await one.sweep();
+  const { key } = namespace('a');
+  const transact = store.transact.bind(store);
+  let deleted = false;
+  store.transact = async (conditions, operations) => {
+    const result = await transact(conditions, operations);
+    if (!deleted && operations.some((operation) => operation.key === key)) {
+      deleted = true;
+      await transact([], [{ type: 'delete', key }]);
+      // The watch tells both before our caller hears of the first.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return result;
+  };
+  wanted.put('Namespace', namespace('a'));
+  one.touch([key]);
+  while (!deleted || one.behind > 0) await new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok((await store.get(key)) !== null);
+  one.close();
+});
+
+test('a change that comes just as writing ends is written', async () => {
+  for (let hops = 0; hops < 40; hops++) {
+    const { store, wanted, writer } = await rig();
+    const one = writer();
+    await one.sweep();
+    const [first, late] = [namespace('first'), namespace('late')];
+    const transact = store.transact.bind(store);
+    let touched = false;
+    store.transact = async (conditions, operations) => {
+      const result = await transact(conditions, operations);
+      if (touched) return result;
+      touched = true;
+      void (async () => {
+        for (let i = 0; i < hops; i++) await null;
+        wanted.put('Namespace', late);
+        one.touch([late.key]);
+      })();
+      return result;
+    };
+    wanted.put('Namespace', first);
+    one.touch([first.key]);
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    assert.ok((await store.get(late.key)) !== null, `after ${hops} turns`);
+    one.close();
+  }
+});
+
+test('one that is closed while it lists follows nothing', async () => {
+  const { store, writer } = await rig();
+  const list = store.list.bind(store);
+  const watch = store.watch.bind(store);
+  const one = writer();
+  let watches = 0;
+  store.list = async (prefix) => {
+    const found = await list(prefix);
+    one.close();
+    return found;
+  };
+  store.watch = (prefix, from, handler) => {
+    watches++;
+    return watch(prefix, from, handler);
+  };
+  await one.sweep().then(
+    () => assert.unreachable(),
+    (error: unknown) => assert.instance(error, LeadershipLostError),
+  );
+  assert.is(watches, 0);
+});
+
+test('the mark that somebody removed is missed: the next sweep puts it back', async () => {
+  const { store, wanted, writer, failures } = await rig();
+  wanted.replace('Namespace', [namespace('a')]);
+  for (const marked of [false, true]) {
+    const one = writer();
+    assert.is((await store.get(COMPLETE_KEY)) !== null, marked);
+    await one.sweep();
+    if (!marked) one.close();
+  }
+  assert.equal(failures, []);
+  await store.delete(COMPLETE_KEY);
+  while (failures.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.instance(failures[0], MarkRemovedError);
+  const next = writer();
+  await next.sweep();
+  assert.ok((await store.get(COMPLETE_KEY)) !== null);
+  next.close();
 });
 
 test('who leads no more writes nothing, and says so', async () => {

@@ -12,7 +12,7 @@ import {
   type StoreEvent,
   type Watch,
 } from '../store/store.js';
-import { LeadershipLostError } from './errors.js';
+import { LeadershipLostError, MarkRemovedError } from './errors.js';
 import { orderOf } from './resources.js';
 import type { Wanted } from './wanted.js';
 
@@ -36,7 +36,9 @@ export class Writer {
   /** What the store holds, as far as we know. */
   readonly #held = new Map<string, Held>();
   readonly #dirty = new Set<string>();
-  #watch: Watch | null = null;
+  /** Deletions told while writes are under way: a write that is acknowledged later may be older. Key -> revision. */
+  readonly #gone = new Map<string, number>();
+  #watches: Watch[] = [];
   #flushing: Promise<void> | null = null;
   #closed = false;
   #error: Error | null = null;
@@ -59,6 +61,7 @@ export class Writer {
    */
   async sweep(): Promise<void> {
     const { entries, revision } = await this.store.list(OBJECTS_PREFIX);
+    this.#checkOpen();
     for (const { key, value, revision: at } of entries) {
       // One text for what is the same: there may be a hundred thousand.
       const wanted = this.wanted.get(key);
@@ -66,10 +69,7 @@ export class Writer {
       if (value !== wanted) this.#dirty.add(key);
     }
     for (const key of this.wanted.keys()) if (!this.#held.has(key)) this.#dirty.add(key);
-    this.#watch = this.store.watch(OBJECTS_PREFIX, revision, {
-      events: (events) => this.#follow(events),
-      lost: (reason) => this.#fail(reason),
-    });
+    this.#watch(OBJECTS_PREFIX, revision, (events) => this.#follow(events));
     const marker = await this.store.get(COMPLETE_KEY);
     if (marker !== null && entries.length === 0 && this.#dirty.size > 0) {
       // Somebody removed the objects alone: who reads them now must not believe what is there.
@@ -78,8 +78,9 @@ export class Writer {
     await this.#clean();
     const value = JSON.stringify({ time: new Date().toISOString() });
     if (marker === null || entries.length === 0) {
-      await this.#transact([{ type: 'put', key: COMPLETE_KEY, value }]);
-    }
+      const marked = await this.#transact([{ type: 'put', key: COMPLETE_KEY, value }]);
+      this.#watchMark(marked);
+    } else this.#watchMark(revision);
   }
 
   /** These keys may differ from what is wanted; they are written soon. */
@@ -90,23 +91,43 @@ export class Writer {
 
   close(): void {
     this.#closed = true;
-    this.#watch?.close();
+    for (const watch of this.#watches) watch.close();
+    this.#watches = [];
+  }
+
+  #checkOpen(): void {
+    if (this.#error !== null) throw this.#error;
+    if (this.#closed) throw new LeadershipLostError('writing has ended');
+  }
+
+  #watch(prefix: string, revision: number, events: (events: readonly StoreEvent[]) => void): void {
+    this.#checkOpen();
+    this.#watches.push(this.store.watch(prefix, revision, { events, lost: (reason) => this.#fail(reason) }));
+  }
+
+  /** Without the mark no agent believes the store: whoever removed it, a new sweep puts it back once all is there. */
+  #watchMark(revision: number): void {
+    this.#watch(COMPLETE_KEY, revision, (events) => {
+      if (events.some((event) => event.type === 'delete' && event.key === COMPLETE_KEY))
+        this.#fail(new MarkRemovedError('the mark was removed', { object: COMPLETE_KEY, retryable: true }));
+    });
   }
 
   /** Resolves when nothing is dirty. Throws what made that impossible. */
   async #clean(): Promise<void> {
     while (this.#dirty.size > 0 || this.#flushing !== null) {
-      if (this.#error !== null) throw this.#error;
-      if (this.#closed) throw new LeadershipLostError('writing has ended');
+      this.#checkOpen();
       await this.#flush();
     }
-    if (this.#error !== null) throw this.#error;
+    this.#checkOpen();
   }
 
   /** Starts writing what is dirty, unless that is under way. Never rejects: a failure ends the writer. */
   #flush(): Promise<void> {
     this.#flushing ??= this.#passes().finally(() => {
       this.#flushing = null;
+      // Touched after the last pass had looked.
+      if (this.#dirty.size > 0 && !this.#closed) void this.#flush();
     });
     return this.#flushing;
   }
@@ -133,6 +154,7 @@ export class Writer {
       const results = await Promise.allSettled(Array.from({ length: PARALLEL }, worker));
       for (const result of results) if (result.status === 'rejected') throw result.reason;
     }
+    this.#gone.clear();
   }
 
   #operations(keys: readonly string[]): readonly Operation[] {
@@ -154,7 +176,7 @@ export class Writer {
         kindOf(key),
       );
       // Somebody's later change may have been told already.
-      if (held !== undefined && held.revision >= revision) continue;
+      if (Math.max(held?.revision ?? 0, this.#gone.get(key) ?? 0) >= revision) continue;
       if (operation.type === 'delete') this.#held.delete(key);
       else this.#held.set(key, { json: operation.value, revision });
     }
@@ -176,8 +198,11 @@ export class Writer {
       const held = this.#held.get(key);
       if (held !== undefined && held.revision >= revision) continue;
       const wanted = this.wanted.get(key);
-      if (event.type === 'delete') this.#held.delete(key);
-      else this.#held.set(key, { json: event.entry.value === wanted ? wanted : event.entry.value, revision });
+      if (event.type === 'delete') {
+        this.#held.delete(key);
+        if (this.#flushing !== null) this.#gone.set(key, revision);
+      } else
+        this.#held.set(key, { json: event.entry.value === wanted ? wanted : event.entry.value, revision });
       if ((event.type === 'put' ? event.entry.value : undefined) !== wanted) strange.push(key);
     }
     if (strange.length > 0) this.touch(strange);
