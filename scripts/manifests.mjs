@@ -2,6 +2,7 @@
 // none. test/kubernetes/chart.test.ts holds the files to what this makes.
 //   node scripts/manifests.mjs            writes them
 //   node scripts/manifests.mjs --print    prints them as JSON: name -> text
+// $HELM says where helm is; else it is the one that `npm run tools` built.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +36,7 @@ export function manifests(helm) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { helm } = JSON.parse(readFileSync(join(ROOT, 'build/tools.json'), 'utf8'));
+  const helm = process.env.HELM ?? JSON.parse(readFileSync(join(ROOT, 'build/tools.json'), 'utf8')).helm;
   const made = manifests(helm);
   if (process.argv[2] === '--print') process.stdout.write(JSON.stringify(Object.fromEntries(made)));
   else for (const [name, text] of made) writeFileSync(join(ROOT, 'k8s', name), text);

@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { packageVersion } from '../../control/common/version.js';
 import { parseClusterConfig } from '../../control/ipam/config.js';
 import { renderAgentConfig } from '../../control/node/render.js';
+import { programPath } from '../../control/sim/kubernetes/programs.js';
 import { helm } from '../support/kubernetes/start.js';
 import { testIf } from '../support/requires.js';
 import { CHART, helmTemplate, K8S, lint, VARIANTS } from './support/chart.js';
@@ -20,6 +21,7 @@ check('helm lint finds nothing, with the defaults and with each variant', () => 
 
 check('k8s/*.yaml is what the chart makes', () => {
   const script = spawnSync(process.execPath, [join(K8S, '../scripts/manifests.mjs'), '--print'], {
+    env: { ...process.env, HELM: programPath('helm') },
     encoding: 'utf8',
   });
   assert.is(script.status, 0, script.stderr);
