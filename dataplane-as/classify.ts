@@ -152,7 +152,7 @@ function identify(count: u32): void {
   const table = i32x4.splat(<i32>(image + load<u32>(image, IMG_PAIRS)));
   const shift = 32 - load<u32>(image, IMG_PAIRS_LOG2);
   const rows = i32x4.splat(<i32>(image + load<u32>(image, IMG_POLICIES)));
-  const known = i32x4.splat(load<u32>(image, IMG_POLICIES_COUNT) - 1);
+  const last = i32x4.splat(load<u32>(image, IMG_POLICIES_COUNT) - 1);
   const denied = i32x4.splat(<i32>DENIED);
   const open = i32x4.splat(<i32>(DENIED ^ OPEN));
   const away = i32x4.splat(<i32>(DENIED ^ AWAY));
@@ -162,8 +162,7 @@ function identify(count: u32): void {
     const toOpen = v128.and(open, i32x4.eq(targets, i32x4.splat(0)));
     const toAway = v128.and(away, i32x4.eq(targets, v128.load(K_ONES)));
     v128.store(FIXED + at, v128.xor(denied, v128.or(toOpen, toAway)));
-    const below = i32x4.add(targets, v128.load(K_ONES));
-    const policies = v128.and(targets, i32x4.eq(i32x4.min_u(below, known), below));
+    const policies = v128.and(targets, i32x4.eq(i32x4.min_u(targets, last), targets));
     const identities = i32x4.add(v128.load(IDENTITIES + at), v128.load(K_HASH_B));
     const h = v128.xor(i32x4.mul(policies, v128.load(K_HASH_A)), i32x4.mul(identities, v128.load(K_HASH_C)));
     v128.store(POLICIES + at, policies);

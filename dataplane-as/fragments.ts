@@ -3,7 +3,7 @@
  * the first was not seen or would be overwritten by them. So policy judges every fragment by its real ports (RFC 1858,
  * RFC 3128). Fragments are forwarded as they come, never reassembled; a later one that overtakes its first one is dropped.
  */
-import { now } from './context';
+import { now, ports } from './context';
 import { imageHash } from './hash';
 import { headerLength, parseFirstFragment, REPLY, setKey } from './l4';
 import {
@@ -12,6 +12,7 @@ import {
   DROP_FRAGMENT_TINY,
   DROP_FRAGMENT_UNKNOWN,
   DROP_L4_HEADER,
+  DROP_SPOOFED,
   FR_ID,
   FR_PORTS,
   FR_PROTOCOL,
@@ -20,12 +21,18 @@ import {
   FRAGMENT_CAPACITY,
   FRAGMENT_SIZE,
   FRAGMENTS_BASE,
+  PORT_IP4,
+  PORT_ROLE,
+  PORT_SHIFT,
+  ROLE_POD,
   V_FLAGS,
   V_L4,
   V_PORTS,
   V_PROTOCOL,
+  V_RX_PORT,
   V_SRC,
   VF_FIRST_FRAGMENT,
+  VF_FROM_TUNNEL,
   VF_ICMP_ERROR,
   VF_LATER_FRAGMENT,
 } from './layout';
@@ -50,6 +57,8 @@ export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffer
     if (outcome !== 0) return outcome;
     // An ICMP error never needs to be fragmented.
     if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) return DROP_FRAGMENT_TINY;
+    const sender = podOf(v);
+    if (sender !== 0 && <u32>addresses !== load<u32>(sender, PORT_IP4)) return DROP_SPOOFED;
     rememberFragment(addresses, id, load<u32>(v, V_PORTS), load<u32>(v, V_PROTOCOL));
     return 0;
   }
@@ -59,6 +68,16 @@ export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffer
   store<u32>(v, load<u32>(v, V_FLAGS) | VF_LATER_FRAGMENT, V_FLAGS);
   setKey(v, load<u32>(entry, FR_PORTS), load<u32>(entry, FR_PROTOCOL));
   return 0;
+}
+
+/**
+ * The port of the pod that sent `v`, 0 = it came by another way. A pod's source is checked before its fragment is noted: the ports that
+ * later ones borrow are nobody else's to say.
+ */
+export function podOf(v: usize): usize {
+  if (load<u32>(v, V_FLAGS) & VF_FROM_TUNNEL) return 0;
+  const port = ports + (load<u32>(v, V_RX_PORT) << PORT_SHIFT);
+  return load<u8>(port, PORT_ROLE) === ROLE_POD ? port : 0;
 }
 
 function home(addresses: u64, id: u32): u32 {
@@ -85,7 +104,7 @@ export function findFragment(addresses: u64, id: u32): usize {
 }
 
 /** Notes a first fragment, in the place of the oldest of its window. */
-export function rememberFragment(addresses: u64, id: u32, ports: u32, protocol: u32): void {
+export function rememberFragment(addresses: u64, id: u32, pair: u32, protocol: u32): void {
   const start = home(addresses, id);
   let chosen: usize = 0;
   let oldest: u32 = 0;
@@ -103,7 +122,7 @@ export function rememberFragment(addresses: u64, id: u32, ports: u32, protocol: 
   }
   store<u64>(chosen, addresses, FR_SRC);
   store<u32>(chosen, id, FR_ID);
-  store<u32>(chosen, ports, FR_PORTS);
+  store<u32>(chosen, pair, FR_PORTS);
   store<u32>(chosen, now, FR_SEEN);
   store<u32>(chosen, protocol, FR_PROTOCOL);
 }

@@ -4,15 +4,17 @@
  * ordinary packet.
  */
 import { seed } from '../context';
-import { findFragment, rememberFragment } from '../fragments';
+import { findFragment, podOf, rememberFragment } from '../fragments';
 import { headerLength, ICMP, parseFirstFragment, REPLY, setKey } from '../l4';
 import {
   DROP_FRAGMENT_TINY,
   DROP_FRAGMENT_UNKNOWN,
   DROP_L4_HEADER,
   DROP_OPTIONS,
+  DROP_SPOOFED,
   FR_PORTS,
   FR_PROTOCOL,
+  PORT_IP6,
   V_FLAGS,
   V_L3,
   V_PORTS,
@@ -21,6 +23,7 @@ import {
   VF_ICMP_ERROR,
   VF_LATER_FRAGMENT,
 } from '../layout';
+import { same } from './address';
 import { isExtension } from './extensions';
 import { ICMP6, parseIcmp6 } from './l4';
 import { transport } from './parse6';
@@ -45,7 +48,7 @@ export function fragment6(v: usize, l3: usize, at: usize, length: u32, buffered:
   const needed: u32 = protocol === ICMP6 ? 8 : headerLength(protocol);
   const key = mix(l3 + 8, l3 + 24, seed ^ ((<u64>load<u32>(at, 4)) << 16));
   const id = (protocol << 16) | 0xc0000000;
-  if (offset === 0) return first(v, l4, protocol, needed, length, buffered, key, id);
+  if (offset === 0) return first(v, l3, l4, protocol, needed, length, buffered, key, id);
   if (offset < needed || offset + length > 65535) return DROP_FRAGMENT_TINY;
   const entry = findFragment(key, id);
   if (entry === 0) return DROP_FRAGMENT_UNKNOWN;
@@ -56,6 +59,7 @@ export function fragment6(v: usize, l3: usize, at: usize, length: u32, buffered:
 
 function first(
   v: usize,
+  l3: usize,
   l4: usize,
   protocol: u32,
   needed: u32,
@@ -73,6 +77,8 @@ function first(
   if (outcome !== 0) return outcome;
   // An ICMP error never needs to be fragmented.
   if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) return DROP_FRAGMENT_TINY;
+  const sender = podOf(v);
+  if (sender !== 0 && !same(l3 + 8, sender + PORT_IP6)) return DROP_SPOOFED;
   rememberFragment(key, id, load<u32>(v, V_PORTS), load<u32>(v, V_PROTOCOL));
   return 0;
 }

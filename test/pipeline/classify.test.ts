@@ -20,6 +20,7 @@ import { seededRandom } from '../backends/random.js';
 
 const module = await WebAssembly.compile(readFileSync(buildAssembly('classify')));
 type Random = (below: number) => number;
+const ORIGIN = { kind: 'P', namespace: 'n', name: 'p', field: null };
 const PROTOCOLS = { TCP: 6, UDP: 17, SCTP: 132 };
 const hostOrder = (text: string): number => Buffer.from(text.split('.').map(Number)).readUInt32BE();
 const text = (host: number): string => [24, 16, 8, 0].map((shift) => (host >>> shift) & 255).join('.');
@@ -130,6 +131,41 @@ test('random sets with blocks, policies of many port ranges, open pods and stran
         assert.ok((answer & 0x7fffffff) >= L.RULE_FIRST, about);
       }
     }
+  }
+});
+
+test('a number that no policy has opens nothing', () => {
+  const open: PolicyRule = { tier: 'network', action: 'allow', peers: null, ports: null, origin: ORIGIN };
+  const item: PolicyItem = {
+    ...{ kind: 'policy', key: 'policy/0', direction: 'ingress' },
+    ...{ rules: [open], isolatedBy: [ORIGIN] },
+  };
+  const plan = planMemory({ sessionsLog2: 8, frameCount: 64 });
+  const memory = openMemory(plan);
+  const words = wordsOf(memory);
+  const lowering = new Lowering(plan.image);
+  const items = [item, ...pod(0, item.key)];
+  const { operations } = lowering.plan(items.map((each) => ({ type: 'add', key: each.key, item: each })));
+  lowering.commit();
+  const image = new Image(words, plan.images[0], plan.image);
+  image.play(operations);
+  const { init, classify } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as {
+    init(): void;
+    classify(from: number, count: number, answers: number, now: number): void;
+  };
+  init();
+  const at = plan.framesBase;
+  const target = swap32(hostOrder('10.9.0.1'));
+  words.set([swap32(hostOrder('10.1.1.1')), target, 0, 6], at / 4);
+  const answer = (): number => {
+    classify(at, 1, at + 1024, 1);
+    return words[at / 4 + 256] ?? 0;
+  };
+  assert.ok(answer() >= L.VERDICT_ALLOW);
+  const b = (L.LPM_USED | (L.SPACE_TARGET << 8) | 32) >>> 0;
+  for (const value of [plan.image.size.policies, plan.image.size.policies + 1, 0x7fffffff, 0x80000000]) {
+    image.play([{ type: 'insert', entry: { table: 'addresses', a: target, b, value } }]);
+    assert.is(answer(), L.RULE_NONE, `policy ${value}`);
   }
 });
 

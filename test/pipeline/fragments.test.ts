@@ -59,6 +59,15 @@ test('a later piece without its first one, or after too long', () => {
   assert.is(node.one(N.POD1, N.fromPod(N.POD1, third!)).outcome, L.DROP_FRAGMENT_UNKNOWN);
 });
 
+test('a pod that forges another one’s first piece does not change what its later ones are taken for', () => {
+  const node = N.startNode();
+  const [first, second] = pieces(flow, 2000, 1000);
+  const [forged] = pieces({ ...flow, dport: 54 }, 2000, 1000);
+  assert.is(node.one(N.POD1, N.fromPod(N.POD1, first!)).outcome, L.OUT_FORWARD_POD);
+  assert.is(node.one(N.POD2, N.fromPod(N.POD2, forged!)).outcome, L.DROP_SPOOFED);
+  assert.is(node.one(N.POD1, N.fromPod(N.POD1, second!)).outcome, L.OUT_FORWARD_POD);
+});
+
 test('pieces of what policy forbids are dropped, first and later', () => {
   const base = N.nodeImage();
   const node = N.startNode({

@@ -215,6 +215,16 @@ test('fragments: by the ports of the first one, through NAT too', () => {
   assert.is(node.one(N.POD1, pod1(hidden)).outcome === L.OUT_FORWARD_POD, false);
 });
 
+test('a pod that forges another one’s first fragment does not change what its later ones are taken for', () => {
+  const node = S.startNode6();
+  const datagram = (dport: number) =>
+    P.pieces(P.udp6(N.flow(S.POD1_IP, 6000, S.OUTSIDE, dport), new Uint8Array(2000)), 1000, 7);
+  const [first, second] = datagram(53);
+  assert.is(node.one(N.POD1, pod1(first!)).outcome, L.OUT_FORWARD_UPLINK);
+  assert.is(node.one(N.POD2, pod2(datagram(54)[0]!)).outcome, L.DROP_SPOOFED);
+  assert.is(node.one(N.POD1, pod1(second!)).outcome, L.OUT_FORWARD_UPLINK);
+});
+
 test('too long, too many hops: the sender is told, in 1,280 bytes at most', () => {
   const node = S.startNode6();
   const long = node.one(N.POD1, pod1(P.udp6(N.flow(S.POD1_IP, 1, S.REMOTE_POD_IP, 2), new Uint8Array(1440))));
