@@ -4,14 +4,14 @@
  */
 import { isIP } from 'node:net';
 
-/** `own`: further names and addresses, without port. */
-export function isOwnHost(header: string | undefined, own: ReadonlySet<string>): boolean {
+/** `own`: further names and addresses, without port; `local`: our address of this connection, which is no name to rebind. */
+export function isOwnHost(header: string | undefined, own: ReadonlySet<string>, local?: string): boolean {
   if (header === undefined) return false;
   const name = /^(\[[0-9a-f:.]+\]|[^:]*)(:\d{1,5})?$/i.exec(header)?.[1]?.toLowerCase();
   if (name === undefined) return false;
   const bare = name.startsWith('[') ? name.slice(1, -1) : name;
   if (own.has(bare)) return true;
-  return bare === 'localhost' || isLoopback(bare);
+  return bare === 'localhost' || isLoopback(bare) || bare === local?.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 export function isLoopback(address: string): boolean {

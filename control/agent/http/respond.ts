@@ -39,9 +39,20 @@ async function writeList(response: ServerResponse, { head, items }: ListAnswer):
     first = false;
     if (piece.length < PIECE) continue;
     if (response.destroyed) return;
-    if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (!response.write(piece)) await drained(response);
     else await new Promise((resolve) => setImmediate(resolve));
     piece = '';
   }
   response.end(`${piece}${first ? '' : '\n'}]}\n`);
+}
+
+/** Resolves when more can be written, or nobody reads any more; leaves no listener behind. */
+async function drained(response: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]);
+  } finally {
+    over.abort();
+  }
 }

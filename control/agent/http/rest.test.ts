@@ -11,7 +11,9 @@ import { program, testIf } from '../../../test/support/requires.js';
 import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../../compiler/input.js';
 import type { Agent } from '../agent.js';
 import { directory, Machine, pod, request, wired } from '../fixtures.js';
+import { isOwnHost } from './hosts.js';
 import type { RestConfig } from './rest-config.js';
+import { list, type Route } from './route.js';
 import { agentRoutes } from './routes.js';
 import { type RestServer, serveRest } from './server.js';
 import type { AgentSource } from './source.js';
@@ -241,6 +243,7 @@ test('requests that cannot be served: an error with its status, as JSON', async 
       ['/events?failed=1', {}, 400, /true or false/],
       ['/pods?pod=web', {}, 400, /unknown parameter pod; known are namespace, name/],
       ['/pods?name=a&name=b', {}, 400, /twice/],
+      ['/events?name=a?failed=x&failed=x', {}, 400, /true or false/],
       ['/pods', { headers: { 'Content-Length': '5' } }, 413, /no body/],
       ['/pods', { headers: { Host: 'rebound.example' } }, 421, /not a name of this agent/],
       ['/pods', { headers: { Host: '127.0.0.1.example:9999' } }, 421, /not a name/],
@@ -319,6 +322,60 @@ testIf(test, program('openssl'))('TLS, with client certificates where an authori
     },
     { tls },
   );
+});
+
+testIf(test, program('openssl'))('beyond loopback: strangers get health and metrics only', async () => {
+  const made = makeCertificates(join(directory, 'open'));
+  const tls = { certFile: made.server.cert, keyFile: made.server.key, clientCaFile: null };
+  await serving(
+    new Source(),
+    async (_ask, { port }) => {
+      const ask = (path: string, method = 'GET', host = '127.0.0.1'): Promise<Reply> => {
+        const ca = readFileSync(made.ca, 'utf8');
+        const to = { host: '127.0.0.1', port: port ?? 0, agent: false, servername: 'localhost', ca };
+        return answerOf(httpsRequest({ ...to, path, method, headers: { Host: host } }));
+      };
+      for (const path of ['/', '/healthz', '/metrics']) assert.is((await ask(path)).status, 200);
+      assert.is((await ask('/readyz')).status, 503, 'it is still starting');
+      for (const path of ['/config', '/pods', '/objects', '/nothing']) {
+        assert.match((await ask(path)).body.error, /beyond loopback only for clients with a certificate/);
+      }
+      for (const path of ['/resync', '/audit', '/trace', '/']) {
+        const { status } = await ask(path, 'POST');
+        assert.is(status, path === '/' ? 405 : 403);
+      }
+      assert.is((await ask('/healthz', 'GET', 'rebound.example')).status, 421);
+    },
+    { tls, listen: { host: '0.0.0.0', port: 0 } },
+  );
+});
+
+test('names we may be called by: our own, loopback, and the address of the connection', () => {
+  const own = new Set(['node-1']);
+  for (const host of ['node-1:9', 'localhost', '127.0.0.1:1', '[::1]', '10.0.0.7:9999']) {
+    assert.ok(isOwnHost(host, own, '::ffff:10.0.0.7'), host);
+  }
+  assert.ok(isOwnHost('[fd00::7]:1', own, 'fd00::7'));
+  for (const host of ['', 'evil.example', '10.0.0.8', '[fd00::8]', undefined]) {
+    assert.not(isOwnHost(host, own, '10.0.0.7'), host);
+  }
+});
+
+test('a list of many pieces leaves no listener behind for each', async () => {
+  const warnings: string[] = [];
+  const warned = (warning: Error): void => {
+    warnings.push(warning.name);
+  };
+  process.on('warning', warned);
+  const items = Array.from({ length: 40_000 }, (_, i) => ({ i, text: 'x'.repeat(40) }));
+  const route: Route = { method: 'GET', path: '/many', summary: '', query: [], handle: () => list(items) };
+  const config = { listen: { host: '127.0.0.1', port: 0 }, tls: null, hosts: [] };
+  const server = await serveRest(config, [route], (line) => lines.push(line));
+  const to = { host: '127.0.0.1', port: server.port ?? 0, path: '/many', agent: false };
+  assert.is((await answerOf(httpRequest(to))).body.items.length, items.length);
+  await server.close();
+  process.off('warning', warned);
+  assert.equal(warnings, []);
 });
 
 test('docs/rest.md lists every request with its parameters, and no other', () => {

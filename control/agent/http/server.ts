@@ -10,7 +10,7 @@ import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { errorText, InvalidInputError, PteropusError } from '../../common/errors.js';
 import { listenPrivately } from '../../common/listen.js';
 import { Every } from '../every.js';
-import { isOwnHost } from './hosts.js';
+import { isLoopback, isOwnHost } from './hosts.js';
 import { Query } from './query.js';
 import { respond } from './respond.js';
 import type { RestConfig, RestTls } from './rest-config.js';
@@ -28,8 +28,10 @@ export class RestListenError extends PteropusError {}
 
 const MOST_CONNECTIONS = 64;
 const MOST_REQUESTS = 16;
-const TIMEOUTS_MS = { headers: 5000, request: 10_000, keepAlive: 5000 };
+const TIMEOUTS_MS = { handshake: 5000, headers: 5000, request: 10_000, keepAlive: 5000 };
 const CERTIFICATE_CHECK_MS = 60_000;
+/** What anybody may ask who reaches us: nothing of the cluster's objects, nothing that does something. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/', '/healthz', '/readyz', '/metrics']);
 
 /** Throws RestListenError, SocketInUseError, InvalidInputError (certificates). `log`: what POST requests asked for, and failures. */
 export async function serveRest(
@@ -41,6 +43,8 @@ export async function serveRest(
   const front = new Front(
     routes,
     new Set([...config.hosts, ...('host' in listen ? [listen.host] : [])]),
+    // Encrypted is not yet known: who may ask for everything shows a certificate.
+    'host' in listen && !isLoopback(listen.host) && (tls?.clientCaFile ?? null) === null,
     log,
   );
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
@@ -57,7 +61,7 @@ export async function serveRest(
   const server =
     tls === null
       ? createServer(limits, handler)
-      : createTlsServer({ ...limits, ...tlsOptions(tls) }, handler);
+      : createTlsServer({ ...limits, handshakeTimeout: TIMEOUTS_MS.handshake, ...tlsOptions(tls) }, handler);
   server.maxConnections = MOST_CONNECTIONS;
   server.on('clientError', (_error, socket) => socket.destroy());
   if ('path' in listen) await listenPrivately(server, listen.path);
@@ -82,6 +86,8 @@ class Front {
   constructor(
     routes: readonly Route[],
     private readonly hosts: ReadonlySet<string>,
+    /** Whoever asks is a stranger. */
+    private readonly strangers: boolean,
     private readonly log: (line: string) => void,
   ) {
     for (const route of routes)
@@ -107,7 +113,7 @@ class Front {
 
   #find(request: IncomingMessage): { readonly route: Route; readonly query: Query } {
     const { method = '', url = '/', headers } = request;
-    if (!isOwnHost(headers.host, this.hosts)) {
+    if (!isOwnHost(headers.host, this.hosts, request.socket.localAddress)) {
       throw new HttpError(421, `not a name of this agent: Host ${JSON.stringify(headers.host ?? '')}`);
     }
     if (
@@ -121,7 +127,15 @@ class Front {
     }
     if (this.#busy > MOST_REQUESTS)
       throw new HttpError(503, 'too many requests at once', { 'Retry-After': '1' });
-    const [path = '/', parameters] = url.split('?', 2);
+    const mark = url.indexOf('?');
+    const path = mark < 0 ? url : url.slice(0, mark);
+    const parameters = mark < 0 ? '' : url.slice(mark + 1);
+    if (this.strangers && !OPEN_PATHS.has(path)) {
+      throw new HttpError(
+        403,
+        'beyond loopback only for clients with a certificate: clientCaFile is not set',
+      );
+    }
     const candidates = this.#routes.get(path);
     if (candidates === undefined) throw new HttpError(404, `no such path: ${path}; GET / lists them`);
     const route = candidates.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
