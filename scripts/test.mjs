@@ -13,7 +13,7 @@ const FILE_LIMIT_MS = 15 * 60 * 1000;
 const ALONE = /^(test\/e2e|native|test\/backends\/afxdp|control\/sim\/afxdp)/;
 
 /** Files that run others' programs (see tools.mjs) come last and run alone: the programs may still have to be built. */
-const WITH_TOOLS = /from '[./]*support\/kubernetes\//;
+const WITH_TOOLS = /from '[^']*support\/kubernetes\//;
 
 function needsTools(path) {
   return path.startsWith('test/kubernetes/') || WITH_TOOLS.test(readFileSync(join(JS, path), 'utf8'));

@@ -16,7 +16,14 @@ export function feedReset(): void {
  * `n` packets of as many flows, copies of the 64 bytes at `source` but for their ports: those of flow `first` and the ones after it.
  * TCP's checksum is then wrong, which no router looks at.
  */
-export function feedSeries(source: usize, first: u32, n: u32, frames: usize, frameSize: u32, port: u32): void {
+export function feedSeries(
+  source: usize,
+  first: u32,
+  n: u32,
+  frames: usize,
+  frameSize: u32,
+  port: u32,
+): void {
   for (let i: u32 = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
     const to = frames + i * frameSize;
     v128.store(to, v128.load(source));

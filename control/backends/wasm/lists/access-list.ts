@@ -182,7 +182,8 @@ export class AccessList {
 
   /** Word that holds the lowest number for the lengths of two prefixes. */
   #boundOf(src: number, dst: number): number {
-    const lengths = ((src >>> A.PREFIX_LENGTH_SHIFT) << A.LIST_LENGTHS_SHIFT) | (dst >>> A.PREFIX_LENGTH_SHIFT);
+    const lengths =
+      ((src >>> A.PREFIX_LENGTH_SHIFT) << A.LIST_LENGTHS_SHIFT) | (dst >>> A.PREFIX_LENGTH_SHIFT);
     return this.#boundsAt + lengths;
   }
 

@@ -174,7 +174,8 @@ export class Side {
     for (let i = 0; i < CLASS; i++) {
       this.#putClass(number * CLASS + i, this.#classes[parent * CLASS + i] ?? 0);
     }
-    for (const inner of [number, ...inside]) this.#putClass(inner * CLASS + PREFIXES + place, this.wordOf(number));
+    for (const inner of [number, ...inside])
+      this.#putClass(inner * CLASS + PREFIXES + place, this.wordOf(number));
     this.#paint(address, length, number);
     return number;
   }
