@@ -79,11 +79,16 @@ function lab(label: string, wires: Wires, nextHopMac: string, end: () => Promise
  * Pods as the agent wires them: a /32 address, the gateway on the link, transmit checksums by the sender or, of a TAP, by
  * nobody.
  */
-export async function openDataPlaneLab(feed: 'afxdp' | 'tap' = 'afxdp', mtu = MTU): Promise<Lab> {
+export async function openDataPlaneLab(
+  feed: 'afxdp' | 'tap' = 'afxdp',
+  mtu = MTU,
+  spinMicros?: number,
+): Promise<Lab> {
   const wires = layWires(feed === 'tap' ? 'tap' : 'dp', feed === 'tap', mtu);
   const dataplane: XdpBackend = await openXdpBackend({
     netns: wires.node.path,
     memory: { frameCount: 8192 },
+    ...(spinMicros === undefined ? {} : { spinMicros }),
     log: (line) => process.stderr.write(`${line}\n`),
   });
   wires.pods.forEach((pod, n) => {

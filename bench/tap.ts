@@ -28,6 +28,8 @@ const SLEEPING = 150;
 /** Longer than the worker spins. */
 const PAUSE_MS = 5;
 const IDLE_PODS = 50;
+/** One buffer a packet, two, and five. */
+const MTUS = [1500, 3400, 9000] as const;
 
 benchOptions('usage: npm run bench:tap      (as root; no options)', {});
 
@@ -71,13 +73,37 @@ async function roundTrip(lab: Lab, count: number, pauseMs: number): Promise<numb
   return median(JSON.parse(await pair(lab, [process.execPath, RR, 'server'], client)) as number[]);
 }
 
+/** Microseconds: the median of so many pings, one after the other or with pauses. */
+async function ping(lab: Lab, count: number, pauseMs: number): Promise<number> {
+  const pace = pauseMs === 0 ? ['-A'] : ['-i', String(pauseMs / 1000)];
+  const { stdout } = await run('ip', [
+    'netns',
+    'exec',
+    lab.client,
+    'ping',
+    '-c',
+    String(count),
+    ...pace,
+    SERVER,
+  ]);
+  const times = [...stdout.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]) * 1000);
+  if (times.length < count) throw new Error(`only ${times.length} of ${count} pings came back`);
+  return median(times);
+}
+
 async function measure(mtu: number, latency: boolean) {
   const labs: Record<Side, Lab> = {
     bridge: openBridgeLab(mtu),
     tap: await openDataPlaneLab('tap', mtu),
     afxdp: await openDataPlaneLab('afxdp', mtu),
   };
-  const figures = { gbits: none(), busyMicros: none(), sleepingMicros: none() };
+  const figures = {
+    gbits: none(),
+    busyMicros: none(),
+    sleepingMicros: none(),
+    pingBusyMicros: none(),
+    pingSleepingMicros: none(),
+  };
   try {
     for (let round = 0; round < ROUNDS; round++) {
       for (const side of sides) {
@@ -85,6 +111,8 @@ async function measure(mtu: number, latency: boolean) {
         if (!latency) continue;
         figures.busyMicros[side].push(await roundTrip(labs[side], BUSY, 0));
         figures.sleepingMicros[side].push(await roundTrip(labs[side], SLEEPING, PAUSE_MS));
+        figures.pingBusyMicros[side].push(await ping(labs[side], BUSY / 5, 0));
+        figures.pingSleepingMicros[side].push(await ping(labs[side], SLEEPING, PAUSE_MS));
       }
     }
     return figures;
@@ -105,18 +133,28 @@ const ratio = (value: number, peer: number): string => (value / peer).toFixed(2)
 const added = (value: number, peer: number): string => `+${(value - peer).toFixed(1)}`;
 
 async function main(): Promise<void> {
-  const usual = await measure(1450, true);
-  const jumbo = await measure(8950, false);
+  const usual = await measure(MTUS[0], true);
+  const larger = [await measure(MTUS[1], false), await measure(MTUS[2], false)];
   const idle = { tap: await idleCpu('tap', IDLE_PODS), afxdp: await idleCpu('afxdp', IDLE_PODS) };
   const machine = { kernel: release(), cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
-  const figures = { machine, load: loadavg(), date: new Date().toISOString(), usual, jumbo, idle };
+  const figures = {
+    machine,
+    load: loadavg(),
+    date: new Date().toISOString(),
+    mtus: MTUS,
+    usual,
+    larger,
+    idle,
+  };
   mkdirSync(dirname(RESULTS), { recursive: true });
   writeFileSync(RESULTS, `${JSON.stringify(figures, null, 2)}\n`);
   process.stdout.write(`${''.padEnd(34)}${sides.map((side) => side.padStart(18)).join('')}\n`);
-  process.stdout.write(line('TCP at MTU 1450, Gbit/s (ratio)', usual.gbits, ratio));
-  process.stdout.write(line('TCP at MTU 8950, Gbit/s (ratio)', jumbo.gbits, ratio));
+  for (const [n, { gbits }] of [usual, ...larger].entries())
+    process.stdout.write(line(`TCP at MTU ${MTUS[n]}, Gbit/s (ratio)`, gbits, ratio));
   process.stdout.write(line('round trip, busy, us (added)', usual.busyMicros, added));
   process.stdout.write(line('round trip, sleeping, us (added)', usual.sleepingMicros, added));
+  process.stdout.write(line('ping, busy, us (added)', usual.pingBusyMicros, added));
+  process.stdout.write(line('ping, sleeping, us (added)', usual.pingSleepingMicros, added));
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
   process.stdout.write(
     `idle, ${IDLE_PODS} pods, of a core`.padEnd(52) +

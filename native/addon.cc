@@ -4,7 +4,10 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <cstdint>
 
 #include "afxdp/xdp_object.h"
 #include "common/namespace.h"
@@ -70,6 +73,26 @@ void pinThread(Info info) {
   });
 }
 
+// struct sched_attr of sched_setattr(2), which glibc does not declare before 2.41.
+struct SchedulingAttributes {
+  uint32_t size, policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime, deadline, period;
+};
+
+// An ordinary thread's share and niceness stay as they are. A kernel before 6.12 takes the slice and does nothing with it.
+Napi::Value shortSlice(Info info) {
+  const uint32_t micros = numberOf(info[0], "micros");
+  SchedulingAttributes attributes{};
+  bool taken = syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0;
+  attributes.size = sizeof attributes;
+  attributes.runtime = uint64_t{micros} * 1000;
+  taken = taken && syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
+  return Napi::Boolean::New(info.Env(), taken);
+}
+
 // Whole huge pages inside the bytes only; a kernel without them refuses, which is no error: pages are small then.
 Napi::Value preferHugePages(Info info) {
   if (!info[0].IsTypedArray()) throw Napi::TypeError::New(info.Env(), "memory: a Uint8Array is needed");
@@ -100,6 +123,7 @@ Napi::Value bind(Info info) {
   native["wake"] = Napi::Function::New<wake>(env);
   native["dieWithParent"] = Napi::Function::New<dieWithParent>(env);
   native["preferHugePages"] = Napi::Function::New<preferHugePages>(env);
+  native["shortSlice"] = Napi::Function::New<shortSlice>(env);
   native["pinThread"] = Napi::Function::New<pinThread>(env);
   state->native = Napi::Persistent(native);
   return native;

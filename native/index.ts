@@ -55,6 +55,8 @@ export interface RouteSpec {
   readonly source?: string;
   readonly scope?: 'link' | 'global';
   readonly mtu?: number;
+  /** Of two ways to one destination the one with the lower number is taken (default 0; IPv6 1024). */
+  readonly metric?: number;
 }
 
 /** A network namespace, with a netlink socket opened inside it: no call changes the caller's own namespace. */
@@ -195,6 +197,11 @@ export interface Native {
    * with small pages each of them costs a walk through the page tables. False where the kernel has none to give.
    */
   preferHugePages(memory: Uint8Array): boolean;
+  /**
+   * Asks the scheduler to give the calling thread the core in slices of so many microseconds (100 to 100,000; sched_setattr(2), kernel
+   * 6.12): who asks for short ones gets the core sooner after a wake-up, and no more of it. False where it is refused.
+   */
+  shortSlice(micros: number): boolean;
   /** Pins the calling thread to a core. */
   pinThread(core: number): void;
 }

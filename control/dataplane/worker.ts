@@ -3,6 +3,7 @@
  * between batches, and no batch allocates anything.
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { loadNative } from '../../native/index.js';
 import { PipelineLoop } from '../backends/wasm/loop.js';
 import { isTrap, startPipeline } from '../backends/wasm/pipeline.js';
 import { XdpFeed } from '../backends/wasm/xdp-feed.js';
@@ -19,6 +20,8 @@ import {
 
 /** How long the thread sleeps at most. */
 const SLEEP_MICROS = 50_000;
+/** The shortest that the scheduler gives: on a core that pods keep busy, packets waited for milliseconds without. */
+const SLICE_MICROS = 100;
 
 class PacketWorker {
   readonly #shared: Int32Array;
@@ -37,6 +40,7 @@ class PacketWorker {
   ) {
     const { memory, plan, netns, module, shared } = start;
     this.#shared = new Int32Array(shared);
+    loadNative().shortSlice(SLICE_MICROS);
     this.#feed = new XdpFeed(memory, plan, netns);
     this.#loop = new PipelineLoop(memory, plan, startPipeline(module, memory), this.#feed);
     this.#answer({ type: 'ready', wakeFd: this.#feed.wakeFd });
