@@ -90,6 +90,20 @@ test('a damaged journal is set aside; id and pods are found in the store and the
   await agent.close();
 });
 
+test('a journal that was removed under running pods: they stay wired, and keep their addresses', async () => {
+  const machine = new Machine();
+  let agent = await machine.agent();
+  const address = await wired(agent, 'web');
+  await agent.close();
+  rmSync(machine.journal);
+  agent = await machine.agent();
+  assert.equal(machine.lines.join('\n').match(/removing link/g), null);
+  assert.ok(machine.dataplane.items.has('interface/pod/shop/web'));
+  assert.is.not(await wired(agent, 'other'), address);
+  assert.is((await agent.cni.delete(request('web'))).result, 0);
+  await agent.close();
+});
+
 test('a lost data plane is opened again and refilled', async () => {
   const machine = new Machine();
   const agent = await machine.agent();

@@ -165,7 +165,8 @@ export class Agent {
     const { mirror, kept } = await openKept({ node, path, store, waitMs, log }, loaded.state);
     const state = await prepareNode(options, loaded.state, log, kept?.record ?? null);
     const agent = new Agent(options, state, journal, mirror, kept);
-    await agent.#begin(loaded.state, loaded.damage !== null);
+    // One that was removed is as lost as a damaged one: what runs must not be taken for what a crash left.
+    await agent.#begin(loaded.state, journal !== null && loaded.state === null);
     return agent;
   }
 
