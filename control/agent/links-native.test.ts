@@ -77,6 +77,21 @@ rooted('the node: uplink up, the host’s stack joined to the data plane; twice 
   });
 });
 
+rooted('a default route that the host has by another link stays the one it takes', async () => {
+  await inNamespaces(async (links, node) => {
+    node.createVeth({ name: 'mgmt' }, { name: 'mgmt-peer' });
+    for (const link of ['mgmt', 'mgmt-peer']) node.setLink(link, { up: true });
+    node.addAddress('mgmt', '203.0.113.5/24');
+    node.addRoute({ destination: 'default', link: 'mgmt', gateway: '203.0.113.1' });
+    const nodeSpec = { node: 'n3', plan, config: DEFAULT_CONFIG, addresses: [plan.nodeAddress ?? ''] };
+    await links.setupNode(nodeSpec);
+    assert.match(ip(NODE, 'route', 'get', '8.8.8.8'), /via 203\.0\.113\.1 dev mgmt /);
+    assert.match(ip(NODE, 'route', 'get', '10.1.7.7'), /dev ptero0 /);
+    node.removeRoute({ destination: 'default', link: 'mgmt', gateway: '203.0.113.1' });
+    assert.match(ip(NODE, 'route', 'get', '8.8.8.8'), /via 172\.30\.3\.1 dev ptero0 /);
+  });
+});
+
 rooted(
   'a dual-stack node and pod: the same in both families, no advertisements believed, no waiting',
   async () => {

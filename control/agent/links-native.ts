@@ -28,6 +28,9 @@ import { hasTap, removeTap, TAP_TYPE } from './taps.js';
 export const HOST_LINK = 'ptero0';
 export const HOST_PORT = 'ptero1';
 
+/** The host's own default route, of another link, goes before the one through the data plane. */
+const LAST_RESORT_METRIC = 4096;
+
 export interface NativeLinksOptions {
   /** Namespace of the node's host stack: `/proc/self/ns/net`, or a named one. */
   readonly netns: string;
@@ -83,7 +86,7 @@ class NativeLinks implements LinkDriver {
     for (const destination of [ranges.podSubnetCIDR, ranges.hostSubnetCIDR, ranges.serviceCIDR]) {
       node.addRoute({ ...via, destination, mtu });
     }
-    node.addRoute({ ...via, destination: 'default' });
+    node.addRoute({ ...via, destination: 'default', metric: LAST_RESORT_METRIC });
   }
 
   async attachPod(spec: PodLinkSpec): Promise<void> {

@@ -43,6 +43,8 @@ struct Route {
   std::optional<std::string> source;
   bool linkScope = false;
   std::optional<uint32_t> mtu;
+  /** Priority of the route, the lowest first. */
+  std::optional<uint32_t> metric;
 };
 
 struct Offloads {

@@ -15,6 +15,7 @@ Route routeOf(const Napi::Object& spec) {
   Route route{text(spec, "destination"), text(spec, "link"), optionalText(spec, "gateway"), optionalText(spec, "source")};
   route.linkScope = optionalText(spec, "scope").value_or("global") == "link";
   route.mtu = optionalNumber(spec, "mtu");
+  route.metric = optionalNumber(spec, "metric");
   return route;
 }
 

@@ -72,6 +72,7 @@ void Netns::changeRoute(bool add, const Route& route) {
   request.attribute(RTA_OIF, socket().linkIndex(route.link));
   if (route.gateway) request.attribute(RTA_GATEWAY, parseAddress(*route.gateway).bytes);
   if (route.source && add) request.attribute(RTA_PREFSRC, parseAddress(*route.source).bytes);
+  if (route.metric) request.attribute(RTA_PRIORITY, *route.metric);
   if (route.mtu && add) {
     const size_t metrics = request.begin(RTA_METRICS);
     request.attribute(RTAX_MTU, *route.mtu);
