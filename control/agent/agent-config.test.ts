@@ -21,6 +21,7 @@ test('what is absent has its default', () => {
     podFeed: 'afxdp',
     rest: { listen: { host: '127.0.0.1', port: 9999 }, tls: null, hosts: [] },
     resyncIntervalSeconds: 0,
+    statusIntervalSeconds: 1,
     dieWithStdin: false,
   });
 });
@@ -35,6 +36,7 @@ test('what is wrong names the file and the field', () => {
     [{ ...LEAST, dieWithStdin: 1 }, /dieWithStdin/],
     [{ ...LEAST, rest: '0.0.0.0:1' }, /f: rest\.listen: beyond loopback/],
     [{ ...LEAST, resyncIntervalSeconds: -1 }, /resyncIntervalSeconds: must be a number/],
+    [{ ...LEAST, statusIntervalSeconds: '1' }, /statusIntervalSeconds: must be a number/],
     [{ ...LEAST, cluster: { vni: 0 } }, /f cluster: vni/],
     [[], /must be a JSON object/],
   ];

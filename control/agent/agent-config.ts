@@ -35,6 +35,8 @@ export interface AgentConfig {
   readonly rest: RestConfig | null;
   /** Seconds between downstream resyncs that nothing called for; 0 = none. */
   readonly resyncIntervalSeconds: number;
+  /** Shortest time between two writes of the node's status that tell of a store revision only. */
+  readonly statusIntervalSeconds: number;
   /** End when standard input ends (for a supervisor that may be killed). */
   readonly dieWithStdin: boolean;
 }
@@ -63,6 +65,7 @@ const FIELDS: readonly (keyof AgentConfig)[] = [
   'cluster',
   'rest',
   'resyncIntervalSeconds',
+  'statusIntervalSeconds',
   'dieWithStdin',
 ];
 
@@ -109,17 +112,11 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
       value: dieWithStdin,
     });
   }
-  const resyncIntervalSeconds = raw['resyncIntervalSeconds'] ?? 0;
-  if (
-    typeof resyncIntervalSeconds !== 'number' ||
-    !(resyncIntervalSeconds >= 0 && resyncIntervalSeconds <= MOST_SECONDS)
-  ) {
-    throw new InvalidInputError(`must be a number from 0 to ${MOST_SECONDS}`, {
-      object,
-      field: 'resyncIntervalSeconds',
-      value: resyncIntervalSeconds,
-    });
-  }
+  const seconds = (field: keyof AgentConfig, fallback: number): number => {
+    const value = raw[field] ?? fallback;
+    if (typeof value === 'number' && value >= 0 && value <= MOST_SECONDS) return value;
+    throw new InvalidInputError(`must be a number from 0 to ${MOST_SECONDS}`, { object, field, value });
+  };
   const podFeed = raw['podFeed'] ?? 'afxdp';
   if (!isPodFeed(podFeed))
     throw new InvalidInputError('must be afxdp or tap', { object, field: 'podFeed', value: podFeed });
@@ -139,7 +136,8 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     podFeed,
     cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),
     rest: parseRestConfig(raw['rest'], object),
-    resyncIntervalSeconds,
+    resyncIntervalSeconds: seconds('resyncIntervalSeconds', 0),
+    statusIntervalSeconds: seconds('statusIntervalSeconds', 1),
     dieWithStdin,
   };
 }

@@ -60,6 +60,8 @@ export interface AgentOptions {
   readonly auditIntervalMs?: number;
   /** Pause between two downstream resyncs that nothing called for, milliseconds (default 0 = none). */
   readonly resyncIntervalMs?: number;
+  /** Shortest pause between two writes of a status that tell of a revision only, milliseconds (default 2). */
+  readonly statusIntervalMs?: number;
   /** Told why the agent cannot start yet, at each try. */
   readonly waiting?: (reason: string) => void;
   /** Told of each event when it is done. */
@@ -124,7 +126,7 @@ export class Agent {
     };
     this.#feed = new ObjectFeed(store, handler, mirror);
     this.#lookAhead = new LookAhead(() => state.anticipate());
-    this.#status = new StatusPublisher(store, node);
+    this.#status = new StatusPublisher(store, node, options.statusIntervalMs);
     this.#claims = new Claims({
       store,
       config: options.config,

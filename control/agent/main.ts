@@ -44,6 +44,7 @@ FILE is JSON:
   rest          REST and metrics: ADDRESS:PORT (default 127.0.0.1:9999), the path of a unix socket, null for none, or
                 a mapping of listen, certFile, keyFile, clientCaFile, hosts; beyond loopback only with TLS
   resyncIntervalSeconds  read the data plane back and repair it that often (default 0: only when something calls for it)
+  statusIntervalSeconds  the store is told at most that often which revision is in force (default 1); trouble is told at once
   dieWithStdin  true: end when standard input ends
 `;
 
@@ -102,6 +103,7 @@ async function serve(config: AgentConfig): Promise<void> {
       // The ports belong to the host's stack: where that is another namespace than ours, we cannot listen there.
       ...(sameNamespace(config.netns, OWN_NETNS) ? { healthChecks } : {}),
       resyncIntervalMs: config.resyncIntervalSeconds * 1000,
+      statusIntervalMs: config.statusIntervalSeconds * 1000,
       recorded: (record) => metrics.recorded(record),
       ...(conflist === null ? {} : { statusChanged: ({ ready }) => conflist.follow(ready) }),
       log,

@@ -18,50 +18,74 @@ export interface AgentStatus {
 
 /** How long the store may be out of reach before the next try, milliseconds. */
 const RETRY_MS = 250;
+/** What comes so close together is told as one, milliseconds. */
+const GATHER_MS = 2;
 
 export class StatusPublisher {
   #wanted: AgentStatus | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  /** What the store holds of ours, and when it was written (monotonic milliseconds). */
+  #told: { readonly status: AgentStatus; readonly at: number } | null = null;
+  #timer: { readonly handle: NodeJS.Timeout; readonly due: number } | null = null;
+  #busy = false;
   #writing: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(
     private readonly store: Store,
     private readonly node: string,
-    /** Shortest time between two writes, milliseconds. */
-    private readonly intervalMs = 2,
+    /**
+     * Shortest time between two writes that tell of a revision only, milliseconds: each change of the cluster is one on each
+     * node. Whether the node is well is told at once.
+     */
+    private readonly intervalMs = GATHER_MS,
   ) {}
 
   publish(status: AgentStatus): void {
     this.#wanted = status;
-    if (this.#timer === null && !this.#closed) this.#timer = setTimeout(() => this.#write(), this.intervalMs);
+    if (!this.#busy) this.#arm(GATHER_MS);
   }
 
   /** Writes nothing more; resolves when a write under way is done. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer.handle);
     await this.#writing;
+  }
+
+  /** Writes what is wanted after `least` milliseconds, or later if that will do. */
+  #arm(least: number): void {
+    const status = this.#wanted;
+    if (status === null || this.#closed) return;
+    const now = performance.now();
+    const told = this.#told;
+    const same = told?.status.ready === status.ready && told.status.problem === status.problem;
+    const due = Math.max(now + least, same ? told.at + this.intervalMs : 0);
+    if (this.#timer !== null && this.#timer.due <= due) return;
+    if (this.#timer !== null) clearTimeout(this.#timer.handle);
+    this.#timer = { handle: setTimeout(() => this.#write(), due - now), due };
   }
 
   #write(): void {
     const status = this.#wanted;
+    this.#timer = null;
     this.#wanted = null;
-    if (status === null) {
-      this.#timer = null;
-      return;
-    }
+    if (status === null) return;
+    this.#busy = true;
     this.#writing = this.store.put(`${STATUS_PREFIX}${this.node}`, JSON.stringify(status)).then(
-      () => this.#next(this.intervalMs),
+      () => {
+        this.#told = { status, at: performance.now() };
+        this.#next(GATHER_MS);
+      },
       () => {
         this.#wanted ??= status;
+        this.#told = null;
         this.#next(RETRY_MS);
       },
     );
   }
 
-  #next(delay: number): void {
-    this.#timer = null;
-    if (this.#wanted !== null && !this.#closed) this.#timer = setTimeout(() => this.#write(), delay);
+  #next(least: number): void {
+    this.#busy = false;
+    this.#arm(least);
   }
 }

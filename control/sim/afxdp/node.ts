@@ -79,6 +79,8 @@ export class SimNode {
       uplink: UPLINK,
       podFeed: driver.podFeed ?? 'afxdp',
       cluster: driver.config,
+      // Whoever waits for a change to be in force reads it there.
+      statusIntervalSeconds: 0,
       dieWithStdin: true,
     };
   }
