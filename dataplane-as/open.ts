@@ -42,7 +42,7 @@ import {
   V_SRC,
 } from './layout';
 import { countService } from './services';
-import { allocate, answerKey, count } from './sessions';
+import { allocate, answerKey, count, pave, removals } from './sessions';
 import { record } from './trace';
 import { newDestination, newPorts, newSource, translation } from './translation';
 /** `bits`: further S_FLAGS of both lines. Returns 0 with V_SESSION set, or the outcome to drop with. */
@@ -53,10 +53,17 @@ export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: 
   const pair = load<u32>(v, V_PORTS);
   const back = <u64>newDestination | ((<u64>newSource) << 32);
   const backKey = answerKey(newPorts, protocol);
-  const forth = allocate(load<u32>(v, V_HASH), 0);
+  const before = removals;
+  const hash = load<u32>(v, V_HASH);
+  const backHash = sessionHash(back, backKey, seed);
+  const forth = allocate(hash, 0);
   if (forth === 0) return DROP_SESSION_FULL;
-  const reply = allocate(sessionHash(back, backKey, seed), forth);
+  const reply = allocate(backHash, forth);
   if (reply === 0) return DROP_SESSION_FULL;
+  if (removals !== before) {
+    pave(hash, forth);
+    pave(backHash, reply);
+  }
   if ((role === ROLE_UPLINK && exitRole === ROLE_HOST) || (role === ROLE_HOST && exitRole === ROLE_UPLINK)) {
     flags |= SF_KEEP_TTL;
   }

@@ -138,6 +138,16 @@ function isTombstone(line: usize): bool {
   return load<u32>(line, S_SRC) === 0 && load<u8>(line, S_STATE) === ST_TOMBSTONE;
 }
 
+/**
+ * Lets searches from the home `hash` come as far as `line`, which is about to be filled: when connections are evicted for a new one,
+ * lines in front of those it gets become vacant, since nothing was behind them yet.
+ */
+export function pave(hash: u32, line: usize): void {
+  for (let at = lineAt(hash); at !== line; at = lineAt(++hash)) {
+    if (isVacant(at)) store<u8>(at, ST_TOMBSTONE, S_STATE);
+  }
+}
+
 /** Makes a tombstone vacant that is not needed any more (called round robin by the sweep). */
 export function clearTombstone(line: usize): void {
   const index = <u32>((line - sessions) >> SESSION_SHIFT);

@@ -77,6 +77,19 @@ test('every connection is found from its home, through thousands that come and g
   assert.equal(check(node), { live: 0, tombstones: 0 });
 });
 
+test('so too in a table so crowded that both lines of the evicted lie in the way of the new ones', () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const node = N.startNode({}, { sessionsLog2: 5 });
+    const random = new Random(seed);
+    for (let step = 0; step < 150; step++) {
+      node.one(N.POD1, packet(1 + random.below(4000)));
+      check(node);
+      node.now += random.below(100);
+    }
+    assert.ok(node.sessionStat(L.SS_EVICTED) > 0);
+  }
+});
+
 test('a connection that is behind a tombstone needs no second one', () => {
   const node = N.startNode({}, { sessionsLog2: 6 });
   for (let port = 1; port <= 20; port++) node.one(N.POD1, packet(2 * port));
