@@ -35,6 +35,16 @@ test('the executable is put in place whole, over an older one, and may be run', 
   assert.equal(readdirSync(bin), ['pteropus']);
 });
 
+test('everybody may read what is there and run it, whatever the umask', () => {
+  const old = process.umask(0o077);
+  try {
+    assert.is(statSync(installExecutable(bin, source)).mode & 0o777, 0o755);
+    assert.is(statSync(installConflist(conf, conflistText('/run/x.sock'))).mode & 0o777, 0o644);
+  } finally {
+    process.umask(old);
+  }
+});
+
 test('what cannot be written leaves what was there', () => {
   installExecutable(bin, source);
   assert.throws(

@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -59,6 +60,8 @@ function replaceFile(path: string, contents: () => Uint8Array, mode: number): vo
     rmSync(temporary, { force: true });
     const file = openSync(temporary, 'wx', mode);
     try {
+      // Whatever the umask: a runtime's other tools read these too.
+      fchmodSync(file, mode);
       writeFileSync(file, bytes);
       fsyncSync(file);
     } finally {
