@@ -16,6 +16,9 @@ export interface AgentProblem {
 /** Kinds that problemsOf knows problems of. */
 const KINDS = ['ClusterNetworkPolicy', 'Service', 'Pod'] as const;
 
+/** Objects come and go, and each has problems of its own: beyond this all is forgotten, and told once more. */
+const MOST_TOLD = 10_000;
+
 /** Tells of objects that are accepted but do less than their authors may expect: each thing once, until it is put right. */
 export class ProblemReport {
   #told = new Set<string>();
@@ -46,6 +49,7 @@ export class ProblemReport {
 
   /** Objects that changed. ClusterNetworkPolicies are looked at together: their priorities may meet. */
   changed(events: readonly ObjectEvent[], model: Model): void {
+    if (this.#told.size > MOST_TOLD) this.#told = new Set();
     const objects = events.flatMap((event) => (event.type === 'put' ? [event.object] : []));
     if (this.#unreadable.size > 0) for (const event of events) this.#unreadable.delete(storeKey(event));
     const others = objects.filter(({ kind }) => kind !== 'ClusterNetworkPolicy');

@@ -13,6 +13,8 @@ const AGAIN_MS = 3_600_000;
 /** Events waiting to be sent; what does not fit is told by metrics and REST all the same. */
 const MOST_WAITING = 1000;
 const NOTE_CHARACTERS = 1024;
+/** Objects come and go, and each has names of its own: beyond this, what was told more than an hour ago is forgotten. */
+const MOST_TOLD = 10_000;
 
 export class ProblemReporter {
   /** Event name -> when it was sent. */
@@ -29,6 +31,9 @@ export class ProblemReporter {
   /** All problems there are now; those that were told already are not told again for an hour. */
   report(all: readonly ObjectProblems[]): void {
     const now = Date.now();
+    if (this.#told.size > MOST_TOLD) {
+      for (const [name, at] of this.#told) if (now - at >= AGAIN_MS) this.#told.delete(name);
+    }
     for (const { reference, problems } of all) {
       for (const problem of problems) {
         const name = eventName(reference, problem);
