@@ -125,6 +125,7 @@ export class Agent {
       unreadable: (key, reason) => this.#problems.unreadable(key, reason),
     };
     this.#feed = new ObjectFeed(store, handler, mirror);
+    options.healthChecks?.serves(() => this.#dataplane.up);
     this.#lookAhead = new LookAhead(() => state.anticipate());
     this.#status = new StatusPublisher(store, node, options.statusIntervalMs);
     this.#claims = new Claims({

@@ -57,6 +57,13 @@ test('200 with ready endpoints on the node, 503 without; ports move and go', asy
     server.follow(new Map(), [{ type: 'remove', key: 'healthcheck/x/s', old: item(second, 1) }]);
     assert.ok(await refused(second));
     server.follow(new Map(), [put(item(first, 1))]);
+    let serving = false;
+    server.serves(() => serving);
+    const lost = await ask(first);
+    assert.is(lost.status, 503, 'no data plane, no traffic');
+    assert.is(((await lost.json()) as { serviceProxyHealthy: boolean }).serviceProxyHealthy, false);
+    serving = true;
+    assert.is((await ask(first)).status, 200);
     server.follow(new Map(), null);
     assert.ok(await refused(first));
   } finally {

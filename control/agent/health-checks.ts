@@ -1,6 +1,6 @@
 /**
  * healthCheckNodePort: what load balancers ask a node before they send it traffic of a Service with externalTrafficPolicy Local. Answers as
- * kube-proxy does: 200 if a ready endpoint is on this node, else 503, with the count.
+ * kube-proxy does: 200 if a ready endpoint is on this node and the data plane serves it, else 503, with the count.
  */
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errorText } from '../common/errors.js';
@@ -19,12 +19,18 @@ export class HealthCheckServer {
   readonly #open = new Map<Key, Open>();
   readonly #retries = new Map<Key, NodeJS.Timeout>();
   #closed = false;
+  #serving: () => boolean = () => true;
 
   /** `host`: the address to listen on; all of the node's by default. `log`: ports that cannot be had. */
   constructor(
     private readonly log: (line: string) => void,
     private readonly host?: string,
   ) {}
+
+  /** Whether the node carries traffic, asked at each check: where it does not, no load balancer must choose it. */
+  serves(asked: () => boolean): void {
+    this.#serving = asked;
+  }
 
   /**
    * Follows the ruleset: `changes` are those since the last call, null = all may be new. A port that is taken is tried again.
@@ -65,7 +71,10 @@ export class HealthCheckServer {
 
   #listen(item: HealthCheckItem): void {
     if (this.#closed) return;
-    const open: Open = { item, server: createServer((_request, response) => answer(open.item, response)) };
+    const open: Open = {
+      item,
+      server: createServer((_request, response) => answer(open.item, this.#serving(), response)),
+    };
     this.#open.set(item.key, open);
     open.server.on('error', (error) => {
       if (this.#open.get(item.key) !== open) return;
@@ -89,9 +98,13 @@ export class HealthCheckServer {
   }
 }
 
-function answer({ namespace, name, localEndpoints }: HealthCheckItem, response: ServerResponse): void {
-  const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy: true };
-  response.writeHead(localEndpoints > 0 ? 200 : 503, {
+function answer(
+  { namespace, name, localEndpoints }: HealthCheckItem,
+  serviceProxyHealthy: boolean,
+  response: ServerResponse,
+): void {
+  const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy };
+  response.writeHead(localEndpoints > 0 && serviceProxyHealthy ? 200 : 503, {
     'Content-Type': 'application/json',
     'X-Content-Type-Options': 'nosniff',
     'X-Load-Balancing-Endpoint-Weight': String(localEndpoints),
