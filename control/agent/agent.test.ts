@@ -12,9 +12,9 @@ import { serveStore } from '../store/server.js';
 import type { Agent } from './agent.js';
 import { ClusterRangesError, NodeIdConflictError } from './errors.js';
 import { FakeLinks } from './fakes.js';
-import { denyAll, directory, Machine, markComplete, pod, request, wired } from './fixtures.js';
+import { denyAll, directory, Machine, markComplete, NAMESPACE, pod, request, wired } from './fixtures.js';
 import { recordOf } from './node-id.js';
-import { keyOf } from './objects.js';
+import { keyOf, OBJECTS_PREFIX } from './objects.js';
 
 test('a restart keeps node id and addresses, and touches no traffic', async () => {
   const machine = new Machine();
@@ -246,6 +246,29 @@ test('a store that comes back empty opens nothing: what is in force stays until 
   await empty.put(denyAll('closed', { app: 'web' }));
   await empty.fill();
   agent = await starting;
+  assert.equal(machine.dataplane.items, before);
+  await agent.close();
+});
+
+test('a store that loses its objects and not its mark opens nothing', async () => {
+  const machine = new Machine();
+  await machine.put(pod('web', { app: 'web' }));
+  await machine.put(denyAll('closed', { app: 'web' }));
+  const agent = await machine.agent();
+  await wired(agent, 'web');
+  const before = new Map(machine.dataplane.items);
+  const { entries } = await machine.store.list(OBJECTS_PREFIX);
+  await machine.store.transact(
+    [],
+    entries.map(({ key }) => ({ type: 'delete', key }) as const),
+  );
+  await machine.until(({ ready, problem }) => !ready && /not complete/.test(problem ?? ''));
+  assert.equal(machine.dataplane.items, before);
+  await machine.put(denyAll('closed', { app: 'web' }));
+  await machine.put(NAMESPACE);
+  await machine.put(pod('web', { app: 'web' }));
+  await machine.until(({ ready }) => ready);
+  await agent.resync('full');
   assert.equal(machine.dataplane.items, before);
   await agent.close();
 });

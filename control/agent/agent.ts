@@ -5,7 +5,7 @@
 import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
-import type { KubeObject } from '../objects/types.js';
+import type { KubeObject, ObjectEvent } from '../objects/types.js';
 import type { Key, Ruleset } from '../ruleset/types.js';
 import type { Mirror } from '../store/mirror.js';
 import type { Store } from '../store/store.js';
@@ -375,6 +375,17 @@ export class Agent {
     throw storeIncomplete();
   }
 
+  /** Every namespace removed at once, with what is in them: no cluster does that, but somebody who empties its store. */
+  #emptied(events: readonly ObjectEvent[]): boolean {
+    const gone = new Set<string>();
+    for (const event of events) {
+      if (event.type === 'delete' && event.kind === 'Namespace') gone.add(event.name);
+    }
+    if (gone.size === 0) return false;
+    for (const { metadata } of this.state.model.all('Namespace')) if (!gone.has(metadata.name)) return false;
+    return this.state.pods().some(({ pod }) => pod.namespace !== BARE_NAMESPACE);
+  }
+
   #objectsEvent(): AgentEvent<void> {
     return {
       name: 'objects',
@@ -384,7 +395,8 @@ export class Agent {
         // A listing may have overtaken them.
         if (events.length === 0 && revision <= this.#applied) return;
         const removed = events.some(({ type }) => type === 'delete');
-        if (removed && !(await this.#feed.stillComplete())) throw storeIncomplete();
+        if (removed && (this.#emptied(events) || !(await this.#feed.stillComplete())))
+          throw storeIncomplete();
         this.state.apply(events);
         this.#feed.keep();
         this.#problems.changed(events, this.state.model);

@@ -23,5 +23,8 @@ export class LeadershipLostError extends PteropusError {}
 /** Somebody removed the key that says the store is complete. */
 export class MarkRemovedError extends PteropusError {}
 
+/** Somebody removed all objects from the store. */
+export class ObjectsRemovedError extends PteropusError {}
+
 /** Whoever asked for a listing does not need it any more. */
 export class ListingEndedError extends PteropusError {}

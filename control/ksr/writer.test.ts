@@ -4,7 +4,7 @@ import { COMPLETE_KEY, OBJECTS_PREFIX } from '../objects/stored-keys.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { MAX_OPERATIONS, type Store } from '../store/store.js';
 import { campaign, LEADER_KEY } from './election.js';
-import { LeadershipLostError, MarkRemovedError } from './errors.js';
+import { LeadershipLostError, MarkRemovedError, ObjectsRemovedError } from './errors.js';
 import { type Reduced, reduce } from './reduce.js';
 import { RESOURCES, type ReflectedKind } from './resources.js';
 import { Wanted } from './wanted.js';
@@ -131,7 +131,7 @@ test('thousands of objects in transactions of the size a store takes, policies b
 
 test('changes follow; what somebody else does to the objects is put right', async () => {
   const { store, wanted, writer } = await rig();
-  wanted.replace('Namespace', [namespace('a')]);
+  wanted.replace('Namespace', [namespace('a'), namespace('b')]);
   const one = writer();
   await one.sweep();
   wanted.put('Namespace', namespace('a', { now: 'x' }));
@@ -146,6 +146,7 @@ test('changes follow; what somebody else does to the objects is put right', asyn
 
 test('a deletion that is told before the write it follows is acknowledged is put right', async () => {
   const { store, wanted, writer } = await rig();
+  wanted.replace('Namespace', [namespace('other')]);
   const one = writer();
   await one.sweep();
   const { key } = namespace('a');
@@ -216,6 +217,17 @@ test('one that is closed while it lists follows nothing', async () => {
     (error: unknown) => assert.instance(error, LeadershipLostError),
   );
   assert.is(watches, 0);
+});
+
+test('all objects removed, and not the mark: compared again, so that the mark goes first', async () => {
+  const { store, wanted, writer, failures, held } = await rig();
+  wanted.replace('Namespace', [namespace('a'), namespace('b')]);
+  await writer().sweep();
+  const operations = [namespace('a'), namespace('b')].map(({ key }) => ({ type: 'delete', key }) as const);
+  await store.transact([], operations);
+  while (failures.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.instance(failures[0], ObjectsRemovedError);
+  assert.equal(await held(), []);
 });
 
 test('the mark that somebody removed is missed: the next sweep puts it back', async () => {

@@ -12,7 +12,7 @@ import {
   type StoreEvent,
   type Watch,
 } from '../store/store.js';
-import { LeadershipLostError, MarkRemovedError } from './errors.js';
+import { LeadershipLostError, MarkRemovedError, ObjectsRemovedError } from './errors.js';
 import { orderOf } from './resources.js';
 import type { Wanted } from './wanted.js';
 
@@ -205,7 +205,13 @@ export class Writer {
         this.#held.set(key, { json: event.entry.value === wanted ? wanted : event.entry.value, revision });
       if ((event.type === 'put' ? event.entry.value : undefined) !== wanted) strange.push(key);
     }
-    if (strange.length > 0) this.touch(strange);
+    if (strange.length === 0) return;
+    if (this.#held.size > 0) this.touch(strange);
+    // Filled again from here, it would look complete while it is not: a sweep takes the mark away first.
+    else
+      this.#fail(
+        new ObjectsRemovedError('all objects were removed', { object: OBJECTS_PREFIX, retryable: true }),
+      );
   }
 
   #fail(error: Error): void {
