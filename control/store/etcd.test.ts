@@ -1,5 +1,5 @@
 /** The store against a real etcd. */
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { Etcd3 } from 'etcd3';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -227,7 +227,8 @@ check('a lease survives a short restart of etcd; one that etcd took back is lost
 
 check('of several endpoints the one that answers is taken; one that hangs costs one deadline', async () => {
   const server = await fresh();
-  const silent: Server = createServer((socket) => socket.on('error', () => undefined));
+  const taken: Socket[] = [];
+  const silent: Server = createServer((socket) => taken.push(socket.on('error', () => undefined)));
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const address = silent.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
@@ -239,6 +240,8 @@ check('of several endpoints the one that answers is taken; one that hangs costs 
   await refused(slow.get('/a'), StoreUnavailableError);
   for (const store of [...stores, slow]) await store.close();
   silent.close();
+  // A connection that was never answered is held until its server goes.
+  for (const socket of taken) socket.destroy();
   await server.close();
 });
 
