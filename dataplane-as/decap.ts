@@ -4,7 +4,7 @@ import { adjacencies } from './context';
 import { ETHERNET, MAC_MASK, TYPE_ARP, TYPE_IP4, TYPE_IP6 } from './ethernet';
 import { tunnelFrame6 } from './ip6/parse6';
 import { ip4 } from './ipv4';
-import { UDP } from './l4';
+import { isForged } from './judge';
 import {
   ADJ_LOCAL_MAC,
   ADJ_SHIFT,
@@ -13,6 +13,7 @@ import {
   DROP_MARTIAN,
   DROP_MULTICAST,
   DROP_NOT_FOR_US,
+  DROP_SPOOFED,
   DROP_VXLAN,
   PORT_IP4,
   V_ADDRESS,
@@ -22,7 +23,6 @@ import {
   V_LENGTH,
   V_OUTCOME,
   V_PORTS,
-  V_PROTOCOL,
   V_RX_PORT,
   V_SRC,
   V_TOTAL,
@@ -48,22 +48,25 @@ export function fromUplink(v: usize, port: usize, eth: usize): i32 {
   const own = load<u32>(port, PORT_IP4);
   if (src === own) return DROP_MARTIAN;
   if (onLink(port, src)) confirm(src, load<u32>(v, V_RX_PORT), load<u64>(eth, 6) & MAC_MASK);
-  if (load<u32>(v, V_PROTOCOL) !== UDP || load<u32>(v, V_DST) !== own) return 0;
-  if (load<u32>(v, V_FLAGS) & (VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT)) {
-    // Peers set DF; the pieces of a fragmented tunnel packet cannot be judged.
-    return load<u32>(v, V_PORTS) >> 16 === VXLAN_PORT_LOADED ? DROP_VXLAN : 0;
+  if (load<u64>(v, V_PORTS) >> 16 !== TUNNEL_KEY || load<u32>(v, V_DST) !== own) {
+    // Here and not only where a connection begins: no outsider may speak in one of ours.
+    return isForged(src) ? DROP_SPOOFED : 0;
   }
-  return load<u32>(v, V_PORTS) >> 16 === VXLAN_PORT_LOADED ? decapsulate(v, src) : 0;
+  // Peers set DF; the pieces of a fragmented tunnel packet cannot be judged.
+  if (load<u32>(v, V_FLAGS) & (VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT)) return DROP_VXLAN;
+  return decapsulate(v, src);
 }
 
 /**
  * Same for packets of the usual kind of one uplink, vector lines `v` to `end`. Packets of one sender come in runs: its neighbor
- * entry and tunnel are looked up once a run.
+ * entry, route and tunnel are looked up once a run.
  */
 export function takeFromUplink(v: usize, end: usize, port: usize): void {
   const own = load<u32>(port, PORT_IP4);
   let known: u32 = own;
   let knownMac: u64 = 0;
+  let judged: u32 = own;
+  let forged = false;
   while (v < end) {
     const eth: usize = load<u32>(v, V_ADDRESS);
     const src = load<u32>(v, V_SRC);
@@ -83,6 +86,11 @@ export function takeFromUplink(v: usize, end: usize, port: usize): void {
       if (onLink(port, src)) confirm(src, load<u32>(v, V_RX_PORT), mac);
     }
     if (load<u64>(v, V_PORTS) >> 16 !== TUNNEL_KEY || load<u32>(v, V_DST) !== own) {
+      if (src !== judged) {
+        judged = src;
+        forged = isForged(src);
+      }
+      if (forged) store<u32>(v, DROP_SPOOFED, V_OUTCOME);
       v += VECTOR_SIZE;
       continue;
     }

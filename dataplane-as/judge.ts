@@ -8,7 +8,6 @@ import {
   ADJ_PORT,
   ADJ_SHIFT,
   ADJ_TYPE,
-  ADJ_TYPE_DROP,
   ADJ_TYPE_NONE,
   ADJ_TYPE_PORT,
   ADJ_TYPE_REJECT,
@@ -157,7 +156,7 @@ export function judge(
       if (!allowed) return DROP_POLICY_EGRESS;
     }
   }
-  if (role === ROLE_UPLINK && isPod(source)) return DROP_SPOOFED;
+  if (role === ROLE_UPLINK && isForged(source)) return DROP_SPOOFED;
   const exit = leave(v, destination, translated);
   if (exit !== 0) return exit;
   if (exitRole === ROLE_POD) {
@@ -207,18 +206,22 @@ function refused(outcome: i32): i32 {
 }
 
 /**
- * Pods of the cluster are reached through tunnels or pod ports, and reach other nodes through tunnels: whoever uses their
- * addresses on the underlay forges them, be it towards a pod or towards a service that policies let that pod use.
+ * What is reached through tunnels, by the ports of pods and of the host, or not at all, does not send from the underlay: whoever uses
+ * such an address there forges it, be it towards a pod or towards a service that policies let that pod use. Without a route nothing is
+ * known of a source.
  */
-function isPod(source: u32): bool {
+export function isForged(source: u32): bool {
   // Other nodes, which pods reach through tunnels too, are on the underlay for the node itself.
-  const back = route(SPACE_MAIN, source);
+  return leadsInside(route(SPACE_MAIN, source));
+}
+
+/** Does this adjacency lead anywhere but to the underlay? */
+export function leadsInside(back: u32): bool {
   const type = typeOf(back);
-  // A route that drops covers addresses of pods that are not there.
-  if (type === ADJ_TYPE_TUNNEL || type === ADJ_TYPE_DROP) return true;
-  if (type !== ADJ_TYPE_PORT) return false;
+  if (back === 0 || type === ADJ_TYPE_NONE) return false;
+  if (type !== ADJ_TYPE_PORT) return true;
   const index = load<u32>(adjacencies + ((<usize>back) << ADJ_SHIFT), ADJ_PORT);
-  return index < <u32>MAX_PORTS && load<u8>(ports + (index << PORT_SHIFT), PORT_ROLE) === ROLE_POD;
+  return index < <u32>MAX_PORTS && load<u8>(ports + (index << PORT_SHIFT), PORT_ROLE) !== ROLE_UPLINK;
 }
 
 function targetPort(): u32 {

@@ -2,6 +2,7 @@
 import { adjacencies, adjacencyCount, image, ports, tracing } from '../context';
 import {
   countRule,
+  leadsInside,
   origin,
   originPort,
   originTunnel,
@@ -15,7 +16,6 @@ import { TCP } from '../l4';
 import {
   ADJ_PORT,
   ADJ_SHIFT,
-  ADJ_TYPE_DROP,
   ADJ_TYPE_NONE,
   ADJ_TYPE_PORT,
   ADJ_TYPE_REJECT,
@@ -115,7 +115,7 @@ export function judge6(
       if (!allowed) return DROP_POLICY_EGRESS;
     }
   }
-  if (role === ROLE_UPLINK && isPod(source)) return DROP_SPOOFED;
+  if (role === ROLE_UPLINK && isForged6(source)) return DROP_SPOOFED;
   const exit = leave(v, destination, translated);
   if (exit !== 0) return exit;
   if (exitRole6 === ROLE_POD) {
@@ -160,15 +160,9 @@ function refused(outcome: i32): i32 {
   return outcome;
 }
 
-/** Whoever uses addresses of pods on the underlay forges them; see isPod() in judge.ts. */
-function isPod(source: usize): bool {
-  const back = route(SPACE_MAIN, source);
-  const type = typeOf(back);
-  // A route that drops covers addresses of pods that are not there.
-  if (type === ADJ_TYPE_TUNNEL || type === ADJ_TYPE_DROP) return true;
-  if (type !== ADJ_TYPE_PORT) return false;
-  const index = load<u32>(adjacencies + ((<usize>back) << ADJ_SHIFT), ADJ_PORT);
-  return index < <u32>MAX_PORTS && load<u8>(ports + (index << PORT_SHIFT), PORT_ROLE) === ROLE_POD;
+/** As isForged() for IPv4. */
+export function isForged6(source: usize): bool {
+  return leadsInside(route(SPACE_MAIN, source));
 }
 
 function targetPort(): u32 {

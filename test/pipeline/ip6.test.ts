@@ -225,6 +225,18 @@ test('a pod that forges another one’s first fragment does not change what its 
   assert.is(node.one(N.POD1, pod1(second!)).outcome, L.OUT_FORWARD_UPLINK);
 });
 
+test('nobody on the underlay speaks in a connection of the cluster, nor from an address of the host or a service', () => {
+  const node = S.startNode6();
+  const flow = N.flow(S.POD1_IP, 40000, S.REMOTE_POD_IP, 53);
+  assert.is(node.one(N.POD1, pod1(P.udp6(flow))).outcome, L.OUT_FORWARD_TUNNEL);
+  assert.is(node.one(N.UPLINK, S.fromUplink(P.udp6(N.back(flow)))).outcome, L.DROP_SPOOFED);
+  assert.is(node.one(N.UPLINK, S.fromTunnel(P.udp6(N.back(flow)))).outcome, L.OUT_FORWARD_POD);
+  for (const source of [S.HOST_IP, S.VIP, S.POD2_IP, S.GATEWAY]) {
+    const packet = P.udp6(N.flow(source, 99, S.POD1_IP, 40001));
+    assert.is(node.one(N.UPLINK, S.fromUplink(packet)).outcome, L.DROP_SPOOFED, source);
+  }
+});
+
 test('too long, too many hops: the sender is told, in 1,280 bytes at most', () => {
   const node = S.startNode6();
   const long = node.one(N.POD1, pod1(P.udp6(N.flow(S.POD1_IP, 1, S.REMOTE_POD_IP, 2), new Uint8Array(1440))));

@@ -2,7 +2,21 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as L from '../../dataplane-as/layout.js';
 import * as N from './node.js';
-import { ACK, arp, echo, ethernet, ICMP, ip4, read, readArp, SYN, UDP, udp, vxlan } from './packets.js';
+import {
+  ACK,
+  arp,
+  echo,
+  ethernet,
+  type Flow,
+  ICMP,
+  ip4,
+  read,
+  readArp,
+  SYN,
+  UDP,
+  udp,
+  vxlan,
+} from './packets.js';
 
 const web = N.flow(N.POD1_IP, 40000, N.REMOTE_POD_IP, 80);
 
@@ -152,6 +166,23 @@ test('a packet in several buffers goes through the tunnel whole', () => {
   const outer = new DataView(sent!.frame.buffer);
   assert.is(outer.getUint16(16), frame.length + 36);
   assert.is(node.view.getUint32(L.VECTOR_BASE + L.V_TOTAL, true), frame.length + 50);
+});
+
+test('nobody on the underlay speaks in a connection of the cluster, nor from an address of the host or a service', () => {
+  const node = N.startNode();
+  for (const make of [N.udpPacket, (flow: Flow) => N.tcpPacket(flow, ACK)]) {
+    const flow = N.flow(N.POD1_IP, 40000, N.REMOTE_POD_IP, 53);
+    const first = make === N.udpPacket ? N.udpPacket(flow) : N.tcpPacket(flow);
+    assert.is(node.one(N.POD1, N.fromPod(N.POD1, first)).outcome, L.OUT_FORWARD_TUNNEL);
+    assert.is(node.one(N.UPLINK, N.fromUplink(make(N.back(flow)))).outcome, L.DROP_SPOOFED);
+    assert.is(node.one(N.UPLINK, N.fromTunnel(make(N.back(flow)))).outcome, L.OUT_FORWARD_POD);
+  }
+  for (const source of [N.HOST_IP, N.VIP, N.POD2_IP, N.GATEWAY]) {
+    const packet = N.udpPacket(N.flow(source, 99, N.POD1_IP, 40001));
+    assert.is(node.one(N.UPLINK, N.fromUplink(packet)).outcome, L.DROP_SPOOFED, source);
+  }
+  const stranger = N.udpPacket(N.flow(N.OUTSIDE, 99, N.POD1_IP, 40001));
+  assert.is(node.one(N.UPLINK, N.fromUplink(stranger)).outcome, L.OUT_FORWARD_POD);
 });
 
 test.run();
