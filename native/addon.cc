@@ -93,6 +93,8 @@ Napi::Value shortSlice(Info info) {
   return Napi::Boolean::New(info.Env(), taken);
 }
 
+void yieldThread(Info) { sched_yield(); }
+
 // Whole huge pages inside the bytes only; a kernel without them refuses, which is no error: pages are small then.
 Napi::Value preferHugePages(Info info) {
   if (!info[0].IsTypedArray()) throw Napi::TypeError::New(info.Env(), "memory: a Uint8Array is needed");
@@ -123,6 +125,7 @@ Napi::Value bind(Info info) {
   native["wake"] = Napi::Function::New<wake>(env);
   native["dieWithParent"] = Napi::Function::New<dieWithParent>(env);
   native["preferHugePages"] = Napi::Function::New<preferHugePages>(env);
+  native["yieldThread"] = Napi::Function::New<yieldThread>(env);
   native["shortSlice"] = Napi::Function::New<shortSlice>(env);
   native["pinThread"] = Napi::Function::New<pinThread>(env);
   state->native = Napi::Persistent(native);

@@ -202,6 +202,8 @@ export interface Native {
    * 6.12): who asks for short ones gets the core sooner after a wake-up, and no more of it. False where it is refused.
    */
   shortSlice(micros: number): boolean;
+  /** Lets others that wait for this core run first (sched_yield(2)); returns at once when nobody does. */
+  yieldThread(): void;
   /** Pins the calling thread to a core. */
   pinThread(core: number): void;
 }

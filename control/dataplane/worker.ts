@@ -22,6 +22,9 @@ import {
 const SLEEP_MICROS = 50_000;
 /** The shortest that the scheduler gives: on a core that pods keep busy, packets waited for milliseconds without. */
 const SLICE_MICROS = 100;
+/** Who was let run for longer than an answer takes needs the core for itself: for some time the thread sleeps instead of looking. */
+const LONG_TURN_MS = 0.5;
+const SHARE_MS = 50;
 
 class PacketWorker {
   readonly #shared: Int32Array;
@@ -65,16 +68,26 @@ class PacketWorker {
 
   /** Rounds without end; returns false when told to stop. */
   #rounds(): boolean {
+    const native = loadNative();
     const spin = this.start.spinMicros / 1000;
     let received = false;
     let awakeUntil = 0;
+    let sharedUntil = 0;
     for (;;) {
       const time = performance.now();
       const now = Math.floor(this.#origin + time);
       this.#loop.maintain(now);
       // After packets more are looked for without sleeping: most answers come sooner than a thread wakes up.
       if (received) awakeUntil = time + spin;
-      received = this.#loop.round(now, time < awakeUntil ? 0 : SLEEP_MICROS) !== 0;
+      const looking = time < awakeUntil && time >= sharedUntil;
+      received = this.#loop.round(now, looking ? 0 : SLEEP_MICROS) !== 0;
+      if (looking && !received) {
+        // Whoever answers may have been woken on this very core.
+        const before = performance.now();
+        native.yieldThread();
+        const after = performance.now();
+        if (after - before > LONG_TURN_MS) sharedUntil = after + SHARE_MS;
+      }
       Atomics.add(this.#shared, HEARTBEAT, 1);
       if (this.#opening.size > 0) this.#answerOpened();
       const posted = Atomics.load(this.#shared, POSTED);
