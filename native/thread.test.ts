@@ -1,0 +1,35 @@
+import * as assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { suite } from 'uvu';
+import { testIf } from '../test/support/requires.js';
+import { loadNative } from './index.js';
+
+const test = suite('native threads');
+const SCHEDULING = '/proc/thread-self/sched';
+const [major = 0, minor = 0] = release().split('.').map(Number);
+const slices = process.platform === 'linux' && (major > 6 || (major === 6 && minor >= 12)) && existsSync(SCHEDULING);
+
+/** Nanoseconds. */
+const slice = (): number => Number(/se\.slice\s*:\s*(\d+)/.exec(readFileSync(SCHEDULING, 'utf8'))?.[1]);
+const nice = (): string | undefined => /prio\s*:\s*(\d+)/.exec(readFileSync(SCHEDULING, 'utf8'))?.[1];
+
+testIf(test, slices ? null : 'needs Linux 6.12 with scheduler statistics')(
+  'a thread gets short slices, and its priority stays',
+  () => {
+    const [before, priority] = [slice(), nice()];
+    const native = loadNative();
+    assert.ok(native.shortSlice(100));
+    assert.equal(slice(), 100_000);
+    assert.equal(nice(), priority);
+    assert.ok(native.shortSlice(before / 1000));
+    assert.equal(slice(), before);
+    assert.throws(() => native.shortSlice(-1));
+  },
+);
+
+testIf(test, process.platform === 'linux' ? null : 'needs Linux')('yielding to nobody returns', () => {
+  loadNative().yieldThread();
+});
+
+test.run();
