@@ -1,11 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DuplicateObjectError, InvalidObjectError, SyntaxInputError } from './document.js';
 import { parseManifests } from './manifest.js';
 import type { NetworkPolicy, Pod, Service } from './types.js';
 
-const BOUTIQUE = '/work/shared/data/online-boutique/network-policies.yaml';
+const BOUTIQUE = join(
+  process.env['PTEROPUS_BOUTIQUE'] ??
+    fileURLToPath(new URL('../../../../../shared/data/online-boutique', import.meta.url)),
+  'network-policies.yaml',
+);
 
 function only<T>(text: string): T {
   const { objects } = parseManifests(text, 'in.yaml');
