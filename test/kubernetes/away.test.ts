@@ -1,4 +1,6 @@
 /** The network's etcd hangs while agents are killed: they start from their mirrors, policies hold, pods are wired. */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Workload } from '../../control/sim/afxdp/workload.js';
@@ -49,6 +51,13 @@ testIf(test, ...needs)('agents start without the store, and are put right when i
   const { driver, plane, cluster, api } = running;
   const before = await Promise.all(driver.nodes.map(dumpOf));
   const connection = await workload('client').open('tcp', ipOf('server'), 80);
+  // A mirror is written a little behind what is in force.
+  for (const { paths } of driver.nodes) {
+    await until('the mirror has the pods', 10_000, () => {
+      const kept = readFileSync(join(dirname(paths.journal), 'mirror'), 'utf8');
+      return ['client', 'server'].every((name) => kept.includes(`${ipOf(name)}\\"`)) ? true : null;
+    });
+  }
   const etcd = plane.etcd.process.pid!;
   process.kill(etcd, 'SIGSTOP');
   try {
