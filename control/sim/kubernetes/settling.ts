@@ -82,8 +82,7 @@ export class Settling {
       if (raw.metadata.deletionTimestamp !== undefined) return `pod ${key} is being deleted`;
       const phase = raw.status?.['phase'];
       if (phase === 'Succeeded' || phase === 'Failed') continue;
-      if (phase !== 'Running' || !controllers.kubelet.runs(key, raw.metadata.uid))
-        return `pod ${key} does not run`;
+      if (phase !== 'Running' || !controllers.kubelet.runs(key, raw)) return `pod ${key} does not run`;
     }
     return null;
   }

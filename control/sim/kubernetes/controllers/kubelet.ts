@@ -58,9 +58,10 @@ export class Kubelet implements Controller {
     return this.#queue.idle;
   }
 
-  /** Whether the pod of this uid runs. */
-  runs(key: string, uid: string | undefined): boolean {
-    return this.#running.get(key)?.uid === uid;
+  /** Whether the pod runs, and the API says so: an address of an earlier kubelet's sandbox is somebody else's now. */
+  runs(key: string, { metadata, status }: ApiObject): boolean {
+    const running = this.#running.get(key);
+    return running?.uid === metadata.uid && running?.ips[0] === status?.['podIP'];
   }
 
   close(): Promise<void> {
