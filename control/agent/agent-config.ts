@@ -1,8 +1,8 @@
 /** The agent's configuration file: JSON, every field checked. */
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errorText, InvalidInputError } from '../common/errors.js';
+import { InvalidInputError } from '../common/errors.js';
 import { canonicalIp } from '../common/ip.js';
+import { readJsonFile } from '../common/json-file.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import { parseClusterConfig } from '../ipam/config.js';
 import { parseStoreConfig, type StoreConfig } from '../store/open.js';
@@ -71,13 +71,7 @@ const FIELDS: readonly (keyof AgentConfig)[] = [
 
 /** Throws InvalidInputError naming file and field. */
 export function readAgentConfig(path: string): AgentConfig {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new InvalidInputError(`cannot be read: ${errorText(cause)}`, { object: path, cause });
-  }
-  return parseAgentConfig(value, path);
+  return parseAgentConfig(readJsonFile(path), path);
 }
 
 export function parseAgentConfig(value: unknown, object: string): AgentConfig {

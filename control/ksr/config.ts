@@ -1,9 +1,9 @@
 /** ksr's configuration: a JSON file, or the same fields as flags; every field checked. */
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseRestConfig, type RestConfig } from '../agent/http/rest-config.js';
-import { errorText, InvalidInputError } from '../common/errors.js';
+import { InvalidInputError } from '../common/errors.js';
 import { formatCidr, parseCidr } from '../common/ip.js';
+import { readJsonFile } from '../common/json-file.js';
 import { parseStoreConfig, type StoreConfig } from '../store/open.js';
 
 export interface KsrConfig {
@@ -34,13 +34,7 @@ const FIELDS: readonly (keyof KsrConfig)[] = [
 
 /** Throws InvalidInputError naming file and field. */
 export function readKsrConfig(path: string): KsrConfig {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new InvalidInputError(`cannot be read: ${errorText(cause)}`, { object: path, cause });
-  }
-  return parseKsrConfig(value, path);
+  return parseKsrConfig(readJsonFile(path), path);
 }
 
 /** `--store URL --kubeconfig FILE …`; null for words that are no flags of ours. Throws InvalidInputError. */
