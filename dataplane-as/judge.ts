@@ -200,7 +200,8 @@ export function judgeAnswer(v: usize, source: u32, destination: u32, portLoaded:
   return 0;
 }
 
-function refused(outcome: i32): i32 {
+/** Counts the rule that refused. */
+export function refused(outcome: i32): i32 {
   countRule(verdictRule);
   return outcome;
 }

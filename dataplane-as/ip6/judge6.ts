@@ -8,6 +8,7 @@ import {
   originTunnel,
   policyKey,
   ROLE_TUNNEL,
+  refused,
   role,
   spaceOf,
   typeOf,
@@ -153,11 +154,6 @@ export function judgeAnswer6(v: usize, source: usize, destination: usize, portLo
     if (policy !== 0 && !allows6(v, STAGE_EGRESS, policy, source, key)) return refused(DROP_POLICY_EGRESS);
   }
   return 0;
-}
-
-function refused(outcome: i32): i32 {
-  countRule(verdictRule);
-  return outcome;
 }
 
 /** As isForged() for IPv4. */
