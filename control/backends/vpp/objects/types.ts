@@ -16,6 +16,11 @@ export interface VppObject<K extends string = string, S = unknown> {
   readonly needs: readonly ObjectKey[];
   /** What VPP is told, canonical, so that what is read back can be compared with it. */
   readonly spec: S;
+  /**
+   * What only one object can have at a time, where the key does not say it (a Linux link, the ends of a tunnel): the old holder is
+   * removed before the new one is created.
+   */
+  readonly claims?: readonly string[];
   /** What is not in VPP and is not compared: where rules came from. */
   readonly notes?: unknown;
 }

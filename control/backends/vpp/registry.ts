@@ -1,0 +1,23 @@
+/**
+ * Every renderer and every descriptor there is. A new thing VPP shall hold is a line here.
+ *
+ * The key of an object names what VPP identifies it by (a route: table and prefix), so that a new object never collides with an
+ * old one of another key; where that cannot be, both carry the same text in `claims`.
+ */
+import type { Descriptor, Renderer, VppOptions } from './objects/types.js';
+
+/** In the order in which they are read: a kind comes after those whose handles it refers to. */
+export const DESCRIPTORS: readonly Descriptor[] = [
+  // links
+  // policies
+  // services
+];
+
+/** The renderers in use under these options. */
+export function renderersOf(_options: VppOptions): readonly Renderer[] {
+  return [
+    // links
+    // policies
+    // services
+  ];
+}
