@@ -7,6 +7,8 @@ import { loadNative } from '../../native/index.js';
 import { isPodFeed, type PodFeed } from '../agent/pod-feed.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import type { Feed } from './driver.js';
+import { findVpp } from './vpp/install.js';
+import { nodeNames } from './world.js';
 
 /** The example that runs when no manifests are named. */
 export const EXAMPLE = fileURLToPath(new URL('../../../../examples/shop', import.meta.url));
@@ -35,6 +37,8 @@ export interface RunOptions {
   readonly nodes: number;
   readonly feed: Feed;
   readonly podFeed: PodFeed;
+  /** Names of the nodes whose data plane is a VPP. */
+  readonly vpp: readonly string[];
   readonly dualStack: boolean;
   /** Why this feed and not the other, when nobody asked for it. */
   readonly feedReason: string | null;
@@ -63,6 +67,8 @@ and shows who reaches whom, and whether that is what the policies say.
                         (default: afxdp where it can run, else memory)
       --pod-feed FEED   on feed afxdp, how pods are connected: afxdp (veth, default) or tap (keeps TCP segments together);
                         a pod's annotation pteropus.io/feed goes first
+      --vpp NODES       nodes whose data plane is an installed VPP: all, or their names (node-1,node-2); the others have ours
+                        (needs feed afxdp; the VPP of PTEROPUS_VPP_PREFIX, else the system's)
       --dual-stack      IPv6 beside IPv4: pods, nodes and the outside host have both, Services that ask for it too; the matrix
                         measures each family
       --kubernetes      by way of a real kube-apiserver and etcd, started here: manifests are applied to it, ksr reflects it,
@@ -91,6 +97,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     nodes: { type: 'string' },
     feed: { type: 'string' },
     'pod-feed': { type: 'string' },
+    vpp: { type: 'string' },
     'dual-stack': { type: 'boolean' },
     expect: { type: 'string' },
     junit: { type: 'string' },
@@ -116,6 +123,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
   if (!isPodFeed(podFeed)) throw new InvalidInputError('--pod-feed must be afxdp or tap', { value: podFeed });
   if (podFeed === 'tap' && feed === 'memory')
     throw new InvalidInputError('--pod-feed tap needs --feed afxdp', { value: podFeed });
+  const vpp = vppNodes(values.vpp, nodeNames(nodes), feed);
   const { kubeconfig } = values;
   const kubernetes =
     values.kubernetes === true || kubeconfig !== undefined
@@ -132,6 +140,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     nodes,
     feed,
     podFeed,
+    vpp,
     dualStack,
     feedReason: reason,
     // Without --keep nobody needs to find it again, and several may run side by side.
@@ -146,6 +155,18 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     matrix: values['no-matrix'] !== true,
     kubernetes,
   };
+}
+
+function vppNodes(wanted: string | undefined, nodes: readonly string[], feed: Feed): readonly string[] {
+  if (wanted === undefined) return [];
+  if (feed === 'memory') throw new InvalidInputError('--vpp needs --feed afxdp', { value: wanted });
+  const named = wanted === 'all' ? nodes : wanted.split(',');
+  const unknown = named.find((name) => !nodes.includes(name));
+  if (unknown !== undefined)
+    throw new InvalidInputError(`--vpp must be all, or some of ${nodes.join(',')}`, { value: unknown });
+  const found = findVpp();
+  if (typeof found === 'string') throw new InvalidInputError(`--vpp ${found}`);
+  return named;
 }
 
 /** The wanted feed, or the best one this machine can run and why. Throws InvalidInputError. */

@@ -24,6 +24,8 @@ export interface SessionSpec {
   readonly name: string;
   readonly feed: Feed;
   readonly podFeed?: PodFeed;
+  /** Names of the nodes whose data plane is a VPP. */
+  readonly vpp?: readonly string[];
   /** Pods, nodes, the outside host and Services that ask for it have IPv6 addresses too. */
   readonly dualStack?: boolean;
   readonly nodes: number;
@@ -104,6 +106,7 @@ export class Session {
       outsidePorts: ports,
       outsideRoutes: outsideRoutes(config, nodes),
       ...(spec.podFeed === undefined ? {} : { podFeed: spec.podFeed }),
+      ...(spec.vpp === undefined ? {} : { vpp: spec.vpp }),
       runDir: spec.runDir,
       progress: spec.progress,
     });

@@ -19,6 +19,7 @@ import type { Driver, DriverSpec, ExternalStore, Party, Probe, ProbeResult } fro
 import { reserveNodeIds } from '../node-records.js';
 import { StatusBoard } from '../status-board.js';
 import { type NodeStep, traceNodes } from '../trace.js';
+import { removeSharedMemory } from '../vpp/shared-memory.js';
 import { type CommandLine, enterPod, writePodFiles } from './exec.js';
 import { KeptWorkload } from './kept-workload.js';
 import { cleanDead, namespacesOf, removeNamespaces } from './leftovers.js';
@@ -179,6 +180,7 @@ class NamespaceDriver implements AfxdpDriver {
     await this.store.close();
     if (!this.claimed) return;
     await removeNamespaces(this.native, namespacesOf(this.native, this.spec.cluster));
+    removeSharedMemory(this.spec.cluster);
     release(this.spec.cluster);
     this.claimed = false;
   }

@@ -6,6 +6,7 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Native } from '../../../native/index.js';
+import { removeSharedMemory } from '../vpp/shared-memory.js';
 import { clusterOfNamespace, namespacePath } from './names.js';
 import {
   isAlive,
@@ -32,6 +33,7 @@ export async function cleanDead(native: Native, starting: string | null = null):
   const dead = new Set([...namespaces.keys(), ...recordedClusters()].filter(isDead));
   for (const cluster of dead) {
     await removeNamespaces(native, namespaces.get(cluster) ?? []);
+    removeSharedMemory(cluster);
     if (cluster === starting) {
       releaseForRestart(cluster);
       continue;

@@ -1,8 +1,12 @@
-/** One node of a simulated cluster: its agent and its data plane, each a process inside the node's namespace. */
+/**
+ * One node of a simulated cluster: its agent and its data plane (ours, or a VPP), each a process inside the node's namespace.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { StoreConfig } from '../../store/open.js';
 import type { DriverSpec } from '../driver.js';
+import { VppOfNode } from '../vpp/node.js';
 import { type NodePaths, namespacePath, nodeNamespace, nodePaths } from './names.js';
 import { NodeProcess } from './process.js';
 import { UPLINK } from './topology.js';
@@ -24,15 +28,21 @@ export class SimNode {
   readonly netns: string;
   readonly agent: NodeProcess;
   readonly dataplane: NodeProcess;
+  /** null: the data plane is ours. */
+  readonly vpp: VppOfNode | null;
 
   constructor(readonly spec: NodeSpec) {
     const { name, id, driver } = spec;
     this.paths = nodePaths(driver.runDir, id);
     this.netns = namespacePath(nodeNamespace(driver.cluster, name));
+    this.vpp =
+      driver.vpp?.includes(name) === true
+        ? new VppOfNode(driver.cluster, id, join(this.paths.dir, 'vpp'))
+        : null;
     this.dataplane = new NodeProcess({
       name: `data plane of ${name}`,
       netns: this.netns,
-      argv: [
+      argv: this.vpp?.argv ?? [
         process.execPath,
         ...[PTEROPUS, 'dataplane', '--socket', this.paths.dataplaneSocket],
         ...['--feed', 'afxdp', '--frames', FRAMES, '--die-with-stdin'],
@@ -56,6 +66,7 @@ export class SimNode {
   /** Starts both processes side by side; resolves when the agent serves CNI. */
   async start(): Promise<void> {
     mkdirSync(this.paths.dir, { recursive: true, mode: 0o700 });
+    this.vpp?.prepare();
     writeFileSync(this.paths.config, `${JSON.stringify(this.agentConfig(), null, 2)}\n`, { mode: 0o600 });
     await Promise.all([this.dataplane.start(), this.agent.start()]);
   }
@@ -69,7 +80,7 @@ export class SimNode {
     return {
       node: name,
       store,
-      dataplane: this.paths.dataplaneSocket,
+      ...(this.vpp?.agentConfig ?? { dataplane: this.paths.dataplaneSocket }),
       cni: this.paths.cniSocket,
       cniBinDir: this.paths.cni.binDir,
       cniConfDir: this.paths.cni.confDir,
