@@ -9,6 +9,8 @@ const LEAST = { node: 'n1', store: '/run/store', dataplane: '/run/dp', uplink: '
 test('what is absent has its default', () => {
   assert.equal(parseAgentConfig(LEAST, 'f'), {
     ...LEAST,
+    backend: 'wasm',
+    vpp: null,
     store: { socket: LEAST.store },
     cni: '/run/pteropus/cni.sock',
     cniBinDir: null,

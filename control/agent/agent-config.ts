@@ -1,4 +1,5 @@
 /** The agent's configuration file: JSON, every field checked. */
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { InvalidInputError } from '../common/errors.js';
 import { canonicalIp } from '../common/ip.js';
@@ -8,12 +9,17 @@ import { parseClusterConfig } from '../ipam/config.js';
 import { parseStoreConfig, type StoreConfig } from '../store/open.js';
 import { parseRestConfig, type RestConfig } from './http/rest-config.js';
 import { isPodFeed, type PodFeed } from './pod-feed.js';
+import { parseVppConfig, type UplinkConfig, type VppConfig } from './vpp/config.js';
 
 export interface AgentConfig {
   /** Kubernetes name of the node. */
   readonly node: string;
   readonly store: StoreConfig;
-  /** Unix sockets: of the data plane, and the one CNI calls come in by. */
+  /** What moves packets: `pteropus dataplane`, or VPP. */
+  readonly backend: 'wasm' | 'vpp';
+  /** Not null where the backend is vpp. */
+  readonly vpp: VppConfig | null;
+  /** Unix sockets: of `pteropus dataplane` ('' on VPP), and the one CNI calls come in by. */
   readonly dataplane: string;
   readonly cni: string;
   /** Where the container runtime looks for CNI executables and configurations; null: the agent writes none. */
@@ -24,7 +30,7 @@ export interface AgentConfig {
   readonly mirror: string | null;
   /** Namespace of the node's host stack. */
   readonly netns: string;
-  /** The node's link to the underlay. */
+  /** The node's link to the underlay; where VPP drives the NIC itself, what VPP calls it. */
   readonly uplink: string;
   /** Underlay addresses; needed when the cluster has no nodeInterconnectCIDR. */
   readonly addresses: readonly string[] | null;
@@ -44,6 +50,9 @@ export interface AgentConfig {
 /** The network namespace of this process. */
 export const OWN_NETNS = '/proc/self/ns/net';
 
+/** What VPP makes TAPs with. */
+export const VHOST_NET = '/dev/vhost-net';
+
 /** A week: timers reach no further than a few. */
 const MOST_SECONDS = 604_800;
 
@@ -52,6 +61,8 @@ type Raw = Readonly<Record<string, unknown>>;
 const FIELDS: readonly (keyof AgentConfig)[] = [
   'node',
   'store',
+  'backend',
+  'vpp',
   'dataplane',
   'cni',
   'cniBinDir',
@@ -74,7 +85,12 @@ export function readAgentConfig(path: string): AgentConfig {
   return parseAgentConfig(readJsonFile(path), path);
 }
 
-export function parseAgentConfig(value: unknown, object: string): AgentConfig {
+/** `vhostNet`: whether VPP can make TAPs here, which are the best feed of pods it knows. */
+export function parseAgentConfig(
+  value: unknown,
+  object: string,
+  vhostNet: boolean = existsSync(VHOST_NET),
+): AgentConfig {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidInputError('must be a JSON object', { object, value });
   }
@@ -111,21 +127,29 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     if (typeof value === 'number' && value >= 0 && value <= MOST_SECONDS) return value;
     throw new InvalidInputError(`must be a number from 0 to ${MOST_SECONDS}`, { object, field, value });
   };
-  const podFeed = raw['podFeed'] ?? 'afxdp';
+  const backend = raw['backend'] ?? 'wasm';
+  if (backend !== 'wasm' && backend !== 'vpp')
+    throw new InvalidInputError('must be wasm or vpp', { object, field: 'backend', value: backend });
+  if (backend === 'wasm' && raw['vpp'] !== undefined && raw['vpp'] !== null)
+    throw new InvalidInputError('is for the backend vpp', { object, field: 'vpp', value: raw['vpp'] });
+  const vpp = backend === 'vpp' ? parseVppConfig(raw['vpp'], object) : null;
+  const podFeed = raw['podFeed'] ?? (vpp !== null && vhostNet ? 'tap' : 'afxdp');
   if (!isPodFeed(podFeed))
     throw new InvalidInputError('must be afxdp or tap', { object, field: 'podFeed', value: podFeed });
   const journal = text('journal', '/var/lib/pteropus/journal.json');
   return {
     node: text('node'),
     store: parseStoreConfig(raw['store'], object),
-    dataplane: text('dataplane'),
+    backend,
+    vpp,
+    dataplane: vpp === null ? text('dataplane') : '',
     cni: text('cni', '/run/pteropus/cni.sock'),
     cniBinDir: directory('cniBinDir'),
     cniConfDir: directory('cniConfDir'),
     journal,
     mirror: raw['mirror'] === null ? null : text('mirror', join(dirname(journal), 'mirror')),
     netns: text('netns', OWN_NETNS),
-    uplink: text('uplink'),
+    uplink: vpp === null ? text('uplink') : text('uplink', nameOfDevice(vpp.uplink)),
     addresses: addressesOf(raw['addresses'], object),
     podFeed,
     cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),
@@ -134,6 +158,11 @@ export function parseAgentConfig(value: unknown, object: string): AgentConfig {
     statusIntervalSeconds: seconds('statusIntervalSeconds', 1),
     dieWithStdin,
   };
+}
+
+/** A NIC that no Linux link stands for. */
+function nameOfDevice(uplink: UplinkConfig): string | undefined {
+  return 'name' in uplink ? uplink.name : undefined;
 }
 
 function addressesOf(value: unknown, object: string): readonly string[] | null {
