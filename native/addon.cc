@@ -13,6 +13,7 @@
 #include "common/namespace.h"
 #include "common/napi.h"
 #include "netlink/netns_object.h"
+#include "vpp/segment_object.h"
 
 namespace pteropus {
 
@@ -52,6 +53,8 @@ Napi::Value listNetnsCall(Info info) {
 }
 
 Napi::Value openXdp(Info info) { return instance(info.Env()).xdp.New({info[0]}); }
+
+Napi::Value openStats(Info info) { return instance(info.Env()).segment.New({info[0]}); }
 
 void wake(Info info) {
   const int fd = static_cast<int>(numberOf(info[0], "wakeFd"));
@@ -115,6 +118,7 @@ Napi::Value bind(Info info) {
   state->makeError = Napi::Persistent(info[0].As<Napi::Function>());
   state->netns = Napi::Persistent(NetnsObject::define(env));
   state->xdp = Napi::Persistent(XdpObject::define(env));
+  state->segment = Napi::Persistent(SegmentObject::define(env));
   Napi::Object native = Napi::Object::New(env);
   native["currentNetns"] = Napi::Function::New<currentNetns>(env);
   native["openNetns"] = Napi::Function::New<openNetnsCall>(env);
@@ -122,6 +126,7 @@ Napi::Value bind(Info info) {
   native["deleteNetns"] = Napi::Function::New<deleteNetnsCall>(env);
   native["listNetns"] = Napi::Function::New<listNetnsCall>(env);
   native["openXdp"] = Napi::Function::New<openXdp>(env);
+  native["openStats"] = Napi::Function::New<openStats>(env);
   native["wake"] = Napi::Function::New<wake>(env);
   native["dieWithParent"] = Napi::Function::New<dieWithParent>(env);
   native["preferHugePages"] = Napi::Function::New<preferHugePages>(env);

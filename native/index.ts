@@ -1,5 +1,5 @@
 /**
- * The native addon's public face: namespaces and links (netlink), and AF_XDP sockets over the pipeline's memory.
+ * The native addon's public face: namespaces and links (netlink), AF_XDP sockets over the pipeline's memory, and VPP's shared memory.
  * Linux only; `loadNative` says so elsewhere, and nothing that runs without packets from a kernel needs it.
  *
  * Every object with `close()` owns kernel descriptors; nothing else does. Errors are NativeError with errno and object.
@@ -69,7 +69,7 @@ export interface Netns {
    * Makes a TAP that stays when nobody is attached to it; the data plane attaches by XdpPortSpec.mode `tap`. Down, with a MAC of
    * the kernel's choice.
    */
-  createTap(name: string): void;
+  createTap(name: string, options?: { readonly multiQueue?: boolean }): void;
   deleteLink(name: string): void;
   /** All in one go, for which the kernel waits once instead of for each (10 to 50 ms); absent ones are fine. */
   deleteLinks(names: readonly string[]): void;
@@ -178,6 +178,18 @@ export interface Xdp {
   close(): void;
 }
 
+/** The statistics segment of a VPP (control/backends/vpp/stats reads it). A process that is gone leaves its last figures. */
+export interface StatsSegment {
+  /** Bytes. */
+  readonly size: number;
+  /**
+   * Fills `into` from `offset`; aligned words of 8 bytes are each read at once. False: not all of it lies in the segment, or that is
+   * closed.
+   */
+  copy(offset: number, into: Uint8Array): boolean;
+  close(): void;
+}
+
 export interface Native {
   /** The calling process's own namespace. */
   currentNetns(): Netns;
@@ -188,6 +200,8 @@ export interface Native {
   deleteNetns(name: string): void;
   listNetns(): string[];
   openXdp(options: XdpOptions): Xdp;
+  /** Takes the segment from VPP's stats socket (`statseg { socket-name }`), and reads it without its help from then on. */
+  openStats(socketPath: string): StatsSegment;
   /** Signals the wake descriptor of another thread's Xdp. */
   wake(wakeFd: number): void;
   /** SIGKILL for this process when its parent ends. */

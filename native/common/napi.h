@@ -14,6 +14,7 @@ struct Instance {
   Napi::FunctionReference makeError;
   Napi::FunctionReference netns;
   Napi::FunctionReference xdp;
+  Napi::FunctionReference segment;
   Napi::ObjectReference native;
 };
 
