@@ -1,5 +1,5 @@
 /** One node's data plane in memory, and what must come out of it. */
-import { MemoryLinks } from '../../control/backends/wasm/memory-feed.js';
+import type { MemoryLinks } from '../../control/backends/wasm/memory-feed.js';
 import type { NodeLocal } from '../../control/compiler/input.js';
 import type { Oracle } from '../../control/oracle/oracle.js';
 import { findRoute, itemOf } from '../../control/ruleset/evaluate.js';
@@ -19,13 +19,21 @@ export const NODE_ADDRESS = '192.168.16.1';
 export const NODE_ADDRESS6 = 'fd00:192:168:16::1';
 const UNDERLAY_MAC = '02:00:00:00:aa:01';
 
+/** The wires of the data plane under test. */
+export interface BenchLinks {
+  attach(link: string, receive: (frame: Uint8Array) => void): void;
+  /** False if there is no room for it. */
+  send(link: string, frame: Uint8Array): boolean;
+}
+
 /** The data plane of one node with everything its links bring out. */
-export class Bench {
-  readonly links = new MemoryLinks();
+export class Bench<Links extends BenchLinks = MemoryLinks> {
   /** Marker -> the links it came out on. */
   readonly seen = new Map<number, string[]>();
   ruleset: Ruleset = new Map();
   local: NodeLocal | null = null;
+
+  constructor(readonly links: Links) {}
 
   listen(link: string): void {
     this.links.attach(link, (bytes) => {
@@ -87,7 +95,11 @@ export async function settle(): Promise<void> {
 }
 
 /** The link a probe must come out on, or null for nowhere. */
-export function expectedLink(bench: Bench, truth: Oracle, probe: WireProbe): string | null {
+export function expectedLink(
+  bench: Pick<Bench, 'local' | 'ruleset'>,
+  truth: Oracle,
+  probe: WireProbe,
+): string | null {
   const { source, destination, protocol, port } = probe;
   const verdict = truth.verdict({ from: { ip: source }, to: { ip: destination }, protocol, port });
   const isHere = (ip: string) =>

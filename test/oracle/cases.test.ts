@@ -4,6 +4,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MemoryLinks } from '../../control/backends/wasm/memory-feed.js';
 import { openWasmBackend } from '../../control/backends/wasm/open.js';
 import { compile } from '../../control/compiler/compile.js';
 import {
@@ -63,7 +64,7 @@ async function holds(objects: readonly Raw[], checks: Checks): Promise<void> {
   const all = [...nodes, ...objects];
   const cluster = compileCluster(all.map(parseApiObject));
   const truth = oracle(all);
-  const bench = new Bench();
+  const bench = new Bench(new MemoryLinks());
   const backend = await openWasmBackend({
     feed: bench.links,
     memory: { sessionsLog2: 10, frameCount: 512, seed: 7 },

@@ -1,6 +1,7 @@
 /** Services from API objects to packets: which link a client's packet comes out on, as endpoints and policies of traffic change. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MemoryLinks } from '../../control/backends/wasm/memory-feed.js';
 import { openWasmBackend } from '../../control/backends/wasm/open.js';
 import { compile } from '../../control/compiler/compile.js';
 import { apiPod, compileCluster, localOf } from '../../control/compiler/fixture.js';
@@ -68,7 +69,7 @@ const GONE = { ready: false, serving: false, terminating: true };
 
 /** A node whose objects change; each change reaches the pipeline as the difference of rulesets. */
 class World {
-  readonly bench = new Bench();
+  readonly bench = new Bench(new MemoryLinks());
   #backend = openWasmBackend({
     feed: this.bench.links,
     memory: { sessionsLog2: 10, frameCount: 512, seed: 7 },

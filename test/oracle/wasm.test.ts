@@ -4,6 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MemoryLinks } from '../../control/backends/wasm/memory-feed.js';
 import { openWasmBackend } from '../../control/backends/wasm/open.js';
 import { compile } from '../../control/compiler/compile.js';
 import { compileCluster, localOf, NODES } from '../../control/compiler/fixture.js';
@@ -27,7 +28,7 @@ const CONFIG: ClusterConfig = {
 };
 
 test('what comes out of the pipeline is what the oracle says', async () => {
-  const bench = new Bench();
+  const bench = new Bench(new MemoryLinks());
   const backend = await openWasmBackend({
     feed: bench.links,
     memory: { sessionsLog2: 16, frameCount: 2048, seed: 7 },

@@ -1,6 +1,5 @@
 /** The VPP of a simulated node: its files, its command line, and what the node's agent is told of it. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { InvalidInputError } from '../../common/errors.js';
 import { findVpp, type VppInstall } from './install.js';
 import { segmentOf } from './shared-memory.js';
@@ -9,7 +8,6 @@ import { smallStartup, type VppPaths, vppPaths } from './startup.js';
 export class VppOfNode {
   readonly install: VppInstall;
   readonly paths: VppPaths;
-  readonly keepFile: string;
 
   /** Throws InvalidInputError where no VPP is installed. */
   constructor(
@@ -21,7 +19,6 @@ export class VppOfNode {
     if (typeof found === 'string') throw new InvalidInputError(found, { object: 'VPP' });
     this.install = found;
     this.paths = vppPaths(dir);
-    this.keepFile = join(dir, 'items');
   }
 
   /** Dies with the process that starts it, as it has no standard input to watch. */
@@ -31,16 +28,10 @@ export class VppOfNode {
 
   /** What the agent's configuration says about its data plane. */
   get agentConfig(): object {
-    const driver = { type: 'af_packet' };
+    const { install, paths } = this;
     return {
       backend: 'vpp',
-      vpp: {
-        apiSocket: this.paths.apiSocket,
-        statsSocket: this.paths.statsSocket,
-        apiDir: this.install.apiDir,
-        keepFile: this.keepFile,
-        ...{ uplink: driver, host: driver, pod: driver },
-      },
+      vpp: { prefix: install.prefix, runDir: paths.dir, socket: paths.apiSocket, stats: paths.statsSocket },
     };
   }
 
