@@ -1,0 +1,180 @@
+/** Reads the parts of a statistics segment. Every pointer and every count is checked: a torn or hostile one throws, and nothing else. */
+import { StatsTornError } from './errors.js';
+import * as S from './layout.js';
+import type { StatValue } from './values.js';
+
+/** The bytes of a segment: the addon's mapping, or an image in a test. */
+export interface SegmentBytes {
+  readonly size: number;
+  /** Fills `into` from `offset`. False: not all of it lies in the segment. */
+  copy(offset: number, into: Uint8Array): boolean;
+}
+
+export interface Header {
+  readonly version: bigint;
+  readonly base: bigint;
+  readonly epoch: bigint;
+  readonly busy: boolean;
+  readonly directory: bigint;
+}
+
+export interface Entry {
+  readonly index: number;
+  readonly name: string;
+  readonly type: number;
+}
+
+export function readHeader(bytes: SegmentBytes): Header {
+  const words = new BigUint64Array(S.HEADER_SIZE / 8);
+  if (!bytes.copy(0, new Uint8Array(words.buffer))) throw new StatsTornError('the segment has no header', {});
+  const word = (index: number): bigint => words[index] as bigint;
+  return {
+    version: word(S.HEADER.version),
+    base: word(S.HEADER.base),
+    epoch: word(S.HEADER.epoch),
+    busy: word(S.HEADER.inProgress) !== 0n,
+    directory: word(S.HEADER.directory),
+  };
+}
+
+/** One read of the segment, under one header. */
+export class SegmentReader {
+  constructor(
+    readonly bytes: SegmentBytes,
+    readonly header: Header,
+  ) {}
+
+  /** All entries, in the order of their indexes; free ones have the type `empty`. */
+  directory(): Entry[] {
+    const found = this.#vector(this.header.directory, S.ENTRY_SIZE);
+    const view = new DataView(found.buffer);
+    return Array.from({ length: found.length / S.ENTRY_SIZE }, (_, index) => {
+      const at = index * S.ENTRY_SIZE;
+      const name = text(found.subarray(at + S.ENTRY_NAME, at + S.ENTRY_SIZE));
+      return { index, name, type: view.getUint32(at, true) };
+    });
+  }
+
+  /** Null for a free entry, one of a type we do not know, and a symlink that leads nowhere. */
+  value({ index, type }: Entry, directory: readonly Entry[]): StatValue | null {
+    switch (type) {
+      case S.TYPE.scalar:
+      case S.TYPE.gauge:
+        return { type: 'scalar', value: Number(this.#word(index)) };
+      case S.TYPE.simple:
+        return { type: 'simple', threads: this.#threads(this.#word(index), 8) };
+      case S.TYPE.combined:
+        return { type: 'combined', threads: this.#threads(this.#word(index), 16) };
+      case S.TYPE.histogram:
+        return { type: 'histogram', threads: this.#threads(this.#word(index), 8) };
+      case S.TYPE.names:
+        return { type: 'names', names: this.#names(this.#word(index)) };
+      case S.TYPE.ring:
+        return { type: 'ring', threads: this.#rings(this.#word(index)) };
+      case S.TYPE.symlink:
+        return this.#column(this.#word(index), directory);
+      default:
+        return null;
+    }
+  }
+
+  /** Holds an entry's value or points to it; it may change while the directory stays as it is. */
+  #word(index: number): bigint {
+    const at = this.#offset(this.header.directory) + index * S.ENTRY_SIZE + S.ENTRY_VALUE;
+    return new DataView(this.#bytes(at, 8).buffer).getBigUint64(0, true);
+  }
+
+  /** What a symlink shows: one element of another entry, for each thread. */
+  #column(link: bigint, directory: readonly Entry[]): StatValue | null {
+    const target = directory[Number(link & 0xffff_ffffn)];
+    const element = Number(link >> 32n);
+    if (target?.type !== S.TYPE.simple && target?.type !== S.TYPE.combined) return null;
+    const words = target.type === S.TYPE.combined ? 2 : 1;
+    const threads = this.#pointers(this.#word(target.index)).map((pointer) => {
+      const column = new BigUint64Array(words);
+      if (pointer !== 0n && element < this.#count(pointer)) {
+        this.#copy(this.#offset(pointer) + element * words * 8, new Uint8Array(column.buffer));
+      }
+      return column;
+    });
+    return { type: words === 2 ? 'combined' : 'simple', threads };
+  }
+
+  #threads(pointer: bigint, elementSize: number): BigUint64Array[] {
+    return this.#pointers(pointer).map((each) => new BigUint64Array(this.#vector(each, elementSize).buffer));
+  }
+
+  #names(pointer: bigint): (string | null)[] {
+    return this.#pointers(pointer).map((each) => (each === 0n ? null : text(this.#vector(each, 1))));
+  }
+
+  #rings(pointer: bigint): Uint8Array[][] {
+    const start = this.#offset(pointer);
+    const head = this.#bytes(start, S.RING_SIZE);
+    const ring = new DataView(head.buffer);
+    const word = (at: number): number => ring.getUint32(at, true);
+    const [entrySize, entries, threads] = [
+      word(S.RING.entrySize),
+      word(S.RING.entries),
+      word(S.RING.threads),
+    ];
+    // Before anything is allocated: all of it must lie in the segment.
+    if (entrySize === 0 || threads * entries * entrySize > this.bytes.size) throw torn('a ring', pointer);
+    if (threads * S.RING_METADATA_SIZE > this.bytes.size) throw torn('a ring', pointer);
+    return Array.from({ length: threads }, (_, thread) => {
+      const at = start + word(S.RING.metadata) + thread * S.RING_METADATA_SIZE;
+      const metadata = new DataView(this.#bytes(at, 16).buffer);
+      const written = metadata.getBigUint64(S.RING_SEQUENCE, true);
+      const there = written < BigInt(entries) ? Number(written) : entries;
+      const next = metadata.getUint32(0, true);
+      const data = start + word(S.RING.data) + thread * entries * entrySize;
+      return Array.from({ length: there }, (_, i) => {
+        const slot = (next + entries - there + i) % entries;
+        return this.#bytes(data + slot * entrySize, entrySize);
+      });
+    });
+  }
+
+  #pointers(pointer: bigint): readonly bigint[] {
+    return [...new BigUint64Array(this.#vector(pointer, 8).buffer)];
+  }
+
+  /** All bytes of a vector; a null pointer is an empty one. */
+  #vector(pointer: bigint, elementSize: number): Uint8Array {
+    if (pointer === 0n) return new Uint8Array(0);
+    const length = this.#count(pointer) * elementSize;
+    if (length > this.bytes.size) throw torn('a vector', pointer);
+    return this.#bytes(this.#offset(pointer), length);
+  }
+
+  #count(pointer: bigint): number {
+    return new DataView(this.#bytes(this.#offset(pointer) - S.VECTOR_COUNT, 4).buffer).getUint32(0, true);
+  }
+
+  #offset(pointer: bigint): number {
+    const offset = pointer - this.header.base;
+    if (offset < 0n || offset >= BigInt(this.bytes.size)) throw torn('a pointer', pointer);
+    return Number(offset);
+  }
+
+  #bytes(offset: number, length: number): Uint8Array {
+    const into = new Uint8Array(length);
+    this.#copy(offset, into);
+    return into;
+  }
+
+  #copy(offset: number, into: Uint8Array): void {
+    if (!this.bytes.copy(offset, into)) throw torn(`${into.length} bytes`, BigInt(offset));
+  }
+}
+
+function torn(what: string, where: bigint): StatsTornError {
+  return new StatsTornError(`${what} at 0x${where.toString(16)} does not lie in the segment`, {
+    retryable: true,
+  });
+}
+
+function text(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, end < 0 ? bytes.length : end).toString('utf8');
+}

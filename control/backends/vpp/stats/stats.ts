@@ -1,0 +1,125 @@
+/**
+ * The statistics segment of a VPP, read under its optimistic lock: VPP raises the epoch when it moves things (interfaces, tables), and
+ * says while it does; what was read meanwhile is thrown away and read again. Workers count without it, so figures of two
+ * counters may be some packets apart, but each is whole.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorText } from '../../../common/errors.js';
+import { type Entry, type Header, readHeader, type SegmentBytes, SegmentReader } from './decode.js';
+import { StatsBusyError, StatsTornError, StatsVersionError } from './errors.js';
+import * as S from './layout.js';
+import type { StatValue } from './values.js';
+
+const QUICK_TRIES = 8;
+const PAUSE_MS = 1;
+const PATIENCE_MS = 2000;
+
+/** Which entries to read: names, or what all names begin with that end in `*`. */
+export type StatNames = readonly string[];
+
+export class Stats {
+  readonly #bytes: SegmentBytes;
+  /** Read anew when the epoch has changed. */
+  #directory: Directory | null = null;
+
+  /** @param patience milliseconds to wait for VPP to leave the structure alone */
+  constructor(
+    bytes: SegmentBytes,
+    readonly patience = PATIENCE_MS,
+  ) {
+    this.#bytes = bytes;
+  }
+
+  /** Names of all entries in use. Throws StatsBusyError, StatsVersionError, StatsTornError. */
+  names(): Promise<readonly string[]> {
+    return this.#consistent((_, { used }) => [...used.keys()]);
+  }
+
+  /** The entries that there are, of those asked for; all read under one epoch. Throws as `names`. */
+  read(names: StatNames): Promise<ReadonlyMap<string, StatValue>> {
+    return this.#consistent((reader, directory) => {
+      const values = new Map<string, StatValue>();
+      for (const entry of directory.select(names)) {
+        const value = reader.value(entry, directory.entries);
+        if (value !== null) values.set(entry.name, value);
+      }
+      return values;
+    });
+  }
+
+  /** Does `work` until VPP changed nothing meanwhile. A pause between tries lets VPP have the core that we share with it. */
+  async #consistent<T>(work: (reader: SegmentReader, directory: Directory) => T): Promise<T> {
+    const end = performance.now() + this.patience;
+    for (let tries = 1; ; tries++) {
+      const outcome = this.#once(work);
+      if (outcome.done) return outcome.result;
+      if (performance.now() > end) throw outcome.why;
+      if (tries % QUICK_TRIES === 0) await sleep(PAUSE_MS);
+    }
+  }
+
+  #once<T>(
+    work: (reader: SegmentReader, directory: Directory) => T,
+  ): { readonly done: true; readonly result: T } | { readonly done: false; readonly why: Error } {
+    const busy = new StatsBusyError('VPP does not stop changing its statistics segment', { retryable: true });
+    const header = readHeader(this.#bytes);
+    if (header.version !== S.VERSION) {
+      const value = Number(header.version);
+      throw new StatsVersionError(`statistics segments of version ${S.VERSION} are understood`, { value });
+    }
+    if (header.busy) return { done: false, why: busy };
+    try {
+      const reader = new SegmentReader(this.#bytes, header);
+      const directory = this.#directoryOf(header, reader);
+      const result = work(reader, directory);
+      if (this.#changedSince(header)) return { done: false, why: busy };
+      this.#directory = directory;
+      return { done: true, result };
+    } catch (error) {
+      if (!(error instanceof StatsTornError)) throw error;
+      // Read while it changed, or broken for good: the next try tells.
+      return { done: false, why: new StatsTornError(errorText(error), { cause: error, retryable: true }) };
+    }
+  }
+
+  #changedSince(before: Header): boolean {
+    const now = readHeader(this.#bytes);
+    return now.busy || now.epoch !== before.epoch;
+  }
+
+  #directoryOf(header: Header, reader: SegmentReader): Directory {
+    const known = this.#directory;
+    if (known !== null && known.epoch === header.epoch && known.pointer === header.directory) return known;
+    return new Directory(header.epoch, header.directory, reader.directory());
+  }
+}
+
+class Directory {
+  readonly used: ReadonlyMap<string, Entry>;
+
+  constructor(
+    readonly epoch: bigint,
+    readonly pointer: bigint,
+    readonly entries: readonly Entry[],
+  ) {
+    this.used = new Map(entries.filter(inUse).map((entry) => [entry.name, entry]));
+  }
+
+  select(names: StatNames): Entry[] {
+    const found: Entry[] = [];
+    for (const name of names) {
+      if (name.endsWith('*')) {
+        const start = name.slice(0, -1);
+        for (const [other, entry] of this.used) if (other.startsWith(start)) found.push(entry);
+      } else {
+        const entry = this.used.get(name);
+        if (entry !== undefined) found.push(entry);
+      }
+    }
+    return found;
+  }
+}
+
+function inUse({ type, name }: Entry): boolean {
+  return type !== 0 && type !== S.TYPE.empty && name !== '';
+}
