@@ -67,7 +67,7 @@ export interface Netns {
   createBridge(name: string, options?: { readonly mtu?: number }): void;
   /**
    * Makes a TAP that stays when nobody is attached to it; the data plane attaches by XdpPortSpec.mode `tap`. Down, with a MAC of
-   * the kernel's choice.
+   * the kernel's choice. VPP alone attaches to one with `multiQueue`, and to no other.
    */
   createTap(name: string, options?: { readonly multiQueue?: boolean }): void;
   deleteLink(name: string): void;
@@ -90,6 +90,11 @@ export interface Netns {
   removeRoute(route: RouteSpec): void;
   /** Permanent neighbor entry. */
   addNeighbor(link: string, address: string, mac: string): void;
+  /**
+   * The kernel's own stack takes nothing more that comes in by the link; packet sockets (af_packet) go on seeing it. Once more is fine.
+   * Lasts as long as the link. ENOENT where the kernel has no BPF classifier (CONFIG_NET_CLS_BPF).
+   */
+  deafen(link: string): void;
   /** Ethernet offloads by their ethtool names; features the device lacks are ignored. */
   setOffloads(
     link: string,

@@ -164,6 +164,42 @@ it('says which call failed, with errno and object', () => {
   });
 });
 
+itWithIp('the kernel answers nothing on a link it is made deaf on', () => {
+  withNetns(['a', 'b'], (_native, a, b) => {
+    a!.createVeth({ name: 'near' }, { name: 'far', netns: b! });
+    for (const [netns, link, address] of [
+      [a!, 'near', '10.9.0.1/24'],
+      [b!, 'far', '10.9.0.2/24'],
+    ] as const) {
+      netns.addAddress(link, address);
+      netns.setLink(link, { up: true });
+    }
+    const ping = (): string =>
+      inNetns('b', 'sh', '-c', 'ping -c 1 -W 1 10.9.0.1 | grep -c ttl= || true').trim();
+    assert.equal(ping(), '1');
+    a!.deafen('near');
+    a!.deafen('near');
+    assert.equal(ping(), '0');
+    assert.match(inNetns('a', 'tc', 'filter', 'show', 'dev', 'near', 'ingress'), /bpf.*pteropus/);
+    const filters = inNetns('a', 'tc', 'filter', 'show', 'dev', 'near', 'ingress').match(/direct-action/g);
+    assert.equal(filters?.length, 1);
+    assert.equal(failure(() => a!.deafen('nowhere')).code, 'ENODEV');
+  });
+});
+
+itWithIp('makes TAPs with several queues for who asks for them', () => {
+  withNetns(['a'], (_native, a) => {
+    a!.createTap('one');
+    a!.createTap('many', { multiQueue: true });
+    const IFF_MULTI_QUEUE = 0x100;
+    const flags = (link: string): number => Number(inNetns('a', 'cat', `/sys/class/net/${link}/tun_flags`));
+    assert.deepEqual(
+      ['one', 'many'].map((link) => (flags(link) & IFF_MULTI_QUEUE) !== 0),
+      [false, true],
+    );
+  });
+});
+
 it('loads in a Worker beside the main thread', async () => {
   const url = new URL('./index.js', import.meta.url).href;
   const worker = new Worker(

@@ -71,6 +71,9 @@ class Netns {
   void changeRoute(bool add, const Route& route);
   void addNeighbor(const std::string& link, const std::string& address, const std::string& mac);
 
+  // The kernel's own stack takes nothing more that comes in by the link; packet sockets go on seeing it.
+  void deafen(const std::string& link);
+
   void setOffloads(const std::string& link, const Offloads& offloads);
   void setSysctl(const std::string& name, const std::string& value);
 

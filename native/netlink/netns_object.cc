@@ -65,6 +65,7 @@ Napi::Function NetnsObject::define(Napi::Env env) {
                          InstanceMethod<&NetnsObject::addRoute>("addRoute"),
                          InstanceMethod<&NetnsObject::removeRoute>("removeRoute"),
                          InstanceMethod<&NetnsObject::addNeighbor>("addNeighbor"),
+                         InstanceMethod<&NetnsObject::deafen>("deafen"),
                          InstanceMethod<&NetnsObject::setOffloads>("setOffloads"),
                          InstanceMethod<&NetnsObject::setSysctl>("setSysctl"),
                          InstanceMethod<&NetnsObject::close>("close"),
@@ -113,7 +114,8 @@ void NetnsObject::createBridge(Info info) {
 
 void NetnsObject::createTap(Info info) {
   const std::string name = textOf(info[0], "name"), object = name + " in " + netns_->path();
-  guarded(info.Env(), [&] { runIn(netns_->fd(), netns_->path(), [&] { pteropus::createTap(name, object); }); });
+  const bool multiQueue = info[1].IsObject() && info[1].As<Napi::Object>().Get("multiQueue").ToBoolean();
+  guarded(info.Env(), [&] { runIn(netns_->fd(), netns_->path(), [&] { pteropus::createTap(name, object, multiQueue); }); });
 }
 
 void NetnsObject::deleteLink(Info info) {
@@ -166,6 +168,11 @@ void NetnsObject::removeRoute(Info info) {
 void NetnsObject::addNeighbor(Info info) {
   const std::string link = textOf(info[0], "link"), address = textOf(info[1], "address"), mac = textOf(info[2], "mac");
   guarded(info.Env(), [&] { netns_->addNeighbor(link, address, mac); });
+}
+
+void NetnsObject::deafen(Info info) {
+  const std::string link = textOf(info[0], "link");
+  guarded(info.Env(), [&] { netns_->deafen(link); });
 }
 
 void NetnsObject::setOffloads(Info info) {

@@ -32,6 +32,7 @@ class NetnsObject : public Napi::ObjectWrap<NetnsObject> {
   void addRoute(Info info);
   void removeRoute(Info info);
   void addNeighbor(Info info);
+  void deafen(Info info);
   void setOffloads(Info info);
   void setSysctl(Info info);
   void close(Info info);

@@ -6,8 +6,9 @@
 
 namespace pteropus {
 
-// Makes a TAP that stays (TUNSETPERSIST) in the thread's namespace, with nothing behind it yet.
-void createTap(const std::string& name, const std::string& object);
+// Makes a TAP that stays (TUNSETPERSIST) in the thread's namespace, with nothing behind it yet. One with several queues is attached to
+// by VPP alone, which asks for them even if it uses one; the kernel refuses either kind to who wants the other (EINVAL).
+void createTap(const std::string& name, const std::string& object, bool multiQueue);
 
 // Takes the device's packets, each with a virtio-net header and without waiting. Must run in the device's namespace.
 // Checksums and TCP segments are left to us, UDP segments where the kernel offers it (6.2). ENODEV if there is no such device,
