@@ -49,8 +49,13 @@ function describe(message: string, d: ErrorDetails): string {
 
 /** A value as it is shown in an error: JSON where it has one, cut at 120 characters. */
 export function show(value: unknown): string {
-  const text = value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value));
+  const text = value === undefined ? 'nothing' : (JSON.stringify(value, plainBigint) ?? String(value));
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}
+
+/** JSON has no bigint. */
+function plainBigint(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 /** A user's input is wrong: a manifest, a flag, a configuration file. */

@@ -1,0 +1,319 @@
+/** A connection to VPP: requests, dumps and events by name. */
+import { errorText } from '../../../common/errors.js';
+import type { Fields, VppApi, VppEvent } from './api.js';
+import type { MessageCodec, MessageCodecs } from './codec/message.js';
+import {
+  DecodeError,
+  MissingMessageError,
+  VppLostError,
+  VppProtocolError,
+  VppRetvalError,
+} from './errors.js';
+import type { MessageEntry, Welcome } from './handshake.js';
+import type { Link } from './link.js';
+import { Pending, type Waiting } from './pending.js';
+import type { ServiceSchema } from './schema.js';
+
+/** `retval` of a `_get` whose details do not fit into one answer. */
+const EAGAIN = -165;
+
+/** How long VPP has to say farewell. */
+const FAREWELL_MILLISECONDS = 1000;
+
+const PING = 'control_ping';
+
+/** A request's codecs and ids, looked up once. */
+interface Call {
+  readonly codec: MessageCodec;
+  readonly id: number;
+  readonly service: ServiceSchema;
+}
+
+export interface ClientParts {
+  readonly link: Link;
+  readonly codecs: MessageCodecs;
+  readonly welcome: Welcome;
+  readonly pid: number;
+  readonly timeoutMilliseconds: number;
+}
+
+export class VppClient implements VppApi {
+  readonly pid: number;
+  readonly codecs: MessageCodecs;
+  readonly lost: Promise<Error>;
+  version = '';
+  readonly #link: Link;
+  readonly #clientIndex: number;
+  readonly #messages: ReadonlyMap<string, MessageEntry>;
+  readonly #pending: Pending;
+  readonly #calls = new Map<string, Call>();
+  /** Messages that may come, by their id. */
+  readonly #incoming = new Map<number, MessageCodec>();
+  readonly #listeners = new Map<string, Set<(event: VppEvent) => void>>();
+  #tellLost: (reason: Error) => void = () => {};
+  #closed: Error | undefined;
+
+  constructor(parts: ClientParts) {
+    this.#link = parts.link;
+    this.codecs = parts.codecs;
+    this.#clientIndex = parts.welcome.clientIndex;
+    this.#messages = parts.welcome.messages;
+    this.pid = parts.pid;
+    this.#pending = new Pending(parts.timeoutMilliseconds);
+    this.lost = new Promise((resolve) => {
+      this.#tellLost = resolve;
+    });
+  }
+
+  /** VPP's own table: name → id and CRC. */
+  get messages(): ReadonlyMap<string, MessageEntry> {
+    return this.#messages;
+  }
+
+  has(message: string): boolean {
+    const described = this.codecs.schema.messages.get(message);
+    return described !== undefined && this.#messages.get(message)?.crc === described.crc;
+  }
+
+  request(message: string, fields?: Fields): Promise<Fields> {
+    return new Promise((resolve, reject) => {
+      const call = this.#call(message);
+      const { reply, details } = call.service;
+      if (details !== undefined) throw new VppProtocolError('is a dump', { object: message });
+      if (reply === undefined) {
+        this.#send(call, 0, fields);
+        resolve({});
+      } else {
+        this.#wait(call, fields, {
+          message,
+          reply,
+          details: undefined,
+          onDetails: undefined,
+          resolve,
+          reject,
+        });
+      }
+    });
+  }
+
+  async dump(message: string, fields?: Fields): Promise<readonly Fields[]> {
+    const call = this.#call(message);
+    const { reply, details } = call.service;
+    if (details === undefined) throw new VppProtocolError('is no dump', { object: message });
+    const list: Fields[] = [];
+    const onDetails = (entry: Fields) => {
+      list.push(entry);
+    };
+    if (reply === undefined) await this.#legacyDump(call, details, fields, onDetails);
+    else await this.#cursorDump(call, { reply, details }, fields, onDetails);
+    return list;
+  }
+
+  /** The details come before the reply to a ping sent behind the request. */
+  #legacyDump(
+    call: Call,
+    details: string,
+    fields: Fields | undefined,
+    onDetails: (fields: Fields) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const message = call.codec.name;
+      const dump = this.#pending.nextContext();
+      const ping = this.#call(PING);
+      let failed: Error | undefined;
+      const end = (error: Error | undefined) => {
+        this.#pending.take(dump);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      this.#wait(
+        call,
+        fields,
+        {
+          message,
+          reply: details,
+          details,
+          onDetails,
+          resolve: () => {},
+          reject: (error) => {
+            failed ??= error;
+          },
+        },
+        dump,
+      );
+      this.#wait(ping, undefined, {
+        message,
+        reply: `${PING}_reply`,
+        details: undefined,
+        onDetails: undefined,
+        resolve: () => end(failed),
+        reject: end,
+      });
+    });
+  }
+
+  async #cursorDump(
+    call: Call,
+    answers: { readonly reply: string; readonly details: string },
+    fields: Fields | undefined,
+    onDetails: (fields: Fields) => void,
+  ): Promise<void> {
+    let cursor = fields?.['cursor'] ?? 0;
+    for (;;) {
+      const reply = await new Promise<Fields>((resolve, reject) => {
+        const waiting = { message: call.codec.name, ...answers, onDetails, resolve, reject };
+        this.#wait(call, { ...fields, cursor }, waiting);
+      });
+      if (reply['retval'] !== EAGAIN) return;
+      cursor = reply['cursor'] ?? 0;
+    }
+  }
+
+  async cli(command: string): Promise<string> {
+    const { reply } = await this.request('cli_inband', { cmd: command });
+    return typeof reply === 'string' ? reply : '';
+  }
+
+  onEvent(message: string, listener: (event: VppEvent) => void): () => void {
+    this.#expect(message);
+    const listeners = this.#listeners.get(message) ?? new Set();
+    this.#listeners.set(message, listeners);
+    listeners.add(listener);
+    return () => {
+      listeners.delete(listener);
+    };
+  }
+
+  /** Says farewell and waits for the replies to everything sent before. What is asked for later fails. */
+  async close(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    const index = this.#clientIndex;
+    const farewell = this.request('sockclnt_delete', { index });
+    this.#closed = new VppLostError('the connection was closed');
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, FAREWELL_MILLISECONDS);
+    });
+    await Promise.race([farewell.catch(() => {}), patience]);
+    clearTimeout(timer);
+    this.#link.end(this.#closed);
+  }
+
+  /** For the link. */
+  onLost(reason: Error): void {
+    this.#pending.fail(reason);
+    if (this.#closed === undefined) this.#tellLost(reason);
+    this.#closed ??= reason;
+  }
+
+  /** For the link: never throws. */
+  onMessage(bytes: Buffer): void {
+    const codec = this.#incoming.get(bytes.readUInt16BE(0));
+    if (codec === undefined) return;
+    const at = codec.contextAt;
+    if (at === undefined) this.#tell(codec, bytes);
+    else if (bytes.length >= at + 4) this.#match(codec, bytes, at);
+  }
+
+  #match(codec: MessageCodec, bytes: Buffer, at: number): void {
+    const context = bytes.readUInt32BE(at);
+    const waiting = this.#pending.get(context);
+    // Late, or the second of two: whoever asked has given up or has its answer.
+    if (waiting === undefined) return;
+    if (codec.name === waiting.details) {
+      this.#guard(waiting, () => waiting.onDetails?.(codec.decode(bytes)));
+    } else if (codec.name === waiting.reply) {
+      this.#pending.take(context);
+      this.#guard(waiting, () => this.#answer(waiting, codec.decode(bytes)));
+    } else {
+      this.#pending.take(context);
+      waiting.reject(
+        new VppProtocolError('the reply is of another kind', { object: waiting.message, value: codec.name }),
+      );
+    }
+  }
+
+  #guard(waiting: Waiting, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      waiting.reject(error instanceof Error ? error : new DecodeError(errorText(error)));
+    }
+  }
+
+  #answer(waiting: Waiting, fields: Fields): void {
+    const { retval } = fields;
+    if (typeof retval === 'number' && retval < 0 && !(retval === EAGAIN && waiting.details !== undefined)) {
+      const text = fields['reply'];
+      waiting.reject(
+        new VppRetvalError(waiting.message, retval, typeof text === 'string' ? text.trim() : undefined),
+      );
+    } else waiting.resolve(fields);
+  }
+
+  #tell(codec: MessageCodec, bytes: Buffer): void {
+    const listeners = this.#listeners.get(codec.name);
+    if (listeners === undefined || listeners.size === 0) return;
+    let fields: Fields;
+    try {
+      fields = codec.decode(bytes);
+    } catch (error) {
+      // An event nobody can read may be one somebody needs.
+      this.#link.end(new VppLostError(`an event that cannot be read: ${errorText(error)}`, { cause: error }));
+      return;
+    }
+    for (const listener of listeners) listener({ message: codec.name, fields });
+  }
+
+  #wait(
+    call: Call,
+    fields: Fields | undefined,
+    waiting: Waiting,
+    context = this.#pending.nextContext(),
+  ): void {
+    this.#send(call, context, fields);
+    this.#pending.add(context, waiting);
+  }
+
+  #send(call: Call, context: number, fields: Fields | undefined): void {
+    if (this.#closed !== undefined) throw this.#closed;
+    const { codec, id } = call;
+    const clientIndex = this.#clientIndex;
+    this.#link.send((into) => codec.encode(into, { id, clientIndex, context }, fields));
+  }
+
+  /** Throws MissingMessageError. */
+  #call(message: string): Call {
+    const known = this.#calls.get(message);
+    if (known !== undefined) return known;
+    const codec = this.codecs.get(message);
+    const { id } = this.#entry(codec);
+    const service = this.codecs.schema.services.get(message) ?? {};
+    if (service.reply !== undefined) this.#expect(service.reply);
+    if (service.details !== undefined) this.#expect(service.details);
+    const call = { codec, id, service };
+    this.#calls.set(message, call);
+    return call;
+  }
+
+  #expect(message: string): void {
+    const codec = this.codecs.get(message);
+    this.#incoming.set(this.#entry(codec).id, codec);
+  }
+
+  /** Throws MissingMessageError when VPP has no such message, or one of another form. */
+  #entry(codec: MessageCodec): MessageEntry {
+    const entry = this.#messages.get(codec.name);
+    if (entry === undefined)
+      throw new MissingMessageError(`VPP ${this.version} has no such message`, { object: codec.name });
+    if (entry.crc !== codec.crc) {
+      throw new MissingMessageError(
+        `VPP ${this.version} has another form of it: ${entry.crc}, its API file says ${codec.crc}`,
+        {
+          object: codec.name,
+        },
+      );
+    }
+    return entry;
+  }
+}

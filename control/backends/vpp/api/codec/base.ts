@@ -1,0 +1,186 @@
+/** Codecs of the base types. */
+import { endianness } from 'node:os';
+import type { Value } from '../api.js';
+import { DecodeError } from '../errors.js';
+import { FieldProblem, type Reader, type Writer } from './bytes.js';
+import type { FixedCodec, VariableCodec } from './codec.js';
+
+function integer(
+  size: number,
+  low: number,
+  high: number,
+  write: (bytes: Buffer, at: number, value: number) => void,
+  read: (bytes: Buffer, at: number) => number,
+): FixedCodec {
+  return {
+    size,
+    initial: new Uint8Array(size),
+    put(into, at, value) {
+      if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
+        throw new FieldProblem(`must be a whole number from ${low} to ${high}`, value);
+      }
+      write(into.bytes, at, value);
+    },
+    read: (from) => read(from.bytes, from.take(size)),
+  };
+}
+
+function integer64(low: bigint, high: bigint, signed: boolean): FixedCodec {
+  return {
+    size: 8,
+    initial: new Uint8Array(8),
+    put(into, at, value) {
+      const given = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
+      if (typeof given !== 'bigint' || given < low || given > high) {
+        throw new FieldProblem(`must be a bigint from ${low} to ${high}`, value);
+      }
+      if (signed) into.bytes.writeBigInt64BE(given, at);
+      else into.bytes.writeBigUInt64BE(given, at);
+    },
+    read(from) {
+      const at = from.take(8);
+      return signed ? from.bytes.readBigInt64BE(at) : from.bytes.readBigUInt64BE(at);
+    },
+  };
+}
+
+const LITTLE = endianness() === 'LE';
+
+const double: FixedCodec = {
+  size: 8,
+  initial: new Uint8Array(8),
+  put(into, at, value) {
+    if (typeof value !== 'number') throw new FieldProblem('must be a number', value);
+    if (LITTLE) into.bytes.writeDoubleLE(value, at);
+    else into.bytes.writeDoubleBE(value, at);
+  },
+  read(from) {
+    const at = from.take(8);
+    return LITTLE ? from.bytes.readDoubleLE(at) : from.bytes.readDoubleBE(at);
+  },
+};
+
+const bool: FixedCodec = {
+  size: 1,
+  initial: new Uint8Array(1),
+  put(into, at, value) {
+    if (typeof value !== 'boolean') throw new FieldProblem('must be true or false', value);
+    into.bytes[at] = value ? 1 : 0;
+  },
+  read: (from) => from.bytes[from.take(1)] !== 0,
+};
+
+export const BASE: ReadonlyMap<string, FixedCodec> = new Map([
+  [
+    'u8',
+    integer(
+      1,
+      0,
+      0xff,
+      (b, at, v) => b.writeUInt8(v, at),
+      (b, at) => b.readUInt8(at),
+    ),
+  ],
+  [
+    'i8',
+    integer(
+      1,
+      -0x80,
+      0x7f,
+      (b, at, v) => b.writeInt8(v, at),
+      (b, at) => b.readInt8(at),
+    ),
+  ],
+  [
+    'u16',
+    integer(
+      2,
+      0,
+      0xffff,
+      (b, at, v) => b.writeUInt16BE(v, at),
+      (b, at) => b.readUInt16BE(at),
+    ),
+  ],
+  [
+    'i16',
+    integer(
+      2,
+      -0x8000,
+      0x7fff,
+      (b, at, v) => b.writeInt16BE(v, at),
+      (b, at) => b.readInt16BE(at),
+    ),
+  ],
+  [
+    'u32',
+    integer(
+      4,
+      0,
+      0xffffffff,
+      (b, at, v) => b.writeUInt32BE(v, at),
+      (b, at) => b.readUInt32BE(at),
+    ),
+  ],
+  [
+    'i32',
+    integer(
+      4,
+      -0x80000000,
+      0x7fffffff,
+      (b, at, v) => b.writeInt32BE(v, at),
+      (b, at) => b.readInt32BE(at),
+    ),
+  ],
+  ['u64', integer64(0n, 0xffffffffffffffffn, false)],
+  ['i64', integer64(-0x8000000000000000n, 0x7fffffffffffffffn, true)],
+  ['f64', double],
+  ['bool', bool],
+]);
+
+function text(value: Value | undefined): string {
+  if (typeof value !== 'string') throw new FieldProblem('must be text', value);
+  return value;
+}
+
+/** NUL-padded to `length` bytes, of which the last is NUL always. */
+export function fixedString(length: number): FixedCodec {
+  return {
+    size: length,
+    initial: new Uint8Array(length),
+    put(into, at, value) {
+      const given = text(value);
+      if (given === '') return;
+      if (given.includes('\0')) throw new FieldProblem('must not hold a NUL character', value);
+      if (Buffer.byteLength(given) >= length) {
+        throw new FieldProblem(`must have at most ${length - 1} bytes`, value);
+      }
+      into.bytes.write(given, at);
+    },
+    read(from) {
+      const at = from.take(length);
+      const nul = from.bytes.subarray(at, at + length).indexOf(0);
+      return from.bytes.toString('utf8', at, nul < 0 ? at + length : at + nul);
+    },
+  };
+}
+
+/** Its length in bytes (u32), then the bytes. */
+export const variableString: VariableCodec = {
+  size: undefined,
+  least: 4,
+  append(into: Writer, value: Value | undefined) {
+    const given = value === undefined ? '' : text(value);
+    const size = Buffer.byteLength(given);
+    const at = into.reserve(4 + size);
+    into.bytes.writeUInt32BE(size, at);
+    into.bytes.write(given, at + 4);
+  },
+  read(from: Reader) {
+    const size = from.bytes.readUInt32BE(from.take(4));
+    if (size > from.left) throw new DecodeError(`text of ${size} bytes, ${from.left} are left`);
+    const at = from.take(size);
+    // Some commands end their text with the NUL of C.
+    const end = size > 0 && from.bytes[at + size - 1] === 0 ? at + size - 1 : at + size;
+    return from.bytes.toString('utf8', at, end);
+  },
+};

@@ -1,0 +1,105 @@
+/** The stream to VPP: messages out, many in one write; messages in, whole. Knows nothing of what is in them. */
+import { createConnection, type Socket } from 'node:net';
+import { errorText } from '../../../common/errors.js';
+import { Writer } from './codec/bytes.js';
+import { VppConnectError, VppLostError } from './errors.js';
+import { Deframer, HEADER_SIZE, putHeader } from './framing.js';
+
+/** Written at once, so that VPP works while the rest of a long batch is still being encoded. */
+const FLUSH_AT = 64 * 1024;
+
+export interface LinkEvents {
+  message(message: Buffer): void;
+  /** Once, and nothing after it. */
+  lost(reason: Error): void;
+}
+
+export class Link {
+  readonly #socket: Socket;
+  readonly #events: LinkEvents;
+  readonly #deframer = new Deframer();
+  #out = new Writer(FLUSH_AT);
+  #flushing = false;
+  #ended = false;
+
+  constructor(socket: Socket, events: LinkEvents) {
+    this.#socket = socket;
+    this.#events = events;
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('error', (error) =>
+      this.end(new VppLostError(`connection lost: ${error.message}`, { cause: error })),
+    );
+    socket.on('close', () => this.end(new VppLostError('VPP closed the connection')));
+  }
+
+  /** Whether anything can still be sent. */
+  get open(): boolean {
+    return !this.#ended;
+  }
+
+  /** Has a message written behind those before it; it leaves in this tick. Throws what `write` throws, and sends nothing then. */
+  send(write: (into: Writer) => void): void {
+    const out = this.#out;
+    const start = out.reserve(HEADER_SIZE);
+    try {
+      write(out);
+    } catch (error) {
+      out.length = start;
+      throw error;
+    }
+    putHeader(out.bytes, start, out.length - start - HEADER_SIZE);
+    if (out.length >= FLUSH_AT) this.#flush();
+    else if (!this.#flushing) {
+      this.#flushing = true;
+      process.nextTick(() => {
+        this.#flushing = false;
+        this.#flush();
+      });
+    }
+  }
+
+  #flush(): void {
+    const { bytes, length } = this.#out;
+    if (length === 0 || this.#ended) return;
+    this.#socket.write(bytes.subarray(0, length));
+    this.#out = new Writer(FLUSH_AT);
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      this.#deframer.push(chunk, (message) => {
+        if (!this.#ended) this.#events.message(message);
+      });
+    } catch (error) {
+      this.end(error instanceof Error ? error : new VppLostError(errorText(error)));
+    }
+  }
+
+  /** Closes the socket and tells why, once. */
+  end(reason: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#socket.destroy();
+    this.#events.lost(reason);
+  }
+}
+
+/** Throws VppConnectError. */
+export function connect(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path);
+    const fail = (error: Error) =>
+      reject(
+        new VppConnectError(`cannot connect: ${error.message}`, {
+          object: path,
+          cause: error,
+          retryable: true,
+        }),
+      );
+    socket.once('error', fail);
+    socket.once('connect', () => {
+      socket.off('error', fail);
+      resolve(socket);
+    });
+  });
+}
