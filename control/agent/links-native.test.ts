@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadNative, type Native, type Netns } from '../../native/index.js';
-import { file, root, testIf } from '../../test/support/requires.js';
+import { file, program, root, testIf } from '../../test/support/requires.js';
 import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import { nodeAddresses, planNode, podMacs } from '../ipam/arithmetic.js';
 import { LinkExistsError, SandboxError } from './errors.js';
 import { type LinkDriver, type PodLinkSpec, podLinkName } from './links.js';
-import { HOST_LINK, HOST_PORT, openNativeLinks } from './links-native.js';
+import { HOST_LINK, HOST_PORT, openNativeLinks, type VppLinks } from './links-native.js';
 
 const NODE = `pteropusA${process.pid}n`;
 const POD = `pteropusA${process.pid}p`;
@@ -19,12 +19,14 @@ const rooted = testIf(test, root(), file(ADDON));
 
 async function inNamespaces(
   body: (links: LinkDriver, node: Netns, pod: Netns, native: Native) => Promise<void>,
+  vpp?: VppLinks,
 ): Promise<void> {
   const native = loadNative();
   const node = native.createNetns(NODE);
   const pod = native.createNetns(POD);
   node.createVeth({ name: 'uplink' }, { name: 'far' });
-  const links = openNativeLinks(native, { netns: path(NODE), uplink: 'uplink' });
+  const options = { netns: path(NODE), uplink: 'uplink' };
+  const links = openNativeLinks(native, vpp === undefined ? options : { ...options, vpp });
   try {
     await body(links, node, pod, native);
   } finally {
@@ -223,6 +225,53 @@ rooted('a TAP in the sandbox: made, checked, found again, removed', async () => 
     await links.detachPod(wanted.link, tap);
     await links.detachPod(wanted.link, { ...tap, netns: '/run/netns/no-such-one' });
   });
+});
+
+const nodeSpecOf = () => ({ node: 'n3', plan, config: DEFAULT_CONFIG, addresses: [plan.nodeAddress ?? ''] });
+const filtersOf = (link: string): string =>
+  spawnSync('tc', ['-n', NODE, 'filter', 'show', 'dev', link, 'ingress'], { encoding: 'utf8' }).stdout;
+
+testIf(
+  test,
+  root(),
+  file(ADDON),
+  program('tc'),
+)('on VPP the kernel is deaf on all links but the host’s own', async () => {
+  await inNamespaces(
+    async (links, _node) => {
+      const made = await links.setupNode(nodeSpecOf());
+      assert.is(made.host?.link, HOST_PORT);
+      const pod = spec('c1', '10.1.3.7');
+      await links.attachPod(pod);
+      for (const link of ['uplink', HOST_PORT, pod.link]) assert.match(filtersOf(link), /pteropus/, link);
+      assert.is(filtersOf(HOST_LINK), '');
+    },
+    { uplinkMac: null, hostTap: false },
+  );
+});
+
+rooted('on VPP a NIC without a Linux link has the MAC VPP tells; the host may have a TAP', async () => {
+  const mac = '02:00:00:00:00:09';
+  await inNamespaces(
+    async (links, node) => {
+      const made = await links.setupNode(nodeSpecOf());
+      assert.equal(made.uplink, { link: 'uplink', mac });
+      assert.equal(made.host?.link, HOST_LINK);
+      const index = node.links().find(({ name }) => name === HOST_LINK)?.index;
+      assert.equal(await links.setupNode(nodeSpecOf()), made);
+      const there = node.links().find(({ name }) => name === HOST_LINK);
+      assert.equal([there?.index, there?.type, there?.mac], [index, 'tun', made.host?.peerMac]);
+      assert.is(
+        node.links().find(({ name }) => name === HOST_PORT),
+        undefined,
+      );
+      assert.is(node.links().find(({ name }) => name === 'uplink')?.up, false, 'not ours to touch');
+      const pod = { ...spec('c2', '10.1.3.8'), feed: 'tap' as const };
+      await links.attachPod(pod);
+      assert.equal(await links.checkPod(pod), []);
+    },
+    { uplinkMac: async () => mac, hostTap: true },
+  );
 });
 
 test.run();

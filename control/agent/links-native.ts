@@ -1,7 +1,7 @@
 /**
  * Links through netlink: for each pod a veth pair, its end made straight in the pod's namespace, or a TAP there, and one pair (`ptero0`,
  * `ptero1`) between the data plane and the host's own stack. The data plane's ends carry no address: AF_XDP takes all
- * their packets.
+ * their packets. VPP may read them by packet sockets, which leave the packets to the kernel as well: it is made deaf on them.
  */
 import { type Native, NativeError, type Netns } from '../../native/index.js';
 import { PteropusError } from '../common/errors.js';
@@ -36,6 +36,16 @@ export interface NativeLinksOptions {
   readonly netns: string;
   /** The node's own link to the underlay. */
   readonly uplink: string;
+  /** Absent: the data plane is not VPP. */
+  readonly vpp?: VppLinks;
+}
+
+/** How VPP has its interfaces. */
+export interface VppLinks {
+  /** MAC of a NIC that VPP drives, and for which there is no Linux link; null: there is one. */
+  readonly uplinkMac: (() => Promise<Mac>) | null;
+  /** The host's stack is reached by a TAP (`ptero0`) and no pair of links. */
+  readonly hostTap: boolean;
 }
 
 /** The node's uplink does not exist. */
@@ -56,16 +66,27 @@ class NativeLinks implements LinkDriver {
   async setupNode(spec: NodeLinkSpec): Promise<NodeLinks> {
     const { plan, config, addresses } = spec;
     const { node } = this;
-    const { uplink } = this.options;
-    const found = node.links().find(({ name }) => name === uplink);
-    if (found === undefined) throw new UplinkError('no such link', { object: uplink });
-    quiet(node, uplink);
-    node.setLink(uplink, { mtu: config.underlayMtu, up: true });
+    const { uplink, vpp } = this.options;
+    const uplinkMac = (await vpp?.uplinkMac?.()) ?? this.#uplink(uplink, config.underlayMtu);
     const { hostMac: mac, hostLinuxMac: peerMac } = plan;
-    this.#interconnect(mac, peerMac, config.underlayMtu, plan.ipv6 !== null);
+    const { underlayMtu: mtu } = config;
+    if (vpp?.hostTap === true) this.#hostTap(peerMac, mtu);
+    else this.#interconnect(mac, peerMac, mtu);
+    this.#hostLink(peerMac, mtu, plan.ipv6 !== null);
     for (const address of addresses) node.addAddress(HOST_LINK, single(address));
     for (const [i, family] of plansOf(plan).entries()) this.#routeHost(spec, family, i, mac);
-    return { uplink: { link: uplink, mac: found.mac }, host: { link: HOST_PORT, mac, peerMac } };
+    const link = vpp?.hostTap === true ? HOST_LINK : HOST_PORT;
+    return { uplink: { link: uplink, mac: uplinkMac }, host: { link, mac, peerMac } };
+  }
+
+  /** Brings the uplink up; its MAC. */
+  #uplink(uplink: string, mtu: number): Mac {
+    const { node } = this;
+    const found = node.links().find(({ name }) => name === uplink);
+    if (found === undefined) throw new UplinkError('no such link', { object: uplink });
+    this.#quiet(uplink);
+    node.setLink(uplink, { mtu, up: true });
+    return found.mac;
   }
 
   /** The host's own way into the cluster, and out of it, in one family. */
@@ -185,7 +206,7 @@ class NativeLinks implements LinkDriver {
   }
 
   /** The pair that is there is kept, since the data plane may have its end open. */
-  #interconnect(mac: string, peerMac: string, mtu: number, dual: boolean): void {
+  #interconnect(mac: string, peerMac: string, mtu: number): void {
     const { node } = this;
     const links = node.links();
     const host = links.find(({ name }) => name === HOST_LINK);
@@ -195,14 +216,36 @@ class NativeLinks implements LinkDriver {
       if (port !== undefined && host?.peerIndex !== port.index) node.deleteLink(HOST_PORT);
       node.createVeth({ name: HOST_LINK, mac: peerMac, mtu }, { name: HOST_PORT, mac, mtu });
     }
-    quiet(node, HOST_PORT);
+    this.#quiet(HOST_PORT);
+    node.setOffloads(HOST_LINK, SOFTWARE_CHECKSUMS);
+    node.setLink(HOST_PORT, { mac, mtu, up: true });
+  }
+
+  /** The one that is there is kept, as above. */
+  #hostTap(mac: string, mtu: number): void {
+    const { node } = this;
+    const there = node.links().find(({ name }) => name === HOST_LINK);
+    if (there?.type === TAP_TYPE) return;
+    if (there !== undefined) node.deleteLink(HOST_LINK);
+    node.createTap(HOST_LINK, { multiQueue: true });
+    node.setLink(HOST_LINK, { mac, mtu });
+  }
+
+  /** The host's own end. */
+  #hostLink(mac: string, mtu: number, dual: boolean): void {
+    const { node } = this;
     // Switched off and on again it would lose its addresses, which connections may be using.
     if (dual) speakIpv6(node, HOST_LINK);
     else disableIpv6(node, HOST_LINK);
     trustSources(node, HOST_LINK);
-    node.setOffloads(HOST_LINK, SOFTWARE_CHECKSUMS);
-    node.setLink(HOST_PORT, { mac, mtu, up: true });
-    node.setLink(HOST_LINK, { mac: peerMac, mtu, up: true });
+    node.setLink(HOST_LINK, { mac, mtu, up: true });
+  }
+
+  /** The kernel says, believes and answers nothing on a link that the data plane serves. */
+  #quiet(link: string): void {
+    disableIpv6(this.node, link);
+    trustSources(this.node, link);
+    if (this.options.vpp !== undefined) this.node.deafen(link);
   }
 
   #openSandbox(path: string): Netns {
@@ -226,7 +269,7 @@ class NativeLinks implements LinkDriver {
     if (pod.links().some(({ name }) => name === ifname)) {
       throw new LinkExistsError('is in the sandbox already', { object: ifname });
     }
-    pod.createTap(link);
+    pod.createTap(link, { multiQueue: this.options.vpp !== undefined });
     try {
       pod.setLink(link, { mac: podMac, mtu });
       pod.setLink(link, { newName: ifname });
@@ -256,7 +299,7 @@ class NativeLinks implements LinkDriver {
   #configure(spec: PodLinkSpec, pod: Netns): void {
     const { link, ifname, addresses, gateways, mac } = spec;
     if (spec.feed !== 'tap') {
-      quiet(this.node, link);
+      this.#quiet(link);
       this.node.setLink(link, { up: true });
       pod.setOffloads(ifname, SOFTWARE_CHECKSUMS);
     }
@@ -284,12 +327,6 @@ const SOFTWARE_CHECKSUMS = { txChecksum: false, tso: false } as const;
 
 function single(address: Ip): string {
   return `${address}/${bitsOf(parseIp(address).family)}`;
-}
-
-/** The kernel says and believes nothing on a link that the data plane serves. */
-function quiet(netns: Netns, link: string): void {
-  disableIpv6(netns, link);
-  trustSources(netns, link);
 }
 
 function disableIpv6(netns: Netns, link: string): void {
