@@ -24,11 +24,11 @@ export class DanglingReferenceError extends PteropusError {
 /** The VPP at hand lacks messages that an item's objects need: another version, or a plugin that is not loaded. */
 export class UnsupportedError extends PteropusError {
   constructor(
-    object: Key,
+    readonly objectKey: ObjectKey,
     readonly kind: string,
     readonly messages: readonly string[],
   ) {
-    super(`this VPP cannot hold ${kind} objects: it lacks ${messages.join(', ')}`, { object });
+    super(`this VPP cannot hold ${objectKey}: it lacks ${messages.join(', ')}`);
   }
 }
 

@@ -1,0 +1,152 @@
+/**
+ * The VPP backend: renders items to objects, compares them with what VPP holds and sends the difference. A transaction that VPP
+ * refuses in part is taken back. Nothing here knows a message: descriptors do.
+ */
+import { errorText } from '../../common/errors.js';
+import type { Change, Item, Key } from '../../ruleset/types.js';
+import type { Backend, ChangeResult, Counters, Trace, TraceFilter } from '../backend.js';
+import type { Engine } from './engine.js';
+import type { Keep } from './keep.js';
+import { type Failures, resultsOf } from './objects/blame.js';
+import { PlanError } from './objects/errors.js';
+import type { Missing } from './objects/missing.js';
+import type { Rendered } from './objects/render.js';
+import type { VppContext } from './objects/types.js';
+import type { Observer } from './observe.js';
+
+export interface VppBackendParts {
+  readonly engine: Engine;
+  readonly observer: Observer;
+  /** null: nothing outlives this process. */
+  readonly keep: Keep | null;
+  readonly log: (line: string) => void;
+}
+
+export class VppBackend implements Backend {
+  readonly name = 'vpp';
+  readonly lost: Promise<Error>;
+  readonly #engine: Engine;
+  /** Items the last dump said are not there, though they were put in. */
+  #absent: ReadonlySet<Key> = new Set();
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly parts: VppBackendParts) {
+    this.#engine = parts.engine;
+    this.lost = parts.engine.vpp.api.lost;
+  }
+
+  /** What the VPP at hand cannot hold, and for want of which messages. */
+  get missing(): readonly Missing[] {
+    return this.#engine.missing;
+  }
+
+  get vpp(): VppContext {
+    return this.#engine.vpp;
+  }
+
+  apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
+    return this.#inTurn(() => this.#apply(changes));
+  }
+
+  dump(): Promise<ReadonlyMap<Key, Item>> {
+    return this.#inTurn(async () => {
+      await this.#engine.read();
+      const found = new Map<Key, Item>();
+      const absent = new Set<Key>();
+      for (const item of this.#engine.rendering.items.values()) {
+        if (this.#engine.holds(item)) found.set(item.key, item);
+        else absent.add(item.key);
+      }
+      this.#absent = absent;
+      return found;
+    });
+  }
+
+  counters(): Promise<Counters> {
+    return this.#inTurn(() => this.parts.observer.counters(this.#engine.inForce()));
+  }
+
+  trace(filter: TraceFilter): Promise<Trace> {
+    return this.#inTurn(() => this.parts.observer.trace(this.#engine.inForce(), filter));
+  }
+
+  /** Frees our end; VPP stays as it is. */
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.parts.observer.close();
+      await this.parts.keep?.close();
+      await this.#engine.vpp.api.close();
+    });
+  }
+
+  /** One thing at a time, in the order asked for. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  async #apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
+    if (changes.length === 0) return [];
+    const engine = this.#engine;
+    if (!engine.known) await engine.read();
+    const { rendered, gone } = this.#render(changes);
+    const failures = rendered.failures.size > 0 ? rendered.failures : await this.#send(changes, rendered);
+    if (failures.size > 0) return resultsOf(changes, failures);
+    engine.commit();
+    this.#absent = new Set();
+    await this.#note(changes, gone);
+    return resultsOf(changes, failures);
+  }
+
+  /** Whoever dumped believes that what was not there is gone: unless it is put in again, it goes for good. */
+  #render(changes: readonly Change[]): { readonly rendered: Rendered; readonly gone: readonly Key[] } {
+    const put = new Set(changes.map(({ key }) => key));
+    const gone = [...this.#absent].filter((key) => !put.has(key) && !this.#isReferredTo(key));
+    const rendered = this.#engine.render(changes, gone);
+    if (rendered.failures.size === 0 || gone.length === 0) return { rendered, gone };
+    return { rendered: this.#engine.render(changes, []), gone: [] };
+  }
+
+  #isReferredTo(key: Key): boolean {
+    for (const referrer of this.#engine.rendering.items.referrers(key)) {
+      if (!this.#absent.has(referrer)) return true;
+    }
+    return false;
+  }
+
+  /** Throws when VPP is lost. */
+  async #send(changes: readonly Change[], rendered: Rendered): Promise<Failures> {
+    const engine = this.#engine;
+    try {
+      const plan = engine.plan(rendered.touched.keys());
+      const refused = await engine.send(plan);
+      if (refused.length === 0) return new Map();
+      const faults = refused.map(({ action, error }) => ({ key: action.object.key, error }));
+      const blamed = engine.blame(changes, rendered, faults);
+      await engine.takeBack(plan, refused);
+      return blamed;
+    } catch (error) {
+      const blamed =
+        error instanceof PlanError
+          ? engine.blame(
+              changes,
+              rendered,
+              error.objectKeys.map((key) => ({ key, error })),
+            )
+          : null;
+      engine.rollback();
+      if (blamed === null) throw error;
+      return blamed;
+    }
+  }
+
+  async #note(changes: readonly Change[], gone: readonly Key[]): Promise<void> {
+    try {
+      await this.parts.keep?.note(changes, gone, this.#engine.rendering.items.values());
+    } catch (error) {
+      // Then whoever comes after us compares more.
+      this.parts.log(`${this.parts.keep?.path} cannot be written: ${errorText(error)}`);
+    }
+  }
+}
