@@ -30,6 +30,8 @@ export interface VppApi {
   readonly pid: number;
   /** Whether the VPP at the other end has this message just as its API file describes it. */
   has(message: string): boolean;
+  /** Why `has` says no: `VPP 23.02 has no such message`; null when it says yes. */
+  lacks?(message: string): string | null;
   /** Throws VppRetvalError when VPP refuses, VppTimeoutError, VppLostError, MissingMessageError, EncodeError. */
   request(message: string, fields?: Fields): Promise<Fields>;
   /** All details of a dump (ended by a control ping) or of a `_get` with a cursor. */

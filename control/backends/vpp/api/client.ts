@@ -2,6 +2,7 @@
 import { errorText } from '../../../common/errors.js';
 import type { Fields, VppApi, VppEvent } from './api.js';
 import type { MessageCodec, MessageCodecs } from './codec/message.js';
+import { type Call, EAGAIN, runDump, type Sender } from './dump.js';
 import {
   DecodeError,
   MissingMessageError,
@@ -12,22 +13,9 @@ import {
 import type { MessageEntry, Welcome } from './handshake.js';
 import type { Link } from './link.js';
 import { Pending, type Waiting } from './pending.js';
-import type { ServiceSchema } from './schema.js';
-
-/** `retval` of a `_get` whose details do not fit into one answer. */
-const EAGAIN = -165;
 
 /** How long VPP has to say farewell. */
 const FAREWELL_MILLISECONDS = 1000;
-
-const PING = 'control_ping';
-
-/** A request's codecs and ids, looked up once. */
-interface Call {
-  readonly codec: MessageCodec;
-  readonly id: number;
-  readonly service: ServiceSchema;
-}
 
 export interface ClientParts {
   readonly link: Link;
@@ -46,6 +34,7 @@ export class VppClient implements VppApi {
   readonly #clientIndex: number;
   readonly #messages: ReadonlyMap<string, MessageEntry>;
   readonly #pending: Pending;
+  readonly #sender: Sender;
   readonly #calls = new Map<string, Call>();
   /** Messages that may come, by their id. */
   readonly #incoming = new Map<number, MessageCodec>();
@@ -60,6 +49,11 @@ export class VppClient implements VppApi {
     this.#messages = parts.welcome.messages;
     this.pid = parts.pid;
     this.#pending = new Pending(parts.timeoutMilliseconds);
+    this.#sender = {
+      call: (message) => this.#call(message),
+      wait: (call, fields, waiting) => this.#wait(call, fields, waiting),
+      forget: (context) => this.#pending.take(context),
+    };
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
     });
@@ -71,8 +65,25 @@ export class VppClient implements VppApi {
   }
 
   has(message: string): boolean {
+    return this.lacks(message) === null;
+  }
+
+  lacks(message: string): string | null {
+    const { reply, details } = this.codecs.schema.services.get(message) ?? {};
+    for (const name of [message, reply, details]) {
+      const problem = name === undefined ? null : this.#lacksForm(name);
+      if (problem !== null) return name === message ? problem : `${problem}: ${name}`;
+    }
+    return null;
+  }
+
+  #lacksForm(message: string): string | null {
+    const entry = this.#messages.get(message);
     const described = this.codecs.schema.messages.get(message);
-    return described !== undefined && this.#messages.get(message)?.crc === described.crc;
+    if (entry === undefined) return `VPP ${this.version} has no such message`;
+    if (described === undefined) return `the API files of VPP ${this.version} do not describe it`;
+    if (entry.crc === described.crc) return null;
+    return `VPP ${this.version} has another form of it: ${entry.crc}, its API file says ${described.crc}`;
   }
 
   request(message: string, fields?: Fields): Promise<Fields> {
@@ -84,89 +95,13 @@ export class VppClient implements VppApi {
         this.#send(call, 0, fields);
         resolve({});
       } else {
-        this.#wait(call, fields, {
-          message,
-          reply,
-          details: undefined,
-          onDetails: undefined,
-          resolve,
-          reject,
-        });
+        this.#wait(call, fields, { message, reply, resolve, reject });
       }
     });
   }
 
-  async dump(message: string, fields?: Fields): Promise<readonly Fields[]> {
-    const call = this.#call(message);
-    const { reply, details } = call.service;
-    if (details === undefined) throw new VppProtocolError('is no dump', { object: message });
-    const list: Fields[] = [];
-    const onDetails = (entry: Fields) => {
-      list.push(entry);
-    };
-    if (reply === undefined) await this.#legacyDump(call, details, fields, onDetails);
-    else await this.#cursorDump(call, { reply, details }, fields, onDetails);
-    return list;
-  }
-
-  /** The details come before the reply to a ping sent behind the request. */
-  #legacyDump(
-    call: Call,
-    details: string,
-    fields: Fields | undefined,
-    onDetails: (fields: Fields) => void,
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const message = call.codec.name;
-      const dump = this.#pending.nextContext();
-      const ping = this.#call(PING);
-      let failed: Error | undefined;
-      const end = (error: Error | undefined) => {
-        this.#pending.take(dump);
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      this.#wait(
-        call,
-        fields,
-        {
-          message,
-          reply: details,
-          details,
-          onDetails,
-          resolve: () => {},
-          reject: (error) => {
-            failed ??= error;
-          },
-        },
-        dump,
-      );
-      this.#wait(ping, undefined, {
-        message,
-        reply: `${PING}_reply`,
-        details: undefined,
-        onDetails: undefined,
-        resolve: () => end(failed),
-        reject: end,
-      });
-    });
-  }
-
-  async #cursorDump(
-    call: Call,
-    answers: { readonly reply: string; readonly details: string },
-    fields: Fields | undefined,
-    onDetails: (fields: Fields) => void,
-  ): Promise<void> {
-    let cursor = fields?.['cursor'] ?? 0;
-    for (;;) {
-      const reply = await new Promise<Fields>((resolve, reject) => {
-        const waiting = { message: call.codec.name, ...answers, onDetails, resolve, reject };
-        this.#wait(call, { ...fields, cursor }, waiting);
-      });
-      if (reply['retval'] !== EAGAIN) return;
-      cursor = reply['cursor'] ?? 0;
-    }
+  dump(message: string, fields?: Fields): Promise<readonly Fields[]> {
+    return runDump(message, fields, this.#sender);
   }
 
   async cli(command: string): Promise<string> {
@@ -265,14 +200,12 @@ export class VppClient implements VppApi {
     for (const listener of listeners) listener({ message: codec.name, fields });
   }
 
-  #wait(
-    call: Call,
-    fields: Fields | undefined,
-    waiting: Waiting,
-    context = this.#pending.nextContext(),
-  ): void {
+  /** Returns the request's context. */
+  #wait(call: Call, fields: Fields | undefined, waiting: Waiting): number {
+    const context = this.#pending.nextContext();
     this.#send(call, context, fields);
     this.#pending.add(context, waiting);
+    return context;
   }
 
   #send(call: Call, context: number, fields: Fields | undefined): void {
@@ -303,16 +236,10 @@ export class VppClient implements VppApi {
 
   /** Throws MissingMessageError when VPP has no such message, or one of another form. */
   #entry(codec: MessageCodec): MessageEntry {
+    const problem = this.#lacksForm(codec.name);
     const entry = this.#messages.get(codec.name);
-    if (entry === undefined)
-      throw new MissingMessageError(`VPP ${this.version} has no such message`, { object: codec.name });
-    if (entry.crc !== codec.crc) {
-      throw new MissingMessageError(
-        `VPP ${this.version} has another form of it: ${entry.crc}, its API file says ${codec.crc}`,
-        {
-          object: codec.name,
-        },
-      );
+    if (problem !== null || entry === undefined) {
+      throw new MissingMessageError(problem ?? 'no such message', { object: codec.name });
     }
     return entry;
   }

@@ -6,9 +6,9 @@ export interface Waiting {
   readonly message: string;
   /** Name of the message that answers it, and of the details before it. */
   readonly reply: string;
-  readonly details: string | undefined;
+  readonly details?: string;
   /** Called for each of the details. */
-  readonly onDetails: ((fields: Fields) => void) | undefined;
+  readonly onDetails?: (fields: Fields) => void;
   readonly resolve: (fields: Fields) => void;
   readonly reject: (error: Error) => void;
 }
