@@ -1,5 +1,6 @@
 /** `pteropus agent`: the node agent as a process of its own, beside a data plane that outlives it. */
 import { loadNative } from '../../native/index.js';
+import type { Backend } from '../backends/backend.js';
 import { openRemoteBackend } from '../backends/wasm/remote.js';
 import { conflistText } from '../cni/conflist.js';
 import { clearSocketPath } from '../common/listen.js';
@@ -15,12 +16,13 @@ import { HealthCheckServer } from './health-checks.js';
 import { servePatiently } from './http/patient.js';
 import { agentRoutes } from './http/routes.js';
 import { serveRest } from './http/server.js';
-import { openNativeLinks } from './links-native.js';
+import { type NativeLinksOptions, openNativeLinks } from './links-native.js';
 import { AgentMetrics } from './metrics/agent-metrics.js';
 import { measuredCni } from './metrics/measured-cni.js';
 import { sameNamespace } from './netns.js';
+import { openVppDataplane, uplinkMacOf } from './vpp/open.js';
 
-const HELP = `usage: pteropus agent --config FILE
+const HELP = `usage: pteropus agent --config FILE [--die-with-stdin]
 
 Runs the agent of one node: follows the cluster's objects in the store, keeps the node's data plane at what they say, and
 serves the CNI program. Prints {"ready":true} on standard output when everything is in force and the CNI socket is open;
@@ -30,7 +32,9 @@ FILE is JSON:
   node          name of the node in Kubernetes
   store         unix socket of the embedded store, or of etcd: {"endpoints": [URL...], "caFile": FILE, "certFile": FILE,
                 "keyFile": FILE}
-  dataplane     unix socket of the data plane
+  backend       wasm (default) or vpp: what moves packets
+  dataplane     unix socket of the data plane (wasm)
+  vpp           where VPP is and how its interfaces are made (vpp): docs/vpp.md
   uplink        link to the underlay
   cni           unix socket for the CNI program (default /run/pteropus/cni.sock)
   cniBinDir     where the container runtime looks for CNI executables: ours is put there (default: it is not)
@@ -39,20 +43,21 @@ FILE is JSON:
   mirror        file that keeps what the store held, to start from while it is away (default beside the journal; null: none)
   netns         namespace of the host's stack (default our own)
   addresses     underlay addresses, if the cluster has no nodeInterconnectCIDR
-  podFeed       afxdp (default) or tap: feed of pods without the annotation pteropus.io/feed
+  podFeed       afxdp or tap: feed of pods without the annotation pteropus.io/feed (default afxdp; on VPP tap, if it can make them)
   cluster       cluster configuration; what is absent takes its default
   rest          REST and metrics: ADDRESS:PORT (default 127.0.0.1:9999), the path of a unix socket, null for none, or
                 a mapping of listen, certFile, keyFile, clientCaFile, hosts; beyond loopback only with TLS
   resyncIntervalSeconds  read the data plane back and repair it that often (default 0: only when something calls for it)
   statusIntervalSeconds  the store is told at most that often which revision is in force (default 1); trouble is told at once
-  dieWithStdin  true: end when standard input ends
+  dieWithStdin  true: end when standard input ends; so does the option
 `;
 
 /** How long one attempt to reach the data plane takes before it is told and tried again, milliseconds. */
 const DATAPLANE_TIMEOUT_MS = 2000;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const [option, path, ...rest] = argv;
+  const dieWithStdin = argv.at(-1) === '--die-with-stdin';
+  const [option, path, ...rest] = dieWithStdin ? argv.slice(0, -1) : argv;
   if (option === '--help' || option === '-h') {
     process.stdout.write(HELP);
     return 0;
@@ -61,7 +66,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     process.stderr.write(HELP);
     return 2;
   }
-  await serve(readAgentConfig(path));
+  const config = readAgentConfig(path);
+  await serve(dieWithStdin ? { ...config, dieWithStdin } : config);
   return 0;
 }
 
@@ -83,7 +89,7 @@ async function serve(config: AgentConfig): Promise<void> {
       opened(await servePatiently(() => serveRest(rest, agentRoutes(self, metrics), log), log));
     }
     const store = opened(openStore(config.store));
-    const links = opened(openNativeLinks(loadNative(), { netns: config.netns, uplink: config.uplink }));
+    const links = opened(openNativeLinks(loadNative(), linksOf(config, log)));
     const healthChecks = opened(new HealthCheckServer(log));
     const { cni: socket, cniConfDir: confDir, cniBinDir: binDir } = config;
     const conflist =
@@ -94,7 +100,7 @@ async function serve(config: AgentConfig): Promise<void> {
       node: config.node,
       config: config.cluster,
       store,
-      openBackend: () => openRemoteBackend(config.dataplane, { timeoutMs: DATAPLANE_TIMEOUT_MS }),
+      openBackend: () => openDataplane(config, log),
       links,
       journal: config.journal,
       mirror: config.mirror,
@@ -120,4 +126,14 @@ async function serve(config: AgentConfig): Promise<void> {
     for (const handle of open) await handle.close();
     end.release();
   }
+}
+
+function openDataplane({ dataplane, vpp }: AgentConfig, log: (line: string) => void): Promise<Backend> {
+  if (vpp === null) return openRemoteBackend(dataplane, { timeoutMs: DATAPLANE_TIMEOUT_MS });
+  return openVppDataplane(vpp, log);
+}
+
+function linksOf({ netns, uplink, vpp }: AgentConfig, log: (line: string) => void): NativeLinksOptions {
+  if (vpp === null) return { netns, uplink };
+  return { netns, uplink, vpp: { uplinkMac: uplinkMacOf(vpp, log), hostTap: vpp.host === 'tap' } };
 }
