@@ -22,6 +22,19 @@ export interface Entry {
   readonly index: number;
   readonly name: string;
   readonly type: number;
+  /** Its value, or a pointer to it, when the directory was read: only of a symlink does it stay the same for an epoch. */
+  readonly word: bigint;
+}
+
+/** What a symlink shows: one element of the vectors of another entry. */
+export interface Link {
+  /** Index of the other entry. */
+  readonly target: number;
+  readonly element: number;
+}
+
+export function linkOf(word: bigint): Link {
+  return { target: Number(word & 0xffff_ffffn), element: Number(word >> 32n) };
 }
 
 export function readHeader(bytes: SegmentBytes): Header {
@@ -51,7 +64,8 @@ export class SegmentReader {
     return Array.from({ length: found.length / S.ENTRY_SIZE }, (_, index) => {
       const at = index * S.ENTRY_SIZE;
       const name = text(found.subarray(at + S.ENTRY_NAME, at + S.ENTRY_SIZE));
-      return { index, name, type: view.getUint32(at, true) };
+      const word = view.getBigUint64(at + S.ENTRY_VALUE, true);
+      return { index, name, type: view.getUint32(at, true), word };
     });
   }
 
@@ -84,16 +98,16 @@ export class SegmentReader {
     return new DataView(this.#bytes(at, 8).buffer).getBigUint64(0, true);
   }
 
-  /** What a symlink shows: one element of another entry, for each thread. */
-  #column(link: bigint, directory: readonly Entry[]): StatValue | null {
-    const target = directory[Number(link & 0xffff_ffffn)];
-    const element = Number(link >> 32n);
+  /** For each thread the element that a symlink shows. */
+  #column(word: bigint, directory: readonly Entry[]): StatValue | null {
+    const link = linkOf(word);
+    const target = directory[link.target];
     if (target?.type !== S.TYPE.simple && target?.type !== S.TYPE.combined) return null;
     const words = target.type === S.TYPE.combined ? 2 : 1;
     const threads = this.#pointers(this.#word(target.index)).map((pointer) => {
       const column = new BigUint64Array(words);
-      if (pointer !== 0n && element < this.#count(pointer)) {
-        this.#copy(this.#offset(pointer) + element * words * 8, new Uint8Array(column.buffer));
+      if (pointer !== 0n && link.element < this.#count(pointer)) {
+        this.#copy(this.#offset(pointer) + link.element * words * 8, new Uint8Array(column.buffer));
       }
       return column;
     });

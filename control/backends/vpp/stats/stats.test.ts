@@ -83,6 +83,32 @@ test('names and beginnings choose; what is not there is left out', async () => {
   assert.is((await stats.read([])).size, 0);
 });
 
+test('the elements of a vector have the names of the symlinks that show them', async () => {
+  const image = sample();
+  const errors = image.add(
+    '/node/errors',
+    'simple',
+    image.counters([
+      [0, 4, 9],
+      [0, 1],
+    ]),
+  );
+  for (const [element, name] of ['none', 'too_short', 'beyond'].entries()) {
+    const index = BigInt(element === 2 ? 77 : element);
+    image.add(`/err/ip4-input/${name}`, 'symlink', (index << 32n) | BigInt(errors));
+  }
+  const stats = new Stats(image);
+  assert.equal(
+    [...(await stats.elements('/node/errors'))],
+    [
+      ['/err/ip4-input/none', 0],
+      ['/err/ip4-input/too_short', 5],
+      ['/err/ip4-input/beyond', 0],
+    ],
+  );
+  assert.is((await stats.elements('/nowhere')).size, 0);
+});
+
 test('a value that changes in its place is seen, and one that moves with a new epoch too', async () => {
   const image = sample();
   const stats = new Stats(image);

@@ -5,10 +5,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../../../common/errors.js';
-import { type Entry, type Header, readHeader, type SegmentBytes, SegmentReader } from './decode.js';
+import { type Entry, type Header, linkOf, readHeader, type SegmentBytes, SegmentReader } from './decode.js';
 import { StatsBusyError, StatsTornError, StatsVersionError } from './errors.js';
 import * as S from './layout.js';
-import type { StatValue } from './values.js';
+import { type StatValue, simpleAt } from './values.js';
 
 const QUICK_TRIES = 8;
 const PAUSE_MS = 1;
@@ -44,6 +44,22 @@ export class Stats {
         if (value !== null) values.set(entry.name, value);
       }
       return values;
+    });
+  }
+
+  /**
+   * The elements of a vector of counters by the names of the symlinks that show them, each summed over all threads: one copy of the
+   * vector, where reading the symlinks would be some thousand. Throws as `names`.
+   */
+  elements(name: string): Promise<ReadonlyMap<string, number>> {
+    return this.#consistent((reader, directory) => {
+      const entry = directory.used.get(name);
+      const vector = entry === undefined ? null : reader.value(entry, directory.entries);
+      const elements = new Map<string, number>();
+      if (entry === undefined || vector === null) return elements;
+      for (const [link, element] of directory.linksTo(entry.index))
+        elements.set(link, simpleAt(vector, element));
+      return elements;
     });
   }
 
@@ -96,6 +112,7 @@ export class Stats {
 
 class Directory {
   readonly used: ReadonlyMap<string, Entry>;
+  readonly #links = new Map<number, ReadonlyMap<string, number>>();
 
   constructor(
     readonly epoch: bigint,
@@ -103,6 +120,20 @@ class Directory {
     readonly entries: readonly Entry[],
   ) {
     this.used = new Map(entries.filter(inUse).map((entry) => [entry.name, entry]));
+  }
+
+  /** Symlinks into an entry: name and element. */
+  linksTo(index: number): ReadonlyMap<string, number> {
+    const known = this.#links.get(index);
+    if (known !== undefined) return known;
+    const links = new Map<string, number>();
+    for (const { type, name, word } of this.entries) {
+      if (type !== S.TYPE.symlink) continue;
+      const link = linkOf(word);
+      if (link.target === index) links.set(name, link.element);
+    }
+    this.#links.set(index, links);
+    return links;
   }
 
   select(names: StatNames): Entry[] {
