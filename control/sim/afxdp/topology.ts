@@ -39,6 +39,7 @@ export function buildTopology(native: Native, spec: DriverSpec): Topology {
       link: UPLINK,
       station: index + 1,
       mtu: spec.config.underlayMtu,
+      packetSocket: spec.vpp?.includes(node) === true,
     });
     netns.close();
   });
@@ -92,17 +93,27 @@ export interface Wire {
   readonly station: number;
   /** Largest IP packet, bytes. */
   readonly mtu: number;
+  /**
+   * The station's end is a packet socket of VPP's, which wants a link with one of the offloads it can hand work to: on one without any
+   * VPP 26.06 sends frames short of their last bytes. The kernel does that work then.
+   */
+  readonly packetSocket?: boolean;
 }
 
 /** Joins a namespace to the bridge. Checksums are made by software on both ends: an AF_XDP socket sees frames as they are. */
 export function wire(underlay: Netns, station: Netns, spec: Wire): void {
-  const { port, link, mtu } = spec;
+  const { port, link, mtu, packetSocket = false } = spec;
   underlay.createVeth(
     { name: port, mtu },
     { name: link, mtu, mac: stationMac(spec.station), netns: station },
   );
   underlay.setLink(port, { master: BRIDGE, up: true });
-  station.setOffloads(link, { txChecksum: false, tso: false, gso: false, gro: false });
+  station.setOffloads(link, {
+    txChecksum: false,
+    tso: false,
+    gro: false,
+    ...(packetSocket ? {} : { gso: false }),
+  });
   station.setLink(link, { up: true });
 }
 

@@ -30,6 +30,8 @@ export interface TestClusterOptions {
   readonly podFeed?: PodFeed;
   /** Longest pause before a program that died is started again, milliseconds. */
   readonly mostBackoffMs?: number;
+  /** Names of nodes on VPP. */
+  readonly vpp?: readonly string[];
 }
 
 /** The cluster's name holds our pid, so that tests can run side by side. On failure nothing of it stays. */

@@ -19,6 +19,8 @@ export function driverSpec(
     readonly progress?: (line: string) => void;
     readonly podFeed?: PodFeed;
     readonly mostBackoffMs?: number;
+    /** Names of nodes on VPP. */
+    readonly vpp?: readonly string[];
   } = {},
 ): DriverSpec {
   const nodes = nodeNames(options.nodes ?? 2);
@@ -33,6 +35,7 @@ export function driverSpec(
     runDir: options.runDir ?? join(STATE_ROOT, cluster),
     progress: options.progress ?? (() => undefined),
     ...(options.podFeed === undefined ? {} : { podFeed: options.podFeed }),
+    ...(options.vpp === undefined ? {} : { vpp: options.vpp }),
     ...(options.mostBackoffMs === undefined ? {} : { mostBackoffMs: options.mostBackoffMs }),
   };
 }

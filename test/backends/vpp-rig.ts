@@ -1,0 +1,92 @@
+/**
+ * A rig over a real VPP: af_packet on veth pairs in a network namespace of its own, AF_XDP stations at their far ends, where no
+ * kernel stack answers.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { openVppApi } from '../../control/backends/vpp/api/open.js';
+import type { VppOptions } from '../../control/backends/vpp/objects/types.js';
+import { openVppBackend } from '../../control/backends/vpp/open.js';
+import type { VppInstall } from '../../control/sim/vpp/install.js';
+import type { Native } from '../../native/index.js';
+import { startVpp, type TestVpp } from '../support/vpp.js';
+import type { Rig } from './rig.js';
+import { makeLink, makeNetns } from './xdp-rig.js';
+import { XdpStations } from './xdp-stations.js';
+
+/** VPP looks at its links every tenth of a millisecond: what was sent is where it goes after this time. */
+const SETTLE_MS = 60;
+
+export interface VppRig extends Rig {
+  /** Path of its namespace. */
+  readonly netns: string;
+  readonly vpp: TestVpp;
+  /** What the backend logged. */
+  readonly lines: readonly string[];
+  /** A command of VPP's debug CLI. */
+  cli(command: string): Promise<string>;
+}
+
+export interface VppRigOptions {
+  readonly install: VppInstall;
+  readonly backend?: Partial<VppOptions>;
+}
+
+export async function openVppRig(
+  native: Native,
+  { install, backend: wanted }: VppRigOptions,
+): Promise<VppRig> {
+  const netns = makeNetns(native);
+  const lines: string[] = [];
+  let vpp: TestVpp | null = null;
+  let stations: XdpStations | null = null;
+  const close = async (): Promise<void> => {
+    await stations?.close();
+    await vpp?.close();
+    native.deleteNetns(netns.path.slice(netns.path.lastIndexOf('/') + 1));
+    netns.close();
+  };
+  try {
+    const started = await startVpp(netns.path, install);
+    vpp = started;
+    const { apiSocket, statsSocket } = started.paths;
+    const far = new XdpStations(netns.path);
+    stations = far;
+    const backend = await openVppBackend({
+      ...{ apiSocket, statsSocket, apiDir: install.apiDir, keepFile: null },
+      options: wanted ?? {},
+      log: (line) => lines.push(line),
+    });
+    const cli = async (command: string): Promise<string> => {
+      const api = await openVppApi({ socket: apiSocket, apiDir: install.apiDir, name: 'rig' });
+      try {
+        return await api.cli(command);
+      } finally {
+        await api.close();
+      }
+    };
+    return {
+      ...{ backend, netns: netns.path, vpp: started, lines, cli },
+      attach: async (link, receive) => {
+        const { far: end } = makeLink(netns, link);
+        // AF_XDP sees frames as they are, so checksums are made by software; segments VPP may leave to the kernel.
+        netns.setOffloads(link, { txChecksum: false, tso: false });
+        netns.setOffloads(end, { txChecksum: false, tso: false, gso: false, gro: false });
+        far.attach(link, end, receive);
+      },
+      send: (link, frame) => far.send(link, frame),
+      settle: () => wait(SETTLE_MS),
+      tamper: async () => {
+        const pod = /^\S*p\d+-a\b/m.exec(await cli('show interface'))?.[0];
+        await cli(`set interface state ${pod} down`);
+        await cli('ip route del table 1 10.1.0.0/16');
+      },
+      close: async () => {
+        await backend.close();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,28 @@
+/** The behaviour suite on real VPPs, over veth and af_packet. Needs root and VPP. */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import { loadNative } from '../../native/index.js';
+import { file, program, root } from '../support/requires.js';
+import { installedVpps, vpp } from '../support/vpp.js';
+import { backendSuite } from './suite.js';
+import { openVppRig } from './vpp-rig.js';
+
+const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
+const missing = [root(), file(addon), program('nsenter'), program('setpriv')].find((need) => need !== null);
+const installs = missing === undefined ? installedVpps() : [];
+if (missing === undefined && installs.length > 0) {
+  const native = loadNative();
+  for (const install of installs) {
+    backendSuite(`vpp ${basename(install.prefix)}`, () => openVppRig(native, { install }));
+  }
+  if (!existsSync('/dev/vhost-net')) {
+    process.stdout.write('vpp: pods on veth and af_packet; TAP was not exercised: needs /dev/vhost-net\n');
+  }
+} else {
+  const test = suite('vpp');
+  process.stdout.write(`skipped: vpp: ${missing ?? vpp()}\n`);
+  test.skip('the behaviour suite on VPP');
+  test.run();
+}
