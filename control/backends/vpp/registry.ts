@@ -5,11 +5,12 @@
  * old one of another key; where that cannot be, both carry the same text in `claims`.
  */
 import type { Descriptor, Renderer, VppOptions } from './objects/types.js';
+import { aclRenderer, POLICY_DESCRIPTORS } from './policies/index.js';
 
 /** In the order in which they are read: a kind comes after those whose handles it refers to. */
 export const DESCRIPTORS: readonly Descriptor[] = [
   // links
-  // policies
+  ...POLICY_DESCRIPTORS,
   // services
 ];
 
@@ -17,7 +18,7 @@ export const DESCRIPTORS: readonly Descriptor[] = [
 export function renderersOf(_options: VppOptions): readonly Renderer[] {
   return [
     // links
-    // policies
+    aclRenderer,
     // services
   ];
 }

@@ -1,0 +1,122 @@
+/**
+ * Policies as access lists of VPP's ACL plugin. A policy item becomes one list, whichever and however many pods it judges; a pod's
+ * interface names lists: on its input what judges packets from the pod, on its output what judges packets to it. Pure.
+ */
+import type { AddressSetItem, EndpointItem, Item, Key, PolicyItem } from '../../../ruleset/types.js';
+import { RenderError } from '../objects/errors.js';
+import { interfaceKey } from '../objects/names.js';
+import type { ObjectKey, Renderer, View, VppObject } from '../objects/types.js';
+import type { AclNotes, AclSpec, NotedRule } from './acl-rules.js';
+import { type Exempt, fromPodRules, openRules, selfRules, strayRules, toPodRules } from './common-acls.js';
+import { lowerPolicy } from './lower.js';
+import {
+  ACL_SETTINGS,
+  bindingKey,
+  FROM_POD_ACL,
+  OPEN_ACL,
+  policyAclKey,
+  STRAY_ACL,
+  selfAclKey,
+  TO_POD_ACL,
+} from './names.js';
+
+/** The lists on one interface, in the order in which they are asked; the first rule that matches decides. */
+export interface AclBindingSpec {
+  readonly interface: ObjectKey;
+  readonly input: readonly ObjectKey[];
+  readonly output: readonly ObjectKey[];
+}
+
+/** What the plugin is told once. */
+export interface AclSettingsSpec {
+  /** A change of lists acts on connections that are open. */
+  readonly reclassify: boolean;
+  /** Count what each rule decides. */
+  readonly counters: boolean;
+}
+
+export const aclRenderer: Renderer = {
+  name: 'policies (acl)',
+  kinds: ['policy', 'endpoint'],
+  render(item: Item, view: View): readonly VppObject[] {
+    if (item.kind === 'policy') return [policyAcl(item, view)];
+    return item.kind === 'endpoint' ? endpointObjects(item, view) : [];
+  },
+};
+
+function acl(key: ObjectKey, rules: readonly NotedRule[]): VppObject<'acl', AclSpec> {
+  const notes: AclNotes = { rules: rules.map(({ note }) => note) };
+  return { kind: 'acl', key, needs: [], spec: { rules: rules.map(({ rule }) => rule) }, notes };
+}
+
+function policyAcl(policy: PolicyItem, view: View): VppObject {
+  return acl(
+    policyAclKey(policy.key),
+    lowerPolicy(policy, (key) => addressSet(view, key)),
+  );
+}
+
+function addressSet(view: View, key: Key): AddressSetItem | undefined {
+  const item = view.get(key);
+  return item?.kind === 'addressset' ? item : undefined;
+}
+
+function endpointObjects(endpoint: EndpointItem, view: View): VppObject[] {
+  const link = view.get(endpoint.interface);
+  if (link?.kind !== 'interface') {
+    throw new RenderError('its interface is not there', endpoint.key, { value: endpoint.interface });
+  }
+  const { ingress, egress, pod } = endpoint;
+  const exempt = exemptOf(view);
+  const lists: VppObject<'acl', AclSpec>[] = [];
+  const use = (key: ObjectKey, rules: () => readonly NotedRule[]): ObjectKey[] => {
+    if (!lists.some((list) => list.key === key)) lists.push(acl(key, rules()));
+    return [key];
+  };
+  const stray = ingress === null || egress === null ? [] : use(STRAY_ACL, strayRules);
+  const judged = (policy: Key, common: readonly ObjectKey[]): ObjectKey[] => [
+    ...use(selfAclKey(pod), () => selfRules(link.peerAddresses, link.ownAddresses)),
+    ...common,
+    ...stray,
+    policyAclKey(policy),
+  ];
+  const open = (): ObjectKey[] => use(OPEN_ACL, openRules);
+  const input =
+    egress === null
+      ? open()
+      : judged(
+          egress,
+          use(FROM_POD_ACL, () => fromPodRules(exempt)),
+        );
+  const output =
+    ingress === null
+      ? open()
+      : judged(
+          ingress,
+          use(TO_POD_ACL, () => toPodRules(exempt)),
+        );
+  const spec: AclBindingSpec = { interface: interfaceKey(endpoint.interface), input, output };
+  const binding: VppObject = {
+    kind: 'acl-binding',
+    key: bindingKey(pod),
+    needs: [...new Set([spec.interface, ACL_SETTINGS, ...input, ...output])],
+    spec,
+  };
+  return [settings(), ...lists, binding];
+}
+
+function settings(): VppObject<'acl-settings', AclSettingsSpec> {
+  return { kind: 'acl-settings', key: ACL_SETTINGS, needs: [], spec: { reclassify: true, counters: true } };
+}
+
+function exemptOf(view: View): Exempt {
+  const [node, host, snat] = [view.get('node'), view.get('interface/host'), view.get('snat')];
+  const addresses = [
+    ...(host?.kind === 'interface' ? host.peerAddresses : []),
+    ...(node?.kind === 'node' ? node.addresses : []),
+  ];
+  return {
+    node: [...new Set(addresses)],
+    hairpin: snat?.kind === 'snat' ? snat.hairpin : [],
+  };
+}
