@@ -93,7 +93,7 @@ export class VppBackend implements Backend {
     const { rendered, gone } = this.#render(changes);
     const failures = rendered.failures.size > 0 ? rendered.failures : await this.#send(changes, rendered);
     if (failures.size > 0) return resultsOf(changes, failures);
-    engine.commit();
+    engine.commit(rendered.touched.keys());
     this.#absent = new Set();
     await this.#note(changes, gone);
     return resultsOf(changes, failures);

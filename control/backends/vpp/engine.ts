@@ -157,9 +157,10 @@ export class Engine {
     this.#known = false;
   }
 
-  /** VPP holds what was rendered. */
-  commit(): void {
+  /** VPP holds what was rendered, these objects among it. */
+  commit(touched: Iterable<ObjectKey>): void {
     this.#ledger.commit();
+    for (const key of touched) this.#isAsWanted(key);
     this.#stale = false;
   }
 

@@ -20,12 +20,17 @@ export interface Fate {
 
 /**
  * The fates of these objects, and of all that need one of them that is made anew. An object that is as it shall be has none.
+ * `remade` are not changed in place, even if they could be.
  */
-export function compare(keys: Iterable<ObjectKey>, what: Comparison): ReadonlyMap<ObjectKey, Fate> {
+export function compare(
+  keys: Iterable<ObjectKey>,
+  what: Comparison,
+  remade: ReadonlySet<ObjectKey> = new Set(),
+): ReadonlyMap<ObjectKey, Fate> {
   const fates = new Map<ObjectKey, Fate>();
   const fresh: ObjectKey[] = [];
   for (const key of keys) {
-    const fate = fateOf(key, what);
+    const fate = fateOf(key, what, remade);
     if (fate === null) continue;
     fates.set(key, fate);
     if (fate.type === 'create' || fate.type === 'remake') fresh.push(key);
@@ -44,10 +49,11 @@ export function compare(keys: Iterable<ObjectKey>, what: Comparison): ReadonlyMa
   return fates;
 }
 
-function fateOf(key: ObjectKey, what: Comparison): Fate | null {
+function fateOf(key: ObjectKey, what: Comparison, remade: ReadonlySet<ObjectKey>): Fate | null {
   const [old, now] = [what.there(key), what.wanted(key)];
   if (now === undefined) return old === undefined ? null : { type: 'remove', old, now };
   if (old === undefined) return { type: 'create', old, now };
   if (sameObject(old, now)) return null;
-  return { type: old.kind === now.kind && what.canUpdate(now.kind) ? 'update' : 'remake', old, now };
+  const inPlace = old.kind === now.kind && what.canUpdate(now.kind) && !remade.has(key);
+  return { type: inPlace ? 'update' : 'remake', old, now };
 }

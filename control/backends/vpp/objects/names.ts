@@ -1,13 +1,24 @@
 /** Keys of the objects that others refer to. */
+import { createHash } from 'node:crypto';
 import type { Key, Vrf } from '../../../ruleset/types.js';
 import type { ObjectKey } from './types.js';
 
 /** FIB table of a routing table. */
 export const TABLE_IDS: Readonly<Record<Vrf, number>> = { main: 0, pod: 1 };
 
-/** Of the interface that carries an interface item (`if/uplink`, `if/host`, `if/pod/NS/NAME`). */
+/** VPP keeps 63 bytes of an interface's tag, which is the object's key; names made of a key have room for some more. */
+const LONGEST_INTERFACE_KEY = 54;
+const DIGEST = 12;
+
+/**
+ * Of the interface that carries an interface item (`if/uplink`, `if/host`, `if/pod/NS/NAME`). One too long for VPP's tag ends in a
+ * digest of the item's key.
+ */
 export function interfaceKey(item: Key): ObjectKey {
-  return `if/${item.slice(item.indexOf('/') + 1)}`;
+  const key = `if/${item.slice(item.indexOf('/') + 1)}`;
+  if (key.length <= LONGEST_INTERFACE_KEY) return key;
+  const digest = createHash('sha256').update(item).digest('hex').slice(0, DIGEST);
+  return `${key.slice(0, LONGEST_INTERFACE_KEY - DIGEST - 1)}~${digest}`;
 }
 
 /** The loopback that holds the pods' gateway addresses, and the bridged virtual interface of the tunnels. */
@@ -16,7 +27,7 @@ export const BVI_INTERFACE: ObjectKey = 'if/bvi';
 
 /** Of the tunnel interface that carries a tunnel item (`tunnel/2` → `if/tunnel/2`). */
 export function tunnelKey(item: Key): ObjectKey {
-  return `if/${item}`;
+  return interfaceKey(`interface/${item}`);
 }
 
 /** `table/4/1`. Table 0 is always there and no object. */

@@ -26,7 +26,24 @@ interface Step {
 
 /** What must be done so that VPP holds what it shall of these objects. Throws PlanError. */
 export function planObjects(keys: Iterable<ObjectKey>, what: Comparison): Plan {
-  const fates = compare(keys, what);
+  const all = [...keys];
+  const remade = new Set<ObjectKey>();
+  for (;;) {
+    const { waves, stuck } = wavesOf(stepsOf(compare(all, what, remade), what));
+    if (stuck.length === 0) return { waves };
+    // What is changed in place may need what can only come when it has let go of something else: it goes for a moment.
+    const updates = stuck.filter(({ type }) => type === 'update');
+    if (updates.length === 0) {
+      throw new PlanError(
+        'objects wait for one another',
+        stuck.map(({ object }) => object.key),
+      );
+    }
+    for (const { object } of updates) remade.add(object.key);
+  }
+}
+
+function stepsOf(fates: ReadonlyMap<ObjectKey, Fate>, what: Comparison): readonly Step[] {
   const puts = new Map<ObjectKey, Step>();
   const removes = new Map<ObjectKey, Step>();
   for (const [key, fate] of fates) {
@@ -54,7 +71,7 @@ export function planObjects(keys: Iterable<ObjectKey>, what: Comparison): Plan {
     }
   }
   keepClaimsApart(puts, removes);
-  return { waves: wavesOf([...puts.values(), ...removes.values()]) };
+  return [...puts.values(), ...removes.values()];
 }
 
 /** One action a line. */
@@ -105,7 +122,8 @@ function keepClaimsApart(puts: ReadonlyMap<ObjectKey, Step>, removes: ReadonlyMa
   }
 }
 
-function wavesOf(steps: readonly Step[]): Action[][] {
+/** Waves, and the actions that never get their turn. */
+function wavesOf(steps: readonly Step[]): { readonly waves: Action[][]; readonly stuck: readonly Action[] } {
   markEarly(steps);
   const waves: Action[][] = [];
   const ready: Step[][] = [[], [], []];
@@ -113,21 +131,16 @@ function wavesOf(steps: readonly Step[]): Action[][] {
     ready[one.action.type !== 'remove' ? 0 : one.early ? 1 : 2]?.push(one);
   };
   for (const one of steps) if (one.waits === 0) add(one);
-  let left = steps.length;
   for (;;) {
     const rank = ready.findIndex((list) => list.length > 0);
     if (rank < 0) break;
     const wave = ready[rank] ?? [];
     ready[rank] = [];
     waves.push(wave.map(({ action }) => action));
-    left -= wave.length;
     for (const { next } of wave) for (const one of next) if (--one.waits === 0) add(one);
   }
-  if (left > 0) {
-    const stuck = steps.filter(({ waits }) => waits > 0).map(({ action }) => action.object.key);
-    throw new PlanError('objects wait for one another', stuck);
-  }
-  return waves;
+  const stuck = steps.filter(({ waits }) => waits > 0).map(({ action }) => action);
+  return { waves, stuck };
 }
 
 /** Marks the removals that a creation waits for, directly or through others. */
