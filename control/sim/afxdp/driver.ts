@@ -6,7 +6,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadNative, type Native } from '../../../native/index.js';
 import type { TraceFilter } from '../../backends/backend.js';
-import { openRemoteBackend } from '../../backends/wasm/remote.js';
 import { errorText, InvalidInputError } from '../../common/errors.js';
 import { COMPLETE_KEY } from '../../objects/stored-keys.js';
 import type { Pod } from '../../objects/types.js';
@@ -140,7 +139,7 @@ class NamespaceDriver implements AfxdpDriver {
     const nodes = await Promise.all(
       this.nodes.map(async (node) => ({
         node: node.spec.name,
-        backend: await openRemoteBackend(node.paths.dataplaneSocket),
+        backend: await node.openBackend(),
       })),
     );
     return traceNodes(nodes, filter, run);

@@ -4,6 +4,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Backend } from '../../backends/backend.js';
+import { openRemoteBackend } from '../../backends/wasm/remote.js';
 import type { StoreConfig } from '../../store/open.js';
 import type { DriverSpec } from '../driver.js';
 import { VppOfNode } from '../vpp/node.js';
@@ -69,6 +71,11 @@ export class SimNode {
     this.vpp?.prepare();
     writeFileSync(this.paths.config, `${JSON.stringify(this.agentConfig(), null, 2)}\n`, { mode: 0o600 });
     await Promise.all([this.dataplane.start(), this.agent.start()]);
+  }
+
+  /** The node's data plane beside its agent, to look into; closing it leaves the data plane running. */
+  openBackend(): Promise<Backend> {
+    return this.vpp?.openObserver(this.spec.driver.progress) ?? openRemoteBackend(this.paths.dataplaneSocket);
   }
 
   async stop(): Promise<void> {

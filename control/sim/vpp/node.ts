@@ -1,5 +1,8 @@
 /** The VPP of a simulated node: its files, its command line, and what the node's agent is told of it. */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { parseVppConfig } from '../../agent/vpp/config.js';
+import { openVppDataplane } from '../../agent/vpp/open.js';
+import type { Backend } from '../../backends/backend.js';
 import { InvalidInputError } from '../../common/errors.js';
 import { findVpp, type VppInstall } from './install.js';
 import { segmentOf } from './shared-memory.js';
@@ -27,12 +30,25 @@ export class VppOfNode {
   }
 
   /** What the agent's configuration says about its data plane. */
-  get agentConfig(): object {
+  get agentConfig(): { readonly backend: 'vpp'; readonly vpp: object } {
     const { install, paths } = this;
     return {
       backend: 'vpp',
       vpp: { prefix: install.prefix, runDir: paths.dir, socket: paths.apiSocket, stats: paths.statsSocket },
     };
+  }
+
+  /** A second pair of eyes beside the agent's: knows what the agent put in force, and changes nothing. Throws VppConnectError. */
+  async openObserver(log: (line: string) => void): Promise<Backend> {
+    const backend = await openVppDataplane(parseVppConfig(this.agentConfig.vpp, 'simulated node'), log);
+    try {
+      // The numbers VPP gave to what it holds are learned by reading.
+      await backend.dump();
+      return backend;
+    } catch (error) {
+      await backend.close();
+      throw error;
+    }
   }
 
   /** Writes what VPP starts from. */
