@@ -10,7 +10,7 @@ const JS = join(ROOT, 'build/js');
 const FILE_LIMIT_MS = 15 * 60 * 1000;
 
 /** Files that move real packets or measure run alone; the others side by side. */
-const ALONE = /^(test\/e2e|native|test\/backends\/afxdp|control\/sim\/afxdp)/;
+const ALONE = /^(test\/e2e|native|test\/vpp|test\/backends\/(afxdp|vpp)|control\/sim\/afxdp)/;
 
 /** Files that run others' programs (see tools.mjs) come last and run alone: the programs may still have to be built. */
 const WITH_TOOLS = /from '[^']*support\/kubernetes\//;

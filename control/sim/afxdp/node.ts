@@ -75,7 +75,7 @@ export class SimNode {
 
   /** The node's data plane beside its agent, to look into; closing it leaves the data plane running. */
   openBackend(): Promise<Backend> {
-    return this.vpp?.openObserver(this.spec.driver.progress) ?? openRemoteBackend(this.paths.dataplaneSocket);
+    return this.vpp?.openObserver() ?? openRemoteBackend(this.paths.dataplaneSocket);
   }
 
   async stop(): Promise<void> {

@@ -39,8 +39,9 @@ export class VppOfNode {
   }
 
   /** A second pair of eyes beside the agent's: knows what the agent put in force, and changes nothing. Throws VppConnectError. */
-  async openObserver(log: (line: string) => void): Promise<Backend> {
-    const backend = await openVppDataplane(parseVppConfig(this.agentConfig.vpp, 'simulated node'), log);
+  async openObserver(): Promise<Backend> {
+    const config = parseVppConfig(this.agentConfig.vpp, 'simulated node');
+    const backend = await openVppDataplane(config, () => undefined);
     try {
       // The numbers VPP gave to what it holds are learned by reading.
       await backend.dump();
