@@ -100,6 +100,9 @@ function readMany(element: Codec, from: Reader, count: number, self: SoFar, oute
 
 function asBytes(value: Value): Uint8Array {
   if (value instanceof Uint8Array) return value;
+  // As JSON has them (see json.ts).
+  if (typeof value === 'string' && /^0x([0-9a-f]{2})*$/i.test(value))
+    return Buffer.from(value.slice(2), 'hex');
   throw new FieldProblem('must be a Uint8Array', value);
 }
 

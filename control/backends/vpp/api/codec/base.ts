@@ -30,7 +30,7 @@ function integer64(low: bigint, high: bigint, signed: boolean): FixedCodec {
     size: 8,
     initial: new Uint8Array(8),
     put(into, at, value) {
-      const given = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
+      const given = asBigint(value);
       if (typeof given !== 'bigint' || given < low || given > high) {
         throw new FieldProblem(`must be a bigint from ${low} to ${high}`, value);
       }
@@ -42,6 +42,12 @@ function integer64(low: bigint, high: bigint, signed: boolean): FixedCodec {
       return signed ? from.bytes.readBigInt64BE(at) : from.bytes.readBigUInt64BE(at);
     },
   };
+}
+
+/** Also whole numbers and, as JSON has it (see json.ts), their digits. */
+function asBigint(value: Value): Value {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+  return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : value;
 }
 
 const LITTLE = endianness() === 'LE';
