@@ -75,7 +75,10 @@ const tcp = (port: number | string) => [{ protocol: 'TCP', port }];
 
 /** Of `count` pods, `LOCAL_PODS` here, evenly spread, the others on 1,000 nodes. */
 function nodeOf(i: number, count: number): string {
-  const every = Math.max(1, Math.floor(count / LOCAL_PODS));
+  let every = Math.max(1, Math.floor(count / LOCAL_PODS));
+  // Coprime to the number of namespaces (a power of ten, or its half): else the node's pods share few of them at one size and not at
+  // another, and the sizes could not be compared.
+  while (every % 2 === 0 || every % 5 === 0) every--;
   return i % every === 0 && i / every < LOCAL_PODS ? HERE : `node-${2 + (i % 1000)}`;
 }
 
