@@ -1,6 +1,6 @@
 /**
  * A program: starts a small cluster and holds it until it is killed. Its standard output says how far it is, so that a test
- * can kill it at any point. Argument: the cluster's name.
+ * can kill it at any point. Arguments: the cluster's name, names of nodes on VPP.
  */
 import { join } from 'node:path';
 import { toJson } from '../../../control/objects/json.js';
@@ -8,12 +8,14 @@ import { createAfxdpDriver } from '../../../control/sim/afxdp/driver.js';
 import { STATE_ROOT } from '../../../control/sim/afxdp/names.js';
 import { barePod, driverSpec, podKey } from './spec.js';
 
-const cluster = process.argv[2]!;
+const [, , cluster = '', ...vpp] = process.argv;
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-const driver = createAfxdpDriver(driverSpec(cluster, { runDir: join(STATE_ROOT, cluster), progress: say }));
+const driver = createAfxdpDriver(
+  driverSpec(cluster, { runDir: join(STATE_ROOT, cluster), progress: say, vpp }),
+);
 say('starting');
 await driver.start();
 say('started');
