@@ -4,12 +4,13 @@
  * The key of an object names what VPP identifies it by (a route: table and prefix), so that a new object never collides with an
  * old one of another key; where that cannot be, both carry the same text in `claims`.
  */
+import { LINK_DESCRIPTORS, LINK_RENDERERS } from './links/index.js';
 import type { Descriptor, Renderer, VppOptions } from './objects/types.js';
 import { aclRenderer, POLICY_DESCRIPTORS } from './policies/index.js';
 
 /** In the order in which they are read: a kind comes after those whose handles it refers to. */
 export const DESCRIPTORS: readonly Descriptor[] = [
-  // links
+  ...LINK_DESCRIPTORS,
   ...POLICY_DESCRIPTORS,
   // services
 ];
@@ -17,7 +18,7 @@ export const DESCRIPTORS: readonly Descriptor[] = [
 /** The renderers in use under these options. */
 export function renderersOf(_options: VppOptions): readonly Renderer[] {
   return [
-    // links
+    ...LINK_RENDERERS,
     aclRenderer,
     // services
   ];

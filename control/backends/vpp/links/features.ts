@@ -1,0 +1,40 @@
+/** Whether a feature is switched on at an interface. Newer VPPs answer that; of older ones the debug CLI is asked. */
+import type { VppApi } from '../api/api.js';
+import { indexOf } from './interface-sources.js';
+import { readInterfaces } from './interfaces.js';
+
+export interface Feature {
+  readonly arc: string;
+  readonly name: string;
+}
+
+/** Keys of our interfaces at which the feature is on. Throws what VppApi.request throws. */
+export async function interfacesWith(api: VppApi, feature: Feature): Promise<readonly string[]> {
+  const details = await readInterfaces(api);
+  const answers = await Promise.all(
+    details.map(async (fields) => {
+      const on = api.has('feature_is_enabled')
+        ? await isEnabled(api, indexOf(fields), feature)
+        : isShown(await api.cli(`show interface features ${String(fields['interface_name'])}`), feature);
+      return on ? [String(fields['tag'])] : [];
+    }),
+  );
+  return answers.flat();
+}
+
+async function isEnabled(api: VppApi, sw_if_index: number, { arc, name }: Feature): Promise<boolean> {
+  const fields = { arc_name: arc, feature_name: name, sw_if_index };
+  const { is_enabled } = await api.request('feature_is_enabled', fields);
+  return is_enabled === true;
+}
+
+/** Each arc's name ends in a colon; the names of its features stand indented below. */
+export function isShown(text: string, { arc, name }: Feature): boolean {
+  let current = '';
+  for (const line of text.split('\n')) {
+    const words = line.trim().split(/\s+/);
+    if (/^\S+:$/.test(line)) current = line.slice(0, -1);
+    else if (current === arc && words.includes(name)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,62 @@
+/** Routes of both tables. One whose interface or tunnel is not there (yet) drops. */
+import type { Key, RouteItem } from '../../../ruleset/types.js';
+import { BVI_INTERFACE, interfaceKey, TABLE_IDS } from '../objects/names.js';
+import type { Renderer, View, VppObject } from '../objects/types.js';
+import { isConnected } from './connected.js';
+import { route } from './objects.js';
+import { familyOf, isHostPrefix, type RoutePath } from './specs.js';
+
+const UPLINK: Key = 'interface/uplink';
+const DROP: RoutePath = { type: 'drop' };
+
+export const routesRenderer: Renderer = {
+  name: 'routes',
+  kinds: ['route'],
+  render(item, view) {
+    if (item.kind !== 'route' || isConnected(item, view)) return [];
+    return routeObjects(item, view);
+  },
+};
+
+function routeObjects(item: RouteItem, view: View): VppObject[] {
+  const { vrf, prefix } = item;
+  const table = TABLE_IDS[vrf];
+  if (!isOwnOnUplink(item, view)) return [route({ table, prefix, path: pathOf(item, view) })];
+  // Without a host VPP itself is what answers there.
+  if (item.target.type !== 'interface') return [];
+  // VPP answers ARP for an address of the uplink as long as no better route to it names another interface: this one names none.
+  const path: RoutePath =
+    familyOf(prefix) === 4 ? { type: 'lookup', table: TABLE_IDS.pod } : pathOf(item, view);
+  return [route({ table, prefix, path })];
+}
+
+/** A main route to one of the node's addresses, which VPP has on the uplink. */
+function isOwnOnUplink({ vrf, prefix }: RouteItem, view: View): boolean {
+  if (vrf !== 'main' || !isHostPrefix(prefix)) return false;
+  const uplink = view.get(UPLINK);
+  if (uplink?.kind !== 'interface') return false;
+  return uplink.ownAddresses.includes(prefix.slice(0, prefix.indexOf('/')));
+}
+
+function pathOf({ prefix, target }: RouteItem, view: View): RoutePath {
+  switch (target.type) {
+    case 'drop':
+      return DROP;
+    case 'reject':
+      return { type: 'unreachable' };
+    case 'tunnel': {
+      const tunnel = view.get(target.tunnel);
+      if (tunnel?.kind !== 'tunnel') return DROP;
+      const nextHop = familyOf(prefix) === 4 ? tunnel.remoteBvi : tunnel.remoteBvi6;
+      return nextHop === undefined ? DROP : { type: 'interface', interface: BVI_INTERFACE, nextHop };
+    }
+    case 'interface': {
+      if (view.get(target.interface)?.kind !== 'interface') return DROP;
+      const own = isHostPrefix(prefix) ? prefix.slice(0, prefix.indexOf('/')) : null;
+      return {
+        ...{ type: 'interface', interface: interfaceKey(target.interface) },
+        nextHop: target.nextHop ?? own,
+      };
+    }
+  }
+}

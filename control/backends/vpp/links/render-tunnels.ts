@@ -1,0 +1,49 @@
+/**
+ * The VXLAN mesh (rows NET-01 to NET-03): one tunnel for each peer in a bridge domain that neither learns nor floods, entered by a
+ * bridged virtual interface in the pod table. Who has which MAC, and behind which tunnel, is told beforehand.
+ */
+import type { TunnelItem } from '../../../ruleset/types.js';
+import { BVI_INTERFACE, TABLE_IDS, tunnelKey } from '../objects/names.js';
+import type { Renderer, VppObject } from '../objects/types.js';
+import * as make from './objects.js';
+import { hostPrefix, UNLIMITED_MTU } from './specs.js';
+
+/** Bridge domain of the mesh. */
+export const MESH = 1;
+/** Split-horizon group of the tunnels: nothing goes from one into another. The virtual interface is in none. */
+const TUNNEL_GROUP = 1;
+
+export const tunnelsRenderer: Renderer = {
+  name: 'tunnels',
+  kinds: ['tunnel'],
+  render: (item) => (item.kind === 'tunnel' ? [...meshObjects(item), ...peerObjects(item)] : []),
+};
+
+/** The same for all peers. */
+function meshObjects(tunnel: TunnelItem): VppObject[] {
+  const key = BVI_INTERFACE;
+  const addresses = [tunnel.localBvi, ...(tunnel.localBvi6 === undefined ? [] : [tunnel.localBvi6])];
+  return [
+    make.bridge({ id: MESH }),
+    make.iface(key, { source: { type: 'loopback' }, mac: tunnel.localMac, table: TABLE_IDS.pod }),
+    make.link({
+      ...{ interface: key, mtu: tunnel.mtu, ip6: tunnel.localBvi6 !== undefined },
+      unnumbered: null,
+    }),
+    ...addresses.map((address) => make.address({ interface: key, prefix: hostPrefix(address) })),
+    make.member({ bridge: MESH, interface: key, bvi: true, group: 0 }),
+  ];
+}
+
+function peerObjects(tunnel: TunnelItem): VppObject[] {
+  const key = tunnelKey(tunnel.key);
+  const { local, remote, vni, remoteMac: mac } = tunnel;
+  const addresses = [tunnel.remoteBvi, ...(tunnel.remoteBvi6 === undefined ? [] : [tunnel.remoteBvi6])];
+  return [
+    make.iface(key, { source: { type: 'vxlan', local, remote, vni }, mac: null, table: TABLE_IDS.main }),
+    make.link({ interface: key, mtu: UNLIMITED_MTU, ip6: false, unnumbered: null }),
+    make.member({ bridge: MESH, interface: key, bvi: false, group: TUNNEL_GROUP }),
+    make.bridgeEntry({ bridge: MESH, mac, interface: key }),
+    ...addresses.map((ip) => make.neighbor({ interface: BVI_INTERFACE, ip, mac, fib: false })),
+  ];
+}
