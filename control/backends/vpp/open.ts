@@ -8,6 +8,7 @@ import { Keep } from './keep.js';
 import type { Missing } from './objects/missing.js';
 import type { Descriptor, Renderer, VppContext, VppOptions } from './objects/types.js';
 import type { Observer } from './observe.js';
+import { openObserver } from './observer.js';
 import { DEFAULT_OPTIONS } from './options.js';
 import { DESCRIPTORS, renderersOf } from './registry.js';
 import { readRun } from './run.js';
@@ -42,7 +43,7 @@ export async function openVppBackend(spec: VppBackendSpec): Promise<OpenedVppBac
   });
   try {
     const options = { ...DEFAULT_OPTIONS, ...spec.options };
-    const observer = await openObserver();
+    const observer = openObserver(spec.statsSocket);
     return await openOver(api, {
       ...{ options, observer, keepFile: spec.keepFile, log: spec.log },
       ...{ renderers: renderersOf(options), descriptors: DESCRIPTORS },
@@ -79,15 +80,4 @@ export async function openOver(api: VppApi, spec: OverSpec): Promise<OpenedVppBa
     if (unfit.length > 0) log(`${unfit.length} items are rendered otherwise now: ${unfit[0]}, for one`);
   }
   return new VppBackend({ engine, keep, observer: spec.observer, log });
-}
-
-async function openObserver(): Promise<Observer> {
-  return {
-    counters: async () => ({
-      ...{ interfaces: {}, outcomes: {}, services: {}, rules: {} },
-      sessions: { active: 0, created: 0, evicted: 0, expired: 0 },
-    }),
-    trace: async () => ({ stop: async () => [] }),
-    close: async () => undefined,
-  };
 }

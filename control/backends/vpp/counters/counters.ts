@@ -1,0 +1,97 @@
+/**
+ * Counters of what is in force, out of VPP's statistics. VPP's own start at 0 when a thing is made anew: what they said before is
+ * remembered here, as long as the thing is wanted.
+ */
+import type { Counters, InterfaceCounters } from '../../backend.js';
+import { interfaceKey } from '../objects/names.js';
+import type { ObjectKey } from '../objects/types.js';
+import type { InForce } from '../observe.js';
+import type { Stats } from '../stats/stats.js';
+import { Growth } from './growth.js';
+import { OutcomeCounter, type Roles } from './outcomes.js';
+import { RuleCounter } from './rules.js';
+import { type PortSample, type Sample, takeSample } from './sample.js';
+import { ServiceCounter } from './services.js';
+import { SessionCounter } from './sessions.js';
+import { tablesOf } from './tables.js';
+
+export class CounterReader {
+  readonly #outcomes = new OutcomeCounter();
+  readonly #rules = new RuleCounter();
+  readonly #services = new ServiceCounter();
+  readonly #sessions = new SessionCounter();
+  readonly #interfaces = new InterfaceCounter();
+
+  /** @param stats of the VPP at hand; a VPP that starts again needs another reader */
+  constructor(private readonly stats: Stats) {}
+
+  /** Throws as Stats does, and as the API. */
+  async read(state: InForce): Promise<Counters> {
+    const sample = await takeSample(this.stats);
+    const services = this.#services.add(sample, state);
+    const created = Object.values(services).reduce((sum, { connections }) => sum + connections, 0);
+    return {
+      interfaces: this.#interfaces.add(sample, state),
+      outcomes: this.#outcomes.add(sample, rolesOf(state)),
+      services,
+      rules: this.#rules.add(sample, state),
+      sessions: await this.#sessions.add(sample, state, created),
+      tables: tablesOf(sample),
+    };
+  }
+}
+
+function rolesOf({ items, handles, objects }: InForce): Roles {
+  const [ports, uplink, host, tunnels] = Array.from({ length: 4 }, () => new Set<number>());
+  const add = (set: Set<number> | undefined, key: ObjectKey): void => {
+    const index = handles.find(key);
+    if (index !== undefined) set?.add(index);
+  };
+  for (const item of items.values()) {
+    if (item.kind !== 'interface') continue;
+    add(ports, interfaceKey(item.key));
+    if (item.role !== 'pod') add(item.role === 'uplink' ? uplink : host, interfaceKey(item.key));
+  }
+  for (const { key } of objects.values()) if (key.startsWith('if/tunnel/')) add(tunnels, key);
+  const none = new Set<number>();
+  return { ports: ports ?? none, uplink: uplink ?? none, host: host ?? none, tunnels: tunnels ?? none };
+}
+
+const FIELDS = ['rxPackets', 'rxBytes', 'txPackets', 'txBytes', 'drops'] as const;
+
+class InterfaceCounter {
+  readonly #growth = new Growth();
+  #totals = new Map<string, InterfaceCounters>();
+
+  add(sample: Sample, { items, handles }: InForce): Record<string, InterfaceCounters> {
+    const totals = new Map<string, InterfaceCounters>();
+    const kept = new Set<string>();
+    for (const { kind, key } of items.values()) {
+      const index = kind === 'interface' ? handles.find(interfaceKey(key)) : undefined;
+      const port = index === undefined ? undefined : sample.ports[index];
+      if (port === undefined) continue;
+      const now = figuresOf(port);
+      const before = this.#totals.get(key);
+      const total = { ...now };
+      for (const field of FIELDS) {
+        kept.add(`${key} ${field}`);
+        const grown = this.#growth.of(`${key} ${field}`, now[field]);
+        total[field] = (before?.[field] ?? 0) + grown;
+      }
+      totals.set(key, total);
+    }
+    this.#growth.keep(kept);
+    this.#totals = totals;
+    return Object.fromEntries(totals);
+  }
+}
+
+function figuresOf(port: PortSample): { -readonly [F in keyof InterfaceCounters]: number } {
+  return {
+    rxPackets: port.rx.packets,
+    rxBytes: port.rx.bytes,
+    txPackets: port.tx.packets,
+    txBytes: port.tx.bytes,
+    drops: port.dropped + port.punted + port.missed,
+  };
+}
