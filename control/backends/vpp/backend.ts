@@ -119,12 +119,11 @@ export class VppBackend implements Backend {
   async #send(changes: readonly Change[], rendered: Rendered): Promise<Failures> {
     const engine = this.#engine;
     try {
-      const plan = engine.plan(rendered.touched.keys());
-      const refused = await engine.send(plan);
+      const refused = await engine.carryOut(rendered.touched.keys());
       if (refused.length === 0) return new Map();
       const faults = refused.map(({ action, error }) => ({ key: action.object.key, error }));
       const blamed = engine.blame(changes, rendered, faults);
-      await engine.takeBack(plan, refused);
+      await engine.takeBack();
       return blamed;
     } catch (error) {
       const blamed =

@@ -3,7 +3,7 @@ import type { Change, Item, Key } from '../../ruleset/types.js';
 import { Ledger } from '../wasm/ledger.js';
 import type { VppApi } from './api/api.js';
 import { blameFaults, type Failures, type Fault } from './objects/blame.js';
-import { UnsupportedError } from './objects/errors.js';
+import { PlanError, UnsupportedError } from './objects/errors.js';
 import { HandleTable } from './objects/handles.js';
 import { type Missing, missingOf } from './objects/missing.js';
 import { type Plan, planObjects } from './objects/plan.js';
@@ -13,6 +13,9 @@ import { type Failure, type Sending, sendPlan } from './objects/send.js';
 import { There } from './objects/there.js';
 import type { Descriptor, ObjectKey, Renderer, VppContext, VppOptions } from './objects/types.js';
 import type { InForce } from './observe.js';
+
+/** So often a transaction is planned anew because VPP held something else than was known. */
+const MOST_ROUNDS = 3;
 
 export interface EngineSpec {
   readonly api: VppApi;
@@ -37,6 +40,10 @@ export class Engine {
   #known = false;
   /** VPP holds something else than what is in force: the next plan looks at everything. */
   #stale = false;
+  /** Whether the last plan left nothing of that. */
+  #mended = true;
+  /** Objects the transaction at hand may have changed. */
+  readonly #planned = new Set<ObjectKey>();
   #lost: Error | null = null;
 
   constructor(private readonly spec: EngineSpec) {
@@ -115,45 +122,36 @@ export class Engine {
     return blameFaults(changes, rendered, faults, (key) => this.rendering.ownersOf(key));
   }
 
-  /** What is to be done about these objects, or about all of them if VPP does not hold what is in force. Throws PlanError. */
-  plan(touched: Iterable<ObjectKey>): Plan {
-    const { wanted } = this.rendering;
-    const keys = this.#stale ? new Set([...wanted.keys(), ...this.#there.keys()]) : touched;
-    return planObjects(keys, {
-      wanted: (key) => wanted.get(key),
-      there: (key) => this.#there.get(key),
-      dependents: (key) => this.#there.dependents(key),
-      canUpdate: (kind) => this.#sending.descriptors.get(kind)?.update !== undefined,
-    });
+  /**
+   * Makes VPP hold what was rendered. Returns what it refuses of these objects and of what they need, after nothing else that
+   * helps was found; then not all is done, and `takeBack` follows. Throws PlanError (nothing was sent) and when VPP is lost.
+   */
+  async carryOut(touched: Iterable<ObjectKey>): Promise<readonly Failure[]> {
+    const keys = this.#withNeeds(touched);
+    this.#planned.clear();
+    this.#mended = !this.#stale || (await this.#mend(keys));
+    let refused: readonly Failure[] = [];
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const plan = round === 0 ? this.#plan(keys) : this.#planOrNull(keys);
+      if (plan === null) return refused;
+      // What VPP refused because it had been done, or undone, behind our back is not asked for again.
+      const again = refused.filter((failure) => isPartOf(plan, failure));
+      if (again.length > 0) return again;
+      for (const key of keysOf(plan)) keys.add(key);
+      refused = await this.#send(plan);
+      if (refused.length === 0) return [];
+      await this.#readAgain(refused);
+    }
+    return refused;
   }
 
-  /** What VPP refused; then not all is done. Throws when VPP is lost. */
-  async send(plan: Plan): Promise<readonly Failure[]> {
-    const failures = await sendPlan(plan, this.#sending);
-    if (failures.length > 0) await this.#throwIfLost();
-    return failures;
-  }
-
-  /** What a plan changed is made as it was before. Throws when VPP is lost. */
-  async takeBack(plan: Plan, failures: readonly Failure[]): Promise<void> {
+  /** What the last `carryOut` changed is made as it was before. Throws when VPP is lost. */
+  async takeBack(): Promise<void> {
     this.rollback();
-    const kinds = new Set(failures.map(({ action }) => action.object.kind));
-    // Whoever fails half-way may leave half of it behind.
-    for (const descriptor of this.#descriptors) {
-      if (kinds.has(descriptor.kind)) await this.#readAnew(descriptor);
-    }
-    const keys = new Set([
-      ...plan.waves.flatMap((wave) => wave.map(({ object }) => object.key)),
-      ...[...this.#there.values()].flatMap(({ kind, key }) => (kinds.has(kind) ? [key] : [])),
-    ]);
-    try {
-      const left = await this.send(this.plan(keys));
-      if (left.length === 0) return;
-      this.spec.log(`cannot be taken back: ${left.map(({ error }) => error.message).join('; ')}`);
-    } catch (error) {
-      await this.#throwIfLost();
-      this.spec.log(`cannot be taken back: ${String(error)}`);
-    }
+    const plan = this.#planOrNull(this.#withNeeds(this.#planned));
+    const left = plan === null ? [] : await this.#send(plan);
+    if (plan !== null && left.length === 0) return;
+    this.#tell('cannot be taken back', left);
     this.#known = false;
   }
 
@@ -161,7 +159,7 @@ export class Engine {
   commit(touched: Iterable<ObjectKey>): void {
     this.#ledger.commit();
     for (const key of touched) this.#isAsWanted(key);
-    this.#stale = false;
+    this.#stale = !this.#mended;
   }
 
   rollback(): void {
@@ -176,6 +174,57 @@ export class Engine {
       objects: rendering.wanted,
       ownersOf: (key) => rendering.ownersOf(key),
     };
+  }
+
+  /** Everything at once, the touched objects among it. False: VPP refuses some of it, and the touched ones go on alone. */
+  async #mend(touched: ReadonlySet<ObjectKey>): Promise<boolean> {
+    const keys = new Set([...touched, ...this.rendering.wanted.keys(), ...this.#there.keys()]);
+    const plan = this.#planOrNull(keys);
+    if (plan === null) return false;
+    const refused = await this.#send(plan);
+    if (refused.length === 0) return true;
+    await this.#readAgain(refused);
+    const others = refused.filter(({ action }) => !touched.has(action.object.key));
+    if (others.length > 0) this.#tell('cannot be mended', others);
+    return false;
+  }
+
+  #plan(keys: Iterable<ObjectKey>): Plan {
+    const { wanted } = this.rendering;
+    return planObjects(keys, {
+      wanted: (key) => wanted.get(key),
+      there: (key) => this.#there.get(key),
+      dependents: (key) => this.#there.dependents(key),
+      canUpdate: (kind) => this.#sending.descriptors.get(kind)?.update !== undefined,
+    });
+  }
+
+  #planOrNull(keys: Iterable<ObjectKey>): Plan | null {
+    try {
+      return this.#plan(keys);
+    } catch (error) {
+      if (!(error instanceof PlanError)) throw error;
+      this.spec.log(error.message);
+      return null;
+    }
+  }
+
+  /** What VPP refused; then not all is done. Throws when VPP is lost. */
+  async #send(plan: Plan): Promise<readonly Failure[]> {
+    for (const key of keysOf(plan)) this.#planned.add(key);
+    const failures = await sendPlan(plan, this.#sending);
+    if (failures.length > 0) await this.#throwIfLost();
+    return failures;
+  }
+
+  #withNeeds(keys: Iterable<ObjectKey>): Set<ObjectKey> {
+    const all = new Set(keys);
+    for (const key of all) for (const need of this.rendering.wanted.get(key)?.needs ?? []) all.add(need);
+    return all;
+  }
+
+  #tell(what: string, failures: readonly Failure[]): void {
+    this.spec.log(`${what}: ${failures.map(({ error }) => error.message).join('; ')}`);
   }
 
   #isAsWanted(key: ObjectKey): boolean {
@@ -195,13 +244,22 @@ export class Engine {
     for (const object of await descriptor.read(this.vpp)) this.#there.set(object);
   }
 
-  async #readAnew(descriptor: Descriptor): Promise<void> {
-    for (const { kind, key } of [...this.#there.values()]) {
-      if (kind !== descriptor.kind) continue;
-      this.#there.delete(key);
-      this.vpp.handles.delete(key);
+  /** Whoever fails half-way may leave half of it behind; and what was refused may be there, or gone, already. */
+  async #readAgain(failures: readonly Failure[]): Promise<void> {
+    const kinds = new Set(failures.map(({ action }) => action.object.kind));
+    for (const descriptor of this.#descriptors) {
+      if (!kinds.has(descriptor.kind)) continue;
+      for (const { kind, key } of [...this.#there.values()]) {
+        if (kind !== descriptor.kind) continue;
+        this.#there.delete(key);
+        this.vpp.handles.delete(key);
+      }
+      await this.#readKind(descriptor);
     }
-    await this.#readKind(descriptor);
+    for (const { key, kind } of [...this.#there.values()]) {
+      if (!kinds.has(kind) || this.#isAsWanted(key)) continue;
+      this.#planned.add(key);
+    }
   }
 
   /** The end of the connection is known a little after the requests it failed. */
@@ -209,4 +267,14 @@ export class Engine {
     await new Promise((resolve) => setImmediate(resolve));
     if (this.#lost !== null) throw this.#lost;
   }
+}
+
+function* keysOf({ waves }: Plan): Iterable<ObjectKey> {
+  for (const wave of waves) for (const { object } of wave) yield object.key;
+}
+
+function isPartOf({ waves }: Plan, { action }: Failure): boolean {
+  return waves.some((wave) =>
+    wave.some(({ type, object }) => type === action.type && object.key === action.object.key),
+  );
 }
