@@ -54,7 +54,10 @@ const EVERYTHING: Readonly<Record<string, Fields>> = {
 
 function tapOf(fields: Fields): InterfaceSource {
   const netns = String(fields['host_namespace']);
-  return { type: 'tap', netns: netns === '' ? null : netns, ifname: String(fields['host_if_name']) };
+  return {
+    ...{ type: 'tap', netns: netns === '' ? null : netns, ifname: String(fields['host_if_name']) },
+    mac: String(fields['host_mac_addr']),
+  };
 }
 
 function tunnelOf(fields: Fields): InterfaceSource {

@@ -122,7 +122,8 @@ async function createAfXdp(api: VppApi, { link }: Source<'af_xdp'>): Promise<num
 export const xdpName = (link: string): string => `xdp-${link}`;
 
 /** The TAP was made by whoever owns the namespace, and outlives VPP. */
-async function createTap(api: VppApi, { netns, ifname }: Source<'tap'>, mac: string | null): Promise<number> {
+async function createTap(api: VppApi, source: Source<'tap'>, mac: string | null): Promise<number> {
+  const { netns, ifname, mac: far } = source;
   const message = newest(api, 'tap_create_v3', 'tap_create_v2');
   return indexOf(
     await api.request(message, {
@@ -130,6 +131,7 @@ async function createTap(api: VppApi, { netns, ifname }: Source<'tap'>, mac: str
       ...(mac === null ? { use_random_mac: true } : { use_random_mac: false, mac_address: mac }),
       ...{ host_if_name_set: true, host_if_name: ifname },
       ...(netns === null ? {} : { host_namespace_set: true, host_namespace: netns }),
+      ...(far === null ? {} : { host_mac_addr_set: true, host_mac_addr: far }),
       tap_flags: ['TAP_API_FLAG_GSO', 'TAP_API_FLAG_ATTACH', 'TAP_API_FLAG_PERSIST'],
     }),
   );

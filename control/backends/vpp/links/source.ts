@@ -17,7 +17,7 @@ export function sourceOf(item: InterfaceItem, options: VppOptions): InterfaceSou
         ...{ field: 'tap.netns', value: netns },
       });
     }
-    return { type: 'tap', netns, ifname: linkName(item, ifname, 'tap.ifname') };
+    return { type: 'tap', netns, ifname: linkName(item, ifname, 'tap.ifname'), mac: item.peerMac };
   }
   return ofDriver(item, options[item.role]);
 }
@@ -28,7 +28,7 @@ function ofDriver(item: InterfaceItem, driver: InterfaceDriver): InterfaceSource
     case 'af_xdp':
       return { type: driver.type, link: linkName(item, item.link, 'link') };
     case 'tap':
-      return { type: 'tap', netns: null, ifname: linkName(item, item.link, 'link') };
+      return { type: 'tap', netns: null, ifname: linkName(item, item.link, 'link'), mac: item.peerMac };
     case 'memif':
       return { type: 'memif', socket: driver.socket, id: memifId(item.link) };
     case 'existing':

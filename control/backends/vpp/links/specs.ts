@@ -13,7 +13,13 @@ export type InterfaceSource =
   | { readonly type: 'af_packet'; readonly link: string }
   | { readonly type: 'af_xdp'; readonly link: string }
   /** A TAP that is there already, in a namespace (null: where VPP runs). */
-  | { readonly type: 'tap'; readonly netns: string | null; readonly ifname: string }
+  /** `mac`: of the other end, which gets a random one unless VPP is told; null where nobody minds. */
+  | {
+      readonly type: 'tap';
+      readonly netns: string | null;
+      readonly ifname: string;
+      readonly mac: string | null;
+    }
   | { readonly type: 'memif'; readonly socket: string; readonly id: number }
   /** VPP has it by itself (a NIC under DPDK). */
   | { readonly type: 'existing'; readonly name: string }
