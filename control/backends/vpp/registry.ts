@@ -7,19 +7,16 @@
 import { LINK_DESCRIPTORS, LINK_RENDERERS } from './links/index.js';
 import type { Descriptor, Renderer, VppOptions } from './objects/types.js';
 import { aclRenderer, POLICY_DESCRIPTORS } from './policies/index.js';
+import { SERVICE_DESCRIPTORS, serviceRenderers } from './services/index.js';
 
 /** In the order in which they are read: a kind comes after those whose handles it refers to. */
 export const DESCRIPTORS: readonly Descriptor[] = [
   ...LINK_DESCRIPTORS,
   ...POLICY_DESCRIPTORS,
-  // services
+  ...SERVICE_DESCRIPTORS,
 ];
 
 /** The renderers in use under these options. */
-export function renderersOf(_options: VppOptions): readonly Renderer[] {
-  return [
-    ...LINK_RENDERERS,
-    aclRenderer,
-    // services
-  ];
+export function renderersOf(options: VppOptions): readonly Renderer[] {
+  return [...LINK_RENDERERS, aclRenderer, ...serviceRenderers(options)];
 }

@@ -1,0 +1,85 @@
+/** What of CNAT, VPP's address translation for services, it is told: one type for each kind of object, and how its key is made. */
+import type { Cidr, Ip, Protocol } from '../../../ruleset/types.js';
+import { tableKey } from '../objects/names.js';
+import type { ObjectKey, VppObject } from '../objects/types.js';
+
+/** One way a connection may take. A backend of weight three is there three times, with different copies. */
+export interface Path {
+  readonly address: Ip;
+  readonly port: number;
+  readonly copy: number;
+}
+
+/** Connections to `address`, `port` are sent on to one of the paths. */
+export interface TranslationSpec {
+  readonly address: Ip;
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly maglev: boolean;
+  /** The client's address alone decides. */
+  readonly affinity: boolean;
+  /** Nothing is remembered for the way back. */
+  readonly oneWay: boolean;
+  /** One at least. */
+  readonly paths: readonly Path[];
+}
+
+/** Whose name is on what is source-translated; one address of each family, or none. */
+export interface SourceSpec {
+  readonly address4: Ip | null;
+  readonly address6: Ip | null;
+}
+
+/** What is sent there keeps its source. */
+export interface ExcludeSpec {
+  readonly prefix: Cidr;
+}
+
+/** VPP's lists of interfaces that decide on source translation. */
+export const SNAT_LISTS = ['include-v4', 'include-v6', 'k8s', 'host'] as const;
+export type SnatList = (typeof SNAT_LISTS)[number];
+
+export interface CnatInterfaceSpec {
+  readonly interface: ObjectKey;
+  /** What comes in there is looked up and translated; what goes out is remembered. */
+  readonly input: boolean;
+  /** What goes out there is translated as well. */
+  readonly output: boolean;
+  /** In the order of SNAT_LISTS. */
+  readonly lists: readonly SnatList[];
+}
+
+export type TranslationObject = VppObject<'cnat-translation', TranslationSpec>;
+export type SourceObject = VppObject<'cnat-source', SourceSpec>;
+export type ExcludeObject = VppObject<'cnat-exclude', ExcludeSpec>;
+export type CnatInterfaceObject = VppObject<'cnat-interface', CnatInterfaceSpec>;
+
+export function translation(spec: TranslationSpec, notes?: TranslationNotes): TranslationObject {
+  const key = translationKey(spec);
+  return { kind: 'cnat-translation', key, needs: [], spec, ...(notes === undefined ? {} : { notes }) };
+}
+
+/** Which items a translation's packets are counted for. */
+export interface TranslationNotes {
+  readonly service: string;
+}
+
+export function translationKey({ protocol, address, port }: TranslationSpec): ObjectKey {
+  return `cnat-translation/${protocol}/${address}/${port}`;
+}
+
+/** All else of source translation hangs on this; VPP has one and no more. */
+export const SOURCE: ObjectKey = 'cnat-source/default';
+
+export function source(spec: SourceSpec): SourceObject {
+  return { kind: 'cnat-source', key: SOURCE, needs: [tableKey(4, 'pod'), tableKey(6, 'pod')], spec };
+}
+
+export function exclude(prefix: Cidr): ExcludeObject {
+  return { kind: 'cnat-exclude', key: `cnat-exclude/${prefix}`, needs: [SOURCE], spec: { prefix } };
+}
+
+export function cnatInterface(spec: CnatInterfaceSpec): CnatInterfaceObject {
+  const key = `cnat-interface/${spec.interface.slice('if/'.length)}`;
+  return { kind: 'cnat-interface', key, needs: [spec.interface, SOURCE], spec };
+}

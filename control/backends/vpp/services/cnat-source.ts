@@ -1,0 +1,78 @@
+/**
+ * Where CNAT works and whose source it changes, by the rules that VPP calls its Kubernetes policy. In this order: nothing on its way to
+ * the host; what comes from an interface on an include list, unless the destination is excluded; what neither comes from nor goes to an
+ * interface on the k8s list, unless it has the node's address already; what goes back to where it comes from.
+ */
+import { cidrContains, parseCidr, parseIp } from '../../../common/ip.js';
+import type { InterfaceItem, Ip, Item, SnatItem } from '../../../ruleset/types.js';
+import { familyOf, hostPrefix } from '../links/specs.js';
+import { BVI_INTERFACE, interfaceKey } from '../objects/names.js';
+import type { Renderer, View, VppObject } from '../objects/types.js';
+import { type CnatInterfaceSpec, cnatInterface, exclude, type SnatList, source } from './cnat-objects.js';
+
+export const cnatSourceRenderer: Renderer = {
+  name: 'cnat-source',
+  kinds: ['node', 'snat', 'interface', 'tunnel'],
+  render(item, view) {
+    switch (item.kind) {
+      case 'node':
+        return [source(addressesOf(item.addresses, snatOf(view)))];
+      case 'snat':
+        return item.exclude.map(exclude);
+      case 'interface':
+        return interfaceObjects(item, view);
+      case 'tunnel':
+        // What is encapsulated there would be translated a second time behind the tunnel: nothing is on the way out.
+        return [cnatInterface({ interface: BVI_INTERFACE, input: true, output: false, lists: ['k8s'] })];
+      default:
+        return [];
+    }
+  },
+};
+
+function snatOf(view: View): SnatItem | undefined {
+  const item: Item | undefined = view.get('snat');
+  return item?.kind === 'snat' ? item : undefined;
+}
+
+/** Pods that reach themselves, and outsiders led to another node, are translated even where nothing else is. */
+function addressesOf(
+  own: readonly Ip[],
+  snat: SnatItem | undefined,
+): { address4: Ip | null; address6: Ip | null } {
+  const all = [...(snat?.addresses ?? []), ...own];
+  const first = (family: 4 | 6): Ip | null => all.find((address) => familyOf(address) === family) ?? null;
+  return { address4: first(4), address6: first(6) };
+}
+
+function interfaceObjects(item: InterfaceItem, view: View): readonly VppObject[] {
+  // Everything CNAT does hangs on the node's addresses.
+  if (view.get('node') === undefined) return [];
+  const on = (lists: CnatInterfaceSpec['lists']): VppObject =>
+    cnatInterface({ interface: interfaceKey(item.key), input: true, output: true, lists });
+  switch (item.role) {
+    case 'pod':
+      return [on([...includes(item, snatOf(view)), 'k8s'])];
+    case 'uplink':
+      return [on([])];
+    case 'host':
+      // Not every version can be told that what goes to the host keeps its source; all can by its addresses.
+      return [
+        on(['k8s', 'host']),
+        ...[...new Set([...item.ownAddresses, ...item.peerAddresses])].map((address) =>
+          exclude(hostPrefix(address)),
+        ),
+      ];
+  }
+}
+
+/** CNAT knows sources by their interfaces. */
+function includes({ peerAddresses }: InterfaceItem, snat: SnatItem | undefined): SnatList[] {
+  const sources = (snat?.sources ?? []).map(parseCidr);
+  const covers = (family: 4 | 6): boolean =>
+    peerAddresses.some(
+      (address) =>
+        familyOf(address) === family && sources.some((cidr) => cidrContains(cidr, parseIp(address))),
+    );
+  return [...(covers(4) ? (['include-v4'] as const) : []), ...(covers(6) ? (['include-v6'] as const) : [])];
+}
