@@ -20,6 +20,10 @@ const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: 
   ksr: { summary: 'reflects the Kubernetes API into the store', load: () => import('./ksr/main.js') },
   agent: { summary: 'the node agent', load: () => import('./agent/main.js') },
   dataplane: { summary: 'the WebAssembly data plane of one node', load: () => import('./dataplane/main.js') },
+  vswitch: {
+    summary: 'VPP and the agent of one node; what a machine lacks for VPP',
+    load: () => import('./vswitch/main.js'),
+  },
   cni: {
     summary: 'put the CNI executable and its configuration where the container runtime looks',
     load: () => import('./cni/main.js'),

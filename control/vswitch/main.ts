@@ -1,0 +1,167 @@
+/** `pteropus vswitch`: VPP and the agent of one node. */
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type AgentConfig, readAgentConfig } from '../agent/agent-config.js';
+import { endOf } from '../agent/end.js';
+import type { VppConfig } from '../agent/vpp/config.js';
+import { errorText, InvalidInputError } from '../common/errors.js';
+import { listenPrivately } from '../common/listen.js';
+import { type VppInstall, vppUnder } from '../sim/vpp/install.js';
+import { AgentChild } from './agent-child.js';
+import { NoVppError } from './errors.js';
+import { preflight } from './preflight/run.js';
+import { renderStartup, startupFiles } from './startup.js';
+import { Supervisor } from './supervisor.js';
+import { VppProcess } from './vpp-process.js';
+
+const HELP = `usage: pteropus vswitch --config FILE [option]
+
+Starts VPP as the configuration says, starts it again when it dies or does not answer any more, and runs the agent beside it.
+FILE is the agent's configuration (pteropus agent --help) with "backend": "vpp"; its field vpp is described in docs/vpp.md.
+Prints {"ready":true} when VPP runs and the agent has everything in force; logs to standard error.
+
+When it ends, the agent ends, and VPP goes on (unless vpp.endsWithUs): traffic does not stop, and the next pteropus vswitch
+takes it over. In a container VPP ends with the container.
+
+  --no-agent         only VPP; the agent runs elsewhere, with the same FILE
+  --restart          end a VPP that runs first, so that it is started with the configuration of now
+  --stop             end VPP and ourselves; traffic stops
+  --print-startup    print VPP's startup configuration, and do nothing
+  --preflight        say what this machine lacks, one line for each prerequisite, and do nothing; exit code 1 if anything is missing
+  --json             with --preflight: as JSON
+  --die-with-stdin   end when standard input ends
+`;
+
+/** Exit codes: 0 fine, 1 preflight failed, 2 wrong usage or configuration, 3 VPP cannot be started. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const given = parse(argv);
+  if (given === null || given.config === undefined) {
+    (given?.help === true ? process.stdout : process.stderr).write(HELP);
+    return given?.help === true ? 0 : 2;
+  }
+  const config = readAgentConfig(given.config);
+  const { vpp } = config;
+  if (vpp === null) {
+    throw new InvalidInputError('must be vpp', {
+      object: given.config,
+      field: 'backend',
+      value: config.backend,
+    });
+  }
+  if (given.preflight) return await preflight(config, vpp, given.json);
+  const install = vppUnder(vpp.prefix);
+  if (given['print-startup']) {
+    const { config: text, commands } = renderStartup(
+      vpp,
+      typeof install === 'string' ? null : install.pluginDir,
+    );
+    process.stdout.write(commands === '' ? text : `${text}\n# ${startupFiles(vpp).commands}\n${commands}`);
+    return 0;
+  }
+  const lock = await lockOf(vpp);
+  try {
+    if (given.stop || given.restart) {
+      const stopped = await VppProcess.stop(startupFiles(vpp), vpp.startup.segment);
+      if (given.stop) {
+        process.stderr.write(stopped ? 'VPP has ended\n' : 'no VPP of ours runs\n');
+        return 0;
+      }
+    }
+    if (typeof install === 'string')
+      throw new NoVppError(install, { field: 'vpp.prefix', value: vpp.prefix });
+    return await serve({ config, path: given.config, vpp, install }, given);
+  } finally {
+    lock.close();
+  }
+}
+
+/** Two of us would each start a VPP when one ends: the second ends here. Throws SocketInUseError. */
+async function lockOf({ runDir }: VppConfig): Promise<Server> {
+  const lock = createServer((socket) => socket.destroy());
+  await listenPrivately(lock, join(runDir, 'vswitch.sock'));
+  return lock;
+}
+
+interface Node {
+  readonly config: AgentConfig;
+  /** Of the configuration. */
+  readonly path: string;
+  readonly vpp: VppConfig;
+  readonly install: VppInstall;
+}
+
+async function serve(node: Node, given: Given): Promise<number> {
+  const { vpp, install } = node;
+  const end = endOf(given['die-with-stdin'] || node.config.dieWithStdin);
+  const log = (line: string): void => {
+    process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  };
+  const ready = (): void => {
+    process.stdout.write('{"ready":true}\n');
+  };
+  const { binary, apiDir, pluginDir } = install;
+  const startup = renderStartup(vpp, pluginDir);
+  const { socket, stuckSeconds } = vpp;
+  const { segment } = vpp.startup;
+  const spec = { binary, startup, files: startupFiles(vpp), socket, segment, stuckSeconds, apiDir };
+  let supervisor: Supervisor;
+  try {
+    const obtain = (): Promise<VppProcess> => VppProcess.obtain(spec, log);
+    supervisor = await Supervisor.start({ obtain, endsWithUs: vpp.endsWithUs, log });
+  } catch (error) {
+    end.release();
+    log(errorText(error));
+    return 3;
+  }
+  const agent = given['no-agent'] ? null : AgentChild.start({ argv: agentCommand(node.path), ready, log });
+  if (agent === null) ready();
+  try {
+    await end.asked;
+  } finally {
+    await agent?.close();
+    await supervisor.close();
+    end.release();
+  }
+  return 0;
+}
+
+function agentCommand(path: string): readonly [string, ...string[]] {
+  return [process.execPath, process.argv[1] ?? '', 'agent', '--config', path, '--die-with-stdin'];
+}
+
+interface Given {
+  readonly config?: string | undefined;
+  readonly help: boolean;
+  readonly preflight: boolean;
+  readonly json: boolean;
+  readonly stop: boolean;
+  readonly restart: boolean;
+  readonly 'no-agent': boolean;
+  readonly 'print-startup': boolean;
+  readonly 'die-with-stdin': boolean;
+}
+
+function parse(argv: readonly string[]): Given | null {
+  const flag = { type: 'boolean', default: false } as const;
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        config: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+        preflight: flag,
+        json: flag,
+        stop: flag,
+        restart: flag,
+        'no-agent': flag,
+        'print-startup': flag,
+        'die-with-stdin': flag,
+      },
+    });
+    return values;
+  } catch (error) {
+    process.stderr.write(`${errorText(error)}\n`);
+    return null;
+  }
+}

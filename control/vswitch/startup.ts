@@ -1,0 +1,180 @@
+/**
+ * VPP's startup configuration from ours. Pure: the same configuration gives the same text, so that one can see whether a VPP that runs
+ * was started as it would be now.
+ */
+import { join } from 'node:path';
+import type { DeviceQueues, UplinkConfig, VppConfig } from '../agent/vpp/config.js';
+import type { StartupConfig } from '../agent/vpp/startup-config.js';
+
+export interface StartupFiles {
+  readonly config: string;
+  /** Commands of the debug CLI that VPP runs when it has started. */
+  readonly commands: string;
+  readonly log: string;
+  readonly cli: string;
+  /** Our notes about the VPP that runs. */
+  readonly record: string;
+}
+
+export function startupFiles({ runDir }: Pick<VppConfig, 'runDir'>): StartupFiles {
+  return {
+    config: join(runDir, 'startup.conf'),
+    commands: join(runDir, 'startup.cli'),
+    log: join(runDir, 'vpp.log'),
+    cli: join(runDir, 'cli.sock'),
+    record: join(runDir, 'vswitch.json'),
+  };
+}
+
+export interface Startup {
+  readonly config: string;
+  readonly commands: string;
+}
+
+/** What the backend uses. A VPP whose core has one of them built in passes over its name. */
+export const BACKEND_PLUGINS = [
+  'acl',
+  'af_packet',
+  'af_xdp',
+  'arping',
+  'cnat',
+  'memif',
+  'nat',
+  'npol',
+  'ping',
+  'policer',
+  'tap',
+  'tracedump',
+  'urpf',
+  'vxlan',
+] as const;
+
+/** What DPDK takes of ordinary pages where it has no hugepages, mebibytes. */
+const DPDK_MEMORY = 256;
+
+/** `pluginDir`: null = where VPP itself looks. */
+export function renderStartup(config: VppConfig, pluginDir: string | null): Startup {
+  const files = startupFiles(config);
+  const { startup, uplink } = config;
+  const dpdk = isDpdk(uplink);
+  const commands = commandsOf(uplink, startup);
+  const sections = [
+    section('unix', [
+      'nodaemon',
+      'nosyslog',
+      // What it prints goes to its log, which is ours to open: it outlives us.
+      `runtime-dir ${config.runDir}`,
+      `cli-listen ${files.cli}`,
+      // VPP takes a file without commands for a mistake.
+      ...(commands === '' ? [] : [`startup-config ${files.commands}`]),
+      ...(startup.group === null ? [] : [`gid ${startup.group}`]),
+      ...(startup.coreDump ? ['full-coredump', 'coredump-size unlimited'] : []),
+      ...(startup.sleepMicros === 0 ? [] : [`poll-sleep-usec ${startup.sleepMicros}`]),
+    ]),
+    section('api-segment', [
+      `prefix ${startup.segment}`,
+      ...(startup.group === null ? [] : [`gid ${startup.group}`]),
+    ]),
+    section('socksvr', [`socket-name ${config.socket}`]),
+    ...(config.stats === null ? [] : [section('statseg', statsOf(config.stats, startup))]),
+    section('memory', [
+      `main-heap-size ${sizeText(startup.heap)}`,
+      `main-heap-page-size ${pageText(startup)}`,
+    ]),
+    section('buffers', [
+      `buffers-per-numa ${startup.buffers}`,
+      `default data-size ${startup.bufferBytes}`,
+      `page-size ${pageText(startup)}`,
+    ]),
+    ...cpuOf(startup),
+    section('plugins', pluginsOf(startup, dpdk, pluginDir)),
+    ...(dpdk ? [section('dpdk', dpdkOf(uplink, startup))] : []),
+    ...(startup.extra.trim() === '' ? [] : [startup.extra.trim()]),
+  ];
+  return { config: `${sections.join('\n')}\n`, commands };
+}
+
+/** What a VPP of this configuration leaves in /dev/shm when it is killed. */
+export function segmentFiles({ segment }: Pick<StartupConfig, 'segment'>): readonly string[] {
+  return [`/dev/shm/${segment}-global_vm`, `/dev/shm/${segment}-vpe-api`];
+}
+
+function section(name: string, lines: readonly string[]): string {
+  return [`${name} {`, ...lines.map((line) => `  ${line}`), '}'].join('\n');
+}
+
+function statsOf(socket: string, startup: StartupConfig): readonly string[] {
+  return [`socket-name ${socket}`, `size ${sizeText(startup.statsBytes)}`, `page-size ${pageText(startup)}`];
+}
+
+function cpuOf({ mainCore, workerCores }: StartupConfig): readonly string[] {
+  if (mainCore === null) return [];
+  const workers = workerCores.length === 0 ? [] : [`corelist-workers ${workerCores.join(',')}`];
+  return [section('cpu', [`main-core ${mainCore}`, ...workers])];
+}
+
+function pluginsOf(startup: StartupConfig, dpdk: boolean, pluginDir: string | null): readonly string[] {
+  const wanted = new Set<string>([...BACKEND_PLUGINS, ...(dpdk ? ['dpdk'] : []), ...startup.plugins]);
+  return [
+    ...(pluginDir === null ? [] : [`path ${pluginDir}`]),
+    'plugin default { disable }',
+    ...[...wanted].sort().map((name) => `plugin ${name}_plugin.so { enable }`),
+  ];
+}
+
+type DpdkUplink = Extract<UplinkConfig, { type: 'pci' | 'vdev' }>;
+
+function isDpdk(uplink: UplinkConfig): boolean {
+  return uplink.type === 'pci' || uplink.type === 'vdev';
+}
+
+function dpdkOf(uplink: UplinkConfig, startup: StartupConfig): readonly string[] {
+  const device = uplink as DpdkUplink;
+  const memory = hasHugepages(startup) ? [] : ['no-hugetlb', `socket-mem ${DPDK_MEMORY}`];
+  if (device.type === 'vdev') {
+    // Otherwise DPDK takes every NIC it knows that is not in use.
+    return [...memory, 'no-pci', `vdev ${device.vdev}`];
+  }
+  const { address, driver, queues, name } = device;
+  const options = [`name ${name}`, ...queueOptions(queues)];
+  return [
+    ...memory,
+    ...(driver === null ? [] : [`uio-driver ${driver}`]),
+    `dev ${address} { ${options.join(' ')} }`,
+  ];
+}
+
+function queueOptions(queues: DeviceQueues): readonly string[] {
+  const options: readonly (readonly [string, number | null])[] = [
+    ['num-rx-queues', queues.rxQueues],
+    ['num-tx-queues', queues.txQueues],
+    ['num-rx-desc', queues.rxDescriptors],
+    ['num-tx-desc', queues.txDescriptors],
+  ];
+  return options.flatMap(([name, value]) => (value === null ? [] : [`${name} ${value}`]));
+}
+
+/** Links and TAPs wake VPP by themselves; a NIC of DPDK is looked at all the time unless it is told otherwise. */
+function commandsOf(uplink: UplinkConfig, { rxMode }: StartupConfig): string {
+  if (!isDpdk(uplink) || rxMode === 'poll') return '';
+  return `set interface rx-mode ${(uplink as DpdkUplink).name} ${rxMode}\n`;
+}
+
+function hasHugepages({ hugepages }: StartupConfig): boolean {
+  return hugepages === '2M' || hugepages === '1G';
+}
+
+function pageText({ hugepages }: StartupConfig): string {
+  return { default: 'default', '4K': '4K', '2M': '2M', '1G': '1G' }[hugepages];
+}
+
+function sizeText(bytes: number): string {
+  for (const [unit, shift] of [
+    ['G', 30],
+    ['M', 20],
+    ['K', 10],
+  ] as const) {
+    if (bytes % 2 ** shift === 0) return `${bytes / 2 ** shift}${unit}`;
+  }
+  return String(bytes);
+}
