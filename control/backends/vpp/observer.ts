@@ -1,11 +1,11 @@
 /** Counters and traces of the VPP backend. */
-
 import { loadNative, type StatsSegment } from '../../../native/index.js';
 import { PteropusError } from '../../common/errors.js';
-import type { Counters, Trace } from '../backend.js';
+import type { Counters, Trace, TraceFilter } from '../backend.js';
 import { CounterReader } from './counters/counters.js';
 import type { InForce, Observer } from './observe.js';
 import { Stats } from './stats/stats.js';
+import { Tracer } from './trace/tracer.js';
 
 /** Counters were asked for, and nobody said where VPP's statistics are. */
 export class NoStatisticsError extends PteropusError {}
@@ -16,23 +16,25 @@ export function openObserver(statsSocket: string | null): Observer {
 }
 
 class VppObserver implements Observer {
+  readonly #tracer = new Tracer();
   #segment: StatsSegment | null = null;
   #reader: CounterReader | null = null;
 
   constructor(private readonly statsSocket: string | null) {}
 
   async counters(state: InForce): Promise<Counters> {
-    if (this.statsSocket === null) throw new NoStatisticsError('no statistics socket is configured', {});
+    if (this.statsSocket === null) throw new NoStatisticsError('no statistics socket is configured');
     this.#segment ??= loadNative().openStats(this.statsSocket);
     this.#reader ??= new CounterReader(new Stats(this.#segment));
     return await this.#reader.read(state);
   }
 
-  async trace(): Promise<Trace> {
-    return { stop: async () => [] };
+  trace(state: InForce, filter: TraceFilter): Promise<Trace> {
+    return this.#tracer.start(state, filter);
   }
 
   async close(): Promise<void> {
+    await this.#tracer.close();
     this.#segment?.close();
     this.#segment = null;
     this.#reader = null;

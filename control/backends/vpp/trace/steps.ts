@@ -1,0 +1,145 @@
+/** A traced packet as lines for people: the stages it passed, and its outcome. What only carries packets from node to node is left out. */
+import type { TraceStep } from '../../backend.js';
+import type { Port, TraceNames } from './names.js';
+import { outcomeOf } from './outcome.js';
+import { type Flow, flowOf, flowsOf, type TracedPacket, type TraceRecord } from './parse.js';
+
+/** What a record becomes; `port`: the interface it is about, where that is not the one the packet came on. */
+interface Stage {
+  readonly stage: string;
+  readonly text: string;
+  readonly port?: Port | null;
+}
+
+type Teller = (record: TraceRecord, names: TraceNames) => Stage | null;
+
+/** Nodes that tell something, by their names; the first that fits. */
+const TELLERS: readonly (readonly [RegExp, Teller])[] = [
+  [/^acl-plugin-(in|out)-/, verdict],
+  [/^cnat-input-|^ip[46]-cnat-tx$|^cnat-vip|-cnat-return$/, translation('service')],
+  [/^cnat-(output|snat)-/, translation('snat')],
+  [/^nat44-/, firstLine('nat')],
+  [/^npol-/, firstLine('policy')],
+  [/-(rewrite|midchain)$/, route],
+  [/^vxlan[46]?-encap$/, ({ lines }) => tunnelled('encap', lines)],
+  [/^vxlan[46]?-input$/, ({ lines }) => tunnelled('decap', lines)],
+  [/^ip[46]-(punt-redirect|frag)$/, firstLine(null)],
+];
+
+/** @param number the packet's, from 1 */
+export function stepsOf(packet: TracedPacket, number: number, names: TraceNames): TraceStep[] {
+  const arrival = arrivalOf(packet, names);
+  const steps: TraceStep[] = [];
+  const add = (time: number, { stage, text, port = arrival }: Stage): void => {
+    steps.push({
+      ...{ packet: number, time, stage, text: `${stage}: ${text}` },
+      ...{ interface: port?.key ?? null, pod: port?.pod ?? null },
+    });
+  };
+  const [first] = packet.records;
+  if (first === undefined) return steps;
+  const [flow] = flowsOf(packet);
+  const on = arrival === null ? '' : ` on ${arrival.text}`;
+  add(first.time, { stage: 'receive', text: `${flow === undefined ? kindOf(packet) : describe(flow)}${on}` });
+  for (const record of packet.records) {
+    const stage = TELLERS.find(([node]) => node.test(record.node))?.[1](record, names) ?? null;
+    if (stage !== null) add(record.time, stage);
+  }
+  const { outcome, detail, port } = outcomeOf(packet, names);
+  const where = port === null ? '' : ` on ${port.text}`;
+  const why = detail === null ? '' : ` (${detail})`;
+  add(packet.records.at(-1)?.time ?? first.time, {
+    ...{ stage: 'outcome', text: `${outcome}${where}${why}` },
+    ...(port === null ? {} : { port }),
+  });
+  return steps;
+}
+
+/** The interface a packet came on: drivers tell the hardware's index, DPDK's its name, drops VPP's name. */
+function arrivalOf({ records }: TracedPacket, names: TraceNames): Port | null {
+  const [first] = records;
+  const hardware = /\bhw_if_index (\d+)/.exec(first?.lines[0] ?? '')?.[1];
+  if (hardware !== undefined) return names.byHardware(Number(hardware));
+  const name = /^(?:af_xdp: )?(\S+) (?:\(\d+\)|rx queue)/.exec(first?.lines[0] ?? '')?.[1];
+  return name === undefined ? null : names.byName(name);
+}
+
+function verdict({ node, lines }: TraceRecord, names: TraceNames): Stage | null {
+  const text = lines[0] ?? '';
+  const found =
+    /sw_if_index (\d+), .*action: (\d+), match: acl (-?\d+) rule (-?\d+) trace_bits ([0-9a-f]+)/.exec(text);
+  if (found === null) return null;
+  const [index, action, acl, rule] = found.slice(1, 5).map(Number) as [number, number, number, number];
+  const direction = node.startsWith('acl-plugin-in-') ? 'egress' : 'ingress';
+  const stage = `policy ${direction}`;
+  const port = names.byIndex(index);
+  // VPP found the connection among those it knows, and asked no rule.
+  if (acl < 0 && Number.parseInt(found[5] ?? '0', 16) >= 0x80000000) {
+    return { stage: 'session', text: `known connection, ${action === 0 ? 'denied' : 'allowed'}`, port };
+  }
+  const decided = action === 0 ? 'denied' : 'allowed';
+  if (acl < 0) return { stage, text: `${decided}: no rule is for it`, port };
+  const known = names.rule(acl, rule)?.text ?? `rule ${rule} of access list ${acl}`;
+  return { stage, text: `${decided} by ${known}`, port };
+}
+
+/** CNAT prints the connection's state first, and the addresses it writes in the last brackets. */
+function translation(stage: string): Teller {
+  return ({ lines }) => {
+    const state = lines[0]?.trim() ?? '';
+    const [written] = [...lines.join('\n').matchAll(/\[(\S+);(\d+) -> (\S+);(\d+)\]/g)].slice(-1);
+    if (written === undefined) return null;
+    const [, source = '', from = '', destination = '', to = ''] = written;
+    return { stage, text: `${state}, ${withPort(source, from)} -> ${withPort(destination, to)}` };
+  };
+}
+
+function route({ lines }: TraceRecord, names: TraceNames): Stage | null {
+  const found = /tx_sw_if_index (\d+) .*?: (?:\S+ )?via (\S+)/.exec(lines[0] ?? '');
+  if (found === null) return null;
+  const port = names.byIndex(Number(found[1]));
+  return { stage: 'route', text: `to ${port?.text ?? `interface ${found[1]}`} via ${found[2]}`, port };
+}
+
+function tunnelled(stage: string, lines: readonly string[]): Stage | null {
+  const found = /VXLAN \w+ (to|from) (\S+) vni (\d+)/.exec(lines.join(' '));
+  return found === null ? null : { stage, text: `VXLAN ${found[3]} ${found[1]} ${found[2]}` };
+}
+
+function firstLine(stage: string | null): Teller {
+  return ({ node, lines }) => {
+    const text = lines[0]?.trim();
+    return text === undefined ? null : { stage: stage ?? node, text };
+  };
+}
+
+const PROTOCOLS: Readonly<Record<number, string>> = {
+  1: 'ICMP',
+  6: 'TCP',
+  17: 'UDP',
+  58: 'ICMPv6',
+  132: 'SCTP',
+};
+
+function describe({ protocol, source, destination, ports, length }: Flow): string {
+  const name = PROTOCOLS[protocol] ?? `protocol ${protocol}`;
+  const [from, to] = ports ?? [null, null];
+  const ends = `${withPort(source, from)} -> ${withPort(destination, to)}`;
+  return `${name} ${ends}${length === null ? '' : `, ${length} bytes,`}`;
+}
+
+function withPort(address: string, port: number | string | null): string {
+  if (port === null) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Of what is no IP packet. */
+function kindOf({ records }: TracedPacket): string {
+  const arp = records.find(({ node }) => node === 'arp-input');
+  if (arp !== undefined) {
+    const what = /^(\w+),/.exec(arp.lines[0] ?? '')?.[1] ?? '';
+    return `ARP ${what}`.trim();
+  }
+  const flow = records.map(({ lines }) => flowOf(lines)).find((found) => found !== null);
+  return flow === undefined || flow === null ? 'a packet' : describe(flow);
+}
