@@ -36,7 +36,7 @@ export function smallStartup({ install, paths, segment }: SmallVpp): string {
 socksvr { socket-name ${paths.apiSocket} }
 statseg { socket-name ${paths.statsSocket} size 32M page-size default }
 api-segment { prefix ${segment} }
-memory { main-heap-size 256M main-heap-page-size default }
+memory { main-heap-size 1G main-heap-page-size default }
 buffers { buffers-per-numa 8192 page-size default }
 plugins { path ${install.pluginDir} plugin dpdk_plugin.so { disable } }
 `;
