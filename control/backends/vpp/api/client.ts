@@ -141,36 +141,31 @@ export class VppClient implements VppApi {
     this.#closed ??= reason;
   }
 
-  /** For the link: never throws. */
-  onMessage(bytes: Buffer): void {
-    const codec = this.#incoming.get(bytes.readUInt16BE(0));
+  /** For the link: a message from `start` to before `end`. Never throws. */
+  onMessage(bytes: Buffer, start: number, end: number): void {
+    const codec = this.#incoming.get(bytes.readUInt16BE(start));
     if (codec === undefined) return;
     const at = codec.contextAt;
-    if (at === undefined) this.#tell(codec, bytes);
-    else if (bytes.length >= at + 4) this.#match(codec, bytes, at);
+    if (at === undefined) this.#tell(codec, bytes, start, end);
+    else if (end - start >= at + 4) this.#match(codec, bytes, start, end, bytes.readUInt32BE(start + at));
   }
 
-  #match(codec: MessageCodec, bytes: Buffer, at: number): void {
-    const context = bytes.readUInt32BE(at);
+  #match(codec: MessageCodec, bytes: Buffer, start: number, end: number, context: number): void {
     const waiting = this.#pending.get(context);
     // Late, or the second of two: whoever asked has given up or has its answer.
     if (waiting === undefined) return;
-    if (codec.name === waiting.details) {
-      this.#guard(waiting, () => waiting.onDetails?.(codec.decode(bytes)));
-    } else if (codec.name === waiting.reply) {
-      this.#pending.take(context);
-      this.#guard(waiting, () => this.#answer(waiting, codec.decode(bytes)));
-    } else {
-      this.#pending.take(context);
-      waiting.reject(
-        new VppProtocolError('the reply is of another kind', { object: waiting.message, value: codec.name }),
-      );
-    }
-  }
-
-  #guard(waiting: Waiting, act: () => void): void {
     try {
-      act();
+      if (codec.name === waiting.details) {
+        waiting.onDetails?.(codec.decode(bytes, start, end));
+        return;
+      }
+      this.#pending.take(context);
+      if (codec.name === waiting.reply) this.#answer(waiting, codec.decode(bytes, start, end));
+      else
+        throw new VppProtocolError('the reply is of another kind', {
+          object: waiting.message,
+          value: codec.name,
+        });
     } catch (error) {
       waiting.reject(error instanceof Error ? error : new DecodeError(errorText(error)));
     }
@@ -186,12 +181,12 @@ export class VppClient implements VppApi {
     } else waiting.resolve(fields);
   }
 
-  #tell(codec: MessageCodec, bytes: Buffer): void {
+  #tell(codec: MessageCodec, bytes: Buffer, start: number, end: number): void {
     const listeners = this.#listeners.get(codec.name);
     if (listeners === undefined || listeners.size === 0) return;
     let fields: Fields;
     try {
-      fields = codec.decode(bytes);
+      fields = codec.decode(bytes, start, end);
     } catch (error) {
       // An event nobody can read may be one somebody needs.
       this.#link.end(new VppLostError(`an event that cannot be read: ${errorText(error)}`, { cause: error }));
@@ -202,17 +197,21 @@ export class VppClient implements VppApi {
 
   /** Returns the request's context. */
   #wait(call: Call, fields: Fields | undefined, waiting: Waiting): number {
-    const context = this.#pending.nextContext();
-    this.#send(call, context, fields);
-    this.#pending.add(context, waiting);
-    return context;
+    this.#send(call, this.#pending.nextContext, fields);
+    return this.#pending.add(waiting);
   }
 
   #send(call: Call, context: number, fields: Fields | undefined): void {
     if (this.#closed !== undefined) throw this.#closed;
-    const { codec, id } = call;
-    const clientIndex = this.#clientIndex;
-    this.#link.send((into) => codec.encode(into, { id, clientIndex, context }, fields));
+    const link = this.#link;
+    const start = link.begin();
+    try {
+      call.codec.encode(link.out, call.id, this.#clientIndex, context, fields);
+    } catch (error) {
+      link.abort(start);
+      throw error;
+    }
+    link.commit(start);
   }
 
   /** Throws MissingMessageError. */

@@ -28,8 +28,8 @@ export class Deframer {
   /** Bytes until there is something to do. */
   #wanted = HEADER_SIZE;
 
-  /** Hands over each whole message, which is valid as long as it is kept. Throws VppProtocolError for a length that cannot be. */
-  push(chunk: Buffer, take: (message: Buffer) => void): void {
+  /** Hands over where each whole message is in which bytes. Throws VppProtocolError for a length that cannot be. */
+  push(chunk: Buffer, take: (bytes: Buffer, start: number, end: number) => void): void {
     this.#size += chunk.length;
     this.#pieces.push(chunk);
     if (this.#size < this.#wanted) return;
@@ -48,7 +48,7 @@ export class Deframer {
         this.#wanted = HEADER_SIZE + length;
         break;
       }
-      take(bytes.subarray(at + HEADER_SIZE, end));
+      take(bytes, at + HEADER_SIZE, end);
       at = end;
     }
     const rest = bytes.subarray(at);

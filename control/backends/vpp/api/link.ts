@@ -9,7 +9,8 @@ import { Deframer, HEADER_SIZE, putHeader } from './framing.js';
 const FLUSH_AT = 64 * 1024;
 
 export interface LinkEvents {
-  message(message: Buffer): void;
+  /** A message has come: the bytes from `start` to before `end`. */
+  message(bytes: Buffer, start: number, end: number): void;
   /** Once, and nothing after it. */
   lost(reason: Error): void;
 }
@@ -37,16 +38,19 @@ export class Link {
     return !this.#ended;
   }
 
-  /** Has a message written behind those before it; it leaves in this tick. Throws what `write` throws, and sends nothing then. */
-  send(write: (into: Writer) => void): void {
+  /** Where the next message is to be written. Nothing else may be begun until `commit` or `abort`. */
+  get out(): Writer {
+    return this.#out;
+  }
+
+  /** Begins a message; returns what `commit` and `abort` want. */
+  begin(): number {
+    return this.#out.reserve(HEADER_SIZE);
+  }
+
+  /** The message leaves in this tick, behind those before it. */
+  commit(start: number): void {
     const out = this.#out;
-    const start = out.reserve(HEADER_SIZE);
-    try {
-      write(out);
-    } catch (error) {
-      out.length = start;
-      throw error;
-    }
     putHeader(out.bytes, start, out.length - start - HEADER_SIZE);
     if (out.length >= FLUSH_AT) this.#flush();
     else if (!this.#flushing) {
@@ -58,6 +62,18 @@ export class Link {
     }
   }
 
+  /** Nothing was begun. */
+  abort(start: number): void {
+    this.#out.length = start;
+  }
+
+  /** Sends what `write` writes. */
+  send(write: (into: Writer) => void): void {
+    const start = this.begin();
+    write(this.#out);
+    this.commit(start);
+  }
+
   #flush(): void {
     const { bytes, length } = this.#out;
     if (length === 0 || this.#ended) return;
@@ -67,8 +83,8 @@ export class Link {
 
   #receive(chunk: Buffer): void {
     try {
-      this.#deframer.push(chunk, (message) => {
-        if (!this.#ended) this.#events.message(message);
+      this.#deframer.push(chunk, (bytes, start, end) => {
+        if (!this.#ended) this.#events.message(bytes, start, end);
       });
     } catch (error) {
       this.end(error instanceof Error ? error : new VppLostError(errorText(error)));

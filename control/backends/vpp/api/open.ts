@@ -129,9 +129,9 @@ class FirstMessages {
     });
   }
 
-  message(message: Buffer): void {
-    if (this.#client !== undefined) this.#client.onMessage(message);
-    else this.#waiting.shift()?.resolve(message);
+  message(bytes: Buffer, start: number, end: number): void {
+    if (this.#client !== undefined) this.#client.onMessage(bytes, start, end);
+    else this.#waiting.shift()?.resolve(bytes.subarray(start, end));
   }
 
   lost(reason: Error): void {

@@ -13,68 +13,91 @@ export interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-interface Entry {
-  readonly waiting: Waiting;
-  readonly sequence: number;
-  readonly sent: number;
-}
+/** Answered ones at the front are cut off when there are so many. */
+const CUT_AT = 4096;
 
 /**
  * VPP answers in order, so that a request's clock starts when all before it are answered: a long batch does not time out because it
- * is long. One that was overtaken by a later one's reply runs on its own clock.
+ * is long. One that was overtaken by a later one's reply runs on its own clock. Contexts are consecutive numbers (mod 2³²).
  */
 export class Pending {
-  readonly #entries = new Map<number, Entry>();
-  readonly #timeout: number;
-  #timer: NodeJS.Timeout | undefined;
-  #sequence = 0;
+  /** Those not yet answered, and holes. What is before `#head` is over. */
+  #entries: (Waiting | undefined)[] = [];
+  /** When each was sent. */
+  #sent: number[] = [];
+  #head = 0;
+  /** Context of the first entry, `#entries[0]`. */
+  #base = 1;
+  #size = 0;
+  /** Index behind the last one answered. */
   #answered = 0;
   /** When the oldest one became the oldest. */
   #headSince = 0;
-  #lastContext = 0;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #timeout: number;
 
   constructor(timeoutMilliseconds: number) {
     this.#timeout = timeoutMilliseconds;
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#size;
   }
 
-  /** A context that is not in use. */
-  nextContext(): number {
-    do this.#lastContext = (this.#lastContext + 1) >>> 0;
-    while (this.#lastContext === 0 || this.#entries.has(this.#lastContext));
-    return this.#lastContext;
+  /** The context of what will be added next. */
+  get nextContext(): number {
+    return (this.#base + this.#entries.length) >>> 0;
   }
 
-  add(context: number, waiting: Waiting): void {
-    const sent = performance.now();
-    if (this.#entries.size === 0) this.#headSince = sent;
-    this.#entries.set(context, { waiting, sequence: ++this.#sequence, sent });
+  /** Returns its context. */
+  add(waiting: Waiting): number {
+    const context = this.nextContext;
+    const now = performance.now();
+    if (this.#size === 0) this.#headSince = now;
+    this.#entries.push(waiting);
+    this.#sent.push(now);
+    this.#size++;
     this.#timer ??= this.#arm(this.#timeout);
+    return context;
   }
 
   get(context: number): Waiting | undefined {
-    return this.#entries.get(context)?.waiting;
+    return this.#entries[(context - this.#base) >>> 0];
   }
 
-  /** Takes one out: it is answered. */
+  /** Takes one out: it is answered, or no answer is waited for any more. */
   take(context: number): void {
-    const entry = this.#entries.get(context);
-    if (entry === undefined) return;
-    this.#entries.delete(context);
-    this.#answered = Math.max(this.#answered, entry.sequence);
+    const index = (context - this.#base) >>> 0;
+    if (this.#entries[index] === undefined) return;
+    this.#entries[index] = undefined;
+    this.#size--;
+    this.#answered = Math.max(this.#answered, index + 1);
+    if (index === this.#head) this.#advance();
+  }
+
+  #advance(): void {
     this.#headSince = performance.now();
+    const entries = this.#entries;
+    while (this.#head < entries.length && entries[this.#head] === undefined) this.#head++;
+    if (this.#head < entries.length && (this.#head < CUT_AT || 2 * this.#head < entries.length)) return;
+    this.#base = (this.#base + this.#head) >>> 0;
+    this.#answered = Math.max(0, this.#answered - this.#head);
+    this.#entries = entries.slice(this.#head);
+    this.#sent = this.#sent.slice(this.#head);
+    this.#head = 0;
   }
 
   /** All fail for the same reason. */
   fail(error: Error): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const entries = [...this.#entries.values()];
-    this.#entries.clear();
-    for (const { waiting } of entries) waiting.reject(error);
+    const waiting = this.#entries.slice(this.#head);
+    this.#base = this.nextContext;
+    this.#entries = [];
+    this.#sent = [];
+    this.#head = 0;
+    this.#size = 0;
+    for (const one of waiting) one?.reject(error);
   }
 
   #arm(milliseconds: number): NodeJS.Timeout {
@@ -86,20 +109,17 @@ export class Pending {
   #expire(): void {
     this.#timer = undefined;
     const now = performance.now();
-    const late: [number, Entry][] = [];
-    let first = true;
-    for (const [context, entry] of this.#entries) {
-      const overtaken = entry.sequence < this.#answered;
-      const since = overtaken ? entry.sent : Math.max(entry.sent, this.#headSince);
-      if (now - since >= this.#timeout && (first || overtaken)) late.push([context, entry]);
-      first = false;
+    const late: (readonly [context: number, waiting: Waiting])[] = [];
+    for (let index = this.#head; index < this.#entries.length; index++) {
+      const waiting = this.#entries[index];
+      const sent = this.#sent[index] ?? now;
+      const overtaken = index < this.#answered;
+      const since = overtaken ? sent : Math.max(sent, this.#headSince);
+      if (waiting !== undefined && now - since >= this.#timeout) late.push([this.#base + index, waiting]);
       if (!overtaken) break;
     }
-    for (const [context, { waiting }] of late) {
-      this.#entries.delete(context);
-      waiting.reject(new VppTimeoutError(waiting.message, this.#timeout));
-    }
-    if (late.length > 0) this.#headSince = now;
-    if (this.#entries.size > 0) this.#timer = this.#arm(Math.max(10, this.#timeout / 4));
+    for (const [context] of late) this.take(context >>> 0);
+    for (const [, waiting] of late) waiting.reject(new VppTimeoutError(waiting.message, this.#timeout));
+    if (this.#size > 0) this.#timer = this.#arm(Math.max(10, this.#timeout / 4));
   }
 }

@@ -1,28 +1,41 @@
 /** Addresses, prefixes and MAC addresses: canonical text on our side (dotted quad, RFC 5952, `02:fe:00:00:00:01`). */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { formatIp, parseIp } from '../../../../common/ip.js';
 import type { Value } from '../api.js';
 import { DecodeError } from '../errors.js';
 import { FieldProblem, type Reader } from './bytes.js';
 import type { FixedCodec } from './codec.js';
 
-function putIp4(bytes: Buffer, at: number, text: string): void {
-  let octet = 0;
+/**
+ * Writes a dotted quad that ends at `end`; false if it is none (leading zeros are none, as for node:net). What it wrote until then is
+ * of no account.
+ */
+function putIp4(bytes: Buffer, at: number, text: string, end = text.length): boolean {
+  let octet = -1;
   let to = at;
-  for (let i = 0; i < text.length; i++) {
+  for (let i = 0; i < end; i++) {
     const code = text.charCodeAt(i);
-    if (code === 46) {
+    if (code === DOT) {
+      if (octet < 0 || to === at + 3) return false;
       bytes[to++] = octet;
-      octet = 0;
-    } else octet = octet * 10 + code - 48;
+      octet = -1;
+    } else {
+      if (code < ZERO || code > ZERO + 9 || octet === 0) return false;
+      octet = (octet < 0 ? 0 : octet * 10) + code - ZERO;
+      if (octet > 255) return false;
+    }
   }
   bytes[to] = octet;
+  return octet >= 0 && to === at + 3;
 }
 
-function putIp6(bytes: Buffer, at: number, text: string): void {
-  const { value } = parseIp(text);
+function putIp6(bytes: Buffer, at: number, text: string, end = text.length): boolean {
+  const address = end === text.length ? text : text.slice(0, end);
+  if (!isIPv6(address) || address.includes('%')) return false;
+  const { value } = parseIp(address);
   bytes.writeBigUInt64BE(value >> 64n, at);
   bytes.writeBigUInt64BE(value & 0xffffffffffffffffn, at + 8);
+  return true;
 }
 
 function getIp4(bytes: Buffer, at: number): string {
@@ -36,16 +49,14 @@ function getIp6(bytes: Buffer, at: number): string {
   });
 }
 
-const isPlainIp6 = (text: string) => isIPv6(text) && !text.includes('%');
+const DOT = 46;
+const ZERO = 48;
 
 /** Family (0 IPv4, 1 IPv6), then sixteen bytes, of which an IPv4 address has the first four. */
-function putAddress(bytes: Buffer, at: number, text: string): boolean {
-  if (isIPv4(text)) putIp4(bytes, at + 1, text);
-  else if (isPlainIp6(text)) {
-    bytes[at] = 1;
-    putIp6(bytes, at + 1, text);
-  } else return false;
-  return true;
+function putAddress(bytes: Buffer, at: number, text: string, end = text.length): boolean {
+  if (putIp4(bytes, at + 1, text, end)) return true;
+  bytes[at] = 1;
+  return putIp6(bytes, at + 1, text, end);
 }
 
 function getAddress(bytes: Buffer, at: number): string {
@@ -73,37 +84,32 @@ function textual(
   };
 }
 
-/** Splits `ADDRESS/LENGTH`, writes the length at `at + size`, the address by `write`. */
-function prefix(
-  size: number,
-  bits: (text: string) => number,
-  write: (b: Buffer, at: number, t: string) => boolean,
-) {
+/** Writes `ADDRESS/LENGTH`: the address by `write`, the length behind its `size` bytes. */
+function prefix(size: number, write: (b: Buffer, at: number, text: string, end: number) => boolean) {
   return (bytes: Buffer, at: number, text: string): boolean => {
     const slash = text.indexOf('/');
-    const tail = text.slice(slash + 1);
-    const length = Number(tail);
-    if (slash < 0 || !/^\d{1,3}$/.test(tail)) return false;
-    const address = text.slice(0, slash);
-    if (length > bits(address) || !write(bytes, at, address)) return false;
+    if (slash < 0 || !write(bytes, at, text, slash)) return false;
+    const length = decimal(text, slash + 1);
+    if (length < 0 || length > (text.includes(':') ? 128 : 32)) return false;
     bytes[at + size] = length;
     return true;
   };
 }
 
-const ip4 = (bytes: Buffer, at: number, text: string) => {
-  if (!isIPv4(text)) return false;
-  putIp4(bytes, at, text);
-  return true;
-};
+/** One to three digits from `start` to the end; -1 if it is anything else. */
+function decimal(text: string, start: number): number {
+  const digits = text.length - start;
+  if (digits < 1 || digits > 3) return -1;
+  let number = 0;
+  for (let i = start; i < text.length; i++) {
+    const code = text.charCodeAt(i) - ZERO;
+    if (code < 0 || code > 9) return -1;
+    number = number * 10 + code;
+  }
+  return number;
+}
 
-const ip6 = (bytes: Buffer, at: number, text: string) => {
-  if (!isPlainIp6(text)) return false;
-  putIp6(bytes, at, text);
-  return true;
-};
-
-function mac(bytes: Buffer, at: number, text: string): boolean {
+function putMac(bytes: Buffer, at: number, text: string): boolean {
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text)) return false;
   bytes.write(text.replaceAll(':', ''), at, 'hex');
   return true;
@@ -111,15 +117,15 @@ function mac(bytes: Buffer, at: number, text: string): boolean {
 
 /** User types that are text on our side, by the names VPP gives them. */
 export const TEXTUAL: ReadonlyMap<string, FixedCodec> = new Map([
-  ['ip4_address', textual(4, 'an IPv4 address', ip4, getIp4)],
-  ['ip6_address', textual(16, 'an IPv6 address', ip6, getIp6)],
+  ['ip4_address', textual(4, 'an IPv4 address', putIp4, getIp4)],
+  ['ip6_address', textual(16, 'an IPv6 address', putIp6, getIp6)],
   ['address', textual(17, 'an IP address', putAddress, getAddress)],
   [
     'prefix',
     textual(
       18,
       'an address and a prefix length (10.1.2.0/24)',
-      prefix(17, (address) => (address.includes(':') ? 128 : 32), putAddress),
+      prefix(17, putAddress),
       (bytes, at) => `${getAddress(bytes, at)}/${bytes[at + 17]}`,
     ),
   ],
@@ -128,7 +134,7 @@ export const TEXTUAL: ReadonlyMap<string, FixedCodec> = new Map([
     textual(
       5,
       'an IPv4 address and a prefix length',
-      prefix(4, () => 32, ip4),
+      prefix(4, putIp4),
       (bytes, at) => `${getIp4(bytes, at)}/${bytes[at + 4]}`,
     ),
   ],
@@ -137,13 +143,13 @@ export const TEXTUAL: ReadonlyMap<string, FixedCodec> = new Map([
     textual(
       17,
       'an IPv6 address and a prefix length',
-      prefix(16, () => 128, ip6),
+      prefix(16, putIp6),
       (bytes, at) => `${getIp6(bytes, at)}/${bytes[at + 16]}`,
     ),
   ],
   [
     'mac_address',
-    textual(6, 'a MAC address', mac, (bytes, at) =>
+    textual(6, 'a MAC address', putMac, (bytes, at) =>
       (bytes.toString('hex', at, at + 6).match(/../g) ?? []).join(':'),
     ),
   ],

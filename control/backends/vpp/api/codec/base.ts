@@ -76,67 +76,29 @@ const bool: FixedCodec = {
   read: (from) => from.bytes[from.take(1)] !== 0,
 };
 
+function put16(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+function put32(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+function put8(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value;
+}
+
 export const BASE: ReadonlyMap<string, FixedCodec> = new Map([
-  [
-    'u8',
-    integer(
-      1,
-      0,
-      0xff,
-      (b, at, v) => b.writeUInt8(v, at),
-      (b, at) => b.readUInt8(at),
-    ),
-  ],
-  [
-    'i8',
-    integer(
-      1,
-      -0x80,
-      0x7f,
-      (b, at, v) => b.writeInt8(v, at),
-      (b, at) => b.readInt8(at),
-    ),
-  ],
-  [
-    'u16',
-    integer(
-      2,
-      0,
-      0xffff,
-      (b, at, v) => b.writeUInt16BE(v, at),
-      (b, at) => b.readUInt16BE(at),
-    ),
-  ],
-  [
-    'i16',
-    integer(
-      2,
-      -0x8000,
-      0x7fff,
-      (b, at, v) => b.writeInt16BE(v, at),
-      (b, at) => b.readInt16BE(at),
-    ),
-  ],
-  [
-    'u32',
-    integer(
-      4,
-      0,
-      0xffffffff,
-      (b, at, v) => b.writeUInt32BE(v, at),
-      (b, at) => b.readUInt32BE(at),
-    ),
-  ],
-  [
-    'i32',
-    integer(
-      4,
-      -0x80000000,
-      0x7fffffff,
-      (b, at, v) => b.writeInt32BE(v, at),
-      (b, at) => b.readInt32BE(at),
-    ),
-  ],
+  ['u8', integer(1, 0, 0xff, put8, (bytes, at) => bytes.readUInt8(at))],
+  ['i8', integer(1, -0x80, 0x7f, put8, (bytes, at) => bytes.readInt8(at))],
+  ['u16', integer(2, 0, 0xffff, put16, (bytes, at) => bytes.readUInt16BE(at))],
+  ['i16', integer(2, -0x8000, 0x7fff, put16, (bytes, at) => bytes.readInt16BE(at))],
+  ['u32', integer(4, 0, 0xffffffff, put32, (bytes, at) => bytes.readUInt32BE(at))],
+  ['i32', integer(4, -0x80000000, 0x7fffffff, put32, (bytes, at) => bytes.readInt32BE(at))],
   ['u64', integer64(0n, 0xffffffffffffffffn, false)],
   ['i64', integer64(-0x8000000000000000n, 0x7fffffffffffffffn, true)],
   ['f64', double],

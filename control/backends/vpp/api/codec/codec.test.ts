@@ -12,7 +12,7 @@ import { MessageCodecs } from './message.js';
 
 function encode(codecs: MessageCodecs, message: string, fields: Fields, id = 1): Buffer {
   const writer = new Writer(64);
-  codecs.get(message).encode(writer, { id, clientIndex: 2, context: 3 }, fields);
+  codecs.get(message).encode(writer, id, 2, 3, fields);
   return writer.bytes.subarray(0, writer.length);
 }
 
@@ -38,11 +38,9 @@ for (const version of RECORDED_VERSIONS) {
       const at = codec.contextAt;
       codec.encode(
         writer,
-        {
-          id: bytes.readUInt16BE(0),
-          clientIndex: at === 2 ? 0 : bytes.readUInt32BE(2),
-          context: at === undefined ? 0 : bytes.readUInt32BE(at),
-        },
+        bytes.readUInt16BE(0),
+        at === 2 ? 0 : bytes.readUInt32BE(2),
+        at === undefined ? 0 : bytes.readUInt32BE(at),
         read,
       );
       // VPP makes some messages longer than their fields are, and fills up with zeros.
@@ -299,12 +297,9 @@ test('a field an older version lacks may be given as long as it says nothing', (
 test('what fails leaves nothing behind', () => {
   const codecs = one('u32 x; u8 n; u8 list[n]');
   const writer = new Writer(4);
-  codecs.get('m').encode(writer, { id: 1, clientIndex: 0, context: 1 }, { x: 1 });
+  codecs.get('m').encode(writer, 1, 0, 1, { x: 1 });
   const before = writer.length;
-  assert.throws(
-    () => codecs.get('m').encode(writer, { id: 1, clientIndex: 0, context: 1 }, { x: -1 }),
-    isRefusal('m', 'x'),
-  );
+  assert.throws(() => codecs.get('m').encode(writer, 1, 0, 1, { x: -1 }), isRefusal('m', 'x'));
   assert.is(writer.length, before);
 });
 

@@ -7,14 +7,6 @@ import { FieldProblem, Reader, type Writer } from './bytes.js';
 import type { Codec } from './codec.js';
 import { TypeCompiler } from './compile.js';
 
-/** What goes before the fields, in the order in which the message has it. */
-export interface Envelope {
-  readonly id: number;
-  /** The four bytes VPP gave this client, as a number. */
-  readonly clientIndex: number;
-  readonly context: number;
-}
-
 const NO_FIELDS: Fields = {};
 
 export class MessageCodec {
@@ -41,16 +33,17 @@ export class MessageCodec {
     this.#body = compiler.struct(schema.name, schema.fields.slice(1 + leading.length));
   }
 
-  /** Writes the message at the end. When it throws EncodeError nothing has been written. */
-  encode(into: Writer, envelope: Envelope, fields: Fields = NO_FIELDS): void {
+  /**
+   * Writes the message at the end: its id, the four bytes VPP gave this client (as a number), the context, the fields.
+   * When it throws EncodeError the writer has what it had before.
+   */
+  encode(into: Writer, id: number, clientIndex: number, context: number, fields: Fields = NO_FIELDS): void {
     const before = into.length;
     try {
       const at = into.reserve(this.#start);
-      into.bytes.writeUInt16BE(envelope.id, at);
-      if (this.#clientIndexAt !== undefined) {
-        into.bytes.writeUInt32BE(envelope.clientIndex, at + this.#clientIndexAt);
-      }
-      if (this.contextAt !== undefined) into.bytes.writeUInt32BE(envelope.context, at + this.contextAt);
+      into.bytes.writeUInt16BE(id, at);
+      if (this.#clientIndexAt !== undefined) into.bytes.writeUInt32BE(clientIndex, at + this.#clientIndexAt);
+      if (this.contextAt !== undefined) into.bytes.writeUInt32BE(context, at + this.contextAt);
       if (this.#body.size === undefined) this.#body.append(into, fields);
       else this.#body.put(into, into.append(this.#body.initial), fields);
     } catch (error) {
@@ -60,10 +53,10 @@ export class MessageCodec {
   }
 
   /** Reads the fields of a message that starts with its id; what comes after them is not looked at. Throws DecodeError. */
-  decode(bytes: Buffer): Fields {
+  decode(bytes: Buffer, start = 0, end = bytes.length): Fields {
     try {
-      const from = new Reader(bytes, Math.min(this.#start, bytes.length));
-      if (bytes.length < this.#start) from.take(this.#start);
+      const from = new Reader(bytes, start, end);
+      from.take(this.#start);
       return this.#body.read(from, NO_FIELDS, NO_FIELDS) as Readonly<Record<string, Value>>;
     } catch (error) {
       throw new DecodeError(errorText(error), { object: this.name, cause: error });

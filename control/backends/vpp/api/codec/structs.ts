@@ -27,30 +27,46 @@ export function structCodec(name: string, fields: readonly FieldCodec[]): Codec 
   return fixed ? new FixedStruct(name, fixedRun(fields)) : new VariableStruct(name, fields);
 }
 
+/** A field of fixed size, at its place in a run. */
+interface Placed {
+  readonly name: string;
+  readonly codec: FixedCodec;
+  readonly offset: number;
+}
+
 /** Fields of fixed size that follow each other. */
 interface Run {
   readonly size: number;
   readonly initial: Uint8Array;
-  readonly fields: ReadonlyMap<string, { readonly codec: FixedCodec; readonly offset: number }>;
+  readonly fields: readonly Placed[];
 }
 
 function fixedRun(fields: readonly FieldCodec[]): Run {
-  const members = new Map<string, { codec: FixedCodec; offset: number }>();
+  const placed: Placed[] = [];
   const parts: Uint8Array[] = [];
   let size = 0;
-  for (const field of fields) {
+  for (const { name, ...field } of fields) {
     if (!('codec' in field) || field.codec.size === undefined) continue;
-    members.set(field.name, { codec: field.codec, offset: size });
+    placed.push({ name, codec: field.codec, offset: size });
     parts.push(field.initial ?? field.codec.initial);
     size += field.codec.size;
   }
-  return { size, initial: Buffer.concat(parts), fields: members };
+  return { size, initial: Buffer.concat(parts), fields: placed };
+}
+
+function readRun(run: Run, from: Reader, self: Record<string, Value>, outer: SoFar): void {
+  const { fields } = run;
+  for (let i = 0; i < fields.length; i++) {
+    const { name, codec } = fields[i] as Placed;
+    self[name] = codec.read(from, self, outer);
+  }
 }
 
 class FixedStruct implements FixedCodec {
   readonly size: number;
   readonly initial: Uint8Array;
-  readonly #fields: Run['fields'];
+  readonly #run: Run;
+  readonly #fields: ReadonlyMap<string, Placed>;
 
   constructor(
     readonly name: string,
@@ -58,7 +74,8 @@ class FixedStruct implements FixedCodec {
   ) {
     this.size = run.size;
     this.initial = run.initial;
-    this.#fields = run.fields;
+    this.#run = run;
+    this.#fields = new Map(run.fields.map((field) => [field.name, field]));
   }
 
   put(into: Writer, at: number, value: Value): void {
@@ -80,7 +97,7 @@ class FixedStruct implements FixedCodec {
 
   read(from: Reader, outer: SoFar): Value {
     const self: Record<string, Value> = {};
-    for (const [name, { codec }] of this.#fields) self[name] = codec.read(from, self, outer);
+    readRun(this.#run, from, self, outer);
     return self;
   }
 }
@@ -91,73 +108,110 @@ type Step =
   | { readonly name: string; readonly codec: VariableCodec }
   | { readonly name: string; readonly array: ArrayCodec; readonly by: string | null };
 
+/** A field that says how many elements an array has. */
+interface Count {
+  readonly array: ArrayCodec;
+  /** Name of the array. */
+  readonly of: string;
+}
+
 class VariableStruct implements VariableCodec {
   readonly size = undefined;
   readonly least: number;
-  readonly #steps: readonly Step[];
-  readonly #names: ReadonlySet<string>;
-  /** Count field → the array it counts. */
-  readonly #counts: ReadonlyMap<string, { readonly name: string; readonly array: ArrayCodec }>;
+  /** The fields before the first one of varying size, which are nearly all. */
+  readonly #head: Run;
+  readonly #tail: readonly Step[];
+  readonly #fields: ReadonlyMap<string, Placed | null>;
+  readonly #counts: ReadonlyMap<string, Count>;
 
   constructor(
     readonly name: string,
     fields: readonly FieldCodec[],
   ) {
-    this.#steps = stepsOf(fields);
-    this.#names = new Set(fields.map((field) => field.name));
-    this.#counts = new Map(
-      fields.flatMap((field) => ('array' in field && field.by !== null ? [[field.by, field] as const] : [])),
+    const [first, ...rest] = stepsOf(fields);
+    const leads = first !== undefined && 'run' in first;
+    this.#head = leads ? first.run : fixedRun([]);
+    this.#tail = leads || first === undefined ? rest : [first, ...rest];
+    const counts = fields.flatMap((field) =>
+      'array' in field && field.by !== null
+        ? [[field.by, { array: field.array, of: field.name }] as const]
+        : [],
     );
+    this.#counts = new Map(counts);
+    const placed = new Map<string, Placed | null>(fields.map((field) => [field.name, null]));
+    for (const field of this.#head.fields) if (!this.#counts.has(field.name)) placed.set(field.name, field);
+    this.#fields = placed;
     this.least = fields.reduce((sum, field) => sum + ('codec' in field ? leastSize(field.codec) : 0), 0);
   }
 
   append(into: Writer, value: Value | undefined): void {
-    const members = value === undefined ? {} : asMembers(value);
+    const members = value === undefined ? NOTHING : asMembers(value);
+    const at = into.append(this.#head.initial);
     let current = '';
     try {
       for (const name in members) {
         current = name;
         const given = members[name];
-        if (given !== undefined && !this.#names.has(name)) refuseUnknown(this.name, given);
-      }
-      for (const step of this.#steps) {
-        if ('run' in step) {
-          const at = into.append(step.run.initial);
-          for (const [name, { codec, offset }] of step.run.fields) {
-            current = name;
-            const given = this.#counts.size === 0 ? members[name] : this.#member(members, name);
-            if (given !== undefined) codec.put(into, at + offset, given);
-          }
-        } else {
-          current = step.name;
-          ('codec' in step ? step.codec : step.array).append(into, members[step.name]);
-        }
+        if (given === undefined) continue;
+        const field = this.#fields.get(name);
+        if (field === undefined) refuseUnknown(this.name, given);
+        // null: a count, or behind something of varying size.
+        else if (field !== null) field.codec.put(into, at + field.offset, given);
       }
     } catch (error) {
       throw within(error, current);
     }
+    this.#putCounts(into, at, this.#head, members);
+    for (const step of this.#tail) this.#step(step, into, members);
+  }
+
+  #step(step: Step, into: Writer, members: Members): void {
+    if ('run' in step) {
+      const at = into.append(step.run.initial);
+      for (const { name, codec, offset } of step.run.fields) {
+        const given = members[name];
+        if (given === undefined || this.#counts.has(name)) continue;
+        try {
+          codec.put(into, at + offset, given);
+        } catch (error) {
+          throw within(error, name);
+        }
+      }
+      this.#putCounts(into, at, step.run, members);
+      return;
+    }
+    try {
+      ('codec' in step ? step.codec : step.array).append(into, members[step.name]);
+    } catch (error) {
+      throw within(error, step.name);
+    }
   }
 
   /** A count is that of the array, whether it is given or not. */
-  #member(members: Members, name: string): Value | undefined {
-    const counted = this.#counts.get(name);
-    const given = members[name];
-    if (counted === undefined) return given;
-    const count = counted.array.count(members[counted.name]);
-    if (given !== undefined && given !== count) {
-      throw new FieldProblem(`must be ${count}, the length of ${counted.name}`, given);
+  #putCounts(into: Writer, at: number, run: Run, members: Members): void {
+    for (const [name, { array, of }] of this.#counts) {
+      const field = run.fields.find((candidate) => candidate.name === name);
+      if (field === undefined) continue;
+      try {
+        const count = array.count(members[of]);
+        const given = members[name];
+        if (given !== undefined && given !== count) {
+          throw new FieldProblem(`must be ${count}, the length of ${of}`, given);
+        }
+        field.codec.put(into, at + field.offset, count);
+      } catch (error) {
+        throw within(error, name);
+      }
     }
-    return count;
   }
 
   read(from: Reader, outer: SoFar): Value {
     const self: Record<string, Value> = {};
-    for (const step of this.#steps) {
-      if ('run' in step) {
-        for (const [name, { codec }] of step.run.fields) self[name] = codec.read(from, self, outer);
-      } else if ('codec' in step) {
-        self[step.name] = step.codec.read(from, self, outer);
-      } else {
+    readRun(this.#head, from, self, outer);
+    for (const step of this.#tail) {
+      if ('run' in step) readRun(step.run, from, self, outer);
+      else if ('codec' in step) self[step.name] = step.codec.read(from, self, outer);
+      else {
         const { array, by } = step;
         const count = by === null ? Math.floor(from.left / Math.max(1, array.elementSize)) : self[by];
         if (typeof count !== 'number') throw new DecodeError(`no count for ${step.name}`);
@@ -218,24 +272,29 @@ export type Discriminator = (self: SoFar, outer: SoFar) => Value | undefined;
  */
 export function unionCodec(name: string, arms: readonly Arm[], discriminator: Discriminator): FixedCodec {
   const size = Math.max(0, ...arms.map((arm) => arm.codec.size));
+  const codecs = new Map(arms.map((arm) => [arm.name, arm.codec]));
   return {
     size,
     initial: new Uint8Array(size),
     put(into, at, value) {
-      const entries = Object.entries(asMembers(value)).filter(([, given]) => given !== undefined);
-      const [entry] = entries;
-      if (entry === undefined) return;
-      if (entries.length > 1) throw new FieldProblem('must have one arm', value);
-      const [chosen, given] = entry as [string, Value];
+      const members = asMembers(value);
+      let chosen: string | undefined;
+      for (const arm in members) {
+        if (members[arm] === undefined) continue;
+        if (chosen !== undefined) throw new FieldProblem('must have one arm', value);
+        chosen = arm;
+      }
+      const given = chosen === undefined ? undefined : members[chosen];
+      if (chosen === undefined || given === undefined) return;
       if (chosen === 'raw' && given instanceof Uint8Array && given.length <= size) {
         into.bytes.set(given, at);
         return;
       }
-      const arm = arms.find((candidate) => candidate.name === chosen);
-      if (arm === undefined) throw new FieldProblem(`is no arm of ${name}`, chosen);
+      const codec = codecs.get(chosen);
+      if (codec === undefined) throw new FieldProblem(`is no arm of ${name}`, chosen);
       try {
-        into.bytes.set(arm.codec.initial, at);
-        arm.codec.put(into, at, given);
+        into.bytes.set(codec.initial, at);
+        codec.put(into, at, given);
       } catch (error) {
         throw within(error, chosen);
       }

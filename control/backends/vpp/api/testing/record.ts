@@ -57,7 +57,9 @@ function startRelay(target: string, path: string, seen: Frame[]): Promise<Server
   const pipe = (a: Socket, b: Socket, toVpp: boolean) => {
     const deframer = new Deframer();
     a.on('data', (chunk: Buffer) => {
-      deframer.push(chunk, (bytes) => seen.push({ toVpp, bytes: Buffer.from(bytes) }));
+      deframer.push(chunk, (bytes, start, end) =>
+        seen.push({ toVpp, bytes: Buffer.from(bytes.subarray(start, end)) }),
+      );
       b.write(chunk);
     });
     a.on('close', () => b.destroy());

@@ -123,7 +123,9 @@ export class ScriptedPeer {
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    socket.on('data', (chunk: Buffer) => deframer.push(chunk, (message) => this.#take(socket, message)));
+    socket.on('data', (chunk: Buffer) =>
+      deframer.push(chunk, (bytes, start, end) => this.#take(socket, bytes.subarray(start, end))),
+    );
   }
 
   #take(socket: Socket, bytes: Buffer): void {
@@ -172,7 +174,7 @@ export class ScriptedPeer {
   #encode(message: string, context: number, fields: Fields | undefined): Buffer {
     const writer = new Writer();
     const id = this.#ids.get(message) ?? 0xffff;
-    this.codecs.get(message).encode(writer, { id, clientIndex: CLIENT_INDEX, context }, fields);
+    this.codecs.get(message).encode(writer, id, CLIENT_INDEX, context, fields);
     return writer.bytes.subarray(0, writer.length);
   }
 
