@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { VppApi } from '../control/backends/vpp/api/api.js';
 import { openVppApi } from '../control/backends/vpp/api/open.js';
 import { type OpenedVppBackend, openOver } from '../control/backends/vpp/open.js';
 import { DEFAULT_OPTIONS } from '../control/backends/vpp/options.js';
@@ -13,6 +12,7 @@ import type { Change, Item } from '../control/ruleset/types.js';
 import { loadNative } from '../native/index.js';
 import * as items from '../test/backends/items.js';
 import { makeLink, makeNetns } from '../test/backends/xdp-rig.js';
+import { countingApi } from '../test/support/counting-api.js';
 import { installedVpp, startVpp } from '../test/support/vpp.js';
 import { benchOptions } from './options.js';
 import { figures } from './statistics.js';
@@ -69,6 +69,9 @@ function serviceItems(count: number, random: Random): Item[] {
 function podItems(count: number, policyCount: number): Item[] {
   return Array.from({ length: count }, (_, i) =>
     items.podItems(1, i + 1, `w${i}`).map((item): Item => {
+      if (item.kind === 'interface') {
+        return { ...item, peerMac: `02:00:00:00:11:${i.toString(16).padStart(2, '0')}` };
+      }
       if (item.kind !== 'endpoint' || policyCount < 2) return item;
       return {
         ...item,
@@ -77,34 +80,6 @@ function podItems(count: number, policyCount: number): Item[] {
       };
     }),
   ).flat();
-}
-
-/** Counts what is asked; `changing` does not count what only reads. */
-function counting(api: VppApi): { readonly api: VppApi; readonly counts: { all: number; changing: number } } {
-  const counts = { all: 0, changing: 0 };
-  return {
-    counts,
-    api: {
-      ...{ version: api.version, pid: api.pid, lost: api.lost },
-      has: (message) => api.has(message),
-      request: (message, fields) => {
-        counts.all++;
-        if (!/_(get|dump|details)$|^show_/.test(message)) counts.changing++;
-        return api.request(message, fields);
-      },
-      dump: (message, fields) => {
-        counts.all++;
-        return api.dump(message, fields);
-      },
-      cli: (command) => {
-        counts.all++;
-        if (!command.startsWith('show ')) counts.changing++;
-        return api.cli(command);
-      },
-      onEvent: (message, listener) => api.onEvent(message, listener),
-      close: () => api.close(),
-    },
-  };
 }
 
 const add = (item: Item): Change => ({ type: 'add', key: item.key, item });
@@ -138,15 +113,15 @@ async function round(seed: number): Promise<Round> {
   const install = installedVpp();
   const vpp = await startVpp(netns.path, install);
   const open = async () => {
-    const connected = counting(
+    const api = countingApi(
       await openVppApi({ socket: vpp.paths.apiSocket, apiDir: install.apiDir, name: 'bench' }),
     );
-    const backend = await openOver(connected.api, {
+    const backend = await openOver(api, {
       ...{ options: DEFAULT_OPTIONS, renderers: renderersOf(DEFAULT_OPTIONS), descriptors: DESCRIPTORS },
       ...{ observer: { counters: unused, trace: unused, close: async () => undefined } },
       ...{ keepFile: join(folder, 'items'), log: (line: string) => process.stderr.write(`${line}\n`) },
     });
-    return { backend, counts: connected.counts };
+    return { backend, api };
   };
   try {
     for (const link of [items.uplinkLink(1), items.hostLink(1)]) makeLink(netns, link);
@@ -157,10 +132,10 @@ async function round(seed: number): Promise<Round> {
     const all = [...rules, ...serviceItems(services, random)];
     const node = [...items.nodeItems(1), ...podItems(pods, 0)];
     await apply(first.backend, node.map(add));
-    const before = first.counts.all;
+    const before = first.api.sent;
     const judged = podItems(pods, policies).filter(({ kind }) => kind === 'endpoint');
     const fill = await apply(first.backend, [...all, ...judged].map(add));
-    const fillMessages = first.counts.all - before;
+    const fillMessages = first.api.sent - before;
     const service: number[] = [];
     const addressSet: number[] = [];
     for (let i = 0; i < SINGLE_CHANGES; i++) {
@@ -182,7 +157,8 @@ async function round(seed: number): Promise<Round> {
     const found = (await second.backend.dump()).size;
     const adopt = performance.now() - began;
     if (found !== total || total !== node.length + all.length) throw new Error(`${found} of ${total} items`);
-    const { all: adoptMessages, changing: adoptChanging } = second.counts;
+    const { sent: adoptMessages, changes } = second.api;
+    const adoptChanging = changes.length;
     await second.backend.close();
     return { fill, fillMessages, adopt, adoptMessages, adoptChanging, service, addressSet };
   } finally {

@@ -93,15 +93,28 @@ export class Engine {
     this.#there.clear();
     for (const descriptor of this.#descriptors) await this.#readKind(descriptor);
     this.#known = true;
-    const { wanted } = this.rendering;
-    this.#stale = [...this.#there.keys()].some((key) => wanted.get(key) === undefined);
-    for (const [key] of wanted) this.#stale ||= !this.#isAsWanted(key);
+    const differences = this.differences();
+    this.#stale = differences.length > 0;
+    if (!this.#stale || this.rendering.items.size === 0) return;
+    const more = differences.length > 5 ? `, and ${differences.length - 5} more` : '';
+    this.spec.log(`VPP does not hold what was put in: ${differences.slice(0, 5).join(', ')}${more}`);
   }
 
   /** Whether VPP holds all an item asks for, as far as is known. */
   holds(item: Item): boolean {
     for (const key of this.rendering.objectsOf(item.key)) if (!this.#isAsWanted(key)) return false;
     return true;
+  }
+
+  /** Objects that VPP does not hold as they were put in, a word for each. */
+  differences(): readonly string[] {
+    const { wanted } = this.rendering;
+    const missing = [...wanted.keys()].flatMap((key) => {
+      if (this.#isAsWanted(key)) return [];
+      return [`${key} ${this.#there.get(key) === undefined ? 'is missing' : 'is another'}`];
+    });
+    const left = [...this.#there.keys()].filter((key) => wanted.get(key) === undefined);
+    return [...missing, ...left.map((key) => `${key} is nobody's`)];
   }
 
   /** Works changes out. When something is wrong with them they are taken back at once. */

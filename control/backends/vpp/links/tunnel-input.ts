@@ -23,7 +23,9 @@ export const tunnelInputs: Descriptor<'tunnel-input', TunnelInputSpec> = {
   },
 
   async create({ api, handles }, { spec }) {
-    await set(api, handles.get(spec.interface), spec.family, true);
+    const index = handles.get(spec.interface);
+    // VPP remembers it for the number of an interface that is gone, and then does nothing for a new one that has this number.
+    await Promise.all([set(api, index, spec.family, false), set(api, index, spec.family, true)]);
   },
 
   async remove({ api, handles }, { spec }) {
