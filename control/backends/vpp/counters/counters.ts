@@ -3,7 +3,7 @@
  * remembered here, as long as the thing is wanted.
  */
 import type { Counters, InterfaceCounters } from '../../backend.js';
-import { interfaceKey } from '../objects/names.js';
+import { GATEWAY_INTERFACE, interfaceKey } from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import type { InForce } from '../observe.js';
 import type { Stats } from '../stats/stats.js';
@@ -42,20 +42,29 @@ export class CounterReader {
 }
 
 function rolesOf({ items, handles, objects }: InForce): Roles {
-  const [ports, uplink, host, tunnels] = Array.from({ length: 4 }, () => new Set<number>());
-  const add = (set: Set<number> | undefined, key: ObjectKey): void => {
+  const [ports, uplink, host, tunnels] = [
+    new Set<number>(),
+    new Set<number>(),
+    new Set<number>(),
+    new Set<number>(),
+  ];
+  const own = new Set([LOCAL]);
+  const note = (key: ObjectKey, ...sets: readonly Set<number>[]): void => {
     const index = handles.find(key);
-    if (index !== undefined) set?.add(index);
+    if (index !== undefined) for (const set of sets) set.add(index);
   };
   for (const item of items.values()) {
     if (item.kind !== 'interface') continue;
-    add(ports, interfaceKey(item.key));
-    if (item.role !== 'pod') add(item.role === 'uplink' ? uplink : host, interfaceKey(item.key));
+    const special = item.role === 'pod' ? [] : [item.role === 'uplink' ? uplink : host];
+    note(interfaceKey(item.key), ports, ...special);
   }
-  for (const { key } of objects.values()) if (key.startsWith('if/tunnel/')) add(tunnels, key);
-  const none = new Set<number>();
-  return { ports: ports ?? none, uplink: uplink ?? none, host: host ?? none, tunnels: tunnels ?? none };
+  for (const { key } of objects.values()) if (key.startsWith('if/tunnel/')) note(key, tunnels);
+  note(GATEWAY_INTERFACE, own);
+  return { ports, uplink, host, tunnels, own };
 }
+
+/** sw_if_index of `local0`, which every VPP has. */
+const LOCAL = 0;
 
 const FIELDS = ['rxPackets', 'rxBytes', 'txPackets', 'txBytes', 'drops'] as const;
 

@@ -11,6 +11,7 @@ const ROLES: Roles = {
   uplink: new Set([1]),
   host: new Set([2]),
   tunnels: new Set([5]),
+  own: new Set([0]),
 };
 
 /** What a VPP counts: local0, uplink, host, two pods, a tunnel. */
@@ -160,16 +161,26 @@ test('every packet has one outcome, and no count ever falls, whatever is made an
   assert.ok((before['drop-ttl'] ?? 0) > 0 && (before['ttl-exceeded-sent'] ?? 0) > 0);
 });
 
-test('drops of what VPP made itself take nothing away that was told', () => {
+test('what VPP made itself and dropped is nobody else', () => {
   const counts = new Counts();
   const counter = new OutcomeCounter();
   counts.at(3).rx = 5;
   counts.at(4).tx = 5;
-  counter.add(counts.sample(), ROLES);
-  counts.error('arp-reply/l3_src_address_is_local', 2);
-  assert.is(counter.add(counts.sample(), ROLES)['forward-pod'], 5);
+  counts.at(0).dropped = 2;
+  counts.error('ip6-local-hop-by-hop/Unknown protocol ip6 local h-b-h packets dropped', 2);
+  const outcomes = counter.add(counts.sample(), ROLES);
+  assert.is(outcomes['forward-pod'], 5);
+  assert.is(total(outcomes), 5);
+});
+
+test('the end of a packet that is read before its arrival waits for it', () => {
+  const counts = new Counts();
+  const counter = new OutcomeCounter();
+  counts.at(3).rx = 5;
+  counts.error('acl-plugin-out-ip4-fa/ACL deny packets', 7);
+  assert.equal(counter.add(counts.sample(), ROLES), { 'drop-policy-ingress': 5 });
   counts.at(3).rx = 9;
-  assert.is(total(counter.add(counts.sample(), ROLES)), 9);
+  assert.equal(counter.add(counts.sample(), ROLES), { 'drop-policy-ingress': 7, 'forward-pod': 2 });
 });
 
 test.run();

@@ -13,6 +13,8 @@ export interface Roles {
   readonly uplink: ReadonlySet<number>;
   readonly host: ReadonlySet<number>;
   readonly tunnels: ReadonlySet<number>;
+  /** What VPP has for itself: nothing that is dropped there ever came from outside. */
+  readonly own: ReadonlySet<number>;
 }
 
 const NO_REASON = 'drop-vpp-other';
@@ -23,24 +25,47 @@ const TOLD_OF: Readonly<Record<string, readonly string[]>> = {
   'reject-sent': ['drop-port', 'drop-no-route', 'drop-route-drop'],
 };
 
+/** What VPP says of its own that ends as a drop, likeliest first: multicast reports and discovery on its own interfaces. */
+const OWN_DROPS = ['drop-options', 'drop-multicast', 'drop-nd', 'drop-arp', 'nd-learned', 'arp-learned'];
+
 export class OutcomeCounter {
   readonly #growth = new Growth();
   readonly #totals = new Map<string, number>();
-  /** Packets received less packets with an outcome: below 0 when VPP dropped packets of its own making. */
-  #open = 0;
+  /** Ends of packets whose arrival was not read yet. */
+  #early = new Map<string, number>();
 
-  /** The totals after this sample. */
+  /** The totals after this sample; their sum is what the ports have received. */
   add(sample: Sample, roles: Roles): Readonly<Record<string, number>> {
     const grown = new Grown(sample, this.#growth);
     const counts = grown.ended();
-    this.#open += grown.sum(roles.ports, 'rx');
-    for (const count of counts.values()) this.#open -= count;
-    const sent = Math.max(0, this.#open);
-    this.#open -= sent;
-    for (const [name, count] of waysOf(sent, grown, roles)) counts.set(name, (counts.get(name) ?? 0) + count);
-    for (const [name, count] of counts) this.#totals.set(name, (this.#totals.get(name) ?? 0) + count);
+    take(counts, grown.sum(roles.own, 'dropped'), OWN_DROPS);
+    for (const [name, count] of this.#early) add(counts, name, count);
+    const received = grown.sum(roles.ports, 'rx');
+    const ended = [...counts.values()].reduce((sum, count) => sum + count, 0);
+    this.#early = take(counts, ended - received, [...counts.keys()]);
+    for (const [name, count] of waysOf(Math.max(0, received - ended), grown, roles)) add(counts, name, count);
+    for (const [name, count] of counts) add(this.#totals, name, count);
     return Object.fromEntries([...this.#totals].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
+}
+
+function add(counts: Map<string, number>, name: string, count: number): void {
+  if (count > 0) counts.set(name, (counts.get(name) ?? 0) + count);
+}
+
+/** Takes so many away, as far as there are any under these names; returns what was taken. */
+function take(counts: Map<string, number>, count: number, names: readonly string[]): Map<string, number> {
+  const taken = new Map<string, number>();
+  let left = count;
+  for (const name of names) {
+    const there = counts.get(name) ?? 0;
+    const part = Math.min(left, there);
+    if (part <= 0) continue;
+    counts.set(name, there - part);
+    taken.set(name, part);
+    left -= part;
+  }
+  return taken;
 }
 
 /** What came since the sample before. */
@@ -65,7 +90,7 @@ class Grown {
     }
   }
 
-  sum(ports: Iterable<number>, what: 'rx' | 'tx' | 'spoken'): number {
+  sum(ports: Iterable<number>, what: 'rx' | 'tx' | 'spoken' | 'dropped'): number {
     let sum = 0;
     for (const index of ports) sum += this.#ports[index]?.[what] ?? 0;
     return sum;
@@ -74,9 +99,6 @@ class Grown {
   /** Outcomes of the packets that were not sent on. */
   ended(): Map<string, number> {
     const counts = new Map<string, number>();
-    const add = (name: string, count: number): void => {
-      if (count > 0) counts.set(name, (counts.get(name) ?? 0) + count);
-    };
     const told: [string, number][] = [];
     const unknown: [string, number][] = [];
     let explained = 0;
@@ -85,24 +107,24 @@ class Grown {
       const reason = reasonOf(node, text);
       if (reason === null) unknown.push([unknownDrop(node, text), count]);
       else if (reason.kind === 'told') told.push([reason.outcome, count]);
-      else if (reason.kind !== 'figure') add(reason.outcome, count);
+      else if (reason.kind !== 'figure') add(counts, reason.outcome, count);
       if (reason?.kind === 'drop') explained += count;
     }
     // What nobody knows is a reason if VPP dropped more than the known ones explain.
     let rest = Math.max(0, this.#dropped() - explained);
     for (const [name, count] of unknown) {
       const taken = Math.min(rest, count);
-      add(name, taken);
+      add(counts, name, taken);
       rest -= taken;
     }
-    add(NO_REASON, rest);
+    add(counts, NO_REASON, rest);
     for (const [name, count] of told) share(counts, name, count);
     return counts;
   }
 
-  /** On all interfaces, tunnels too; what is VPP's own making is counted on the first one, `local0`. */
+  /** On all interfaces, VPP's own too: their reasons are among the others. */
   #dropped(): number {
-    return this.#ports.slice(1).reduce((sum, { dropped, punted }) => sum + dropped + punted, 0);
+    return this.#ports.reduce((sum, { dropped, punted }) => sum + dropped + punted, 0);
   }
 }
 
@@ -110,14 +132,8 @@ class Grown {
 function share(counts: Map<string, number>, name: string, count: number): void {
   // IPv4 says with the same type that a packet is too long: all that are get an error.
   const drops = name === 'reject-sent' ? ['drop-mtu', ...(TOLD_OF[name] ?? [])] : (TOLD_OF[name] ?? []);
-  let left = count;
-  for (const drop of drops) {
-    const taken = Math.min(left, counts.get(drop) ?? 0);
-    if (taken === 0) continue;
-    left -= taken;
-    counts.set(drop, (counts.get(drop) ?? 0) - taken);
-    const outcome = drop === 'drop-mtu' ? 'fragmentation-needed-sent' : name;
-    counts.set(outcome, (counts.get(outcome) ?? 0) + taken);
+  for (const [drop, part] of take(counts, count, drops)) {
+    add(counts, drop === 'drop-mtu' ? 'fragmentation-needed-sent' : name, part);
   }
 }
 

@@ -9,7 +9,7 @@ interface ServiceCount {
 }
 
 /** Kind of the objects that are CNAT translations; their handle is VPP's number. */
-const TRANSLATION = 'cnat';
+const TRANSLATION = 'cnat-translation';
 
 export class ServiceCounter {
   readonly #growth = new Growth();

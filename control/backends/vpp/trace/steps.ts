@@ -83,16 +83,20 @@ function verdict({ node, lines }: TraceRecord, names: TraceNames): Stage | null 
   return { stage, text: `${decided} by ${known}`, port };
 }
 
-/** CNAT prints the connection's state first, and the addresses it writes in the last brackets. */
+/** CNAT prints the connection's state first, then all it knows of it, and last the addresses it wrote, if any. */
 function translation(stage: string): Teller {
   return ({ lines }) => {
     const state = lines[0]?.trim() ?? '';
-    const [written] = [...lines.join('\n').matchAll(/\[(\S+);(\d+) -> (\S+);(\d+)\]/g)].slice(-1);
-    if (written === undefined) return null;
+    const written = lines.map((line) => WRITTEN.exec(line)).find((found) => found !== null);
+    if (written === undefined || written === null) return null;
     const [, source = '', from = '', destination = '', to = ''] = written;
-    return { stage, text: `${state}, ${withPort(source, from)} -> ${withPort(destination, to)}` };
+    const text = `${state}, ${withPort(source, from)} -> ${withPort(destination, to)}`;
+    return { stage: state.startsWith('return') ? 'service' : stage, text };
   };
 }
+
+/** `UDP [10.1.1.2;7000 -> 10.1.1.3;81] …` */
+const WRITTEN = /^\w+ \[(\S+);(\d+) -> (\S+);(\d+)\]/;
 
 function route({ lines }: TraceRecord, names: TraceNames): Stage | null {
   const found = /tx_sw_if_index (\d+) .*?: (?:\S+ )?via (\S+)/.exec(lines[0] ?? '');
