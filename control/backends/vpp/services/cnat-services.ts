@@ -10,6 +10,7 @@ import { TABLE_IDS } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
 import { translation } from './cnat-objects.js';
 import { pathsOf } from './paths.js';
+import { turnObjects } from './turn.js';
 
 export const cnatServicesRenderer: Renderer = {
   name: 'cnat-services',
@@ -24,9 +25,12 @@ export const cnatServicesRenderer: Renderer = {
     // A change of backends moves as few clients as can be.
     const maglev = affinity || item.algorithm === 'maglev';
     const { protocol, key: service } = item;
-    return item.frontends.map(({ address, port }) =>
-      translation({ address, port, protocol, maglev, affinity, oneWay: false, paths }, { service }),
-    );
+    return [
+      ...item.frontends.map(({ address, port }) =>
+        translation({ address, port, protocol, maglev, affinity, oneWay: false, paths }, { service }),
+      ),
+      ...turnObjects(item, backends, view),
+    ];
   },
 };
 

@@ -1,0 +1,82 @@
+/**
+ * Outsiders led to a pod of another node. Its reply would leave by that node's own uplink, where nobody knows of the translation: so the
+ * outsider's address is replaced by this node's, which other nodes answer through the tunnel. CNAT may do so only where the packet is not
+ * encapsulated behind it (it would take the outer header for the inner one), hence such packets make a turn: out of a loopback, which
+ * translates the source, and in again by it, as packets of their own.
+ */
+
+import { cidrContains, parseCidr, parseIp } from '../../../common/ip.js';
+import type { NodeItem, ServiceBackend, ServiceItem } from '../../../ruleset/types.js';
+import * as links from '../links/objects.js';
+import { FAMILIES, familyOf, UNLIMITED_MTU } from '../links/specs.js';
+import { interfaceKey, TABLE_IDS } from '../objects/names.js';
+import type { ObjectKey, View, VppObject } from '../objects/types.js';
+import { type AclSpec, aclRule } from '../policies/acl-rules.js';
+import { abfAttachment, abfPolicy } from './abf-objects.js';
+import { cnatInterface, translation } from './cnat-objects.js';
+
+const TURN: ObjectKey = 'if/turn';
+const TURN_ACL: ObjectKey = 'acl/turn';
+/** Of the loopback; never on a wire. */
+const TURN_MAC = '02:fe:00:00:00:02';
+/** Whoever asks the loopback for one of these finds the loopback. */
+const NEXT_HOP = { 4: '169.254.254.1', 6: 'fe80::fe:2' } as const;
+/** Of the policies that send packets there, one for each family. */
+const POLICY_ID = { 4: 4, 6: 6 } as const;
+const UPLINK = 'interface/uplink';
+
+/** What backends behind tunnels need of a service that outsiders may ask for. */
+export function turnObjects(item: ServiceItem, backends: readonly ServiceBackend[], view: View): VppObject[] {
+  const node = view.get('node');
+  if (item.scope !== 'external' || node?.kind !== 'node' || view.get(UPLINK)?.kind !== 'interface') return [];
+  const away = backends.filter(({ address }) => isAway(address, node));
+  if (away.length === 0 || view.all('tunnel').length === 0) return [];
+  return [...loopback(), ...steering(node), ...away.map((backend) => pass(item, backend))];
+}
+
+function isAway(address: string, { podCidrs, podSubnets }: NodeItem): boolean {
+  const ip = parseIp(address);
+  const within = (cidrs: readonly string[]): boolean =>
+    cidrs.some((cidr) => cidrContains(parseCidr(cidr), ip));
+  return within(podCidrs) && !within(podSubnets);
+}
+
+function loopback(): VppObject[] {
+  return [
+    links.iface(TURN, { source: { type: 'loopback' }, mac: TURN_MAC, table: TABLE_IDS.pod }),
+    links.link({ interface: TURN, mtu: UNLIMITED_MTU, ip6: true, unnumbered: null }),
+    ...FAMILIES.map((family) =>
+      links.neighbor({ interface: TURN, ip: NEXT_HOP[family], mac: TURN_MAC, fib: false }),
+    ),
+    cnatInterface({ interface: TURN, input: true, output: true, lists: [] }),
+  ];
+}
+
+/** What comes by the uplink and goes, translated by now, to a pod of another node. */
+function steering({ podCidrs, podSubnets }: NodeItem): VppObject[] {
+  const rules = [
+    ...podSubnets.map((destination) => aclRule('deny', familyOf(destination), { destination })),
+    ...podCidrs.map((destination) => aclRule('permit', familyOf(destination), { destination })),
+  ];
+  const acl: VppObject<'acl', AclSpec> = { kind: 'acl', key: TURN_ACL, needs: [], spec: { rules } };
+  const used = FAMILIES.filter((family) => podCidrs.some((cidr) => familyOf(cidr) === family));
+  return [
+    acl,
+    ...used.flatMap((family) => {
+      const id = POLICY_ID[family];
+      const policy = abfPolicy({ id, acl: TURN_ACL, interface: TURN, nextHop: NEXT_HOP[family] });
+      return [policy, abfAttachment({ policy: policy.key, id, interface: interfaceKey(UPLINK), family })];
+    }),
+  ];
+}
+
+/**
+ * A translation into what it is already. Without it the way back would be remembered at the tunnel, for the packets that made the turn,
+ * in the place of what was remembered when they came.
+ */
+function pass({ protocol }: ServiceItem, { address, port }: ServiceBackend): VppObject {
+  return translation({
+    ...{ address, port, protocol, maglev: false, affinity: false, oneWay: true },
+    paths: [{ address, port, copy: 0 }],
+  });
+}
