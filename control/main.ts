@@ -24,6 +24,10 @@ const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: 
     summary: 'VPP and the agent of one node; what a machine lacks for VPP',
     load: () => import('./vswitch/main.js'),
   },
+  vpp: {
+    summary: 'ask a running VPP in its own words, compare what two of them understand',
+    load: () => import('./vpp/main.js'),
+  },
   cni: {
     summary: 'put the CNI executable and its configuration where the container runtime looks',
     load: () => import('./cni/main.js'),

@@ -1,0 +1,181 @@
+/** `pteropus vpp`: asks a running VPP, in its own words, and compares what two of them understand. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { VppClient } from '../backends/vpp/api/client.js';
+import { VppRetvalError } from '../backends/vpp/api/errors.js';
+import { generateTypes } from '../backends/vpp/api/generate.js';
+import { toJson } from '../backends/vpp/api/json.js';
+import { loadApiDir } from '../backends/vpp/api/load.js';
+import { openVppClient } from '../backends/vpp/api/open.js';
+import { USED_MESSAGES } from '../backends/vpp/api/used.js';
+import { errorText, InvalidInputError } from '../common/errors.js';
+import { call, parseFields } from './call.js';
+import { compareSchemas, formatDifference } from './compare.js';
+import { describeMessages, listMessages } from './messages.js';
+
+const HELP = `usage: pteropus vpp messages [PATTERN] [--fields] [--used]
+       pteropus vpp call MESSAGE [JSON|-]
+       pteropus vpp cli COMMAND...
+       pteropus vpp diff [DIR_A] [DIR_B] [--all]
+       pteropus vpp types [--out FILE]
+
+messages  lists VPP's messages whose name holds PATTERN (a regular expression): name, form (CRC), file. --fields tells their fields and
+          types too, --used only those this program uses.
+call      sends one message, prints the reply or the details of the dump. The fields are a JSON object, "-" reads it from the standard
+          input; what is left out takes its default. Addresses are text, enums their symbol, flags a list of symbols, bytes "0x...",
+          64-bit integers may be text. Exit code 1 if VPP refuses.
+cli       runs a command of VPP's debug CLI. Exit code 1 if VPP refuses.
+diff      tells which of the messages this program uses (--all: of all messages) differ between two VPPs, and where; each is a folder
+          of API files. Without DIR_B: DIR_A and the running VPP. Without both: what this program was built for and the running VPP.
+          Exit code 1 if anything differs.
+types     writes the TypeScript types of the messages this program uses.
+
+--socket PATH    VPP's API socket (default /run/vpp/api.sock)
+--api-dir DIR    folder of VPP's API files; where it is given, messages and types need no running VPP. Default: found beside the
+                 running VPP, else asked of it
+--timeout MS     how long a reply is waited for (default 30000)
+--json           machine-readable output
+`;
+
+const OPTIONS = {
+  socket: { type: 'string', default: '/run/vpp/api.sock' },
+  'api-dir': { type: 'string' },
+  timeout: { type: 'string', default: '30000' },
+  out: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  fields: { type: 'boolean', default: false },
+  used: { type: 'boolean', default: false },
+  all: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+type Given = ReturnType<typeof parse>['values'];
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new InvalidInputError(errorText(error));
+  }
+}
+
+/** Exit codes: 0 fine, 1 VPP refused or something differs, 2 wrong usage, or no VPP there. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(argv);
+  const [goal, ...rest] = positionals;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (goal === 'messages' && rest.length <= 1) return await messages(values, rest[0]);
+  if (goal === 'call' && rest[0] !== undefined && rest.length <= 2)
+    return await callOne(values, rest[0], rest[1]);
+  if (goal === 'cli' && rest.length > 0) return await cli(values, rest.join(' '));
+  if (goal === 'diff' && rest.length <= 2) return await diff(values, rest[0], rest[1]);
+  if (goal === 'types' && rest.length === 0) return await types(values);
+  process.stderr.write(HELP);
+  return 2;
+}
+
+/** Connects, for as long as `use` takes. Throws VppConnectError. */
+async function withVpp<T>(given: Given, use: (vpp: VppClient) => Promise<T> | T): Promise<T> {
+  const timeoutMilliseconds = Number(given.timeout);
+  if (!(timeoutMilliseconds > 0))
+    throw new InvalidInputError('must be milliseconds', { field: '--timeout', value: given.timeout });
+  const dir = given['api-dir'];
+  const vpp = await openVppClient({
+    socket: given.socket,
+    name: 'pteropus vpp',
+    timeoutMilliseconds,
+    ...(dir === undefined ? {} : { apiDir: dir }),
+  });
+  try {
+    return await use(vpp);
+  } finally {
+    await vpp.close();
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+}
+
+async function messages(given: Given, pattern: string | undefined): Promise<number> {
+  const dir = given['api-dir'];
+  const filter = { pattern: patternOf(pattern), used: given.used };
+  const list = (schema: Parameters<typeof listMessages>[0], vpp?: VppClient) => {
+    if (given.fields && !given.json) print(describeMessages(schema, filter));
+    else {
+      const rows = listMessages(schema, filter, vpp);
+      if (given.json) print(JSON.stringify(rows));
+      else
+        for (const { name, crc, module, problem } of rows)
+          print(`${name} ${crc} ${module}${problem === null ? '' : `  ${problem}`}`);
+    }
+    return 0;
+  };
+  if (dir !== undefined) return list(loadApiDir(dir));
+  return await withVpp(given, (vpp) => list(vpp.codecs.schema, vpp));
+}
+
+function patternOf(pattern: string | undefined): RegExp {
+  try {
+    return new RegExp(pattern ?? '');
+  } catch (error) {
+    throw new InvalidInputError(errorText(error), { field: 'PATTERN', value: pattern });
+  }
+}
+
+/** A refusal is an answer. */
+async function answered(act: Promise<void>): Promise<number> {
+  try {
+    await act;
+    return 0;
+  } catch (error) {
+    if (!(error instanceof VppRetvalError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+}
+
+async function callOne(given: Given, message: string, text: string | undefined): Promise<number> {
+  const fields = parseFields(text === '-' ? readFileSync(0, 'utf8') : (text ?? '{}'));
+  return await answered(
+    withVpp(given, async (vpp) => {
+      const answer = await call(vpp, message, fields);
+      const lines = Array.isArray(answer) ? answer : [answer];
+      for (const entry of lines) print(JSON.stringify(toJson(entry), null, given.json ? undefined : 2));
+    }),
+  );
+}
+
+async function cli(given: Given, command: string): Promise<number> {
+  return await answered(
+    withVpp(given, async (vpp) => {
+      const text = await vpp.cli(command);
+      print(given.json ? JSON.stringify({ command, reply: text }) : text);
+    }),
+  );
+}
+
+async function diff(given: Given, a: string | undefined, b: string | undefined): Promise<number> {
+  const names = given.all ? null : USED_MESSAGES;
+  const differences =
+    a === undefined
+      ? await withVpp(given, (vpp) => compareSchemas(null, vpp.codecs.schema, names))
+      : b === undefined
+        ? await withVpp(given, (vpp) => compareSchemas(loadApiDir(a), vpp.codecs.schema, names))
+        : compareSchemas(loadApiDir(a), loadApiDir(b), names);
+  if (given.json) print(JSON.stringify(differences));
+  else for (const difference of differences) print(formatDifference(difference));
+  return differences.length === 0 ? 0 : 1;
+}
+
+async function types(given: Given): Promise<number> {
+  const dir = given['api-dir'];
+  const schema = dir === undefined ? await withVpp(given, (vpp) => vpp.codecs.schema) : loadApiDir(dir);
+  const text = generateTypes(schema, USED_MESSAGES);
+  if (given.out === undefined) print(text);
+  else writeFileSync(given.out, text);
+  return 0;
+}
