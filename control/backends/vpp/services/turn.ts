@@ -19,6 +19,7 @@ const TURN: ObjectKey = 'if/turn';
 const TURN_ACL: ObjectKey = 'acl/turn';
 /** Of the loopback; never on a wire. */
 const TURN_MAC = '02:fe:00:00:00:02';
+const TURN_PREFIX = '169.254.254.2/32';
 /** Whoever asks the loopback for one of these finds the loopback. */
 const NEXT_HOP = { 4: '169.254.254.1', 6: 'fe80::fe:2' } as const;
 /** Of the policies that send packets there, one for each family. */
@@ -45,6 +46,8 @@ function loopback(): VppObject[] {
   return [
     links.iface(TURN, { source: { type: 'loopback' }, mac: TURN_MAC, table: TABLE_IDS.pod }),
     links.link({ interface: TURN, mtu: UNLIMITED_MTU, ip6: true, unnumbered: null }),
+    // Without an address of its own it takes no IPv4 in.
+    links.address({ interface: TURN, prefix: TURN_PREFIX }),
     ...FAMILIES.map((family) =>
       links.neighbor({ interface: TURN, ip: NEXT_HOP[family], mac: TURN_MAC, fib: false }),
     ),
