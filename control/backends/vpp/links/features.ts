@@ -1,5 +1,5 @@
 /** Whether a feature is switched on at an interface. Newer VPPs answer that; of older ones the debug CLI is asked. */
-import type { VppApi } from '../api/api.js';
+import type { Fields, VppApi } from '../api/api.js';
 import { indexOf } from './interface-sources.js';
 import { readInterfaces } from './interfaces.js';
 
@@ -8,18 +8,28 @@ export interface Feature {
   readonly name: string;
 }
 
-/** Keys of our interfaces at which the feature is on. Throws what VppApi.request throws. */
-export async function interfacesWith(api: VppApi, feature: Feature): Promise<readonly string[]> {
+/** Keys of our interfaces at which any of the features is on. Throws what VppApi.request throws. */
+export async function interfacesWith(
+  api: VppApi,
+  ...features: readonly Feature[]
+): Promise<readonly string[]> {
   const details = await readInterfaces(api);
   const answers = await Promise.all(
     details.map(async (fields) => {
-      const on = api.has('feature_is_enabled')
-        ? await isEnabled(api, indexOf(fields), feature)
-        : isShown(await api.cli(`show interface features ${String(fields['interface_name'])}`), feature);
+      const on = await ask(api, fields, features);
       return on ? [String(fields['tag'])] : [];
     }),
   );
   return answers.flat();
+}
+
+async function ask(api: VppApi, details: Fields, features: readonly Feature[]): Promise<boolean> {
+  if (api.has('feature_is_enabled')) {
+    const answers = features.map((feature) => isEnabled(api, indexOf(details), feature));
+    return (await Promise.all(answers)).includes(true);
+  }
+  const text = await api.cli(`show interface features ${String(details['interface_name'])}`);
+  return features.some((feature) => isShown(text, feature));
 }
 
 async function isEnabled(api: VppApi, sw_if_index: number, { arc, name }: Feature): Promise<boolean> {

@@ -1,6 +1,7 @@
 /** All of interfaces, tables, routes and the mesh, for the registry. Descriptors in the order in which they are read. */
 import type { Descriptor, Renderer } from '../objects/types.js';
 import { addresses } from './addresses.js';
+import { arpOffs } from './arp-off.js';
 import { bridgeEntries, bridges, members } from './bridges.js';
 import { interfaces } from './interfaces.js';
 import { links } from './link-settings.js';
@@ -19,7 +20,7 @@ import { tunnelInputs } from './tunnel-input.js';
 export const LINK_DESCRIPTORS: readonly Descriptor[] = [
   ...[tables, interfaces, links, addresses, neighbors, routes],
   ...[bridges, members, bridgeEntries, proxyAddresses, proxyInterfaces],
-  ...[sourceChecks, tunnelInputs, policers],
+  ...[arpOffs, sourceChecks, tunnelInputs, policers],
 ] as readonly Descriptor[];
 
 export const LINK_RENDERERS: readonly Renderer[] = [

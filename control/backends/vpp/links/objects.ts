@@ -99,6 +99,12 @@ export function proxyInterface(spec: S.ProxyInterfaceSpec): S.ProxyInterfaceObje
   };
 }
 
+export function arpOff(spec: S.ArpOffSpec): S.ArpOffObject {
+  const key = `arp-off/${spec.interface}`;
+  // VPP switches ARP on with IPv4.
+  return { kind: 'arp-off', key, needs: [spec.interface, `link/${spec.interface}`], spec };
+}
+
 export function sourceCheck(spec: S.SourceCheckSpec): S.SourceCheckObject {
   const key = `source-check/${spec.interface}/${spec.family}`;
   return { kind: 'source-check', key, needs: [spec.interface], spec };

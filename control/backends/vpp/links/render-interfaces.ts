@@ -40,7 +40,8 @@ function podObjects(item: InterfaceItem, view: View): VppObject[] {
   return [
     ...interfaceObjects(item, view, TABLE_IDS.pod, GATEWAY_INTERFACE),
     ...neighbors(item, key, () => true),
-    ...checks(item, key),
+    make.arpOff({ interface: key }),
+    ...checks(key),
     ...gateway(item.ownAddresses),
     ...limits.flatMap(([direction, limit]) =>
       limit === undefined || limit === null ? [] : [make.policer({ interface: key, direction, ...limit })],
@@ -67,7 +68,7 @@ function uplinkObjects(item: InterfaceItem, view: View): VppObject[] {
   return [
     ...interfaceObjects(item, view, TABLE_IDS.main, null),
     ...ownAddresses(item, key, view),
-    ...checks(item, key),
+    ...checks(key),
     ...FAMILIES.filter((family) => hasFamily(item.ownAddresses, family)).map((family) =>
       make.tunnelInput({ interface: key, family }),
     ),
@@ -120,6 +121,6 @@ function neighbors(item: InterfaceItem, key: ObjectKey, fib: (address: Ip) => bo
 }
 
 /** Both families: a pod without IPv6 addresses may send no IPv6 at all. */
-function checks(_item: InterfaceItem, key: ObjectKey): VppObject[] {
+function checks(key: ObjectKey): VppObject[] {
   return FAMILIES.map((family) => make.sourceCheck({ interface: key, family }));
 }

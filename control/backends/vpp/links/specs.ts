@@ -103,6 +103,11 @@ export interface ProxyInterfaceSpec {
   readonly interface: ObjectKey;
 }
 
+/** ARP is neither answered nor believed: the station behind knows its gateway's MAC, and we know the station's. */
+export interface ArpOffSpec {
+  readonly interface: ObjectKey;
+}
+
 /** Packets whose source is not reached through the interface are dropped. */
 export interface SourceCheckSpec {
   readonly interface: ObjectKey;
@@ -135,6 +140,7 @@ export type MemberObject = VppObject<'bridge-member', MemberSpec>;
 export type BridgeEntryObject = VppObject<'bridge-entry', BridgeEntrySpec>;
 export type ProxyAddressObject = VppObject<'proxy-address', ProxyAddressSpec>;
 export type ProxyInterfaceObject = VppObject<'proxy-interface', ProxyInterfaceSpec>;
+export type ArpOffObject = VppObject<'arp-off', ArpOffSpec>;
 export type SourceCheckObject = VppObject<'source-check', SourceCheckSpec>;
 export type TunnelInputObject = VppObject<'tunnel-input', TunnelInputSpec>;
 export type PolicerObject = VppObject<'policer', PolicerSpec>;
