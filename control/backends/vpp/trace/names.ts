@@ -1,9 +1,10 @@
 /** What a trace's numbers and names stand for. */
-import type { InterfaceItem, Key, PodRef } from '../../../ruleset/types.js';
+import type { InterfaceItem, Item, Key, PodRef } from '../../../ruleset/types.js';
 import { type NotedRule, notedRules } from '../counters/rules.js';
-import { interfaceKey } from '../objects/names.js';
+import { BVI_INTERFACE, interfaceKey } from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import type { InForce } from '../observe.js';
+import type { Flow } from './parse.js';
 
 /** An interface of VPP as people know it. */
 export interface Port {
@@ -20,6 +21,10 @@ export interface TraceNames {
   byIndex(index: number): Port | null;
   byName(name: string): Port | null;
   rule(acl: number, rule: number): NotedRule | null;
+  /** `Service shop/web`: whose frontend a packet is for; null: nobody's. */
+  service(packet: Flow): string | null;
+  /** `pod shop/a` of this node, or of a Service that has it as a backend. */
+  podAt(address: string): string | null;
 }
 
 /** VPP's own names and indexes of its interfaces. */
@@ -61,6 +66,7 @@ export function namesOf(state: InForce, { byIndex, byHardware }: InterfaceNames)
     const name = byIndex.get(index);
     const item = key === undefined ? undefined : itemOf.get(key);
     if (item !== undefined) return { ...portOf(item), role: item.role };
+    if (key === BVI_INTERFACE) return { key: null, text: 'the tunnels', pod: null, role: null };
     if (key?.startsWith('if/tunnel/')) return { key: null, text: key.slice(3), pod: null, role: 'tunnel' };
     return name === undefined ? null : { key: null, text: name, pod: null, role: null };
   };
@@ -72,6 +78,8 @@ export function namesOf(state: InForce, { byIndex, byHardware }: InterfaceNames)
     byIndex: portAt,
     byName: portNamed,
     byHardware: (index) => portNamed(byHardware.get(index) ?? ''),
+    service: (packet) => serviceOf(packet, items.values()),
+    podAt: (address) => podAt(address, items.values()),
     rule: (acl, rule) => {
       const key = handles.keyOf('acl', acl);
       const object = key === undefined ? undefined : objects.get(key);
@@ -82,4 +90,27 @@ export function namesOf(state: InForce, { byIndex, byHardware }: InterfaceNames)
 
 function portOf({ key, pod, role }: InterfaceItem): Omit<Port, 'role'> {
   return { key, pod, text: pod === null ? role : `pod ${pod.namespace}/${pod.name}` };
+}
+
+const PROTOCOLS: Readonly<Record<number, string>> = { 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
+
+function serviceOf({ destination, ports, protocol }: Flow, items: Iterable<Item>): string | null {
+  for (const item of items) {
+    if (item.kind !== 'service' || item.protocol !== PROTOCOLS[protocol]) continue;
+    const its = item.frontends.some(({ address, port }) => address === destination && port === ports?.[1]);
+    if (its) return `Service ${item.namespace}/${item.name}`;
+  }
+  return null;
+}
+
+function podAt(address: string, items: Iterable<Item>): string | null {
+  const text = ({ namespace, name }: PodRef): string => `pod ${namespace}/${name}`;
+  for (const item of items) {
+    if (item.kind === 'interface' && item.pod !== null && item.peerAddresses.includes(address))
+      return text(item.pod);
+    const pod =
+      item.kind === 'service' ? item.backends.find((backend) => backend.address === address)?.pod : null;
+    if (pod) return text(pod);
+  }
+  return null;
 }

@@ -11,7 +11,8 @@ interface Stage {
   readonly port?: Port | null;
 }
 
-type Teller = (record: TraceRecord, names: TraceNames) => Stage | null;
+/** @param before the packet as the last node printed it that did so before this one */
+type Teller = (record: TraceRecord, names: TraceNames, before: Flow | null) => Stage | null;
 
 /** Nodes that tell something, by their names; the first that fits. */
 const TELLERS: readonly (readonly [RegExp, Teller])[] = [
@@ -21,8 +22,8 @@ const TELLERS: readonly (readonly [RegExp, Teller])[] = [
   [/^nat44-/, firstLine('nat')],
   [/^npol-/, firstLine('policy')],
   [/-(rewrite|midchain)$/, route],
-  [/^vxlan[46]?-encap$/, ({ lines }) => tunnelled('encap', lines)],
-  [/^vxlan[46]?-input$/, ({ lines }) => tunnelled('decap', lines)],
+  [/^vxlan[46]?-encap$/, tunnelled('encap')],
+  [/^vxlan[46]?-input$/, tunnelled('decap')],
   [/^ip[46]-(punt-redirect|frag)$/, firstLine(null)],
 ];
 
@@ -41,9 +42,11 @@ export function stepsOf(packet: TracedPacket, number: number, names: TraceNames)
   const [flow] = flowsOf(packet);
   const on = arrival === null ? '' : ` on ${arrival.text}`;
   add(first.time, { stage: 'receive', text: `${flow === undefined ? kindOf(packet) : describe(flow)}${on}` });
+  let before: Flow | null = null;
   for (const record of packet.records) {
-    const stage = TELLERS.find(([node]) => node.test(record.node))?.[1](record, names) ?? null;
+    const stage = TELLERS.find(([node]) => node.test(record.node))?.[1](record, names, before) ?? null;
     if (stage !== null) add(record.time, stage);
+    before = flowOf(record.lines) ?? before;
   }
   const { outcome, detail, port } = outcomeOf(packet, names);
   const where = port === null ? '' : ` on ${port.text}`;
@@ -85,13 +88,20 @@ function verdict({ node, lines }: TraceRecord, names: TraceNames): Stage | null 
 
 /** CNAT prints the connection's state first, then all it knows of it, and last the addresses it wrote, if any. */
 function translation(stage: string): Teller {
-  return ({ lines }) => {
+  return ({ lines }, names, before) => {
     const state = lines[0]?.trim() ?? '';
     const written = lines.map((line) => WRITTEN.exec(line)).find((found) => found !== null);
     if (written === undefined || written === null) return null;
     const [, source = '', from = '', destination = '', to = ''] = written;
-    const text = `${state}, ${withPort(source, from)} -> ${withPort(destination, to)}`;
-    return { stage: state.startsWith('return') ? 'service' : stage, text };
+    if (state.startsWith('return')) {
+      const ends = `${withPort(source, from)} -> ${withPort(destination, to)}`;
+      return { stage: 'service', text: `answer becomes ${ends}` };
+    }
+    if (stage === 'snat') return { stage, text: `source becomes ${withPort(source, from)}, ${state}` };
+    const service = before === null ? null : names.service(before);
+    const pod = names.podAt(destination);
+    const text = `${service ?? 'translation'} -> ${withPort(destination, to)}${pod === null ? '' : ` (${pod})`}`;
+    return { stage, text: `${text}, ${state}` };
   };
 }
 
@@ -105,9 +115,13 @@ function route({ lines }: TraceRecord, names: TraceNames): Stage | null {
   return { stage: 'route', text: `to ${port?.text ?? `interface ${found[1]}`} via ${found[2]}`, port };
 }
 
-function tunnelled(stage: string, lines: readonly string[]): Stage | null {
-  const found = /VXLAN \w+ (to|from) (\S+) vni (\d+)/.exec(lines.join(' '));
-  return found === null ? null : { stage, text: `VXLAN ${found[3]} ${found[1]} ${found[2]}` };
+function tunnelled(stage: string): Teller {
+  return ({ lines }, names) => {
+    const found = /VXLAN \w+ (to|from) (\S+) vni (\d+)/.exec(lines.join(' '));
+    if (found === null) return null;
+    const [, way, name = '', vni] = found;
+    return { stage, text: `VXLAN ${vni} ${way} ${names.byName(name)?.text ?? name}` };
+  };
 }
 
 function firstLine(stage: string | null): Teller {
