@@ -78,7 +78,6 @@ export async function openVppRig(
       tamper: async () => {
         const pod = /^\S*p\d+-a\b/m.exec(await cli('show interface'))?.[0];
         await cli(`set interface state ${pod} down`);
-        await cli('ip route del table 1 10.1.0.0/16');
       },
       close: async () => {
         await backend.close();
