@@ -17,7 +17,7 @@ export interface RecordedMessage {
 /** Where recordings and the descriptions that go with them are kept: `vpp-26.06.recording`, `vpp-26.06.schema`. */
 const FIXTURES = join(import.meta.dirname, '../../../../../../../control/backends/vpp/api/fixtures');
 
-export const RECORDED_VERSIONS: readonly string[] = ['26.06'];
+export const RECORDED_VERSIONS: readonly string[] = ['23.02', '26.06'];
 
 export function formatRecorded(toVpp: boolean, message: string, bytes: Buffer, fields: Fields): string {
   return `${toVpp ? '>' : '<'} ${message} ${bytes.toString('hex')} ${JSON.stringify(toJson(fields))}\n`;

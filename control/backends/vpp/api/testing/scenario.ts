@@ -130,6 +130,8 @@ export const SCENARIO: readonly ScenarioStep[] = [
     name: 'limit',
     infos: { cir: 1_000_000, eir: 0, cb: 12_345_678_901n, eb: 0n, rate_type: 'SSE2_QOS_RATE_API_KBPS' },
   }),
+  step('policer_add_del', { is_add: true, name: 'older', cir: 1000, cb: 9_000_000_000n }),
+  step('policer_dump', { match_name_valid: true, match_name: 'older' }),
   step('policer_dump_v2', { policer_index: ALL }),
   step('set_punt', {
     is_add: true,
