@@ -110,7 +110,8 @@ export function ipv6HostileTests(test: Test, open: OpenRig): void {
       const node = await TestNode.open(rigs);
       const a = await node.addPod(1, 'a');
       const seen: Uint8Array[] = [];
-      a.receive = (got) => void seen.push(got);
+      // A router's own membership reports are none of the answers: they have an option header in front.
+      a.receive = (got) => void (got[20] === PROTOCOL_ICMP6 && seen.push(got));
       const look = (target: string): void => {
         const { group, mac } = solicitedNode(target);
         const rest = discovery({ type: 'solicitation', source: '::', destination: group, target, mac: null });
@@ -126,7 +127,11 @@ export function ipv6HostileTests(test: Test, open: OpenRig): void {
       await node.rig.settle();
       assert.is(seen.length, 1);
       assert.is(seen[0]?.[54], 136, 'an advertisement');
-      assert.is(seen[0]?.[0], 0x33, 'to all nodes');
+      assert.equal(
+        [...(seen[0]?.subarray(38, 54) ?? [])],
+        [0xff, 2, ...new Array(13).fill(0), 1],
+        'to all nodes',
+      );
     },
   );
 

@@ -2,11 +2,11 @@
 import type { Fields, VppApi } from '../api/api.js';
 import { MissingMessageError, VppRetvalError } from '../api/errors.js';
 import type { InterfaceSource, InterfaceSpec } from './specs.js';
+import { VXLAN_PORT } from './tunnel-ends.js';
 
 type Source<T extends InterfaceSource['type']> = Extract<InterfaceSource, { type: T }>;
 
 const NONE = 0xffff_ffff;
-const VXLAN_PORT = 4789;
 
 /**
  * Receive blocks of one page more than the 64 KiB of a segmented packet, so that one fits; VPP has 160 of them. Transmit frames hold one

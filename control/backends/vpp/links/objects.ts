@@ -1,11 +1,10 @@
 /** Constructors of the link objects: their keys, and what they need. Shared by renderers and descriptors, so that both name alike. */
-import { tableKey } from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import * as S from './specs.js';
 
 /** Of a table other than the main one, which is no object. */
 function tablesOf(id: number, families: readonly (4 | 6)[]): readonly ObjectKey[] {
-  return id === 0 ? [] : families.map((family) => tableKey(family, 'pod'));
+  return id === 0 ? [] : families.map((family) => `table/${family}/${id}`);
 }
 
 export function table(spec: S.TableSpec): S.TableObject {

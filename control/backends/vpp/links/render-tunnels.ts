@@ -1,17 +1,18 @@
 /**
  * The VXLAN mesh (rows NET-01 to NET-03): one tunnel for each peer in a bridge domain that neither learns nor floods, entered by a
- * bridged virtual interface in the pod table. Who has which MAC, and behind which tunnel, is told beforehand.
+ * bridged virtual interface whose table leads to the pod table. Who has which MAC, and behind which tunnel, is told beforehand.
  */
 import type { TunnelItem } from '../../../ruleset/types.js';
-import { BVI_INTERFACE, TABLE_IDS, tunnelKey } from '../objects/names.js';
+import { BVI_INTERFACE, TABLE_IDS, TUNNEL_TABLE, tunnelKey } from '../objects/names.js';
 import type { Renderer, VppObject } from '../objects/types.js';
 import * as make from './objects.js';
-import { hostPrefix, UNLIMITED_MTU } from './specs.js';
+import { FAMILIES, hostPrefix, UNLIMITED_MTU } from './specs.js';
 
 /** Bridge domain of the mesh. */
 export const MESH = 1;
 /** Split-horizon group of the tunnels: nothing goes from one into another. The virtual interface is in none. */
 const TUNNEL_GROUP = 1;
+const EVERYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const;
 
 export const tunnelsRenderer: Renderer = {
   name: 'tunnels',
@@ -25,14 +26,30 @@ function meshObjects(tunnel: TunnelItem): VppObject[] {
   const addresses = [tunnel.localBvi, ...(tunnel.localBvi6 === undefined ? [] : [tunnel.localBvi6])];
   return [
     make.bridge({ id: MESH }),
-    make.iface(key, { source: { type: 'loopback' }, mac: tunnel.localMac, table: TABLE_IDS.pod }),
+    ...tunnelTable(),
+    make.iface(key, { source: { type: 'loopback' }, mac: tunnel.localMac, table: TUNNEL_TABLE }),
     make.link({
       ...{ interface: key, mtu: tunnel.mtu, ip6: tunnel.localBvi6 !== undefined },
       unnumbered: null,
     }),
     ...addresses.map((address) => make.address({ interface: key, prefix: hostPrefix(address) })),
+    ...addresses.map((address) =>
+      make.route({
+        ...{ table: TABLE_IDS.pod, prefix: hostPrefix(address) },
+        path: { type: 'lookup', table: TUNNEL_TABLE },
+      }),
+    ),
     make.member({ bridge: MESH, interface: key, bvi: true, group: 0 }),
   ];
+}
+
+/** Also of what is put back among the packets that come out of tunnels. */
+export function tunnelTable(): VppObject[] {
+  const path = { type: 'lookup', table: TABLE_IDS.pod } as const;
+  return FAMILIES.flatMap((family) => [
+    make.table({ family, id: TUNNEL_TABLE }),
+    make.route({ table: TUNNEL_TABLE, prefix: EVERYWHERE[family], path }),
+  ]);
 }
 
 function peerObjects(tunnel: TunnelItem): VppObject[] {

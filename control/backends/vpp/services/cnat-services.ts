@@ -5,6 +5,7 @@
 import type { Frontend, ServiceBackend, ServiceItem } from '../../../ruleset/types.js';
 import { route } from '../links/objects.js';
 import { familyOf, hostPrefix } from '../links/specs.js';
+import { isTunnelEnd } from '../links/tunnel-ends.js';
 import { RenderError } from '../objects/errors.js';
 import { TABLE_IDS } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
@@ -18,7 +19,7 @@ export const cnatServicesRenderer: Renderer = {
   render(item, view) {
     if (item.kind !== 'service') return [];
     refuse(item);
-    const backends = backendsOf(item);
+    const backends = backendsOf(item).filter((backend) => !isTunnelEnd(backend, item.protocol, view));
     if (backends.length === 0) return rejects(item, view);
     const paths = pathsOf(backends);
     const affinity = item.affinitySeconds !== null;
