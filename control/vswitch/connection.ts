@@ -7,7 +7,7 @@ import { errorText, PteropusError } from '../common/errors.js';
 export interface Connection {
   readonly version: string;
   readonly pid: number;
-  /** Resolves when VPP is gone or does not answer any more. Never rejects. */
+  /** Resolves when VPP is gone or does not answer any more, or when we close. Never rejects. */
   readonly ended: Promise<{ readonly text: string; readonly stuck: boolean }>;
   close(): Promise<void>;
 }
@@ -39,7 +39,10 @@ export const connectTo: Answers = async (peer, patience) => {
       const stop = new AbortController();
       const lost = api.lost.then((reason) => ({ text: errorText(reason), stuck: false }));
       const stuck = ask(() => api.request('control_ping'), stuckSeconds, stop.signal);
-      const ended = Promise.race([lost, stuck]);
+      const closed = new Promise<{ text: string; stuck: boolean }>((resolve) => {
+        stop.signal.addEventListener('abort', () => resolve({ text: 'closed', stuck: false }));
+      });
+      const ended = Promise.race([lost, stuck, closed]);
       void ended.then(() => stop.abort());
       const close = async (): Promise<void> => {
         stop.abort();

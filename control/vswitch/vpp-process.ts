@@ -151,7 +151,10 @@ async function start(spec: VppProcessSpec, connect: Answers): Promise<VppProcess
   const deadline = Date.now() + READY_MS;
   for (;;) {
     const ended = await Promise.race([end, wait(POLL_MS).then(() => null)]);
-    if (ended !== null) throw startError(spec, ended);
+    if (ended !== null) {
+      sweep(files, spec.segment);
+      throw startError(spec, ended);
+    }
     try {
       const connection = await connect(spec, 0);
       if (record === null) throw startError(spec, 'its process cannot be looked at');
@@ -162,6 +165,7 @@ async function start(spec: VppProcessSpec, connect: Answers): Promise<VppProcess
       if (Date.now() > deadline) {
         child.kill('SIGKILL');
         await end;
+        sweep(files, spec.segment);
         throw startError(spec, `no answer within ${READY_MS / 1000} s: ${errorText(error)}`);
       }
     }
