@@ -21,7 +21,9 @@ export const arpOffs: Descriptor<'arp-off', ArpOffSpec> = {
   async read({ api }) {
     const [details, either] = await Promise.all([readInterfaces(api), interfacesWith(api, REPLY, DISABLED)]);
     const others = new Set(either);
-    const keys = details.map(({ tag }) => String(tag)).filter((key) => !others.has(key));
+    // Bridged ones have neither.
+    const pods = details.map(({ tag }) => String(tag)).filter((key) => key.startsWith('if/pod/'));
+    const keys = pods.filter((key) => !others.has(key));
     return keys.map((key) => arpOff({ interface: key }));
   },
 

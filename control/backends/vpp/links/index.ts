@@ -16,11 +16,12 @@ import { routes } from './routes.js';
 import { sourceChecks } from './source-checks.js';
 import { tables } from './tables.js';
 import { tunnelInputs } from './tunnel-input.js';
+import { ups } from './ups.js';
 
 export const LINK_DESCRIPTORS: readonly Descriptor[] = [
   ...[tables, interfaces, links, addresses, neighbors, routes],
   ...[bridges, members, bridgeEntries, proxyAddresses, proxyInterfaces],
-  ...[arpOffs, sourceChecks, tunnelInputs, policers],
+  ...[arpOffs, sourceChecks, tunnelInputs, policers, ups],
 ] as readonly Descriptor[];
 
 export const LINK_RENDERERS: readonly Renderer[] = [

@@ -1,4 +1,4 @@
-/** Up, largest packet, IPv6, and whose addresses are used: all of it changes while packets pass. */
+/** Largest packet, IPv6, and whose addresses are used: all of it changes while packets pass. */
 import type { Fields, VppApi } from '../api/api.js';
 import { VppRetvalError } from '../api/errors.js';
 import type { Descriptor, VppContext } from '../objects/types.js';
@@ -7,17 +7,10 @@ import { readInterfaces } from './interfaces.js';
 import { link } from './objects.js';
 import type { LinkSpec } from './specs.js';
 
-const UP = 'IF_STATUS_API_FLAG_ADMIN_UP';
-
 export const links: Descriptor<'link', LinkSpec> = {
   kind: 'link',
   messages: [
-    ...[
-      'sw_interface_set_flags',
-      'sw_interface_set_mtu',
-      'sw_interface_set_unnumbered',
-      'ip_unnumbered_dump',
-    ],
+    ...['sw_interface_set_mtu', 'sw_interface_set_unnumbered', 'ip_unnumbered_dump'],
     ...['sw_interface_ip6_enable_disable', 'sw_interface_ip6nd_ra_config'],
     'sw_interface_ip6_get_link_local_address',
   ],
@@ -30,9 +23,8 @@ export const links: Descriptor<'link', LinkSpec> = {
     const users = new Map(
       unnumbered.map((fields) => [indexOf(fields), handles.keyOf('if', Number(fields['ip_sw_if_index']))]),
     );
-    const up = details.filter(({ flags }) => Array.isArray(flags) && flags.includes(UP));
     return Promise.all(
-      up.map(async (fields) => {
+      details.map(async (fields) => {
         const index = indexOf(fields);
         const ip6 = await hasIp6(api, index);
         const spec = { interface: String(fields['tag']), mtu: mtuOf(fields), ip6 };
@@ -52,7 +44,6 @@ export const links: Descriptor<'link', LinkSpec> = {
   async remove({ api, handles }, { spec }) {
     const sw_if_index = handles.get(spec.interface);
     await Promise.all([
-      api.request('sw_interface_set_flags', { sw_if_index, flags: [] }),
       ...unnumber(api, handles.get(spec.interface), spec.unnumbered, handles, false),
       ...(spec.ip6 ? [api.request('sw_interface_ip6_enable_disable', { sw_if_index, enable: false })] : []),
     ]);
@@ -78,7 +69,6 @@ async function change(vpp: VppContext, old: LinkSpec | null, now: LinkSpec): Pro
       requests.push(api.request('sw_interface_ip6nd_ra_config', { sw_if_index, suppress: 1 }));
     }
   }
-  if (old === null) requests.push(api.request('sw_interface_set_flags', { sw_if_index, flags: [UP] }));
   await Promise.all(requests);
 }
 

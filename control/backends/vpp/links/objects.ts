@@ -1,4 +1,5 @@
 /** Constructors of the link objects: their keys, and what they need. Shared by renderers and descriptors, so that both name alike. */
+import { TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import * as S from './specs.js';
 
@@ -8,7 +9,9 @@ function tablesOf(id: number, families: readonly (4 | 6)[]): readonly ObjectKey[
 }
 
 export function table(spec: S.TableSpec): S.TableObject {
-  return { kind: 'table', key: `table/${spec.family}/${spec.id}`, needs: [], spec };
+  // VPP counts tables in the order in which they are made, and CNAT wants that of the tunnels before that of the pods.
+  const needs = spec.id === TABLE_IDS.pod ? tablesOf(TUNNEL_TABLE, [spec.family]) : [];
+  return { kind: 'table', key: `table/${spec.family}/${spec.id}`, needs, spec };
 }
 
 export function iface(key: ObjectKey, spec: S.InterfaceSpec): S.InterfaceObject {
@@ -43,6 +46,12 @@ function claimOf(source: S.InterfaceSource): string | null {
 export function link(spec: S.LinkSpec): S.LinkObject {
   const needs = spec.unnumbered === null ? [spec.interface] : [spec.interface, spec.unnumbered];
   return { kind: 'link', key: `link/${spec.interface}`, needs, spec };
+}
+
+/** Down, it passes no packet. */
+export function up(spec: S.UpSpec): S.UpObject {
+  const needs = [spec.interface, `link/${spec.interface}`];
+  return { kind: 'up', key: `up/${spec.interface}`, needs, spec };
 }
 
 export function address(spec: S.AddressSpec): S.AddressObject {

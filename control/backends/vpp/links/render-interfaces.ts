@@ -56,6 +56,7 @@ function gateway(addresses: readonly Ip[]): VppObject[] {
   return [
     make.iface(key, { source: { type: 'loopback' }, mac: GATEWAY_MAC, table: pod }),
     make.link({ interface: key, mtu: UNLIMITED_MTU, ip6: hasFamily(addresses, 6), unnumbered: null }),
+    make.up({ interface: key }),
     ...addresses.map((address) => make.address({ interface: key, prefix: hostPrefix(address) })),
     ...addresses.map((address) =>
       make.route({ table: main, prefix: hostPrefix(address), path: { type: 'lookup', table: pod } }),
@@ -105,6 +106,7 @@ function interfaceObjects(
   return [
     make.iface(key, { source: sourceOf(item, view.options), mac: item.mac, table }),
     make.link({ interface: key, mtu: item.mtu, ip6, unnumbered }),
+    make.up({ interface: key }),
   ];
 }
 

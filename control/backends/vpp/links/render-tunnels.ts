@@ -32,6 +32,7 @@ function meshObjects(tunnel: TunnelItem): VppObject[] {
       ...{ interface: key, mtu: tunnel.mtu, ip6: tunnel.localBvi6 !== undefined },
       unnumbered: null,
     }),
+    make.up({ interface: key }),
     ...addresses.map((address) => make.address({ interface: key, prefix: hostPrefix(address) })),
     ...addresses.map((address) =>
       make.route({
@@ -43,13 +44,10 @@ function meshObjects(tunnel: TunnelItem): VppObject[] {
   ];
 }
 
-/** Also of what is put back among the packets that come out of tunnels. */
+/** The table of the tunnels leads on to the pods'. */
 export function tunnelTable(): VppObject[] {
   const path = { type: 'lookup', table: TABLE_IDS.pod } as const;
-  return FAMILIES.flatMap((family) => [
-    make.table({ family, id: TUNNEL_TABLE }),
-    make.route({ table: TUNNEL_TABLE, prefix: EVERYWHERE[family], path }),
-  ]);
+  return FAMILIES.map((family) => make.route({ table: TUNNEL_TABLE, prefix: EVERYWHERE[family], path }));
 }
 
 function peerObjects(tunnel: TunnelItem): VppObject[] {
@@ -59,6 +57,7 @@ function peerObjects(tunnel: TunnelItem): VppObject[] {
   return [
     make.iface(key, { source: { type: 'vxlan', local, remote, vni }, mac: null, table: TABLE_IDS.main }),
     make.link({ interface: key, mtu: UNLIMITED_MTU, ip6: false, unnumbered: null }),
+    make.up({ interface: key }),
     make.member({ bridge: MESH, interface: key, bvi: false, group: TUNNEL_GROUP }),
     make.bridgeEntry({ bridge: MESH, mac, interface: key }),
     ...addresses.map((ip) => make.neighbor({ interface: BVI_INTERFACE, ip, mac, fib: false })),

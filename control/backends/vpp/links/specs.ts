@@ -35,7 +35,7 @@ export interface InterfaceSpec {
   readonly table: number;
 }
 
-/** What can be changed while packets pass. An interface is up as long as it has this. */
+/** What can be changed while packets pass. */
 export interface LinkSpec {
   readonly interface: ObjectKey;
   /** Largest IP packet, bytes. */
@@ -44,6 +44,10 @@ export interface LinkSpec {
   readonly ip6: boolean;
   /** Uses the addresses of that interface. */
   readonly unnumbered: ObjectKey | null;
+}
+
+export interface UpSpec {
+  readonly interface: ObjectKey;
 }
 
 /** `prefix` keeps its host bits. */
@@ -132,6 +136,7 @@ export interface PolicerSpec {
 export type TableObject = VppObject<'table', TableSpec>;
 export type InterfaceObject = VppObject<'if', InterfaceSpec>;
 export type LinkObject = VppObject<'link', LinkSpec>;
+export type UpObject = VppObject<'up', UpSpec>;
 export type AddressObject = VppObject<'address', AddressSpec>;
 export type NeighborObject = VppObject<'neighbor', NeighborSpec>;
 export type RouteObject = VppObject<'route', RouteSpec>;

@@ -6,6 +6,12 @@ import type { ObjectKey } from './types.js';
 /** FIB table of a routing table. */
 export const TABLE_IDS: Readonly<Record<Vrf, number>> = { main: 0, pod: 1 };
 
+/**
+ * The table of the interface that packets come out of tunnels by: all it says is to look into the pod table. CNAT's rules of source
+ * translation are those of a table, and pods of other nodes are under others than pods of this one.
+ */
+export const TUNNEL_TABLE = 2;
+
 /** VPP keeps 63 bytes of an interface's tag, which is the object's key; names made of a key have room for some more. */
 const LONGEST_INTERFACE_KEY = 54;
 const DIGEST = 12;

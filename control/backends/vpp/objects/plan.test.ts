@@ -32,6 +32,7 @@ function plan(there: Graph, wanted: Graph): Plan {
     wanted: (key) => wanted.get(key),
     there: (key) => known.get(key),
     dependents: (key) => known.dependents(key),
+    isLate: (kind) => kind === 'up',
     canUpdate: (kind) => UPDATABLE.includes(kind),
   });
 }
@@ -58,6 +59,18 @@ test('what cannot be changed in place takes what needs it along', () => {
     text(old, now),
     '1 create other/p\n2 remove addr/a\n3 remove if/a\n4 create if/a\n5 create addr/a\n6 remove other/o\n',
   );
+});
+
+test('what lets packets in comes after all else that is new, and goes before all that is old', () => {
+  const old = graph(object('table/1', 1), object('acl/old', 1));
+  const now = graph(
+    ...[object('table/1', 2), object('if/a', 1), object('up/a', 1, ['if/a']), object('route/r', 1, ['if/a'])],
+    ...[object('acl/a', 1, ['table/1']), object('rule/a', 1, ['acl/a', 'route/r'])],
+  );
+  const order = text(old, now).trimEnd().split('\n');
+  assert.match(order.at(-2) ?? '', 'create up/a');
+  assert.match(order.at(-1) ?? '', 'remove acl/old');
+  assert.match(text(now, graph()), /^1 remove up\/a\n2 remove rule\/a\n/);
 });
 
 test('who takes what another one holds waits until it is let go', () => {

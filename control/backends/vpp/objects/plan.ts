@@ -1,6 +1,7 @@
 /**
  * The order in which VPP is told: waves of actions that do not wait for one another. New objects come before old ones go, so that
- * traffic always finds one of them; an object goes first only if another cannot be made beside it. Pure, and printable.
+ * traffic always finds one of them; an object goes first only if another cannot be made beside it. What lets packets in comes when all
+ * that judges and leads them is there. Pure, and printable.
  */
 import { type Comparison, compare, type Fate } from './compare.js';
 import { PlanError } from './errors.js';
@@ -22,6 +23,8 @@ interface Step {
   waits: number;
   /** A removal that a creation waits for. */
   early: boolean;
+  /** It is about what lets packets in. */
+  readonly late: boolean;
 }
 
 /** What must be done so that VPP holds what it shall of these objects. Throws PlanError. */
@@ -48,8 +51,8 @@ function stepsOf(fates: ReadonlyMap<ObjectKey, Fate>, what: Comparison): readonl
   const removes = new Map<ObjectKey, Step>();
   for (const [key, fate] of fates) {
     const { put, remove } = actionsOf(fate);
-    if (put !== null) puts.set(key, step(put));
-    if (remove !== null) removes.set(key, step(remove));
+    if (put !== null) puts.set(key, step(put, put.type === 'create' && what.isLate(put.object.kind)));
+    if (remove !== null) removes.set(key, step(remove, what.isLate(remove.object.kind)));
   }
   for (const [key, put] of puts) {
     waitFor(put, removes.get(key));
@@ -92,8 +95,8 @@ function actionsOf({ type, old, now }: Fate): {
   return { put: { type: 'create', object: now }, remove };
 }
 
-function step(action: Action): Step {
-  return { action, next: [], waits: 0, early: false };
+function step(action: Action, late = false): Step {
+  return { action, next: [], waits: 0, early: false, late };
 }
 
 function waitFor(later: Step, earlier: Step | undefined): void {
@@ -126,9 +129,9 @@ function keepClaimsApart(puts: ReadonlyMap<ObjectKey, Step>, removes: ReadonlyMa
 function wavesOf(steps: readonly Step[]): { readonly waves: Action[][]; readonly stuck: readonly Action[] } {
   markEarly(steps);
   const waves: Action[][] = [];
-  const ready: Step[][] = [[], [], []];
+  const ready: Step[][] = [[], [], [], [], [], []];
   const add = (one: Step): void => {
-    ready[one.action.type !== 'remove' ? 0 : one.early ? 1 : 2]?.push(one);
+    ready[rankOf(one)]?.push(one);
   };
   for (const one of steps) if (one.waits === 0) add(one);
   for (;;) {
@@ -141,6 +144,12 @@ function wavesOf(steps: readonly Step[]): { readonly waves: Action[][]; readonly
   }
   const stuck = steps.filter(({ waits }) => waits > 0).map(({ action }) => action);
   return { waves, stuck };
+}
+
+/** Of those that are ready, the ones of the lowest rank have their turn. */
+function rankOf({ action, late, early }: Step): number {
+  if (action.type !== 'remove') return late ? 3 : 0;
+  return (early ? 1 : 4) + (late ? 0 : 1);
 }
 
 /** Marks the removals that a creation waits for, directly or through others. */

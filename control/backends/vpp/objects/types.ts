@@ -50,6 +50,8 @@ export interface Descriptor<K extends string = string, S = unknown> {
   /** Objects of ours that VPP has, with their handles set. Kinds are read in the order in which the descriptors are registered. */
   read(vpp: VppContext): Promise<readonly VppObject<K, S>[]>;
   create(vpp: VppContext, object: VppObject<K, S>): Promise<void>;
+  /** Objects of this kind are created after all others: they let packets in. */
+  readonly late?: boolean;
   /** Absent: what differs is removed and created anew, with all that needs it. */
   update?(vpp: VppContext, old: VppObject<K, S>, object: VppObject<K, S>): Promise<void>;
   remove(vpp: VppContext, object: VppObject<K, S>): Promise<void>;
