@@ -72,7 +72,9 @@ export function translationKey({ protocol, address, port }: TranslationSpec): Ob
 export const SOURCE: ObjectKey = 'cnat-source/default';
 
 export function source(spec: SourceSpec): SourceObject {
-  return { kind: 'cnat-source', key: SOURCE, needs: [tableKey(4, 'pod'), tableKey(6, 'pod')], spec };
+  // Those of the tunnels are there when these are.
+  const needs = [tableKey(4, 'pod'), tableKey(6, 'pod')];
+  return { kind: 'cnat-source', key: SOURCE, needs, spec };
 }
 
 export function exclude(prefix: Cidr): ExcludeObject {

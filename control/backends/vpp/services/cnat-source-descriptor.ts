@@ -1,7 +1,7 @@
 /** The addresses that stand for others. VPP cannot be made to forget them: reserved ones say that there are none. */
 import type { VppApi } from '../api/api.js';
 import { VppRetvalError } from '../api/errors.js';
-import { TABLE_IDS } from '../objects/names.js';
+import { TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
 import type { Descriptor, VppContext } from '../objects/types.js';
 import { addressText } from './api-values.js';
 import { type SourceObject, type SourceSpec, source } from './cnat-objects.js';
@@ -29,7 +29,10 @@ export const cnatSourceDescriptor: Descriptor<'cnat-source', SourceSpec> = {
   },
 
   async create(vpp, { spec }) {
-    await prepare(vpp);
+    if (hasFlows(vpp.api)) {
+      await prepare(vpp);
+      await spareTunnels(vpp, spec);
+    }
     await set(vpp.api, spec);
     await vpp.api.request('cnat_set_snat_policy', { policy: 'CNAT_POLICY_K8S' });
   },
@@ -75,15 +78,35 @@ async function set(api: VppApi, { address4, address6 }: SourceSpec): Promise<voi
 
 /**
  * CNAT wakes up at the first thing it is told, and then makes room for the flows of a table when an interface is put into it; for those of
- * tables that have interfaces already it never does, and reads what is no memory of its own. So an interface is put into the pods' table
- * for a moment.
+ * tables that have interfaces already it never does, and reads what is no memory of its own. So an interface is put into each for a moment.
  */
 async function prepare({ api }: VppContext): Promise<void> {
-  if (!hasFlows(api)) return;
   await api.request('feature_cnat_enable_disable', { sw_if_index: LOCAL_INTERFACE, enable_disable: false });
-  const bind = (is_ipv6: boolean, vrf_id: number): Promise<unknown> =>
-    api.request('sw_interface_set_table', { sw_if_index: LOCAL_INTERFACE, is_ipv6, vrf_id });
-  for (const table of [TABLE_IDS.pod, TABLE_IDS.main]) {
-    await Promise.all([bind(false, table), bind(true, table)]);
+  for (const vrf_id of [TUNNEL_TABLE, TABLE_IDS.pod, TABLE_IDS.main]) {
+    const bind = (is_ipv6: boolean): Promise<unknown> =>
+      api.request('sw_interface_set_table', { sw_if_index: LOCAL_INTERFACE, is_ipv6, vrf_id });
+    await Promise.all([bind(false), bind(true)]);
   }
+}
+
+/**
+ * CNAT takes two IPv6 addresses for the same whose last 32 bits are, and a pod of another node that sends to the pod of its number here for
+ * one that meets itself. What comes out of tunnels gets rules of its own therefore, that translate nothing. They must be made before those
+ * of all the other tables, which would be changed otherwise.
+ */
+async function spareTunnels({ api }: VppContext, { address6 }: SourceSpec): Promise<void> {
+  const index = await fibIndex(api, TUNNEL_TABLE);
+  if (index === null || (await readSource(api)) !== null) return;
+  await api.request('cnat_set_snat_addresses_v2', {
+    ...{ fwd_fib_index: index, ret_fib_index: index, sw_if_index: NO_INTERFACE },
+    ...{ snat_ip4: '0.0.0.0', snat_ip6: address6 ?? NONE6, flags: ['CNAT_SNAT_POLICY_F_NO_CLIENT'] },
+  });
+  await api.cli(`set cnat snat-policy if-pfx fib ${index}`);
+}
+
+/** VPP's own number of an IPv6 table; null: there is no such table. */
+async function fibIndex(api: VppApi, table: number): Promise<number | null> {
+  const text = await api.cli(`show ip6 fib table ${table} summary`);
+  const index = /fib_index:(\d+)/.exec(text)?.[1];
+  return index === undefined ? null : Number(index);
 }

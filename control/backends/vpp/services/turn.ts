@@ -9,7 +9,7 @@ import { cidrContains, parseCidr, parseIp } from '../../../common/ip.js';
 import type { NodeItem, ServiceBackend, ServiceItem } from '../../../ruleset/types.js';
 import * as links from '../links/objects.js';
 import { FAMILIES, familyOf, UNLIMITED_MTU } from '../links/specs.js';
-import { interfaceKey, TABLE_IDS } from '../objects/names.js';
+import { interfaceKey, TUNNEL_TABLE } from '../objects/names.js';
 import type { ObjectKey, View, VppObject } from '../objects/types.js';
 import { type AclSpec, aclRule } from '../policies/acl-rules.js';
 import { abfAttachment, abfPolicy } from './abf-objects.js';
@@ -44,7 +44,7 @@ function isAway(address: string, { podCidrs, podSubnets }: NodeItem): boolean {
 
 function loopback(): VppObject[] {
   return [
-    links.iface(TURN, { source: { type: 'loopback' }, mac: TURN_MAC, table: TABLE_IDS.pod }),
+    links.iface(TURN, { source: { type: 'loopback' }, mac: TURN_MAC, table: TUNNEL_TABLE }),
     links.link({ interface: TURN, mtu: UNLIMITED_MTU, ip6: true, unnumbered: null }),
     // Without an address of its own it takes no IPv4 in.
     links.address({ interface: TURN, prefix: TURN_PREFIX }),
