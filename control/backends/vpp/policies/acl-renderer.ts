@@ -7,7 +7,15 @@ import { RenderError } from '../objects/errors.js';
 import { interfaceKey } from '../objects/names.js';
 import type { ObjectKey, Renderer, View, VppObject } from '../objects/types.js';
 import type { AclNotes, AclSpec, NotedRule } from './acl-rules.js';
-import { type Exempt, fromPodRules, openRules, selfRules, strayRules, toPodRules } from './common-acls.js';
+import {
+  type Exempt,
+  fromPodRules,
+  openRules,
+  selfFromPodRules,
+  selfToPodRules,
+  strayRules,
+  toPodRules,
+} from './common-acls.js';
 import { lowerPolicy } from './lower.js';
 import {
   ACL_SETTINGS,
@@ -74,32 +82,28 @@ function endpointObjects(endpoint: EndpointItem, view: View): VppObject[] {
     return [key];
   };
   const stray = ingress === null || egress === null ? [] : use(STRAY_ACL, strayRules);
-  const judged = (policy: Key, common: readonly ObjectKey[]): ObjectKey[] => [
-    ...use(selfAclKey(pod), () => selfRules(link.peerAddresses, link.ownAddresses)),
-    ...common,
+  const open = (): ObjectKey[] => use(OPEN_ACL, openRules);
+  const input = (policy: Key): ObjectKey[] => [
+    ...use(selfAclKey(pod, 'from'), () => selfFromPodRules(link.peerAddresses, link.ownAddresses)),
+    ...use(FROM_POD_ACL, () => fromPodRules(exempt)),
     ...stray,
     policyAclKey(policy),
   ];
-  const open = (): ObjectKey[] => use(OPEN_ACL, openRules);
-  const input =
-    egress === null
-      ? open()
-      : judged(
-          egress,
-          use(FROM_POD_ACL, () => fromPodRules(exempt)),
-        );
-  const output =
-    ingress === null
-      ? open()
-      : judged(
-          ingress,
-          use(TO_POD_ACL, () => toPodRules(exempt)),
-        );
-  const spec: AclBindingSpec = { interface: interfaceKey(endpoint.interface), input, output };
+  const output = (policy: Key): ObjectKey[] => [
+    ...use(selfAclKey(pod, 'to'), () => selfToPodRules(link.peerAddresses)),
+    ...use(TO_POD_ACL, () => toPodRules(exempt)),
+    ...stray,
+    policyAclKey(policy),
+  ];
+  const spec: AclBindingSpec = {
+    interface: interfaceKey(endpoint.interface),
+    input: egress === null ? open() : input(egress),
+    output: ingress === null ? open() : output(ingress),
+  };
   const binding: VppObject = {
     kind: 'acl-binding',
     key: bindingKey(pod),
-    needs: [...new Set([spec.interface, ACL_SETTINGS, ...input, ...output])],
+    needs: [...new Set([spec.interface, ACL_SETTINGS, ...spec.input, ...spec.output])],
     spec,
   };
   return [settings(), ...lists, binding];

@@ -92,15 +92,23 @@ export function fromPodRules({ hairpin }: Exempt): NotedRule[] {
   ];
 }
 
-/** A pod's packets to itself, in both directions, and its questions whether its gateway is still there. */
-export function selfRules(addresses: readonly Ip[], gateways: readonly Ip[]): NotedRule[] {
+/**
+ * What a pod sends to itself, on its way to the pod. That the packet is for the pod goes without saying; saying it would make a mask of
+ * its own, where this one is that of the node's addresses and of peers.
+ */
+export function selfToPodRules(addresses: readonly Ip[]): NotedRule[] {
+  return addresses.map((address) => ({
+    rule: aclRule('reflect', familyOf(address), { source: hostPrefix(address) }),
+    note: { text: SELF_TEXT, allowed: true, direction: 'ingress' },
+  }));
+}
+
+/** What a pod sends to itself, on its way from the pod, and its questions whether its gateway is still there. */
+export function selfFromPodRules(addresses: readonly Ip[], gateways: readonly Ip[]): NotedRule[] {
   return [
     ...addresses.map((address) => ({
-      rule: aclRule('reflect', familyOf(address), {
-        source: hostPrefix(address),
-        destination: hostPrefix(address),
-      }),
-      note: { text: SELF_TEXT, allowed: true, direction: null },
+      rule: aclRule('reflect', familyOf(address), { destination: hostPrefix(address) }),
+      note: { text: SELF_TEXT, allowed: true, direction: 'egress' } as const,
     })),
     ...gateways
       .filter((gateway) => familyOf(gateway) === 6)

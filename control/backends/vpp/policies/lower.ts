@@ -6,8 +6,18 @@
  * that a shorter prefix treats the same needs no rule, and nothing is said twice. Which tier decided is settled before (port-table.ts).
  */
 import { InvalidInputError } from '../../../common/errors.js';
+import { bitsOf, type Family } from '../../../common/ip.js';
 import type { AddressSetItem, Key, PolicyItem } from '../../../ruleset/types.js';
-import { ALL_PORTS, aclRule, type NotedRule, SCTP, TCP, UDP } from './acl-rules.js';
+import {
+  ALL_PORTS,
+  aclRule,
+  type NotedRule,
+  type Range,
+  type RuleNote,
+  SCTP,
+  TCP,
+  UDP,
+} from './acl-rules.js';
 import { type PortTable, PortTables, PROTOCOLS, type Segment, type Verdict } from './port-table.js';
 import { type PrefixClass, prefixClasses } from './prefix-classes.js';
 
@@ -33,21 +43,43 @@ export function lowerPolicy(
     known.set(id, table);
     return table;
   };
+  const told = new Map<string, readonly Difference[]>();
+  const differencesOf = (node: PrefixClass): readonly Difference[] => {
+    const name = `${node.id} in ${node.parent?.id ?? 'all'}`;
+    const found =
+      told.get(name) ??
+      differences(policy.direction, tableOf(node), node.parent === null ? null : tableOf(node.parent));
+    told.set(name, found);
+    return found;
+  };
   return ([4, 6] as const).flatMap((family) => {
-    const classes = [...prefixClasses(family, sets)].sort((a, b) => b.length - a.length);
+    const classes = inOrder(family, prefixClasses(family, sets));
     return classes.flatMap((node) =>
-      differences(tableOf(node), node.parent === null ? null : tableOf(node.parent)).map(
-        ({ verdict, protocol, from, to }): NotedRule => ({
-          rule: aclRule(verdict.allowed ? 'reflect' : 'deny', family, {
-            ...(policy.direction === 'ingress' ? { source: node.cidr } : { destination: node.cidr }),
-            protocol,
-            destinationPorts: protocol === 0 ? ALL_PORTS : [from, to],
-          }),
-          note: { ...verdict, direction: policy.direction },
-        }),
-      ),
+      differencesOf(node).map(({ note, protocol, ports }): NotedRule => {
+        const peer = policy.direction === 'ingress' ? { source: node.cidr } : { destination: node.cidr };
+        const match = { ...peer, protocol, destinationPorts: ports };
+        return { rule: aclRule(note.allowed ? 'reflect' : 'deny', family, match), note };
+      }),
     );
   });
+}
+
+/**
+ * Every prefix after those inside it, as the first rule that matches decides. Single addresses come first. Of the rest the shorter comes
+ * first where that is free: VPP puts a rule into the table of an earlier one whose mask is part of its own, and makes no new table.
+ */
+function inOrder(family: Family, classes: readonly PrefixClass[]): readonly PrefixClass[] {
+  const heights = new Map<PrefixClass, number>();
+  // Those inside a prefix stand behind it.
+  for (const node of [...classes].reverse()) {
+    const height = heights.get(node) ?? 0;
+    heights.set(node, height);
+    if (node.parent === null || node.length === bitsOf(family)) continue;
+    heights.set(node.parent, Math.max(heights.get(node.parent) ?? 0, height + 1));
+  }
+  const rank = (node: PrefixClass): number =>
+    node.length === bitsOf(family) ? -1 : (heights.get(node) ?? 0);
+  return [...classes].sort((a, b) => rank(a) - rank(b) || a.length - b.length);
 }
 
 /** Rules that match a peer which is in some of the sets: those without peers match everyone. */
@@ -66,29 +98,53 @@ function rulesOfSets(
 }
 
 interface Difference {
-  readonly verdict: Verdict;
+  readonly note: RuleNote;
   readonly protocol: number;
-  readonly from: number;
-  readonly to: number;
+  readonly ports: Range;
 }
 
 /** What must be said in front of `around`, which decides all that is not; null = nothing follows, so everything is said. */
-function differences(table: PortTable, around: PortTable | null): Difference[] {
+function differences(
+  direction: PolicyItem['direction'],
+  table: PortTable,
+  around: PortTable | null,
+): readonly Difference[] {
   if (table === around) return [];
   // A rule for all protocols hides what follows it: whatever is not as the rest must be said before it.
   const closes = table.other !== around?.other;
+  const said = (segment: Segment, protocol: keyof typeof NUMBERS): boolean =>
+    closes
+      ? segment.verdict === table.other
+      : (around?.[protocol] ?? []).some((same) => covers(same, segment));
+  const noteOf = (verdict: Verdict): RuleNote => ({ ...verdict, direction });
   const found = PROTOCOLS.flatMap((protocol) =>
-    table[protocol]
-      .filter((segment) =>
-        closes
-          ? segment.verdict !== table.other
-          : !(around?.[protocol] ?? []).some((same) => covers(same, segment)),
-      )
-      .map((segment) => ({ ...segment, protocol: NUMBERS[protocol] })),
+    stretches(table[protocol].filter((segment) => !said(segment, protocol))).map(
+      ({ verdict, from, to }): Difference => {
+        return { note: noteOf(verdict), protocol: NUMBERS[protocol], ports: [from, to] };
+      },
+    ),
   );
-  return closes
-    ? [...found, { verdict: table.other, protocol: 0, from: ALL_PORTS[0], to: ALL_PORTS[1] }]
-    : found;
+  return closes ? [...found, { note: noteOf(table.other), protocol: 0, ports: ALL_PORTS }] : found;
+}
+
+/**
+ * The same in fewer pieces: what lies between two neighbours of one verdict is said first, so that the two can be said as one after it.
+ */
+function stretches(segments: readonly Segment[]): readonly Segment[] {
+  const first: Segment[] = [];
+  const left: Segment[] = [];
+  for (const segment of segments) {
+    left.push(segment);
+    for (;;) {
+      const [before, between, after] = left.slice(-3);
+      if (before === undefined || between === undefined || after === undefined) break;
+      if (before.verdict !== after.verdict || before.to + 1 !== between.from || between.to + 1 !== after.from)
+        break;
+      first.push(between);
+      left.splice(-3, 3, { from: before.from, to: after.to, verdict: after.verdict });
+    }
+  }
+  return [...first, ...left];
 }
 
 function covers(outer: Segment, inner: Segment): boolean {

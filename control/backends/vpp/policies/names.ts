@@ -19,8 +19,8 @@ export function policyAclKey(policy: Key): ObjectKey {
 }
 
 /** Of the rules that let a pod reach itself. */
-export function selfAclKey({ namespace, name }: PodRef): ObjectKey {
-  return `acl/${short(`self/${namespace}/${name}`)}`;
+export function selfAclKey({ namespace, name }: PodRef, way: 'to' | 'from'): ObjectKey {
+  return `acl/${short(`self-${way}/${namespace}/${name}`)}`;
 }
 
 /** Of the lists on a pod's interface. */
