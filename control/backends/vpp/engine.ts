@@ -208,7 +208,6 @@ export class Engine {
       wanted: (key) => wanted.get(key),
       there: (key) => this.#there.get(key),
       dependents: (key) => this.#there.dependents(key),
-      isLate: (kind) => this.#sending.descriptors.get(kind)?.late === true,
       canUpdate: (kind) => this.#sending.descriptors.get(kind)?.update !== undefined,
     });
   }

@@ -51,7 +51,11 @@ export function link(spec: S.LinkSpec): S.LinkObject {
 /** Down, it passes no packet. */
 export function up(spec: S.UpSpec): S.UpObject {
   const needs = [spec.interface, `link/${spec.interface}`];
-  return { kind: 'up', key: `up/${spec.interface}`, needs, spec };
+  return { kind: 'up', key: `up/${spec.interface}`, needs, late: isPod(spec.interface), spec };
+}
+
+function isPod(key: ObjectKey): boolean {
+  return key.startsWith('if/pod/');
 }
 
 export function address(spec: S.AddressSpec): S.AddressObject {
@@ -71,8 +75,8 @@ export function route(spec: S.RouteSpec): S.RouteObject {
   const needs = new Set(tablesOf(spec.table, [family]));
   if (path.type === 'interface') {
     needs.add(path.interface);
-    // Not before IPv4 or IPv6 are on there.
-    needs.add(`link/${path.interface}`);
+    // Not before IPv4 or IPv6 are on there; nor before VPP knows the net of its own address, which it then asks with for others.
+    needs.add(isPod(path.interface) ? `link/${path.interface}` : `up/${path.interface}`);
   }
   if (path.type === 'lookup') for (const key of tablesOf(path.table, [family])) needs.add(key);
   return { kind: 'route', key: `route/${spec.table}/${spec.prefix}`, needs: [...needs], spec };

@@ -1,4 +1,4 @@
-/** Interfaces that are up. They come last, so that no packet meets a half-made node or a pod without its policy. */
+/** Interfaces that are up. Pods' come last, so that none of their packets meets a half-made node, or the pod has no policy yet. */
 import type { VppApi } from '../api/api.js';
 import type { Descriptor } from '../objects/types.js';
 import { readInterfaces } from './interfaces.js';
@@ -10,7 +10,6 @@ const UP = 'IF_STATUS_API_FLAG_ADMIN_UP';
 export const ups: Descriptor<'up', UpSpec> = {
   kind: 'up',
   messages: ['sw_interface_set_flags'],
-  late: true,
 
   async read({ api }) {
     const details = await readInterfaces(api);

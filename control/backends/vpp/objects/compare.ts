@@ -7,8 +7,6 @@ export interface Comparison {
   there(key: ObjectKey): VppObject | undefined;
   /** Keys of the objects there that need this one. */
   dependents(key: ObjectKey): Iterable<ObjectKey>;
-  /** Whether objects of this kind are created after all others. */
-  isLate(kind: string): boolean;
   /** Whether objects of this kind can be changed in place. */
   canUpdate(kind: string): boolean;
 }

@@ -32,7 +32,6 @@ function plan(there: Graph, wanted: Graph): Plan {
     wanted: (key) => wanted.get(key),
     there: (key) => known.get(key),
     dependents: (key) => known.dependents(key),
-    isLate: (kind) => kind === 'up',
     canUpdate: (kind) => UPDATABLE.includes(kind),
   });
 }
@@ -64,7 +63,8 @@ test('what cannot be changed in place takes what needs it along', () => {
 test('what lets packets in comes after all else that is new, and goes before all that is old', () => {
   const old = graph(object('table/1', 1), object('acl/old', 1));
   const now = graph(
-    ...[object('table/1', 2), object('if/a', 1), object('up/a', 1, ['if/a']), object('route/r', 1, ['if/a'])],
+    ...[object('table/1', 2), object('if/a', 1), object('route/r', 1, ['if/a'])],
+    { ...object('up/a', 1, ['if/a']), late: true },
     ...[object('acl/a', 1, ['table/1']), object('rule/a', 1, ['acl/a', 'route/r'])],
   );
   const order = text(old, now).trimEnd().split('\n');

@@ -23,8 +23,6 @@ interface Step {
   waits: number;
   /** A removal that a creation waits for. */
   early: boolean;
-  /** It is about what lets packets in. */
-  readonly late: boolean;
 }
 
 /** What must be done so that VPP holds what it shall of these objects. Throws PlanError. */
@@ -51,8 +49,8 @@ function stepsOf(fates: ReadonlyMap<ObjectKey, Fate>, what: Comparison): readonl
   const removes = new Map<ObjectKey, Step>();
   for (const [key, fate] of fates) {
     const { put, remove } = actionsOf(fate);
-    if (put !== null) puts.set(key, step(put, put.type === 'create' && what.isLate(put.object.kind)));
-    if (remove !== null) removes.set(key, step(remove, what.isLate(remove.object.kind)));
+    if (put !== null) puts.set(key, step(put));
+    if (remove !== null) removes.set(key, step(remove));
   }
   for (const [key, put] of puts) {
     waitFor(put, removes.get(key));
@@ -95,8 +93,8 @@ function actionsOf({ type, old, now }: Fate): {
   return { put: { type: 'create', object: now }, remove };
 }
 
-function step(action: Action, late = false): Step {
-  return { action, next: [], waits: 0, early: false, late };
+function step(action: Action): Step {
+  return { action, next: [], waits: 0, early: false };
 }
 
 function waitFor(later: Step, earlier: Step | undefined): void {
@@ -147,8 +145,9 @@ function wavesOf(steps: readonly Step[]): { readonly waves: Action[][]; readonly
 }
 
 /** Of those that are ready, the ones of the lowest rank have their turn. */
-function rankOf({ action, late, early }: Step): number {
-  if (action.type !== 'remove') return late ? 3 : 0;
+function rankOf({ action, early }: Step): number {
+  const late = action.object.late === true;
+  if (action.type !== 'remove') return late && action.type === 'create' ? 3 : 0;
   return (early ? 1 : 4) + (late ? 0 : 1);
 }
 

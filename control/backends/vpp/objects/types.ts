@@ -21,6 +21,8 @@ export interface VppObject<K extends string = string, S = unknown> {
    * removed before the new one is created.
    */
   readonly claims?: readonly string[];
+  /** Lets packets in: created after all others, and removed before them. */
+  readonly late?: boolean;
   /** What is not in VPP and is not compared: where rules came from. */
   readonly notes?: unknown;
 }
@@ -50,8 +52,6 @@ export interface Descriptor<K extends string = string, S = unknown> {
   /** Objects of ours that VPP has, with their handles set. Kinds are read in the order in which the descriptors are registered. */
   read(vpp: VppContext): Promise<readonly VppObject<K, S>[]>;
   create(vpp: VppContext, object: VppObject<K, S>): Promise<void>;
-  /** Objects of this kind are created after all others: they let packets in. */
-  readonly late?: boolean;
   /** Absent: what differs is removed and created anew, with all that needs it. */
   update?(vpp: VppContext, old: VppObject<K, S>, object: VppObject<K, S>): Promise<void>;
   remove(vpp: VppContext, object: VppObject<K, S>): Promise<void>;
