@@ -1,0 +1,115 @@
+/** What is programmed into VPP, as fields of messages: `add` and the `remove` that undoes it. */
+import type { Fields } from '../control/backends/vpp/api/api.js';
+
+export interface Batch {
+  readonly message: string;
+  readonly list: readonly Fields[];
+}
+
+export interface Workload {
+  readonly name: string;
+  readonly add: Batch;
+  /** What undoes it: ACLs and translations have numbers that VPP gives, the same ones in each round. */
+  readonly remove: Batch;
+}
+
+const ALL = 0xffffffff;
+
+function times<T>(count: number, make: (i: number) => T): readonly T[] {
+  return Array.from({ length: count }, (_, i) => make(i));
+}
+
+const address = (first: number, i: number) => `10.${first + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
+
+/** @param loop sw_if_index of an interface that is up and has 10.1.1.1/24 */
+export function workloads(loop: number, scale: number): readonly Workload[] {
+  const count = (full: number) => Math.max(1, Math.round(full * scale));
+  return [
+    routes(count(20_000), loop),
+    natMappings(count(5000)),
+    // The fewer first: VPP gives numbers that became free again, the last freed first.
+    accessLists('ACLs of 1,000 rules', count(100), 1000),
+    accessLists('ACLs of one rule', count(10_000), 1),
+    translations(count(4000)),
+  ];
+}
+
+function routes(count: number, loop: number): Workload {
+  const list = (is_add: boolean) =>
+    times(count, (i) => ({
+      is_add,
+      route: {
+        prefix: `${address(100, i)}/32`,
+        paths: [
+          {
+            sw_if_index: loop,
+            weight: 1,
+            proto: 'FIB_API_PATH_NH_PROTO_IP4',
+            nh: { address: { ip4: '10.1.1.2' } },
+          },
+        ],
+      },
+    }));
+  const message = 'ip_route_add_del';
+  return { name: 'routes', add: { message, list: list(true) }, remove: { message, list: list(false) } };
+}
+
+function natMappings(count: number): Workload {
+  const list = (is_add: boolean) =>
+    times(count, (i) => ({
+      is_add,
+      flags: ['NAT_IS_OUT2IN_ONLY'],
+      external_addr: address(96, i),
+      external_port: 80,
+      protocol: 6,
+      tag: `default/service-${i}`,
+      locals: times(4, (k) => ({ addr: `10.1.${k}.${1 + (i % 250)}`, port: 8080, probability: 1 })),
+    }));
+  const message = 'nat44_add_del_lb_static_mapping';
+  return {
+    name: 'NAT mappings, 4 locals',
+    add: { message, list: list(true) },
+    remove: { message, list: list(false) },
+  };
+}
+
+function accessLists(name: string, count: number, rules: number): Workload {
+  const add = times(count, (i) => ({
+    acl_index: ALL,
+    tag: `policy ${i}`,
+    r: times(rules, (k) => ({
+      is_permit: 'ACL_ACTION_API_PERMIT_REFLECT',
+      src_prefix: `${address(1, i + k)}/32`,
+      dst_prefix: '0.0.0.0/0',
+      proto: 'IP_API_PROTO_TCP',
+      srcport_or_icmptype_first: 0,
+      srcport_or_icmptype_last: 65535,
+      dstport_or_icmpcode_first: 80,
+      dstport_or_icmpcode_last: 80,
+    })),
+  }));
+  return {
+    name,
+    add: { message: 'acl_add_replace', list: add },
+    remove: { message: 'acl_del', list: times(count, (acl_index) => ({ acl_index })) },
+  };
+}
+
+function translations(count: number): Workload {
+  const endpoint = (addr: string, port: number) => ({ addr, port, sw_if_index: ALL, if_af: 'ADDRESS_IP4' });
+  const add = times(count, (i) => ({
+    translation: {
+      vip: endpoint(address(96, i), 80),
+      ip_proto: 'IP_API_PROTO_TCP',
+      paths: times(4, (k) => ({
+        dst_ep: endpoint(`10.1.${k}.${1 + (i % 250)}`, 8080),
+        src_ep: endpoint('0.0.0.0', 0),
+      })),
+    },
+  }));
+  return {
+    name: 'CNAT translations, 4 paths',
+    add: { message: 'cnat_translation_update', list: add },
+    remove: { message: 'cnat_translation_del', list: times(count, (id) => ({ id })) },
+  };
+}

@@ -1,0 +1,147 @@
+/** How many messages a second go into VPP through our client, beside a bare loop over the same socket (bench/README.md). */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { VppClient } from '../control/backends/vpp/api/client.js';
+import { openVppClient } from '../control/backends/vpp/api/open.js';
+import { loadNative } from '../native/index.js';
+import { makeNetns } from '../test/backends/xdp-rig.js';
+import { root } from '../test/support/requires.js';
+import { installedVpp, startVpp, vpp } from '../test/support/vpp.js';
+import { benchOptions } from './options.js';
+import { BareClient } from './peers/vpp-bare.js';
+import { type Figures, figures, paired } from './statistics.js';
+import { type Batch, workloads } from './vpp-api-workloads.js';
+
+const USAGE = `usage: npm run bench:vpp-api -- [--rounds N] [--scale X]
+
+Starts a VPP (PTEROPUS_VPP_PREFIX, else /usr) and programs routes, NAT mappings, ACLs and CNAT translations, N rounds (9), each through
+our client and by a bare loop that writes messages encoded beforehand. --scale X (1): that part of the messages. Figures go to
+bench/results/vpp-api.json. Needs root; about a minute.`;
+
+const RESULTS = fileURLToPath(new URL('../../../bench/results/vpp-api.json', import.meta.url));
+
+const options = benchOptions(USAGE, {
+  rounds: { type: 'string', default: '9' },
+  scale: { type: 'string', default: '1' },
+});
+const [rounds, scale] = [Number(options.rounds), Number(options.scale)];
+
+const missing = vpp() ?? root();
+if (missing !== null) {
+  process.stdout.write(`skipped: ${missing}\n`);
+  process.exit(0);
+}
+
+/** Rates of both sides, round by round. */
+class Rates {
+  readonly #ours: number[] = [];
+  readonly #bare: number[] = [];
+
+  note(side: 'ours' | 'bare', rate: number, counts: boolean): void {
+    if (counts) (side === 'ours' ? this.#ours : this.#bare).push(rate);
+  }
+
+  measured(name: string, { message, list }: Batch): Measured {
+    return {
+      name,
+      message,
+      messages: list.length,
+      ours: figures(this.#ours),
+      bare: figures(this.#bare),
+      ratio: figures(paired(this.#ours, this.#bare, (a, b) => a / b)),
+    };
+  }
+}
+
+interface Measured {
+  readonly name: string;
+  readonly message: string;
+  readonly messages: number;
+  /** Messages a second. */
+  readonly ours: Figures;
+  readonly bare: Figures;
+  /** Ours to bare, of the same round. */
+  readonly ratio: Figures;
+}
+
+const native = loadNative();
+const netns = makeNetns(native);
+const running = await startVpp(netns.path);
+try {
+  const client = await openVppClient({
+    socket: running.paths.apiSocket,
+    name: 'ours',
+    apiDir: installedVpp().apiDir,
+  });
+  const bare = await BareClient.connect(running.paths.apiSocket);
+  const loop = await prepare(client);
+  const results: Measured[] = [];
+  for (const { name, add, remove } of workloads(loop, scale)) {
+    const lines: { batch: Batch; label: string }[] = [
+      { batch: add, label: `${name}: add` },
+      { batch: remove, label: `${name}: remove` },
+    ];
+    const [adds, removes] = [new Rates(), new Rates()];
+    const encoded = lines.map(({ batch }) => bare.encode(client.codecs.get(batch.message), batch.list));
+    // The first round warms both and is not counted.
+    for (let round = -1; round < rounds; round++) {
+      for (const side of round % 2 === 0 ? (['ours', 'bare'] as const) : (['bare', 'ours'] as const)) {
+        for (const [i, rates] of [adds, removes].entries()) {
+          const { batch } = lines[i]!;
+          const began = performance.now();
+          if (side === 'ours') await through(client, batch);
+          else await bare.send(encoded[i]!);
+          rates.note(side, (1000 * batch.list.length) / (performance.now() - began), round >= 0);
+        }
+      }
+    }
+    for (const [i, rates] of [adds, removes].entries()) {
+      const { batch, label } = lines[i]!;
+      const measured = rates.measured(label, batch);
+      results.push(measured);
+      process.stdout.write(`${line(measured)}\n`);
+    }
+  }
+  bare.close();
+  const vppVersion = client.version;
+  await client.close();
+  const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, kernel: release(), load: loadavg() };
+  mkdirSync(dirname(RESULTS), { recursive: true });
+  writeFileSync(
+    RESULTS,
+    `${JSON.stringify({ vpp: vppVersion, node: process.version, rounds, scale, machine, results }, null, 1)}\n`,
+  );
+} finally {
+  await running.close();
+  native.deleteNetns(netns.path.slice(netns.path.lastIndexOf('/') + 1));
+  netns.close();
+}
+process.exit(0);
+
+/** Every request is made at once, as the engine makes a wave; all replies are read and have retval 0, or this throws. */
+async function through(client: VppClient, { message, list }: Batch): Promise<void> {
+  await Promise.all(list.map((fields) => client.request(message, fields)));
+}
+
+/** Returns the index of a loopback that is up. */
+async function prepare(client: VppClient): Promise<number> {
+  const { sw_if_index: loop } = await client.request('create_loopback_instance', {});
+  await client.request('sw_interface_set_flags', {
+    sw_if_index: loop ?? 0,
+    flags: ['IF_STATUS_API_FLAG_ADMIN_UP'],
+  });
+  await client.request('sw_interface_add_del_address', {
+    is_add: true,
+    sw_if_index: loop ?? 0,
+    prefix: '10.1.1.1/24',
+  });
+  await client.request('nat44_ed_plugin_enable_disable', { enable: true, sessions: 10_240 });
+  return Number(loop);
+}
+
+function line({ name, messages, ours, bare, ratio }: Measured): string {
+  const thousand = (rate: number) => `${(rate / 1000).toFixed(1)}k/s`;
+  return `${name.padEnd(36)}${String(messages).padStart(6)}  ours ${thousand(ours.median).padStart(9)}  bare ${thousand(bare.median).padStart(9)}  ratio ${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)})`;
+}
