@@ -6,36 +6,40 @@ import { DecodeError } from '../errors.js';
 import { FieldProblem, type Reader } from './bytes.js';
 import type { FixedCodec } from './codec.js';
 
+const DOT = 46;
+const ZERO = 48;
+
 /**
- * Writes a dotted quad that ends at `end`; false if it is none (leading zeros are none, as for node:net). What it wrote until then is
- * of no account.
+ * Writes a dotted quad that ends at `end`; returns its bits, 0 if it is none (leading zeros are none, as for node:net). What was
+ * written until then is of no account.
  */
-function putIp4(bytes: Buffer, at: number, text: string, end = text.length): boolean {
+function putIp4(bytes: Buffer, at: number, text: string, end = text.length): 0 | 32 {
   let octet = -1;
   let to = at;
   for (let i = 0; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT) {
-      if (octet < 0 || to === at + 3) return false;
+      if (octet < 0 || to === at + 3) return 0;
       bytes[to++] = octet;
       octet = -1;
     } else {
-      if (code < ZERO || code > ZERO + 9 || octet === 0) return false;
+      if (code < ZERO || code > ZERO + 9 || octet === 0) return 0;
       octet = (octet < 0 ? 0 : octet * 10) + code - ZERO;
-      if (octet > 255) return false;
+      if (octet > 255) return 0;
     }
   }
   bytes[to] = octet;
-  return octet >= 0 && to === at + 3;
+  return octet >= 0 && to === at + 3 ? 32 : 0;
 }
 
-function putIp6(bytes: Buffer, at: number, text: string, end = text.length): boolean {
+/** The same of IPv6. */
+function putIp6(bytes: Buffer, at: number, text: string, end = text.length): 0 | 128 {
   const address = end === text.length ? text : text.slice(0, end);
-  if (!isIPv6(address) || address.includes('%')) return false;
+  if (!isIPv6(address) || address.includes('%')) return 0;
   const { value } = parseIp(address);
   bytes.writeBigUInt64BE(value >> 64n, at);
   bytes.writeBigUInt64BE(value & 0xffffffffffffffffn, at + 8);
-  return true;
+  return 128;
 }
 
 function getIp4(bytes: Buffer, at: number): string {
@@ -49,12 +53,10 @@ function getIp6(bytes: Buffer, at: number): string {
   });
 }
 
-const DOT = 46;
-const ZERO = 48;
-
 /** Family (0 IPv4, 1 IPv6), then sixteen bytes, of which an IPv4 address has the first four. */
-function putAddress(bytes: Buffer, at: number, text: string, end = text.length): boolean {
-  if (putIp4(bytes, at + 1, text, end)) return true;
+function putAddress(bytes: Buffer, at: number, text: string, end = text.length): 0 | 32 | 128 {
+  const bits = putIp4(bytes, at + 1, text, end);
+  if (bits !== 0) return bits;
   bytes[at] = 1;
   return putIp6(bytes, at + 1, text, end);
 }
@@ -69,14 +71,14 @@ function getAddress(bytes: Buffer, at: number): string {
 function textual(
   size: number,
   what: string,
-  write: (bytes: Buffer, at: number, text: string) => boolean,
+  write: (bytes: Buffer, at: number, text: string) => number,
   read: (bytes: Buffer, at: number) => string,
 ): FixedCodec {
   return {
     size,
     initial: new Uint8Array(size),
     put(into, at, value: Value) {
-      if (typeof value !== 'string' || !write(into.bytes, at, value)) {
+      if (typeof value !== 'string' || write(into.bytes, at, value) === 0) {
         throw new FieldProblem(`must be ${what}`, value);
       }
     },
@@ -85,14 +87,14 @@ function textual(
 }
 
 /** Writes `ADDRESS/LENGTH`: the address by `write`, the length behind its `size` bytes. */
-function prefix(size: number, write: (b: Buffer, at: number, text: string, end: number) => boolean) {
-  return (bytes: Buffer, at: number, text: string): boolean => {
+function prefix(size: number, write: (b: Buffer, at: number, text: string, end: number) => number) {
+  return (bytes: Buffer, at: number, text: string): number => {
     const slash = text.indexOf('/');
-    if (slash < 0 || !write(bytes, at, text, slash)) return false;
+    const bits = slash < 0 ? 0 : write(bytes, at, text, slash);
     const length = decimal(text, slash + 1);
-    if (length < 0 || length > (text.includes(':') ? 128 : 32)) return false;
+    if (length < 0 || length > bits) return 0;
     bytes[at + size] = length;
-    return true;
+    return bits;
   };
 }
 
@@ -109,10 +111,10 @@ function decimal(text: string, start: number): number {
   return number;
 }
 
-function putMac(bytes: Buffer, at: number, text: string): boolean {
-  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text)) return false;
+function putMac(bytes: Buffer, at: number, text: string): 0 | 48 {
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text)) return 0;
   bytes.write(text.replaceAll(':', ''), at, 'hex');
-  return true;
+  return 48;
 }
 
 /** User types that are text on our side, by the names VPP gives them. */

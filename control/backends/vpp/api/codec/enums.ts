@@ -7,12 +7,19 @@ import type { FixedCodec } from './codec.js';
 /** `base` is the codec of the enum's integer type. */
 export function enumCodec(schema: EnumSchema, base: FixedCodec): FixedCodec {
   const numbers = new Map<string, number>(schema.symbols);
+  // Most values are the same as the one before.
+  let [lastSymbol, lastNumber] = ['', 0];
   const symbols = new Map([...schema.symbols].reverse().map(([symbol, value]) => [value, symbol]));
   return {
     size: base.size,
     initial: base.initial,
     put(into, at, value) {
-      base.put(into, at, typeof value === 'string' ? numberOf(numbers, value, schema.name) : value);
+      if (typeof value !== 'string') return base.put(into, at, value);
+      if (value !== lastSymbol) {
+        lastNumber = numberOf(numbers, value, schema.name);
+        lastSymbol = value;
+      }
+      base.put(into, at, lastNumber);
     },
     read(from, self, outer) {
       const number = base.read(from, self, outer) as number;

@@ -62,11 +62,32 @@ function readRun(run: Run, from: Reader, self: Record<string, Value>, outer: SoF
   }
 }
 
+/**
+ * Fields by name. Values of one kind have their fields in the same order nearly always, so that the field last found at the same
+ * position is tried first.
+ */
+class FieldIndex<T> {
+  readonly #names: string[] = [];
+  readonly #found: (T | undefined)[] = [];
+
+  constructor(readonly fields: ReadonlyMap<string, T>) {}
+
+  get(position: number, name: string): T | undefined {
+    if (this.#names[position] === name) return this.#found[position];
+    const field = this.fields.get(name);
+    if (field !== undefined) {
+      this.#names[position] = name;
+      this.#found[position] = field;
+    }
+    return field;
+  }
+}
+
 class FixedStruct implements FixedCodec {
   readonly size: number;
   readonly initial: Uint8Array;
   readonly #run: Run;
-  readonly #fields: ReadonlyMap<string, Placed>;
+  readonly #fields: FieldIndex<Placed>;
 
   constructor(
     readonly name: string,
@@ -75,18 +96,19 @@ class FixedStruct implements FixedCodec {
     this.size = run.size;
     this.initial = run.initial;
     this.#run = run;
-    this.#fields = new Map(run.fields.map((field) => [field.name, field]));
+    this.#fields = new FieldIndex(new Map(run.fields.map((field) => [field.name, field])));
   }
 
   put(into: Writer, at: number, value: Value): void {
     const members = asMembers(value);
     let current = '';
+    let position = 0;
     try {
       for (const name in members) {
         current = name;
         const given = members[name];
         if (given === undefined) continue;
-        const field = this.#fields.get(name);
+        const field = this.#fields.get(position++, name);
         if (field === undefined) refuseUnknown(this.name, given);
         else field.codec.put(into, at + field.offset, given);
       }
@@ -121,7 +143,7 @@ class VariableStruct implements VariableCodec {
   /** The fields before the first one of varying size, which are nearly all. */
   readonly #head: Run;
   readonly #tail: readonly Step[];
-  readonly #fields: ReadonlyMap<string, Placed | null>;
+  readonly #fields: FieldIndex<Placed | null>;
   readonly #counts: ReadonlyMap<string, Count>;
 
   constructor(
@@ -140,7 +162,7 @@ class VariableStruct implements VariableCodec {
     this.#counts = new Map(counts);
     const placed = new Map<string, Placed | null>(fields.map((field) => [field.name, null]));
     for (const field of this.#head.fields) if (!this.#counts.has(field.name)) placed.set(field.name, field);
-    this.#fields = placed;
+    this.#fields = new FieldIndex(placed);
     this.least = fields.reduce((sum, field) => sum + ('codec' in field ? leastSize(field.codec) : 0), 0);
   }
 
@@ -148,12 +170,13 @@ class VariableStruct implements VariableCodec {
     const members = value === undefined ? NOTHING : asMembers(value);
     const at = into.append(this.#head.initial);
     let current = '';
+    let position = 0;
     try {
       for (const name in members) {
         current = name;
         const given = members[name];
         if (given === undefined) continue;
-        const field = this.#fields.get(name);
+        const field = this.#fields.get(position++, name);
         if (field === undefined) refuseUnknown(this.name, given);
         // null: a count, or behind something of varying size.
         else if (field !== null) field.codec.put(into, at + field.offset, given);
