@@ -13,6 +13,7 @@
 #include "common/namespace.h"
 #include "common/napi.h"
 #include "netlink/netns_object.h"
+#include "vpp/channel_object.h"
 #include "vpp/segment_object.h"
 
 namespace pteropus {
@@ -53,6 +54,8 @@ Napi::Value listNetnsCall(Info info) {
 }
 
 Napi::Value openXdp(Info info) { return instance(info.Env()).xdp.New({info[0]}); }
+
+Napi::Value openVppChannel(Info info) { return instance(info.Env()).channel.New({info[0], info[1]}); }
 
 Napi::Value openStats(Info info) { return instance(info.Env()).segment.New({info[0]}); }
 
@@ -118,6 +121,7 @@ Napi::Value bind(Info info) {
   state->makeError = Napi::Persistent(info[0].As<Napi::Function>());
   state->netns = Napi::Persistent(NetnsObject::define(env));
   state->xdp = Napi::Persistent(XdpObject::define(env));
+  state->channel = Napi::Persistent(ChannelObject::define(env));
   state->segment = Napi::Persistent(SegmentObject::define(env));
   Napi::Object native = Napi::Object::New(env);
   native["currentNetns"] = Napi::Function::New<currentNetns>(env);
@@ -126,6 +130,7 @@ Napi::Value bind(Info info) {
   native["deleteNetns"] = Napi::Function::New<deleteNetnsCall>(env);
   native["listNetns"] = Napi::Function::New<listNetnsCall>(env);
   native["openXdp"] = Napi::Function::New<openXdp>(env);
+  native["openVppChannel"] = Napi::Function::New<openVppChannel>(env);
   native["openStats"] = Napi::Function::New<openStats>(env);
   native["wake"] = Napi::Function::New<wake>(env);
   native["dieWithParent"] = Napi::Function::New<dieWithParent>(env);

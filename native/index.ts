@@ -195,6 +195,36 @@ export interface StatsSegment {
   close(): void;
 }
 
+export interface VppChannelOptions {
+  /** Path of VPP's libvppapiclient.so; the first one that a process loads stays the only one. */
+  readonly library: string;
+  /** Of VPP's configuration (`api-segment { prefix }`); '' = none. */
+  readonly prefix: string;
+  /** Shown by VPP in `show api clients`. */
+  readonly name: string;
+}
+
+/**
+ * A connection to VPP through its shared memory, by its own client library; one for each process. Messages are without the transport's
+ * header; VPP's questions whether we are alive are answered. Nothing here waits for VPP.
+ */
+export interface VppChannel {
+  /** Number of a message by `name_crc`; negative: VPP has none of this form. */
+  messageIndex(name: string): number;
+  /** Copies the message; what follows the message's number, the client's index, is filled in. */
+  send(message: Uint8Array): void;
+  /** All that came since the last call. */
+  take(): Buffer[];
+  /** Disconnects after what was sent before; the listener is told when it is done. */
+  close(): void;
+}
+
+/**
+ * `connected` or `failed` (with the reason) first; `arrived`: there are messages to take; `closed`: the last one, after which another
+ * channel may be opened.
+ */
+export type VppChannelListener = (event: 'connected' | 'failed' | 'arrived' | 'closed', why: string) => void;
+
 export interface Native {
   /** The calling process's own namespace. */
   currentNetns(): Netns;
@@ -205,6 +235,7 @@ export interface Native {
   deleteNetns(name: string): void;
   listNetns(): string[];
   openXdp(options: XdpOptions): Xdp;
+  openVppChannel(options: VppChannelOptions, listener: VppChannelListener): VppChannel;
   /** Takes the segment from VPP's stats socket (`statseg { socket-name }`), and reads it without its help from then on. */
   openStats(socketPath: string): StatsSegment;
   /** Signals the wake descriptor of another thread's Xdp. */

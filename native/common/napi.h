@@ -15,6 +15,7 @@ struct Instance {
   Napi::FunctionReference netns;
   Napi::FunctionReference xdp;
   Napi::FunctionReference segment;
+  Napi::FunctionReference channel;
   Napi::ObjectReference native;
 };
 

@@ -11,14 +11,14 @@ import {
   VppRetvalError,
 } from './errors.js';
 import type { MessageEntry, Welcome } from './handshake.js';
-import type { Link } from './link.js';
+import type { Channel } from './link.js';
 import { Pending, type Waiting } from './pending.js';
 
 /** How long VPP has to say farewell. */
 const FAREWELL_MILLISECONDS = 1000;
 
 export interface ClientParts {
-  readonly link: Link;
+  readonly link: Channel;
   readonly codecs: MessageCodecs;
   readonly welcome: Welcome;
   readonly pid: number;
@@ -30,7 +30,7 @@ export class VppClient implements VppApi {
   readonly codecs: MessageCodecs;
   readonly lost: Promise<Error>;
   version = '';
-  readonly #link: Link;
+  readonly #link: Channel;
   readonly #clientIndex: number;
   readonly #messages: ReadonlyMap<string, MessageEntry>;
   readonly #pending: Pending;
@@ -122,8 +122,9 @@ export class VppClient implements VppApi {
   /** Says farewell and waits for the replies to everything sent before. What is asked for later fails. */
   async close(): Promise<void> {
     if (this.#closed !== undefined) return;
-    const index = this.#clientIndex;
-    const farewell = this.request('sockclnt_delete', { index });
+    const { farewell: message } = this.#link;
+    const farewell =
+      message === null ? this.request('control_ping') : this.request(message, { index: this.#clientIndex });
     this.#closed = new VppLostError('the connection was closed');
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
@@ -132,6 +133,7 @@ export class VppClient implements VppApi {
     await Promise.race([farewell.catch(() => {}), patience]);
     clearTimeout(timer);
     this.#link.end(this.#closed);
+    await this.#link.gone;
   }
 
   /** For the link. */

@@ -15,7 +15,27 @@ export interface LinkEvents {
   lost(reason: Error): void;
 }
 
-export class Link {
+/** A way to VPP. What a message is written with, and how it ends. */
+export interface Channel {
+  /** Where the next message is to be written. Nothing else may be begun until `commit` or `abort`. */
+  readonly out: Writer;
+  /** Begins a message; returns what `commit` and `abort` want. */
+  begin(): number;
+  /** The message leaves, behind those before it. */
+  commit(start: number): void;
+  /** Nothing was begun. */
+  abort(start: number): void;
+  /** Closes it and tells why, once. */
+  end(reason: Error): void;
+  /** Message that tells VPP that we go; null: `end` does that itself. */
+  readonly farewell: string | null;
+  /** Resolves when nothing of it is left, after `end`. */
+  readonly gone: Promise<void>;
+}
+
+export class Link implements Channel {
+  readonly farewell = 'sockclnt_delete';
+  readonly gone = Promise.resolve();
   readonly #socket: Socket;
   readonly #events: LinkEvents;
   readonly #deframer = new Deframer();

@@ -22,7 +22,7 @@ export interface OpenOptions {
   readonly timeoutMilliseconds?: number;
 }
 
-const DEFAULT_TIMEOUT = 30_000;
+export const DEFAULT_TIMEOUT = 30_000;
 const HANDSHAKE_TIMEOUT = 5000;
 
 /**
@@ -55,7 +55,8 @@ export async function openVppClient(options: OpenOptions): Promise<VppClient> {
   }
 }
 
-async function start(parts: ClientParts, first: FirstMessages): Promise<VppClient> {
+/** A client over a channel that has said who it is. */
+export async function start(parts: ClientParts, first: FirstMessages): Promise<VppClient> {
   const client = new VppClient(parts);
   first.handOver(client);
   const { version } = await client.request('show_version');
@@ -98,7 +99,7 @@ function fits(schema: ApiSchema, welcome: Welcome): boolean {
 }
 
 /** Takes what comes before there is a client. Events cannot come yet: none has been asked for. */
-class FirstMessages {
+export class FirstMessages {
   #client: VppClient | undefined;
   readonly #waiting: { resolve: (message: Buffer) => void; reject: (error: Error) => void }[] = [];
   #lost: Error | undefined;
