@@ -12,7 +12,15 @@ const DROP = 'FIB_API_PATH_TYPE_DROP';
 const UNREACHABLE = 'FIB_API_PATH_TYPE_ICMP_UNREACH';
 const UNSPECIFIED: Readonly<Record<4 | 6, string>> = { 4: '0.0.0.0', 6: '::' };
 
+/**
+ * Releases before this one take a path that drops or rejects for one out of interface 0, and die of it in any table but main. There such a
+ * route leads to main's, which has the same one (the compiler puts them in both), and its preference says what it stands for.
+ */
+const SOUND_DROPS = '26.06';
+const STANDS_FOR: Readonly<Record<number, RoutePath['type']>> = { 1: 'drop', 2: 'unreachable' };
+
 interface PathFields {
+  readonly preference: number;
   readonly sw_if_index: number;
   readonly table_id: number;
   readonly type: string;
@@ -64,7 +72,7 @@ export const routes: Descriptor<'route', RouteSpec> = {
 async function set(api: VppApi, handles: Handles, spec: RouteSpec, is_add: boolean): Promise<void> {
   const { table, prefix, path } = spec;
   // Without a path all of them go.
-  const paths = is_add ? [pathFields(path, familyOf(prefix), handles)] : [];
+  const paths = is_add ? [pathFields(standIn(api, table, path), familyOf(prefix), handles)] : [];
   const src = await routeSource(api);
   await api.request('ip_route_add_del_v2', {
     ...{ is_add, is_multipath: false },
@@ -72,9 +80,22 @@ async function set(api: VppApi, handles: Handles, spec: RouteSpec, is_add: boole
   });
 }
 
-function pathFields(path: RoutePath, family: 4 | 6, handles: Handles): Fields {
+/** What is sent in place of a path that this VPP dies of. */
+function standIn(api: VppApi, table: number, path: RoutePath): RoutePath & { readonly preference?: number } {
+  if (table === TABLE_IDS.main || api.version >= SOUND_DROPS) return path;
+  const [preference] = Object.entries(STANDS_FOR).find(([, type]) => type === path.type) ?? [];
+  if (preference === undefined) return path;
+  return { type: 'lookup', table: TABLE_IDS.main, preference: Number(preference) };
+}
+
+function pathFields(
+  path: RoutePath & { readonly preference?: number },
+  family: 4 | 6,
+  handles: Handles,
+): Fields {
   const proto = `FIB_API_PATH_NH_PROTO_IP${family}`;
-  const common: Fields = { sw_if_index: NONE, weight: 1, proto, type: NORMAL };
+  const { preference = 0 } = path;
+  const common: Fields = { sw_if_index: NONE, weight: 1, preference, proto, type: NORMAL };
   switch (path.type) {
     case 'drop':
       return { ...common, type: DROP };
@@ -99,6 +120,8 @@ function pathOf(paths: readonly PathFields[], family: 4 | 6, handles: Handles): 
   const [path] = paths;
   if (path === undefined || path.type === DROP) return { type: 'drop' };
   if (path.type === UNREACHABLE) return { type: 'unreachable' };
+  const stood = STANDS_FOR[path.preference];
+  if (stood === 'drop' || stood === 'unreachable') return { type: stood };
   if (path.sw_if_index === NONE) return { type: 'lookup', table: path.table_id };
   const nextHop = path.nh.address[`ip${family}`] ?? UNSPECIFIED[family];
   return {
