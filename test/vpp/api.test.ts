@@ -73,7 +73,7 @@ onEveryVpp(test, 'values of every type there and back; refusals by name; events 
     const api = typed(plain);
     const events: VppEvent[] = [];
     plain.onEvent('sw_interface_event', (event) => events.push(event));
-    await api.request('want_interface_events', { enable_disable: 1, pid: process.pid });
+    await plain.request('want_interface_events', { enable_disable: 1, pid: process.pid });
     const { sw_if_index } = await api.request('create_loopback_instance', {
       mac_address: '02:fe:00:00:00:07',
     });
@@ -103,8 +103,8 @@ onEveryVpp(test, 'values of every type there and back; refusals by name; events 
     );
     const nh = { address: { ip6: 'fd00:1::2' } };
     const paths = [{ sw_if_index, weight: 1, proto: 'FIB_API_PATH_NH_PROTO_IP6', nh }] as const;
-    await api.request('ip_route_add_del', { is_add: true, route: { prefix: 'fd00:2::/64', paths } });
-    const routes = await api.dump('ip_route_dump', { table: { table_id: 0, is_ip6: true } });
+    await api.request('ip_route_add_del_v2', { is_add: true, route: { prefix: 'fd00:2::/64', paths } });
+    const routes = await api.dump('ip_route_v2_dump', { table: { table_id: 0, is_ip6: true } });
     const route = routes.map((entry) => entry.route).find(({ prefix }) => prefix === 'fd00:2::/64');
     assert.equal(route?.paths[0]?.nh.address, { ip6: 'fd00:1::2' });
     assert.ok(

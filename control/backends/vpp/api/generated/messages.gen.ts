@@ -3,6 +3,14 @@
 
 /** The form each message had: its CRC. */
 export const FORMS: Readonly<Record<string, string>> = {
+  abf_itf_attach_add_del: '25c8621b',
+  abf_itf_attach_add_del_reply: 'e8d4e804',
+  abf_itf_attach_details: '7819523e',
+  abf_itf_attach_dump: '51077d14',
+  abf_policy_add_del: 'c6131197',
+  abf_policy_add_del_reply: 'e8d4e804',
+  abf_policy_details: 'b7487fa4',
+  abf_policy_dump: '51077d14',
   acl_add_replace: 'ee5c2f18',
   acl_add_replace_reply: 'ac407b0c',
   acl_del: 'ef34fea4',
@@ -13,16 +21,8 @@ export const FORMS: Readonly<Record<string, string>> = {
   acl_interface_list_dump: 'f9e6675e',
   acl_interface_set_acl_list: '473982bd',
   acl_interface_set_acl_list_reply: 'e8d4e804',
-  acl_interface_set_etype_whitelist: '3f5c2d2d',
-  acl_interface_set_etype_whitelist_reply: 'e8d4e804',
-  acl_plugin_get_version: '51077d14',
-  acl_plugin_get_version_reply: '9b32cf86',
   acl_stats_intf_counters_enable: 'b3e225d2',
   acl_stats_intf_counters_enable_reply: 'e8d4e804',
-  af_packet_create: 'a190415f',
-  af_packet_create_reply: '5383d31f',
-  af_packet_create_v2: '4aff0436',
-  af_packet_create_v2_reply: '5383d31f',
   af_packet_create_v3: 'b3a809d4',
   af_packet_create_v3_reply: '5383d31f',
   af_packet_delete: '863fa648',
@@ -33,20 +33,18 @@ export const FORMS: Readonly<Record<string, string>> = {
   af_xdp_create_v3_reply: '5383d31f',
   af_xdp_delete: 'f9e6675e',
   af_xdp_delete_reply: 'e8d4e804',
-  bridge_domain_add_del_v2: '600b7170',
-  bridge_domain_add_del_v2_reply: 'fcb1e980',
+  bridge_domain_add_del: '600b7170',
+  bridge_domain_add_del_reply: 'e8d4e804',
   bridge_domain_details: '0fa506fd',
   bridge_domain_dump: '74396a43',
   cli_inband: 'f8377302',
   cli_inband_reply: '05879051',
   cnat_get_snat_addresses: '51077d14',
   cnat_get_snat_addresses_reply: '879513c1',
-  cnat_session_details: '7a78bf3f',
-  cnat_session_dump: '51077d14',
-  cnat_session_purge: '51077d14',
-  cnat_session_purge_reply: 'e8d4e804',
   cnat_set_snat_addresses: 'd997e96c',
   cnat_set_snat_addresses_reply: 'e8d4e804',
+  cnat_set_snat_addresses_v2: 'c0125c26',
+  cnat_set_snat_addresses_v2_reply: 'e8d4e804',
   cnat_set_snat_policy: '37a3ce23',
   cnat_set_snat_policy_reply: 'e8d4e804',
   cnat_snat_policy_add_del_exclude_pfx: 'e26dd79a',
@@ -65,24 +63,24 @@ export const FORMS: Readonly<Record<string, string>> = {
   create_loopback_instance_reply: '5383d31f',
   delete_loopback: 'f9e6675e',
   delete_loopback_reply: 'e8d4e804',
+  feature_cnat_enable_disable: '5501adee',
+  feature_cnat_enable_disable_reply: 'e8d4e804',
   feature_enable_disable: '7531c862',
   feature_enable_disable_reply: 'e8d4e804',
-  hw_interface_set_mtu: 'e6746899',
-  hw_interface_set_mtu_reply: 'e8d4e804',
+  feature_is_enabled: '55db09e2',
+  feature_is_enabled_reply: '03f284b5',
+  fib_source_add: 'b3ac2aec',
+  fib_source_add_reply: '604fd6f1',
+  fib_source_details: '8668acdb',
+  fib_source_dump: '51077d14',
   ip_address_details: 'ee29b797',
   ip_address_dump: '2d033de4',
   ip_neighbor_add_del: '0607c257',
   ip_neighbor_add_del_reply: '1992deab',
   ip_neighbor_details: 'e29d79f0',
   ip_neighbor_dump: 'd817a484',
-  ip_punt_redirect_v2_details: '7ba42e1d',
-  ip_punt_redirect_v2_dump: 'd817a484',
-  ip_route_add_del: 'b8ecfe0d',
-  ip_route_add_del_reply: '1992deab',
   ip_route_add_del_v2: '521ef330',
   ip_route_add_del_v2_reply: '1992deab',
-  ip_route_details: 'bda8f315',
-  ip_route_dump: 'b9d2e09e',
   ip_route_v2_details: 'b09aa6c0',
   ip_route_v2_dump: 'd16f72e6',
   ip_table_add_del: '0ffdaec0',
@@ -95,12 +93,16 @@ export const FORMS: Readonly<Record<string, string>> = {
   l2_fib_table_dump: 'c25fdce6',
   l2fib_add_del: 'eddda487',
   l2fib_add_del_reply: 'e8d4e804',
+  memif_create: 'b1b25061',
+  memif_create_reply: '5383d31f',
   memif_create_v2: '8c7de5f7',
   memif_create_v2_reply: '5383d31f',
   memif_delete: 'f9e6675e',
   memif_delete_reply: 'e8d4e804',
   memif_details: 'da34feb9',
   memif_dump: '51077d14',
+  memif_socket_filename_add_del: 'a2ce1a10',
+  memif_socket_filename_add_del_reply: 'e8d4e804',
   memif_socket_filename_add_del_v2: '34223bdf',
   memif_socket_filename_add_del_v2_reply: '9f29bdb9',
   memif_socket_filename_details: '7ff326f7',
@@ -125,18 +127,22 @@ export const FORMS: Readonly<Record<string, string>> = {
   npol_ipset_create_reply: '6a43f193',
   npol_ipset_delete: 'ceacdbcb',
   npol_ipset_delete_reply: 'e8d4e804',
-  policer_add: '4d949e35',
-  policer_add_reply: 'a177cef2',
-  policer_del: '7ff7912e',
-  policer_del_reply: 'e8d4e804',
+  policer_add_del: '2b31dd38',
+  policer_add_del_reply: 'a177cef2',
   policer_details: '72d0e248',
-  policer_dump_v2: '7ff7912e',
+  policer_dump: '35f1ae0f',
   policer_input: '233f0ef5',
   policer_input_reply: 'e8d4e804',
   policer_output: '233f0ef5',
   policer_output_reply: 'e8d4e804',
-  set_punt: '47d0e347',
-  set_punt_reply: 'e8d4e804',
+  proxy_arp_add_del: '1823c3e7',
+  proxy_arp_add_del_reply: 'e8d4e804',
+  proxy_arp_details: '5b948673',
+  proxy_arp_dump: '51077d14',
+  proxy_arp_intfc_details: 'f6458e5f',
+  proxy_arp_intfc_dump: '51077d14',
+  proxy_arp_intfc_enable_disable: 'ae6cfcfb',
+  proxy_arp_intfc_enable_disable_reply: 'e8d4e804',
   show_version: '51077d14',
   show_version_reply: 'c919bde1',
   sockclnt_create: '455fb9c4',
@@ -147,9 +153,14 @@ export const FORMS: Readonly<Record<string, string>> = {
   sw_interface_add_del_address_reply: 'e8d4e804',
   sw_interface_details: '6c221fc7',
   sw_interface_dump: 'aa610c27',
-  sw_interface_event: '2d3d95a7',
   sw_interface_get_table: '2d033de4',
   sw_interface_get_table_reply: 'a6eb0109',
+  sw_interface_ip6_enable_disable: 'ae6cfcfb',
+  sw_interface_ip6_enable_disable_reply: 'e8d4e804',
+  sw_interface_ip6_get_link_local_address: 'f9e6675e',
+  sw_interface_ip6_get_link_local_address_reply: 'd16b7130',
+  sw_interface_ip6nd_ra_config: '3eb00b1c',
+  sw_interface_ip6nd_ra_config_reply: 'e8d4e804',
   sw_interface_set_flags: 'f5aec1b8',
   sw_interface_set_flags_reply: 'e8d4e804',
   sw_interface_set_l2_bridge: 'd0678b13',
@@ -162,24 +173,42 @@ export const FORMS: Readonly<Record<string, string>> = {
   sw_interface_set_table_reply: 'e8d4e804',
   sw_interface_set_unnumbered: '154a6439',
   sw_interface_set_unnumbered_reply: 'e8d4e804',
+  sw_interface_set_vxlan_bypass: '65247409',
+  sw_interface_set_vxlan_bypass_reply: 'e8d4e804',
   sw_interface_tag_add_del: '426f8bc1',
   sw_interface_tag_add_del_reply: 'e8d4e804',
   sw_interface_tap_v2_details: '1e2b2a47',
   sw_interface_tap_v2_dump: 'f9e6675e',
+  tap_create_v2: '2d0d6570',
+  tap_create_v2_reply: '5383d31f',
   tap_create_v3: '3f3fd1df',
   tap_create_v3_reply: '5383d31f',
   tap_delete_v2: 'f9e6675e',
   tap_delete_v2_reply: 'e8d4e804',
   urpf_interface_details: 'f94b5374',
   urpf_interface_dump: 'f9e6675e',
-  urpf_update_v2: 'b873d028',
-  urpf_update_v2_reply: 'e8d4e804',
+  urpf_update: 'cc274cd1',
+  urpf_update_reply: 'e8d4e804',
+  vxlan_add_del_tunnel_v2: '4f223f40',
+  vxlan_add_del_tunnel_v2_reply: '5383d31f',
   vxlan_add_del_tunnel_v3: '0072b037',
   vxlan_add_del_tunnel_v3_reply: '5383d31f',
   vxlan_tunnel_v2_details: 'd3bdd4d9',
   vxlan_tunnel_v2_dump: 'f9e6675e',
-  want_interface_events: '476f5a08',
-  want_interface_events_reply: 'e8d4e804',
+};
+
+export type AbfItfAttach = {
+  readonly policy_id: number;
+  readonly sw_if_index: number;
+  readonly priority: number;
+  readonly is_ipv6: boolean;
+};
+
+export type AbfPolicy = {
+  readonly policy_id: number;
+  readonly acl_index: number;
+  readonly n_paths: number;
+  readonly paths: readonly FibPath[];
 };
 
 export type AclAction = 'ACL_ACTION_API_DENY' | 'ACL_ACTION_API_PERMIT' | 'ACL_ACTION_API_PERMIT_REFLECT' | number;
@@ -215,12 +244,6 @@ export type BridgeDomainSwIf = {
   readonly shg: number;
 };
 
-export type Cnat5tuple = {
-  readonly addr: readonly string[];
-  readonly port: readonly number[];
-  readonly ip_proto: IpProto;
-};
-
 export type CnatEndpoint = {
   readonly addr: string;
   readonly sw_if_index: number;
@@ -236,13 +259,9 @@ export type CnatEndpointTuple = {
 
 export type CnatLbType = 'CNAT_LB_TYPE_DEFAULT' | 'CNAT_LB_TYPE_MAGLEV' | number;
 
-export type CnatSession = {
-  readonly tuple: Cnat5tuple;
-  readonly ts_index: number;
-  readonly flags: number;
-};
-
 export type CnatSnatPolicies = 'CNAT_POLICY_NONE' | 'CNAT_POLICY_IF_PFX' | 'CNAT_POLICY_K8S' | 'CNAT_POLICY_DNAT' | number;
+
+export type CnatSnatPolicyFlags = 'CNAT_SNAT_POLICY_F_NONE' | 'CNAT_SNAT_POLICY_F_BUFFER_NEXT' | 'CNAT_SNAT_POLICY_F_NO_CLIENT' | 'CNAT_SNAT_POLICY_F_USE_AS_DEFAULT' | number;
 
 export type CnatSnatPolicyTable = 'CNAT_POLICY_INCLUDE_V4' | 'CNAT_POLICY_INCLUDE_V6' | 'CNAT_POLICY_POD' | 'CNAT_POLICY_HOST' | number;
 
@@ -292,6 +311,12 @@ export type FibPathNhProto = 'FIB_API_PATH_NH_PROTO_IP4' | 'FIB_API_PATH_NH_PROT
 
 export type FibPathType = 'FIB_API_PATH_TYPE_NORMAL' | 'FIB_API_PATH_TYPE_LOCAL' | 'FIB_API_PATH_TYPE_DROP' | 'FIB_API_PATH_TYPE_UDP_ENCAP' | 'FIB_API_PATH_TYPE_BIER_IMP' | 'FIB_API_PATH_TYPE_ICMP_UNREACH' | 'FIB_API_PATH_TYPE_ICMP_PROHIBIT' | 'FIB_API_PATH_TYPE_SOURCE_LOOKUP' | 'FIB_API_PATH_TYPE_DVR' | 'FIB_API_PATH_TYPE_INTERFACE_RX' | 'FIB_API_PATH_TYPE_CLASSIFY' | number;
 
+export type FibSource = {
+  readonly priority: number;
+  readonly id: number;
+  readonly name: string;
+};
+
 export type IfStatusFlags = 'IF_STATUS_API_FLAG_ADMIN_UP' | 'IF_STATUS_API_FLAG_LINK_UP' | number;
 
 export type IfType = 'IF_API_TYPE_HARDWARE' | 'IF_API_TYPE_SUB' | 'IF_API_TYPE_P2P' | 'IF_API_TYPE_PIPE' | number;
@@ -308,14 +333,6 @@ export type IpNeighbor = {
 export type IpNeighborFlags = 'IP_API_NEIGHBOR_FLAG_NONE' | 'IP_API_NEIGHBOR_FLAG_STATIC' | 'IP_API_NEIGHBOR_FLAG_NO_FIB_ENTRY' | number;
 
 export type IpProto = 'IP_API_PROTO_HOPOPT' | 'IP_API_PROTO_ICMP' | 'IP_API_PROTO_IGMP' | 'IP_API_PROTO_TCP' | 'IP_API_PROTO_UDP' | 'IP_API_PROTO_GRE' | 'IP_API_PROTO_ESP' | 'IP_API_PROTO_AH' | 'IP_API_PROTO_ICMP6' | 'IP_API_PROTO_EIGRP' | 'IP_API_PROTO_OSPF' | 'IP_API_PROTO_SCTP' | 'IP_API_PROTO_RESERVED' | number;
-
-export type IpRoute = {
-  readonly table_id: number;
-  readonly stats_index: number;
-  readonly prefix: string;
-  readonly n_paths: number;
-  readonly paths: readonly FibPath[];
-};
 
 export type IpRouteV2 = {
   readonly table_id: number;
@@ -370,50 +387,11 @@ export type NpolThreeTuple = {
   readonly port: number;
 };
 
-export type PolicerConfig = {
-  readonly cir: number;
-  readonly eir: number;
-  readonly cb: bigint;
-  readonly eb: bigint;
-  readonly rate_type: Sse2QosRateType;
-  readonly round_type: Sse2QosRoundType;
-  readonly type: Sse2QosPolicerType;
-  readonly color_aware: boolean;
-  readonly conform_action: Sse2QosAction;
-  readonly exceed_action: Sse2QosAction;
-  readonly violate_action: Sse2QosAction;
+export type ProxyArp = {
+  readonly table_id: number;
+  readonly low: string;
+  readonly hi: string;
 };
-
-export type Punt = {
-  readonly type: PuntType;
-  readonly punt: PuntUnion;
-};
-
-export type PuntException = {
-  readonly id: number;
-};
-
-export type PuntIpProto = {
-  readonly af: AddressFamily;
-  readonly protocol: IpProto;
-};
-
-export type PuntL4 = {
-  readonly af: AddressFamily;
-  readonly protocol: IpProto;
-  readonly port: number;
-};
-
-export type PuntRedirectV2 = {
-  readonly rx_sw_if_index: number;
-  readonly af: AddressFamily;
-  readonly n_paths: number;
-  readonly paths: readonly FibPath[];
-};
-
-export type PuntType = 'PUNT_API_TYPE_L4' | 'PUNT_API_TYPE_IP_PROTO' | 'PUNT_API_TYPE_EXCEPTION' | number;
-
-export type PuntUnion = { readonly exception: PuntException } | { readonly l4: PuntL4 } | { readonly ip_proto: PuntIpProto } | { readonly raw: Uint8Array };
 
 export type Sse2QosAction = {
   readonly type: Sse2QosActionType;
@@ -433,6 +411,36 @@ export type SubIfFlags = 'SUB_IF_API_FLAG_NO_TAGS' | 'SUB_IF_API_FLAG_ONE_TAG' |
 export type TapFlags = 'TAP_API_FLAG_GSO' | 'TAP_API_FLAG_CSUM_OFFLOAD' | 'TAP_API_FLAG_PERSIST' | 'TAP_API_FLAG_ATTACH' | 'TAP_API_FLAG_TUN' | 'TAP_API_FLAG_GRO_COALESCE' | 'TAP_API_FLAG_PACKED' | 'TAP_API_FLAG_IN_ORDER' | 'TAP_API_FLAG_CONSISTENT_QP' | number;
 
 export type UrpfMode = 'URPF_API_MODE_OFF' | 'URPF_API_MODE_LOOSE' | 'URPF_API_MODE_STRICT' | number;
+
+export type AbfItfAttachAddDel = {
+  readonly is_add: boolean;
+  readonly attach: AbfItfAttach;
+};
+
+export type AbfItfAttachAddDelReply = {
+  readonly retval: number;
+};
+
+export type AbfItfAttachDetails = {
+  readonly attach: AbfItfAttach;
+};
+
+export type AbfItfAttachDump = Record<string, never>;
+
+export type AbfPolicyAddDel = {
+  readonly is_add: boolean;
+  readonly policy: AbfPolicy;
+};
+
+export type AbfPolicyAddDelReply = {
+  readonly retval: number;
+};
+
+export type AbfPolicyDetails = {
+  readonly policy: AbfPolicy;
+};
+
+export type AbfPolicyDump = Record<string, never>;
 
 export type AclAddReplace = {
   readonly acl_index: number;
@@ -487,58 +495,12 @@ export type AclInterfaceSetAclListReply = {
   readonly retval: number;
 };
 
-export type AclInterfaceSetEtypeWhitelist = {
-  readonly sw_if_index: number;
-  readonly count: number;
-  readonly n_input: number;
-  readonly whitelist: readonly number[];
-};
-
-export type AclInterfaceSetEtypeWhitelistReply = {
-  readonly retval: number;
-};
-
-export type AclPluginGetVersion = Record<string, never>;
-
-export type AclPluginGetVersionReply = {
-  readonly major: number;
-  readonly minor: number;
-};
-
 export type AclStatsIntfCountersEnable = {
   readonly enable: boolean;
 };
 
 export type AclStatsIntfCountersEnableReply = {
   readonly retval: number;
-};
-
-export type AfPacketCreate = {
-  readonly hw_addr: string;
-  readonly use_random_hw_addr: boolean;
-  readonly host_if_name: string;
-};
-
-export type AfPacketCreateReply = {
-  readonly retval: number;
-  readonly sw_if_index: number;
-};
-
-export type AfPacketCreateV2 = {
-  readonly hw_addr: string;
-  readonly use_random_hw_addr: boolean;
-  readonly host_if_name: string;
-  readonly rx_frame_size: number;
-  readonly tx_frame_size: number;
-  readonly rx_frames_per_block: number;
-  readonly tx_frames_per_block: number;
-  readonly flags: number;
-  readonly num_rx_queues: number;
-};
-
-export type AfPacketCreateV2Reply = {
-  readonly retval: number;
-  readonly sw_if_index: number;
 };
 
 export type AfPacketCreateV3 = {
@@ -600,7 +562,7 @@ export type AfXdpDeleteReply = {
   readonly retval: number;
 };
 
-export type BridgeDomainAddDelV2 = {
+export type BridgeDomainAddDel = {
   readonly bd_id: number;
   readonly flood: boolean;
   readonly uu_flood: boolean;
@@ -613,9 +575,8 @@ export type BridgeDomainAddDelV2 = {
   readonly is_add: boolean;
 };
 
-export type BridgeDomainAddDelV2Reply = {
+export type BridgeDomainAddDelReply = {
   readonly retval: number;
-  readonly bd_id: number;
 };
 
 export type BridgeDomainDetails = {
@@ -658,18 +619,6 @@ export type CnatGetSnatAddressesReply = {
   readonly sw_if_index: number;
 };
 
-export type CnatSessionDetails = {
-  readonly session: CnatSession;
-};
-
-export type CnatSessionDump = Record<string, never>;
-
-export type CnatSessionPurge = Record<string, never>;
-
-export type CnatSessionPurgeReply = {
-  readonly retval: number;
-};
-
 export type CnatSetSnatAddresses = {
   readonly snat_ip4: string;
   readonly snat_ip6: string;
@@ -677,6 +626,19 @@ export type CnatSetSnatAddresses = {
 };
 
 export type CnatSetSnatAddressesReply = {
+  readonly retval: number;
+};
+
+export type CnatSetSnatAddressesV2 = {
+  readonly fwd_fib_index: number;
+  readonly ret_fib_index: number;
+  readonly snat_ip4: string;
+  readonly snat_ip6: string;
+  readonly sw_if_index: number;
+  readonly flags: readonly CnatSnatPolicyFlags[];
+};
+
+export type CnatSetSnatAddressesV2Reply = {
   readonly retval: number;
 };
 
@@ -757,6 +719,15 @@ export type DeleteLoopbackReply = {
   readonly retval: number;
 };
 
+export type FeatureCnatEnableDisable = {
+  readonly sw_if_index: number;
+  readonly enable_disable: boolean;
+};
+
+export type FeatureCnatEnableDisableReply = {
+  readonly retval: number;
+};
+
 export type FeatureEnableDisable = {
   readonly sw_if_index: number;
   readonly enable: boolean;
@@ -768,14 +739,31 @@ export type FeatureEnableDisableReply = {
   readonly retval: number;
 };
 
-export type HwInterfaceSetMtu = {
+export type FeatureIsEnabled = {
+  readonly arc_name: string;
+  readonly feature_name: string;
   readonly sw_if_index: number;
-  readonly mtu: number;
 };
 
-export type HwInterfaceSetMtuReply = {
+export type FeatureIsEnabledReply = {
   readonly retval: number;
+  readonly is_enabled: boolean;
 };
+
+export type FibSourceAdd = {
+  readonly src: FibSource;
+};
+
+export type FibSourceAddReply = {
+  readonly retval: number;
+  readonly id: number;
+};
+
+export type FibSourceDetails = {
+  readonly src: FibSource;
+};
+
+export type FibSourceDump = Record<string, never>;
 
 export type IpAddressDetails = {
   readonly sw_if_index: number;
@@ -807,26 +795,6 @@ export type IpNeighborDump = {
   readonly af: AddressFamily;
 };
 
-export type IpPuntRedirectV2Details = {
-  readonly punt: PuntRedirectV2;
-};
-
-export type IpPuntRedirectV2Dump = {
-  readonly sw_if_index: number;
-  readonly af: AddressFamily;
-};
-
-export type IpRouteAddDel = {
-  readonly is_add: boolean;
-  readonly is_multipath: boolean;
-  readonly route: IpRoute;
-};
-
-export type IpRouteAddDelReply = {
-  readonly retval: number;
-  readonly stats_index: number;
-};
-
 export type IpRouteAddDelV2 = {
   readonly is_add: boolean;
   readonly is_multipath: boolean;
@@ -836,14 +804,6 @@ export type IpRouteAddDelV2 = {
 export type IpRouteAddDelV2Reply = {
   readonly retval: number;
   readonly stats_index: number;
-};
-
-export type IpRouteDetails = {
-  readonly route: IpRoute;
-};
-
-export type IpRouteDump = {
-  readonly table: IpTable;
 };
 
 export type IpRouteV2Details = {
@@ -906,6 +866,25 @@ export type L2fibAddDelReply = {
   readonly retval: number;
 };
 
+export type MemifCreate = {
+  readonly role: MemifRole;
+  readonly mode: MemifMode;
+  readonly rx_queues: number;
+  readonly tx_queues: number;
+  readonly id: number;
+  readonly socket_id: number;
+  readonly ring_size: number;
+  readonly buffer_size: number;
+  readonly no_zero_copy: boolean;
+  readonly hw_addr: string;
+  readonly secret: string;
+};
+
+export type MemifCreateReply = {
+  readonly retval: number;
+  readonly sw_if_index: number;
+};
+
 export type MemifCreateV2 = {
   readonly role: MemifRole;
   readonly mode: MemifMode;
@@ -949,6 +928,16 @@ export type MemifDetails = {
 };
 
 export type MemifDump = Record<string, never>;
+
+export type MemifSocketFilenameAddDel = {
+  readonly is_add: boolean;
+  readonly socket_id: number;
+  readonly socket_filename: string;
+};
+
+export type MemifSocketFilenameAddDelReply = {
+  readonly retval: number;
+};
 
 export type MemifSocketFilenameAddDelV2 = {
   readonly is_add: boolean;
@@ -1098,22 +1087,25 @@ export type NpolIpsetDeleteReply = {
   readonly retval: number;
 };
 
-export type PolicerAdd = {
+export type PolicerAddDel = {
+  readonly is_add: boolean;
   readonly name: string;
-  readonly infos: PolicerConfig;
+  readonly cir: number;
+  readonly eir: number;
+  readonly cb: bigint;
+  readonly eb: bigint;
+  readonly rate_type: Sse2QosRateType;
+  readonly round_type: Sse2QosRoundType;
+  readonly type: Sse2QosPolicerType;
+  readonly color_aware: boolean;
+  readonly conform_action: Sse2QosAction;
+  readonly exceed_action: Sse2QosAction;
+  readonly violate_action: Sse2QosAction;
 };
 
-export type PolicerAddReply = {
+export type PolicerAddDelReply = {
   readonly retval: number;
   readonly policer_index: number;
-};
-
-export type PolicerDel = {
-  readonly policer_index: number;
-};
-
-export type PolicerDelReply = {
-  readonly retval: number;
 };
 
 export type PolicerDetails = {
@@ -1140,8 +1132,9 @@ export type PolicerDetails = {
   readonly last_update_time: bigint;
 };
 
-export type PolicerDumpV2 = {
-  readonly policer_index: number;
+export type PolicerDump = {
+  readonly match_name_valid: boolean;
+  readonly match_name: string;
 };
 
 export type PolicerInput = {
@@ -1164,12 +1157,33 @@ export type PolicerOutputReply = {
   readonly retval: number;
 };
 
-export type SetPunt = {
+export type ProxyArpAddDel = {
   readonly is_add: boolean;
-  readonly punt: Punt;
+  readonly proxy: ProxyArp;
 };
 
-export type SetPuntReply = {
+export type ProxyArpAddDelReply = {
+  readonly retval: number;
+};
+
+export type ProxyArpDetails = {
+  readonly proxy: ProxyArp;
+};
+
+export type ProxyArpDump = Record<string, never>;
+
+export type ProxyArpIntfcDetails = {
+  readonly sw_if_index: number;
+};
+
+export type ProxyArpIntfcDump = Record<string, never>;
+
+export type ProxyArpIntfcEnableDisable = {
+  readonly sw_if_index: number;
+  readonly enable: boolean;
+};
+
+export type ProxyArpIntfcEnableDisableReply = {
   readonly retval: number;
 };
 
@@ -1248,13 +1262,6 @@ export type SwInterfaceDump = {
   readonly name_filter: string;
 };
 
-export type SwInterfaceEvent = {
-  readonly pid: number;
-  readonly sw_if_index: number;
-  readonly flags: readonly IfStatusFlags[];
-  readonly deleted: boolean;
-};
-
 export type SwInterfaceGetTable = {
   readonly sw_if_index: number;
   readonly is_ipv6: boolean;
@@ -1263,6 +1270,45 @@ export type SwInterfaceGetTable = {
 export type SwInterfaceGetTableReply = {
   readonly retval: number;
   readonly vrf_id: number;
+};
+
+export type SwInterfaceIp6EnableDisable = {
+  readonly sw_if_index: number;
+  readonly enable: boolean;
+};
+
+export type SwInterfaceIp6EnableDisableReply = {
+  readonly retval: number;
+};
+
+export type SwInterfaceIp6GetLinkLocalAddress = {
+  readonly sw_if_index: number;
+};
+
+export type SwInterfaceIp6GetLinkLocalAddressReply = {
+  readonly retval: number;
+  readonly ip: string;
+};
+
+export type SwInterfaceIp6ndRaConfig = {
+  readonly sw_if_index: number;
+  readonly suppress: number;
+  readonly managed: number;
+  readonly other: number;
+  readonly ll_option: number;
+  readonly send_unicast: number;
+  readonly cease: number;
+  readonly is_no: boolean;
+  readonly default_router: number;
+  readonly max_interval: number;
+  readonly min_interval: number;
+  readonly lifetime: number;
+  readonly initial_count: number;
+  readonly initial_interval: number;
+};
+
+export type SwInterfaceIp6ndRaConfigReply = {
+  readonly retval: number;
 };
 
 export type SwInterfaceSetFlags = {
@@ -1324,6 +1370,16 @@ export type SwInterfaceSetUnnumberedReply = {
   readonly retval: number;
 };
 
+export type SwInterfaceSetVxlanBypass = {
+  readonly sw_if_index: number;
+  readonly is_ipv6: boolean;
+  readonly enable: boolean;
+};
+
+export type SwInterfaceSetVxlanBypassReply = {
+  readonly retval: number;
+};
+
 export type SwInterfaceTagAddDel = {
   readonly is_add: boolean;
   readonly sw_if_index: number;
@@ -1351,6 +1407,40 @@ export type SwInterfaceTapV2Details = {
 };
 
 export type SwInterfaceTapV2Dump = {
+  readonly sw_if_index: number;
+};
+
+export type TapCreateV2 = {
+  readonly id: number;
+  readonly use_random_mac: boolean;
+  readonly mac_address: string;
+  readonly num_rx_queues: number;
+  readonly tx_ring_sz: number;
+  readonly rx_ring_sz: number;
+  readonly host_mtu_set: boolean;
+  readonly host_mtu_size: number;
+  readonly host_mac_addr_set: boolean;
+  readonly host_mac_addr: string;
+  readonly host_ip4_prefix_set: boolean;
+  readonly host_ip4_prefix: string;
+  readonly host_ip6_prefix_set: boolean;
+  readonly host_ip6_prefix: string;
+  readonly host_ip4_gw_set: boolean;
+  readonly host_ip4_gw: string;
+  readonly host_ip6_gw_set: boolean;
+  readonly host_ip6_gw: string;
+  readonly tap_flags: readonly TapFlags[];
+  readonly host_namespace_set: boolean;
+  readonly host_namespace: string;
+  readonly host_if_name_set: boolean;
+  readonly host_if_name: string;
+  readonly host_bridge_set: boolean;
+  readonly host_bridge: string;
+  readonly tag: string;
+};
+
+export type TapCreateV2Reply = {
+  readonly retval: number;
   readonly sw_if_index: number;
 };
 
@@ -1409,16 +1499,33 @@ export type UrpfInterfaceDump = {
   readonly sw_if_index: number;
 };
 
-export type UrpfUpdateV2 = {
+export type UrpfUpdate = {
   readonly is_input: boolean;
   readonly mode: UrpfMode;
   readonly af: AddressFamily;
   readonly sw_if_index: number;
-  readonly table_id: number;
 };
 
-export type UrpfUpdateV2Reply = {
+export type UrpfUpdateReply = {
   readonly retval: number;
+};
+
+export type VxlanAddDelTunnelV2 = {
+  readonly is_add: boolean;
+  readonly instance: number;
+  readonly src_address: string;
+  readonly dst_address: string;
+  readonly src_port: number;
+  readonly dst_port: number;
+  readonly mcast_sw_if_index: number;
+  readonly encap_vrf_id: number;
+  readonly decap_next_index: number;
+  readonly vni: number;
+};
+
+export type VxlanAddDelTunnelV2Reply = {
+  readonly retval: number;
+  readonly sw_if_index: number;
 };
 
 export type VxlanAddDelTunnelV3 = {
@@ -1457,33 +1564,22 @@ export type VxlanTunnelV2Dump = {
   readonly sw_if_index: number;
 };
 
-export type WantInterfaceEvents = {
-  readonly enable_disable: number;
-  readonly pid: number;
-};
-
-export type WantInterfaceEventsReply = {
-  readonly retval: number;
-};
-
 export type Requests = {
+  readonly abf_itf_attach_add_del: { readonly request: AbfItfAttachAddDel; readonly reply: AbfItfAttachAddDelReply };
+  readonly abf_policy_add_del: { readonly request: AbfPolicyAddDel; readonly reply: AbfPolicyAddDelReply };
   readonly acl_add_replace: { readonly request: AclAddReplace; readonly reply: AclAddReplaceReply };
   readonly acl_del: { readonly request: AclDel; readonly reply: AclDelReply };
   readonly acl_interface_set_acl_list: { readonly request: AclInterfaceSetAclList; readonly reply: AclInterfaceSetAclListReply };
-  readonly acl_interface_set_etype_whitelist: { readonly request: AclInterfaceSetEtypeWhitelist; readonly reply: AclInterfaceSetEtypeWhitelistReply };
-  readonly acl_plugin_get_version: { readonly request: AclPluginGetVersion; readonly reply: AclPluginGetVersionReply };
   readonly acl_stats_intf_counters_enable: { readonly request: AclStatsIntfCountersEnable; readonly reply: AclStatsIntfCountersEnableReply };
-  readonly af_packet_create: { readonly request: AfPacketCreate; readonly reply: AfPacketCreateReply };
-  readonly af_packet_create_v2: { readonly request: AfPacketCreateV2; readonly reply: AfPacketCreateV2Reply };
   readonly af_packet_create_v3: { readonly request: AfPacketCreateV3; readonly reply: AfPacketCreateV3Reply };
   readonly af_packet_delete: { readonly request: AfPacketDelete; readonly reply: AfPacketDeleteReply };
   readonly af_xdp_create_v3: { readonly request: AfXdpCreateV3; readonly reply: AfXdpCreateV3Reply };
   readonly af_xdp_delete: { readonly request: AfXdpDelete; readonly reply: AfXdpDeleteReply };
-  readonly bridge_domain_add_del_v2: { readonly request: BridgeDomainAddDelV2; readonly reply: BridgeDomainAddDelV2Reply };
+  readonly bridge_domain_add_del: { readonly request: BridgeDomainAddDel; readonly reply: BridgeDomainAddDelReply };
   readonly cli_inband: { readonly request: CliInband; readonly reply: CliInbandReply };
   readonly cnat_get_snat_addresses: { readonly request: CnatGetSnatAddresses; readonly reply: CnatGetSnatAddressesReply };
-  readonly cnat_session_purge: { readonly request: CnatSessionPurge; readonly reply: CnatSessionPurgeReply };
   readonly cnat_set_snat_addresses: { readonly request: CnatSetSnatAddresses; readonly reply: CnatSetSnatAddressesReply };
+  readonly cnat_set_snat_addresses_v2: { readonly request: CnatSetSnatAddressesV2; readonly reply: CnatSetSnatAddressesV2Reply };
   readonly cnat_set_snat_policy: { readonly request: CnatSetSnatPolicy; readonly reply: CnatSetSnatPolicyReply };
   readonly cnat_snat_policy_add_del_exclude_pfx: { readonly request: CnatSnatPolicyAddDelExcludePfx; readonly reply: CnatSnatPolicyAddDelExcludePfxReply };
   readonly cnat_snat_policy_add_del_if: { readonly request: CnatSnatPolicyAddDelIf; readonly reply: CnatSnatPolicyAddDelIfReply };
@@ -1492,15 +1588,18 @@ export type Requests = {
   readonly control_ping: { readonly request: ControlPing; readonly reply: ControlPingReply };
   readonly create_loopback_instance: { readonly request: CreateLoopbackInstance; readonly reply: CreateLoopbackInstanceReply };
   readonly delete_loopback: { readonly request: DeleteLoopback; readonly reply: DeleteLoopbackReply };
+  readonly feature_cnat_enable_disable: { readonly request: FeatureCnatEnableDisable; readonly reply: FeatureCnatEnableDisableReply };
   readonly feature_enable_disable: { readonly request: FeatureEnableDisable; readonly reply: FeatureEnableDisableReply };
-  readonly hw_interface_set_mtu: { readonly request: HwInterfaceSetMtu; readonly reply: HwInterfaceSetMtuReply };
+  readonly feature_is_enabled: { readonly request: FeatureIsEnabled; readonly reply: FeatureIsEnabledReply };
+  readonly fib_source_add: { readonly request: FibSourceAdd; readonly reply: FibSourceAddReply };
   readonly ip_neighbor_add_del: { readonly request: IpNeighborAddDel; readonly reply: IpNeighborAddDelReply };
-  readonly ip_route_add_del: { readonly request: IpRouteAddDel; readonly reply: IpRouteAddDelReply };
   readonly ip_route_add_del_v2: { readonly request: IpRouteAddDelV2; readonly reply: IpRouteAddDelV2Reply };
   readonly ip_table_add_del: { readonly request: IpTableAddDel; readonly reply: IpTableAddDelReply };
   readonly l2fib_add_del: { readonly request: L2fibAddDel; readonly reply: L2fibAddDelReply };
+  readonly memif_create: { readonly request: MemifCreate; readonly reply: MemifCreateReply };
   readonly memif_create_v2: { readonly request: MemifCreateV2; readonly reply: MemifCreateV2Reply };
   readonly memif_delete: { readonly request: MemifDelete; readonly reply: MemifDeleteReply };
+  readonly memif_socket_filename_add_del: { readonly request: MemifSocketFilenameAddDel; readonly reply: MemifSocketFilenameAddDelReply };
   readonly memif_socket_filename_add_del_v2: { readonly request: MemifSocketFilenameAddDelV2; readonly reply: MemifSocketFilenameAddDelV2Reply };
   readonly nat44_add_del_identity_mapping: { readonly request: Nat44AddDelIdentityMapping; readonly reply: Nat44AddDelIdentityMappingReply };
   readonly nat44_add_del_lb_static_mapping: { readonly request: Nat44AddDelLbStaticMapping; readonly reply: Nat44AddDelLbStaticMappingReply };
@@ -1509,41 +1608,46 @@ export type Requests = {
   readonly npol_ipset_add_del_members: { readonly request: NpolIpsetAddDelMembers; readonly reply: NpolIpsetAddDelMembersReply };
   readonly npol_ipset_create: { readonly request: NpolIpsetCreate; readonly reply: NpolIpsetCreateReply };
   readonly npol_ipset_delete: { readonly request: NpolIpsetDelete; readonly reply: NpolIpsetDeleteReply };
-  readonly policer_add: { readonly request: PolicerAdd; readonly reply: PolicerAddReply };
-  readonly policer_del: { readonly request: PolicerDel; readonly reply: PolicerDelReply };
+  readonly policer_add_del: { readonly request: PolicerAddDel; readonly reply: PolicerAddDelReply };
   readonly policer_input: { readonly request: PolicerInput; readonly reply: PolicerInputReply };
   readonly policer_output: { readonly request: PolicerOutput; readonly reply: PolicerOutputReply };
-  readonly set_punt: { readonly request: SetPunt; readonly reply: SetPuntReply };
+  readonly proxy_arp_add_del: { readonly request: ProxyArpAddDel; readonly reply: ProxyArpAddDelReply };
+  readonly proxy_arp_intfc_enable_disable: { readonly request: ProxyArpIntfcEnableDisable; readonly reply: ProxyArpIntfcEnableDisableReply };
   readonly show_version: { readonly request: ShowVersion; readonly reply: ShowVersionReply };
   readonly sockclnt_create: { readonly request: SockclntCreate; readonly reply: SockclntCreateReply };
   readonly sockclnt_delete: { readonly request: SockclntDelete; readonly reply: SockclntDeleteReply };
   readonly sw_interface_add_del_address: { readonly request: SwInterfaceAddDelAddress; readonly reply: SwInterfaceAddDelAddressReply };
   readonly sw_interface_get_table: { readonly request: SwInterfaceGetTable; readonly reply: SwInterfaceGetTableReply };
+  readonly sw_interface_ip6_enable_disable: { readonly request: SwInterfaceIp6EnableDisable; readonly reply: SwInterfaceIp6EnableDisableReply };
+  readonly sw_interface_ip6_get_link_local_address: { readonly request: SwInterfaceIp6GetLinkLocalAddress; readonly reply: SwInterfaceIp6GetLinkLocalAddressReply };
+  readonly sw_interface_ip6nd_ra_config: { readonly request: SwInterfaceIp6ndRaConfig; readonly reply: SwInterfaceIp6ndRaConfigReply };
   readonly sw_interface_set_flags: { readonly request: SwInterfaceSetFlags; readonly reply: SwInterfaceSetFlagsReply };
   readonly sw_interface_set_l2_bridge: { readonly request: SwInterfaceSetL2Bridge; readonly reply: SwInterfaceSetL2BridgeReply };
   readonly sw_interface_set_mac_address: { readonly request: SwInterfaceSetMacAddress; readonly reply: SwInterfaceSetMacAddressReply };
   readonly sw_interface_set_mtu: { readonly request: SwInterfaceSetMtu; readonly reply: SwInterfaceSetMtuReply };
   readonly sw_interface_set_table: { readonly request: SwInterfaceSetTable; readonly reply: SwInterfaceSetTableReply };
   readonly sw_interface_set_unnumbered: { readonly request: SwInterfaceSetUnnumbered; readonly reply: SwInterfaceSetUnnumberedReply };
+  readonly sw_interface_set_vxlan_bypass: { readonly request: SwInterfaceSetVxlanBypass; readonly reply: SwInterfaceSetVxlanBypassReply };
   readonly sw_interface_tag_add_del: { readonly request: SwInterfaceTagAddDel; readonly reply: SwInterfaceTagAddDelReply };
+  readonly tap_create_v2: { readonly request: TapCreateV2; readonly reply: TapCreateV2Reply };
   readonly tap_create_v3: { readonly request: TapCreateV3; readonly reply: TapCreateV3Reply };
   readonly tap_delete_v2: { readonly request: TapDeleteV2; readonly reply: TapDeleteV2Reply };
-  readonly urpf_update_v2: { readonly request: UrpfUpdateV2; readonly reply: UrpfUpdateV2Reply };
+  readonly urpf_update: { readonly request: UrpfUpdate; readonly reply: UrpfUpdateReply };
+  readonly vxlan_add_del_tunnel_v2: { readonly request: VxlanAddDelTunnelV2; readonly reply: VxlanAddDelTunnelV2Reply };
   readonly vxlan_add_del_tunnel_v3: { readonly request: VxlanAddDelTunnelV3; readonly reply: VxlanAddDelTunnelV3Reply };
-  readonly want_interface_events: { readonly request: WantInterfaceEvents; readonly reply: WantInterfaceEventsReply };
 };
 
 export type Dumps = {
+  readonly abf_itf_attach_dump: { readonly request: AbfItfAttachDump; readonly details: AbfItfAttachDetails };
+  readonly abf_policy_dump: { readonly request: AbfPolicyDump; readonly details: AbfPolicyDetails };
   readonly acl_dump: { readonly request: AclDump; readonly details: AclDetails };
   readonly acl_interface_list_dump: { readonly request: AclInterfaceListDump; readonly details: AclInterfaceListDetails };
   readonly af_packet_dump: { readonly request: AfPacketDump; readonly details: AfPacketDetails };
   readonly bridge_domain_dump: { readonly request: BridgeDomainDump; readonly details: BridgeDomainDetails };
-  readonly cnat_session_dump: { readonly request: CnatSessionDump; readonly details: CnatSessionDetails };
   readonly cnat_translation_dump: { readonly request: CnatTranslationDump; readonly details: CnatTranslationDetails };
+  readonly fib_source_dump: { readonly request: FibSourceDump; readonly details: FibSourceDetails };
   readonly ip_address_dump: { readonly request: IpAddressDump; readonly details: IpAddressDetails };
   readonly ip_neighbor_dump: { readonly request: IpNeighborDump; readonly details: IpNeighborDetails };
-  readonly ip_punt_redirect_v2_dump: { readonly request: IpPuntRedirectV2Dump; readonly details: IpPuntRedirectV2Details };
-  readonly ip_route_dump: { readonly request: IpRouteDump; readonly details: IpRouteDetails };
   readonly ip_route_v2_dump: { readonly request: IpRouteV2Dump; readonly details: IpRouteV2Details };
   readonly ip_table_dump: { readonly request: IpTableDump; readonly details: IpTableDetails };
   readonly ip_unnumbered_dump: { readonly request: IpUnnumberedDump; readonly details: IpUnnumberedDetails };
@@ -1553,7 +1657,9 @@ export type Dumps = {
   readonly nat44_identity_mapping_dump: { readonly request: Nat44IdentityMappingDump; readonly details: Nat44IdentityMappingDetails };
   readonly nat44_lb_static_mapping_dump: { readonly request: Nat44LbStaticMappingDump; readonly details: Nat44LbStaticMappingDetails };
   readonly nat44_static_mapping_dump: { readonly request: Nat44StaticMappingDump; readonly details: Nat44StaticMappingDetails };
-  readonly policer_dump_v2: { readonly request: PolicerDumpV2; readonly details: PolicerDetails };
+  readonly policer_dump: { readonly request: PolicerDump; readonly details: PolicerDetails };
+  readonly proxy_arp_dump: { readonly request: ProxyArpDump; readonly details: ProxyArpDetails };
+  readonly proxy_arp_intfc_dump: { readonly request: ProxyArpIntfcDump; readonly details: ProxyArpIntfcDetails };
   readonly sw_interface_dump: { readonly request: SwInterfaceDump; readonly details: SwInterfaceDetails };
   readonly sw_interface_tap_v2_dump: { readonly request: SwInterfaceTapV2Dump; readonly details: SwInterfaceTapV2Details };
   readonly urpf_interface_dump: { readonly request: UrpfInterfaceDump; readonly details: UrpfInterfaceDetails };
@@ -1561,5 +1667,5 @@ export type Dumps = {
 };
 
 export type Events = {
-  readonly sw_interface_event: SwInterfaceEvent;
+
 };

@@ -46,7 +46,8 @@ const lines = describe(frames, from, client);
 await client.close();
 relay.close();
 rmSync(dir, { recursive: true });
-const names = [...USED_MESSAGES, ...SCENARIO.map(({ message }) => message)];
+const recorded = lines.map((text) => text.split(' ', 2)[1] ?? '');
+const names = [...USED_MESSAGES, ...recorded];
 writeFileSync(
   fixturePath(`vpp-${version}.schema`),
   formatSchema(subsetOf(client.codecs.schema, names, true)),
