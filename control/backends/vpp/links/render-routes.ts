@@ -1,6 +1,6 @@
 /** Routes of both tables. One whose interface or tunnel is not there (yet) drops. */
 import type { Key, RouteItem } from '../../../ruleset/types.js';
-import { BVI_INTERFACE, interfaceKey, TABLE_IDS } from '../objects/names.js';
+import { BVI_INTERFACE, EDGE_INTERFACE, EDGE_NEXT_HOP, interfaceKey, TABLE_IDS } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
 import { isConnected } from './connected.js';
 import { route } from './objects.js';
@@ -38,7 +38,7 @@ function isOwnOnUplink({ vrf, prefix }: RouteItem, view: View): boolean {
   return uplink.ownAddresses.includes(prefix.slice(0, prefix.indexOf('/')));
 }
 
-function pathOf({ prefix, target }: RouteItem, view: View): RoutePath {
+function pathOf({ vrf, prefix, target }: RouteItem, view: View): RoutePath {
   switch (target.type) {
     case 'drop':
       return DROP;
@@ -52,6 +52,9 @@ function pathOf({ prefix, target }: RouteItem, view: View): RoutePath {
     }
     case 'interface': {
       if (view.get(target.interface)?.kind !== 'interface') return DROP;
+      if (vrf === 'pod' && target.interface === UPLINK && view.options.services === 'cnat') {
+        return { type: 'interface', interface: EDGE_INTERFACE, nextHop: EDGE_NEXT_HOP[familyOf(prefix)] };
+      }
       const own = isHostPrefix(prefix) ? prefix.slice(0, prefix.indexOf('/')) : null;
       return {
         ...{ type: 'interface', interface: interfaceKey(target.interface) },

@@ -1,6 +1,6 @@
 /** Keys of the objects that others refer to. */
 import { createHash } from 'node:crypto';
-import type { Key, Vrf } from '../../../ruleset/types.js';
+import type { Ip, Key, Vrf } from '../../../ruleset/types.js';
 import type { ObjectKey } from './types.js';
 
 /** FIB table of a routing table. */
@@ -30,6 +30,13 @@ export function interfaceKey(item: Key): ObjectKey {
 /** The loopback that holds the pods' gateway addresses, and the bridged virtual interface of the tunnels. */
 export const GATEWAY_INTERFACE: ObjectKey = 'if/gateway';
 export const BVI_INTERFACE: ObjectKey = 'if/bvi';
+
+/**
+ * The loopback by which what leaves the pods' table for the uplink goes round where CNAT makes the services, and whom to ask for there.
+ * CNAT decides on a flow's first packet; on the uplink that may be one that is lost for want of a neighbor.
+ */
+export const EDGE_INTERFACE: ObjectKey = 'if/edge';
+export const EDGE_NEXT_HOP: Readonly<Record<4 | 6, Ip>> = { 4: '169.254.254.3', 6: 'fe80::fe:3' };
 
 /** Of the tunnel interface that carries a tunnel item (`tunnel/2` → `if/tunnel/2`). */
 export function tunnelKey(item: Key): ObjectKey {

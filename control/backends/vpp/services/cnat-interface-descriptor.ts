@@ -27,7 +27,9 @@ const NO_SUCH_INTERFACE = -2;
 
 const both = (place: 'unicast' | 'output', name: string): readonly Feature[] =>
   [4, 6].map((family) => ({ arc: `ip${family}-${place}`, name: `cnat-${name}-ip${family}` }));
-const OF_FLOWS: readonly Feature[] = [...both('unicast', 'lookup'), ...both('output', 'writeback')];
+/** Only where there are flows. */
+const LOOKUP = both('unicast', 'lookup');
+const REMEMBER = both('output', 'writeback');
 const INPUT = both('unicast', 'input');
 const OUTPUT = both('output', 'output');
 
@@ -57,7 +59,7 @@ export const cnatInterfaceDescriptor: Descriptor<'cnat-interface', CnatInterface
   },
 
   async remove(vpp, { spec }) {
-    await put(vpp, spec.lists, { ...spec, input: false, output: false, lists: [] });
+    await put(vpp, spec.lists, { ...spec, input: false, output: false, remember: false, lists: [] });
   },
 };
 
@@ -74,7 +76,9 @@ async function readOne(
   );
   if (on.size === 0 && lists.every((list) => list === 'host')) return null;
   const all = (features: readonly Feature[]): boolean => features.every((feature) => on.has(feature));
-  return cnatInterface({ interface: key, input: all(inputOf(api)), output: all(OUTPUT), lists });
+  // Where there are no flows there is nothing to remember.
+  const remember = hasFlows(api) ? all(REMEMBER) : true;
+  return cnatInterface({ interface: key, input: all(inputOf(api)), output: all(OUTPUT), remember, lists });
 }
 
 async function put(
@@ -83,7 +87,11 @@ async function put(
   spec: CnatInterfaceSpec,
 ): Promise<void> {
   const index = handles.get(spec.interface);
-  const wanted = new Set([...(spec.input ? inputOf(api) : []), ...(spec.output ? OUTPUT : [])]);
+  const wanted = new Set([
+    ...(spec.input ? inputOf(api) : []),
+    ...(spec.output ? OUTPUT : []),
+    ...(spec.remember && hasFlows(api) ? REMEMBER : []),
+  ]);
   const change = (list: SnatList, is_add: number): Promise<unknown> =>
     api.request('cnat_snat_policy_add_del_if', { sw_if_index: index, is_add, table: LISTS[list] });
   const known = SNAT_LISTS.filter((list) => list !== 'host' || hasFlows(api));
@@ -97,8 +105,12 @@ async function put(
   ]);
 }
 
-const inputOf = (api: VppApi): readonly Feature[] => (hasFlows(api) ? [...OF_FLOWS, ...INPUT] : INPUT);
-const featuresOf = (api: VppApi): readonly Feature[] => [...inputOf(api), ...OUTPUT];
+const inputOf = (api: VppApi): readonly Feature[] => (hasFlows(api) ? [...LOOKUP, ...INPUT] : INPUT);
+const featuresOf = (api: VppApi): readonly Feature[] => [
+  ...inputOf(api),
+  ...OUTPUT,
+  ...(hasFlows(api) ? REMEMBER : []),
+];
 
 async function readInterfaces(api: VppApi, sw_if_index = EVERY_INTERFACE): Promise<FeatureInterface[]> {
   const details = await api.dump('sw_interface_dump', { sw_if_index });

@@ -41,10 +41,12 @@ export type SnatList = (typeof SNAT_LISTS)[number];
 
 export interface CnatInterfaceSpec {
   readonly interface: ObjectKey;
-  /** What comes in there is looked up and translated; what goes out is remembered. */
+  /** What comes in there is looked up and translated. */
   readonly input: boolean;
-  /** What goes out there is translated as well. */
+  /** What goes out there is translated. */
   readonly output: boolean;
+  /** The way back of what goes out there is noted. */
+  readonly remember: boolean;
   /** In the order of SNAT_LISTS. */
   readonly lists: readonly SnatList[];
 }

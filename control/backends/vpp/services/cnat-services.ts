@@ -2,13 +2,14 @@
  * Services on CNAT: a translation for each frontend that has backends. Where there are none there is no translation, and what asks for
  * the frontend goes where its address leads: the service range rejects, the node's own address is answered by the host.
  */
-import type { Frontend, ServiceBackend, ServiceItem } from '../../../ruleset/types.js';
+import type { Frontend, ServiceItem } from '../../../ruleset/types.js';
 import { route } from '../links/objects.js';
 import { familyOf, hostPrefix } from '../links/specs.js';
 import { isTunnelEnd } from '../links/tunnel-ends.js';
 import { RenderError } from '../objects/errors.js';
 import { TABLE_IDS } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
+import { backendsOf } from './backends.js';
 import { translation } from './cnat-objects.js';
 import { pathsOf } from './paths.js';
 import { turnObjects } from './turn.js';
@@ -34,14 +35,6 @@ export const cnatServicesRenderer: Renderer = {
     ];
   },
 };
-
-/**
- * CNAT knows an address and port, and not by which interface a packet came: where those outside have backends of their own (a subset of
- * all), everyone is led to them; where they have none, they are kept out by the uplink's access list.
- */
-export function backendsOf({ backends, outsideBackends }: ServiceItem): readonly ServiceBackend[] {
-  return outsideBackends === null || outsideBackends.length === 0 ? backends : outsideBackends;
-}
 
 function refuse(item: ServiceItem): void {
   for (const { address } of item.frontends) {

@@ -9,6 +9,8 @@ import { familyOf, hostPrefix } from '../links/specs.js';
 import { BVI_INTERFACE, interfaceKey } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
 import { type CnatInterfaceSpec, cnatInterface, exclude, type SnatList, source } from './cnat-objects.js';
+import { edge, edgeSteering } from './edge.js';
+import { loopObjects } from './loops.js';
 
 export const cnatSourceRenderer: Renderer = {
   name: 'cnat-source',
@@ -22,8 +24,13 @@ export const cnatSourceRenderer: Renderer = {
       case 'interface':
         return interfaceObjects(item, view);
       case 'tunnel':
-        // What is encapsulated there would be translated a second time behind the tunnel: nothing is on the way out.
-        return [cnatInterface({ interface: BVI_INTERFACE, input: true, output: false, lists: ['k8s'] })];
+        return [
+          cnatInterface({
+            ...{ interface: BVI_INTERFACE, input: true, remember: true, lists: ['k8s'] },
+            // What is encapsulated there would be translated a second time behind the tunnel.
+            output: false,
+          }),
+        ];
       default:
         return [];
     }
@@ -48,17 +55,19 @@ function addressesOf(
 function interfaceObjects(item: InterfaceItem, view: View): readonly VppObject[] {
   // Everything CNAT does hangs on the node's addresses.
   if (view.get('node') === undefined) return [];
-  const on = (lists: CnatInterfaceSpec['lists']): VppObject =>
-    cnatInterface({ interface: interfaceKey(item.key), input: true, output: true, lists });
+  const on = (lists: CnatInterfaceSpec['lists'], output = true): VppObject =>
+    cnatInterface({ interface: interfaceKey(item.key), input: true, output, remember: true, lists });
   switch (item.role) {
     case 'pod':
       return [on([...includes(item, snatOf(view)), 'k8s'])];
     case 'uplink':
-      return [on([])];
+      // What leaves the pods is translated at the edge; tunnels' packets shall not be.
+      return [on([], false), ...loopObjects(edge(item)), ...edgeSteering(item, view)];
     case 'host':
       // Not every version can be told that what goes to the host keeps its source; all can by its addresses.
       return [
         on(['k8s', 'host']),
+        ...edgeSteering(item, view),
         ...[...new Set([...item.ownAddresses, ...item.peerAddresses])].map((address) =>
           exclude(hostPrefix(address)),
         ),

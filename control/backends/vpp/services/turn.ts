@@ -7,21 +7,20 @@
 
 import { cidrContains, parseCidr, parseIp } from '../../../common/ip.js';
 import type { NodeItem, ServiceBackend, ServiceItem } from '../../../ruleset/types.js';
-import * as links from '../links/objects.js';
 import { FAMILIES, familyOf, UNLIMITED_MTU } from '../links/specs.js';
 import { interfaceKey, TUNNEL_TABLE } from '../objects/names.js';
 import type { ObjectKey, View, VppObject } from '../objects/types.js';
 import { type AclSpec, aclRule } from '../policies/acl-rules.js';
 import { abfAttachment, abfPolicy } from './abf-objects.js';
-import { cnatInterface, translation } from './cnat-objects.js';
+import { translation } from './cnat-objects.js';
+import { type Loop, loopObjects } from './loops.js';
 
-const TURN: ObjectKey = 'if/turn';
+const TURN: Loop = {
+  ...{ key: 'if/turn', mac: '02:fe:00:00:00:02', table: TUNNEL_TABLE, mtu: UNLIMITED_MTU },
+  ...{ address: '169.254.254.2', nextHop: { 4: '169.254.254.1', 6: 'fe80::fe:2' } },
+  ...{ input: true, output: true },
+};
 const TURN_ACL: ObjectKey = 'acl/turn';
-/** Of the loopback; never on a wire. */
-const TURN_MAC = '02:fe:00:00:00:02';
-const TURN_PREFIX = '169.254.254.2/32';
-/** Whoever asks the loopback for one of these finds the loopback. */
-const NEXT_HOP = { 4: '169.254.254.1', 6: 'fe80::fe:2' } as const;
 /** Of the policies that send packets there, one for each family. */
 const POLICY_ID = { 4: 4, 6: 6 } as const;
 const UPLINK = 'interface/uplink';
@@ -32,7 +31,7 @@ export function turnObjects(item: ServiceItem, backends: readonly ServiceBackend
   if (item.scope !== 'external' || node?.kind !== 'node' || view.get(UPLINK)?.kind !== 'interface') return [];
   const away = backends.filter(({ address }) => isAway(address, node));
   if (away.length === 0 || view.all('tunnel').length === 0) return [];
-  return [...loopback(), ...steering(node), ...away.map((backend) => pass(item, backend))];
+  return [...loopObjects(TURN), ...steering(node), ...away.map((backend) => pass(item, backend))];
 }
 
 function isAway(address: string, { podCidrs, podSubnets }: NodeItem): boolean {
@@ -40,19 +39,6 @@ function isAway(address: string, { podCidrs, podSubnets }: NodeItem): boolean {
   const within = (cidrs: readonly string[]): boolean =>
     cidrs.some((cidr) => cidrContains(parseCidr(cidr), ip));
   return within(podCidrs) && !within(podSubnets);
-}
-
-function loopback(): VppObject[] {
-  return [
-    links.iface(TURN, { source: { type: 'loopback' }, mac: TURN_MAC, table: TUNNEL_TABLE }),
-    links.link({ interface: TURN, mtu: UNLIMITED_MTU, ip6: true, unnumbered: null }),
-    // Without an address of its own it takes no IPv4 in.
-    links.address({ interface: TURN, prefix: TURN_PREFIX }),
-    ...FAMILIES.map((family) =>
-      links.neighbor({ interface: TURN, ip: NEXT_HOP[family], mac: TURN_MAC, fib: false }),
-    ),
-    cnatInterface({ interface: TURN, input: true, output: true, lists: [] }),
-  ];
 }
 
 /** What comes by the uplink and goes, translated by now, to a pod of another node. */
@@ -67,7 +53,7 @@ function steering({ podCidrs, podSubnets }: NodeItem): VppObject[] {
     acl,
     ...used.flatMap((family) => {
       const id = POLICY_ID[family];
-      const policy = abfPolicy({ id, acl: TURN_ACL, interface: TURN, nextHop: NEXT_HOP[family] });
+      const policy = abfPolicy({ id, acl: TURN_ACL, interface: TURN.key, nextHop: TURN.nextHop[family] });
       return [policy, abfAttachment({ policy: policy.key, id, interface: interfaceKey(UPLINK), family })];
     }),
   ];

@@ -9,7 +9,7 @@ import { interfaceKey } from '../objects/names.js';
 import type { ObjectKey, Renderer, View, VppObject } from '../objects/types.js';
 import { type AclNotes, type AclSpec, aclRule, type NotedRule } from '../policies/acl-rules.js';
 import { protocolNumber } from './api-values.js';
-import { backendsOf } from './cnat-services.js';
+import { backendsOf } from './backends.js';
 
 const FILTER_ACL: ObjectKey = 'acl/uplink';
 
