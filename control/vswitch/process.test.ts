@@ -1,129 +1,20 @@
 /** The program and a real VPP, in a network namespace of the test's. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadNative } from '../../native/index.js';
 import { file, program, root, testIf } from '../../test/support/requires.js';
 import { installedVpps, vpp } from '../../test/support/vpp.js';
-import { isAlive, readRecord } from './record.js';
+import { SMALL, withBed } from './fixtures.js';
+import { isAlive } from './record.js';
 import { segmentFiles } from './startup.js';
 
 const test = suite('vswitch');
-const PTEROPUS = fileURLToPath(new URL('../../../../bin/pteropus.mjs', import.meta.url));
 const ADDON = file(fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url)));
 const it = testIf(test, root(), ADDON, program('nsenter'), vpp());
-
-/** A small VPP that shares its core with others. */
-const SMALL = { heap: '256M', buffers: 8192, statsBytes: '32M', sleepMicros: 100 };
-
-let made = 0;
-
-class Bed {
-  readonly dir = mkdtempSync(join(tmpdir(), 'pteropusW-'));
-  readonly segment = `pteropusW-${process.pid}-${made++}`;
-  readonly config = join(this.dir, 'agent.json');
-  readonly #name = this.segment;
-  readonly #children: ChildProcess[] = [];
-
-  constructor(readonly prefix: string) {
-    loadNative().createNetns(this.#name).close();
-  }
-
-  configure(vppPart: object = {}): void {
-    const startup = { ...SMALL, segment: this.segment };
-    const part = { prefix: this.prefix, runDir: join(this.dir, 'run'), startup, ...vppPart };
-    const config = {
-      node: 'n1',
-      store: join(this.dir, 'store.sock'),
-      cni: join(this.dir, 'cni.sock'),
-      rest: null,
-    };
-    const others = { journal: join(this.dir, 'journal.json'), mirror: null, uplink: 'eth1', backend: 'vpp' };
-    writeFileSync(this.config, JSON.stringify({ ...config, ...others, vpp: part }));
-  }
-
-  get record() {
-    return readRecord(join(this.dir, 'run/vswitch.json'));
-  }
-
-  /** Starts the program. `said`: a line it says, on either stream; each once. */
-  start(...options: string[]): {
-    readonly child: ChildProcess;
-    readonly said: (pattern: RegExp) => Promise<string>;
-  } {
-    const argv = [`--net=/run/netns/${this.#name}`, '--', process.execPath, PTEROPUS, 'vswitch'];
-    const child = spawn('nsenter', [...argv, '--config', this.config, ...options], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    this.#children.push(child);
-    const lines: string[] = [];
-    const waiting = new Set<() => void>();
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => {
-        lines.push(line);
-        for (const look of waiting) look();
-      });
-    }
-    const said = (pattern: RegExp): Promise<string> =>
-      new Promise((resolve, reject) => {
-        const timer = setTimeout(
-          () => reject(new Error(`not said: ${pattern}; but ${lines.join(' | ')}`)),
-          60_000,
-        );
-        const look = (): void => {
-          const at = lines.findIndex((line) => pattern.test(line));
-          if (at < 0) return;
-          clearTimeout(timer);
-          waiting.delete(look);
-          resolve(lines.splice(at, 1)[0] ?? '');
-        };
-        waiting.add(look);
-        look();
-      });
-    return { child, said };
-  }
-
-  async run(...options: string[]): Promise<number | null> {
-    const { child } = this.start(...options);
-    const [code] = (await once(child, 'exit')) as [number | null];
-    return code;
-  }
-
-  async end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    const gone = once(child, 'exit');
-    child.kill(signal);
-    const [code] = (await gone) as [number | null];
-    return code;
-  }
-
-  async close(): Promise<void> {
-    for (const child of this.#children) {
-      if (child.exitCode === null && child.signalCode === null) await this.end(child, 'SIGKILL');
-    }
-    await this.run('--stop');
-    loadNative().deleteNetns(this.#name);
-    for (const path of [this.dir, ...segmentFiles({ segment: this.segment })]) {
-      rmSync(path, { recursive: true, force: true });
-    }
-  }
-}
-
-async function withBed(prefix: string, body: (bed: Bed) => Promise<void>): Promise<void> {
-  const bed = new Bed(prefix);
-  try {
-    bed.configure();
-    await body(bed);
-  } finally {
-    await bed.close();
-  }
-}
 
 async function until(holds: () => boolean): Promise<void> {
   for (const end = Date.now() + 20_000; !holds(); await wait(10)) {
