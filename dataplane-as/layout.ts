@@ -11,7 +11,7 @@
  */
 
 export const LAYOUT_MAGIC = 0x50545250; // "PRTP"
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 // ---------------------------------------------------------------------------------------------- memory map
 // [0, 64 KiB): AssemblyScript's static data. Fixed regions follow; images, sessions and frames have run-time bases.
@@ -275,6 +275,7 @@ export const BUCKET_RATE = 12; // the rate it was filled by; another one: it sta
 export const ADJ_SIZE = 128;
 export const ADJ_SHIFT = 7;
 export const ADJ_TYPE = 0; // u8
+export const ADJ_HIDES_CLIENTS = 1; // u8, tunnels: 1 = what comes by the uplink goes in with the node's address as its source
 export const ADJ_PORT = 4; // u32: port to leave by
 export const ADJ_MTU = 8; // u32: largest IP packet
 export const ADJ_NEXT_HOP4 = 12; // network; 0 = the packet's own destination. Tunnels: next hop of the outer packet

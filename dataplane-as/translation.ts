@@ -3,13 +3,16 @@
  * The translation of a connection in the making: source, destination and ports as they will leave. The destination comes from
  * a service, the source from source NAT, the source port from what is free.
  */
-import { image, ports, seed, tracing } from './context';
-import { exitRole, role } from './judge';
+import { adjacencies, image, ports, seed, tracing } from './context';
+import { adjacency, exitRole, ROLE_TUNNEL, role } from './judge';
 import { ICMP, SCTP, TCP, UDP } from './l4';
 import {
+  ADJ_HIDES_CLIENTS,
+  ADJ_SHIFT,
   DROP_HOP_LOOP,
   DROP_SNAT_EXHAUSTED,
   IMG_HAIRPIN4,
+  IMG_NODE4,
   IMG_SNAT_FIRST_PORT,
   IMG_SNAT_LAST_PORT,
   IMG_SNAT4,
@@ -72,9 +75,20 @@ function hairpin(v: usize): void {
   translation |= SF_SNAT;
 }
 
+/** Is this a tunnel to a peer that would answer a client of the uplink's by its own uplink, were it not for our name? */
+export function hides(tunnel: u32): bool {
+  return (
+    role === ROLE_UPLINK && load<u8>(adjacencies + ((<usize>tunnel) << ADJ_SHIFT), ADJ_HIDES_CLIENTS) !== 0
+  );
+}
+
 /** Source NAT of what leaves by the uplink, and of what a service sends back to the host it came from. */
 export function translateSource(v: usize, source: u32): i32 {
   if (exitRole === ROLE_HOST && role === ROLE_HOST) hairpin(v);
+  if (exitRole === ROLE_TUNNEL && hides(adjacency)) {
+    newSource = load<u32>(image, IMG_NODE4);
+    translation |= SF_SNAT;
+  }
   if (exitRole !== ROLE_UPLINK) return 0;
   const pool = load<u32>(image, IMG_SNAT4);
   if (role === ROLE_UPLINK) {

@@ -52,6 +52,8 @@ export interface AgentOptions {
   readonly addresses?: readonly string[];
   /** Feed of pods whose annotation does not choose theirs (default afxdp). */
   readonly podFeed?: PodFeed;
+  /** What carries the node's packets, as other nodes are to know it; absent: our own data plane. */
+  readonly dataplane?: 'vpp';
   /** How long ADD waits for the pod's object before it wires the pod closed, milliseconds (default 1000). */
   readonly podObjectWaitMs?: number;
   /** Serves healthCheckNodePorts on the node; without it nobody does. The caller closes it. */

@@ -105,6 +105,7 @@ async function serve(config: AgentConfig): Promise<void> {
       journal: config.journal,
       mirror: config.mirror,
       podFeed: config.podFeed,
+      ...(config.backend === 'vpp' ? { dataplane: config.backend } : {}),
       ...(config.addresses === null ? {} : { addresses: config.addresses }),
       // The ports belong to the host's stack: where that is another namespace than ours, we cannot listen there.
       ...(sameNamespace(config.netns, OWN_NETNS) ? { healthChecks } : {}),

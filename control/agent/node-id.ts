@@ -4,7 +4,7 @@
  */
 
 import { fromJson, toJson } from '../objects/json.js';
-import { NODES_PREFIX, nodeKey } from '../objects/stored-keys.js';
+import { DATAPLANE_ANNOTATION, NODES_PREFIX, nodeKey } from '../objects/stored-keys.js';
 import type { NodeRecord } from '../objects/types.js';
 import type { Ip } from '../ruleset/types.js';
 import type { Entry, Store } from '../store/store.js';
@@ -18,6 +18,8 @@ export interface NodeClaim {
   readonly largest: number;
   /** The underlay addresses that go with an id. */
   readonly addresses: (id: number) => readonly Ip[];
+  /** What carries the node's packets; absent: our own data plane. */
+  readonly dataplane?: 'vpp';
 }
 
 /**
@@ -29,7 +31,7 @@ export async function claimNodeId(store: Store, claim: NodeClaim): Promise<NodeR
   for (;;) {
     const { entries } = await store.list(NODES_PREFIX);
     const { id, old } = chooseId(entries, claim);
-    const record = recordOf(claim.node, id, claim.addresses(id));
+    const record = recordOf(claim.node, id, claim.addresses(id), claim.dataplane);
     const value = toJson(record);
     if (old !== null && old.value === value) return record;
     const condition = { key: nodeKey(id), revision: old?.revision ?? 0 };
@@ -44,10 +46,16 @@ interface Holder {
   readonly entry: Entry;
 }
 
-export function recordOf(node: string, id: number, addresses: readonly Ip[]): NodeRecord {
+export function recordOf(
+  node: string,
+  id: number,
+  addresses: readonly Ip[],
+  dataplane?: NodeClaim['dataplane'],
+): NodeRecord {
+  const annotations = dataplane === undefined ? {} : { [DATAPLANE_ANNOTATION]: dataplane };
   return {
     kind: 'NodeRecord',
-    metadata: { name: node, namespace: null, uid: null, labels: {}, annotations: {} },
+    metadata: { name: node, namespace: null, uid: null, labels: {}, annotations },
     id,
     addresses,
   };

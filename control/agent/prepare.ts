@@ -42,6 +42,7 @@ export async function prepareNode(
           journaled: journaled?.id ?? null,
           largest: largestNodeId(config),
           addresses: addressesOf,
+          ...(options.dataplane === undefined ? {} : { dataplane: options.dataplane }),
         });
       },
       log,

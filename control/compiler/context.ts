@@ -2,6 +2,7 @@
 import { PteropusError } from '../common/errors.js';
 import { NodeIdRangeError, type NodePlan, nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import type { Model } from '../model/model.js';
+import { DATAPLANE_ANNOTATION } from '../objects/stored-keys.js';
 import type { NodeRecord, Pod } from '../objects/types.js';
 import { compareText } from '../ruleset/canonical.js';
 import type { Ip, PodRef } from '../ruleset/types.js';
@@ -13,6 +14,8 @@ export interface NodeView {
   readonly plan: NodePlan;
   /** Underlay addresses, in the record's order; computed from the id where the record has none. */
   readonly addresses: readonly Ip[];
+  /** Clients outside the cluster, whichever way they came. */
+  readonly answersByUplink: boolean;
 }
 
 export interface Context {
@@ -96,7 +99,9 @@ function viewOf(config: ClusterConfig, record: NodeRecord): NodeView {
 function makeView(config: ClusterConfig, record: NodeRecord): NodeView {
   const plan = planNode(config, record.id);
   const addresses = record.addresses.length > 0 ? record.addresses : nodeAddresses(plan);
-  return { name: record.metadata.name, id: record.id, plan, addresses };
+  // VPP keeps nothing of a connection that would tell through which tunnel it came.
+  const answersByUplink = record.metadata.annotations[DATAPLANE_ANNOTATION] === 'vpp';
+  return { name: record.metadata.name, id: record.id, plan, addresses, answersByUplink };
 }
 
 export function refText(pod: PodRef): string {

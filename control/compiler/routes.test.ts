@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Model } from '../model/model.js';
+import { DATAPLANE_ANNOTATION } from '../objects/stored-keys.js';
 import { findRoute } from '../ruleset/evaluate.js';
 import type { Ruleset, Vrf } from '../ruleset/types.js';
 import { compile } from './compile.js';
@@ -134,6 +135,21 @@ test('a node without a record has no ruleset', () => {
     () => compile(Model.of([]), localOf('n1', []), DEFAULT_CONFIG),
     (error: unknown) => error instanceof UnknownNodeError && error.retryable,
   );
+});
+
+test('clients outside come to a node on VPP in the name of the node that led them there', () => {
+  const onVpp = nodeRecord({ name: 'n2', id: 2 });
+  const annotations = { [DATAPLANE_ANNOTATION]: 'vpp' };
+  const model = Model.of([
+    ...[1, 3].map((id) => nodeRecord({ name: `n${id}`, id })),
+    { ...onVpp, metadata: { ...onVpp.metadata, annotations } },
+  ]);
+  const ruleset = compile(model, localOf('n1', []), DEFAULT_CONFIG);
+  const hides = [2, 3].map((id) => {
+    const tunnel = ruleset.get(`tunnel/${id}`);
+    return tunnel?.kind === 'tunnel' && tunnel.hidesClients === true;
+  });
+  assert.equal(hides, [true, false]);
 });
 
 test.run();

@@ -25,6 +25,7 @@ export function tunnelTo({ self, config }: Context, { peer, local, remote }: Rea
     remoteBvi: peer.plan.bviAddress,
     ...bvis6(self, peer),
     mtu: podMtu(config),
+    ...(peer.answersByUplink ? { hidesClients: true as const } : {}),
   };
 }
 

@@ -41,3 +41,6 @@ export function parseStoredKey(
     name: name.join('/'),
   };
 }
+
+/** Annotation of a node's record: what carries its packets, where it is not our own data plane (`vpp`). */
+export const DATAPLANE_ANNOTATION = 'pteropus.io/dataplane';

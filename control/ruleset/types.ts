@@ -129,6 +129,11 @@ export interface TunnelItem {
   readonly remoteBvi6?: Ip;
   /** Largest inner IP packet, bytes. */
   readonly mtu: number;
+  /**
+   * The peer answers clients outside the cluster by its own uplink, never through the tunnel: what they send it through us goes in this
+   * node's name. Absent: it answers through the tunnel, and they keep their address.
+   */
+  readonly hidesClients?: true;
 }
 
 /** Cidr minus its excepts (ipBlock). An except is a subtraction, never a deny. */

@@ -1,12 +1,13 @@
 // biome-ignore-all lint/correctness/noPrecisionLoss: these are 64-bit integers, not JavaScript numbers.
 /** The translation of an IPv6 connection in the making; as translation.ts. */
 import { image, ports, tracing } from '../context';
-import { role } from '../judge';
+import { ROLE_TUNNEL, role } from '../judge';
 import { ICMP, SCTP, TCP, UDP } from '../l4';
 import {
   DROP_HOP_LOOP,
   DROP_SNAT_EXHAUSTED,
   IMG_HAIRPIN6,
+  IMG_NODE6,
   IMG_SNAT6,
   PORT_GATEWAY6,
   PORT_SHIFT,
@@ -23,9 +24,9 @@ import {
 } from '../layout';
 import { MISS } from '../lpm';
 import { answerKey, expired, removePair } from '../sessions';
-import { PORT_TRIES, portFrom, portRange, portSpan } from '../translation';
+import { hides, PORT_TRIES, portFrom, portRange, portSpan } from '../translation';
 import { copy, isZero, same } from './address';
-import { exitRole6 } from './judge6';
+import { adjacency6, exitRole6 } from './judge6';
 import { lookup6 } from './lpm6';
 import { findTuple6 } from './sessions6';
 import { record6 } from './trace6';
@@ -64,6 +65,10 @@ function hairpin(v: usize): void {
 /** Source NAT of what leaves by the uplink, and of what a service sends back to the host it came from. */
 export function translateSource6(v: usize, source: usize): i32 {
   if (exitRole6 === ROLE_HOST && role === ROLE_HOST) hairpin(v);
+  if (exitRole6 === ROLE_TUNNEL && hides(adjacency6)) {
+    copy(newSource6, image + IMG_NODE6);
+    translation6 |= SF_SNAT;
+  }
   if (exitRole6 !== ROLE_UPLINK) return 0;
   const pool = image + IMG_SNAT6;
   const none = isZero(pool);

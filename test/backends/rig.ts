@@ -3,6 +3,8 @@ import type { Backend } from '../../control/backends/backend.js';
 
 export interface Rig {
   readonly backend: Backend;
+  /** Clients outside that are led to a pod of another node come to it in the name of the node they came by; absent: in their own. */
+  readonly hidesClients?: true;
   /** Makes a link of this name and puts a station behind it. To be called before an interface item names the link. */
   attach(link: string, receive: (frame: Uint8Array) => void): Promise<void>;
   /** A frame from the station of a link into the data plane. */

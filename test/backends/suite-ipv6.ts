@@ -162,15 +162,18 @@ export function ipv6Tests(test: Test, open: OpenRig): void {
     await a.isSilent(VIP6, 80);
   });
 
-  run('a node port keeps the client’s address, on the other node too', async (rigs) => {
-    const { underlay, one, two } = await twoNodes(rigs);
-    const far = await two.addPod(1, 'far');
-    const frontends = [{ address: items.nodeAddress6(1), port: 30080, type: 'NodePort' }] as const;
-    const backends = [`[${far.address6}]:80`];
-    await one.put(items.service('np', { scope: 'external', frontends, backends }));
-    assert.is(await underlay.outside.reaches(items.nodeAddress6(1), 30080), 'far');
-    assert.equal(sourcesOf(far), [items.OUTSIDE6]);
-  });
+  run(
+    'a node port leads to a pod of the other node, and the client is known by its address',
+    async (rigs) => {
+      const { underlay, one, two } = await twoNodes(rigs);
+      const far = await two.addPod(1, 'far');
+      const frontends = [{ address: items.nodeAddress6(1), port: 30080, type: 'NodePort' }] as const;
+      const backends = [`[${far.address6}]:80`];
+      await one.put(items.service('np', { scope: 'external', frontends, backends }));
+      assert.is(await underlay.outside.reaches(items.nodeAddress6(1), 30080), 'far');
+      assert.equal(sourcesOf(far), [one.rig.hidesClients === true ? items.nodeAddress6(1) : items.OUTSIDE6]);
+    },
+  );
 
   run('a packet too long for the tunnel is answered with the size that fits', async (rigs) => {
     const one = await TestNode.open(rigs, 1);

@@ -174,7 +174,7 @@ export function servicesTests(test: Test, open: OpenRig): void {
     });
   }
 
-  run('a node port leads to a pod of another node, and the client keeps its address', async (rigs) => {
+  run('a node port leads to a pod of another node, and the client is known by its address', async (rigs) => {
     const underlay = new Underlay();
     const one = await TestNode.open(rigs, 1, underlay);
     const two = await TestNode.open(rigs, 2, underlay);
@@ -187,7 +187,37 @@ export function servicesTests(test: Test, open: OpenRig): void {
     );
     b.received.length = 0;
     assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30081), 'b');
-    assert.equal([...new Set(b.received.map(({ source }) => source))], [items.OUTSIDE]);
+    const client = one.rig.hidesClients === true ? items.nodeAddress(1) : items.OUTSIDE;
+    assert.equal([...new Set(b.received.map(({ source }) => source))], [client]);
+  });
+
+  run('to a peer that answers clients by its own uplink they come in our name', async (rigs) => {
+    const underlay = new Underlay();
+    const one = await TestNode.open(rigs, 1, underlay);
+    const two = await TestNode.open(rigs, 2, underlay);
+    const hiding = items.peerItems(1, 2).map((item) => {
+      return item.kind === 'tunnel' ? { ...item, hidesClients: true as const } : item;
+    });
+    await one.put(...hiding);
+    await two.put(...items.peerItems(2, 1));
+    const [a, b] = [await one.addPod(1, 'a'), await two.addPod(1, 'b')];
+    const backends = [`${b.address}:80`];
+    const frontends = [{ address: items.nodeAddress(1), port: 30084, type: 'NodePort' } as const];
+    await one.put(
+      items.service('hidden', { scope: 'external', frontends, backends }),
+      items.service('hidden', { scope: 'external', frontends, backends, protocol: 'UDP' }),
+    );
+    const sources = async (probe: () => Promise<string | null>): Promise<string[]> => {
+      // Until the last packets of the connection before are through.
+      await two.rig.settle();
+      b.received.length = 0;
+      assert.is(await probe(), 'b');
+      return [...new Set(b.received.map(({ source }) => source))];
+    };
+    const [node, port] = [items.nodeAddress(1), 30084];
+    assert.equal(await sources(() => underlay.outside.reaches(node, port)), [node]);
+    assert.equal(await sources(() => underlay.outside.reaches(node, port, 'udp')), [node]);
+    assert.equal(await sources(() => a.reaches(node, port)), [a.address], 'pods keep theirs');
   });
 
   run('a maglev service uses all its backends, and no more the one that goes', async (rigs) => {

@@ -65,7 +65,7 @@ export async function openVppRig(
       }
     };
     return {
-      ...{ backend, netns: netns.path, vpp: started, lines, cli },
+      ...{ backend, hidesClients: true, netns: netns.path, vpp: started, lines, cli },
       attach: async (link, receive) => {
         const { far: end } = makeLink(netns, link);
         // AF_XDP sees frames as they are, so checksums are made by software; segments VPP may leave to the kernel.

@@ -246,6 +246,7 @@ export class Routes {
       view.setUint32(L.ADJ_PORT, way.port, true);
       view.setUint32(L.ADJ_MTU, tunnel.item.mtu, true);
       view.setUint32(L.ADJ_NEXT_HOP4, ip4Word(way.nextHop) ?? 0, true);
+      row[L.ADJ_HIDES_CLIENTS] = tunnel.item.hidesClients === true ? 1 : 0;
       encapTemplate(row, view, tunnel.item, way.mac);
     }
     this.#writeRow(name, key, row);
