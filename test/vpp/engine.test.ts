@@ -113,9 +113,9 @@ async function apply({ backend }: Opened, changes: readonly Change[]): Promise<v
 
 const sortedKeys = (map: ReadonlyMap<Key, Item>): readonly Key[] => [...map.keys()].sort();
 
-async function assertAllThere({ backend }: Opened): Promise<void> {
+async function assertAllThere({ backend, lines }: Opened): Promise<void> {
   const found = await backend.dump();
-  assert.equal(sortedKeys(found), sortedKeys(ALL));
+  assert.equal(sortedKeys(found), sortedKeys(ALL), lines.join('\n'));
   for (const [key, item] of ALL) assert.equal(found.get(key), item);
 }
 

@@ -3,7 +3,7 @@ import type { Fields, VppApi } from '../api/api.js';
 import type { Descriptor } from '../objects/types.js';
 import { interfacesWith } from './features.js';
 import { sourceCheck } from './objects.js';
-import { FAMILIES, type SourceCheckObject, type SourceCheckSpec } from './specs.js';
+import { FAMILIES, type SourceCheckSpec } from './specs.js';
 
 const STRICT = 'URPF_API_MODE_STRICT';
 const OFF = 'URPF_API_MODE_OFF';
@@ -12,18 +12,21 @@ export const sourceChecks: Descriptor<'source-check', SourceCheckSpec> = {
   kind: 'source-check',
   messages: ['urpf_update'],
 
-  async read({ api, handles }) {
-    if (!api.has('urpf_interface_dump')) return readFeatures(api);
-    const details = await api.dump('urpf_interface_dump', { sw_if_index: 0xffff_ffff });
-    return details.flatMap((fields): SourceCheckObject[] => {
-      const key = handles.keyOf('if', Number(fields['sw_if_index']));
-      if (key === undefined || fields['is_input'] !== true || fields['mode'] !== STRICT) return [];
-      return [sourceCheck({ interface: key, family: fields['af'] === 'ADDRESS_IP6' ? 6 : 4 })];
-    });
+  /** Not from the plugin's own list: that keeps the modes of interfaces that are gone, for whichever gets their numbers. */
+  async read({ api }) {
+    const found = await Promise.all(
+      FAMILIES.map(async (family) => {
+        const feature = { arc: `ip${family}-unicast`, name: `ip${family}-rx-urpf-strict` };
+        return (await interfacesWith(api, feature)).map((key) => sourceCheck({ interface: key, family }));
+      }),
+    );
+    return found.flat();
   },
 
   async create({ api, handles }, { spec }) {
-    await set(api, handles.get(spec.interface), spec.family, STRICT);
+    const index = handles.get(spec.interface);
+    // And does nothing where it believes to have done it.
+    await Promise.all([set(api, index, spec.family, OFF), set(api, index, spec.family, STRICT)]);
   },
 
   async remove({ api, handles }, { spec }) {
@@ -34,14 +37,4 @@ export const sourceChecks: Descriptor<'source-check', SourceCheckSpec> = {
 async function set(api: VppApi, sw_if_index: number, family: 4 | 6, mode: string): Promise<void> {
   const fields: Fields = { is_input: true, mode, af: `ADDRESS_IP${family}`, sw_if_index };
   await api.request('urpf_update', fields);
-}
-
-async function readFeatures(api: VppApi): Promise<readonly SourceCheckObject[]> {
-  const found = await Promise.all(
-    FAMILIES.map(async (family) => {
-      const feature = { arc: `ip${family}-unicast`, name: `ip${family}-rx-urpf-strict` };
-      return (await interfacesWith(api, feature)).map((key) => sourceCheck({ interface: key, family }));
-    }),
-  );
-  return found.flat();
 }
