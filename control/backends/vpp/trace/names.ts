@@ -4,7 +4,6 @@ import { type NotedRule, notedRules } from '../counters/rules.js';
 import { BVI_INTERFACE, interfaceKey } from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import type { InForce } from '../observe.js';
-import type { Flow } from './parse.js';
 
 /** An interface of VPP as people know it. */
 export interface Port {
@@ -21,8 +20,8 @@ export interface TraceNames {
   byIndex(index: number): Port | null;
   byName(name: string): Port | null;
   rule(acl: number, rule: number): NotedRule | null;
-  /** `Service shop/web`: whose frontend a packet is for; null: nobody's. */
-  service(packet: Flow): string | null;
+  /** `Service shop/web`: whose frontend it is; null: nobody's. */
+  service(protocol: number, address: string, port: number | undefined): string | null;
   /** `pod shop/a` of this node, or of a Service that has it as a backend. */
   podAt(address: string): string | null;
 }
@@ -78,7 +77,7 @@ export function namesOf(state: InForce, { byIndex, byHardware }: InterfaceNames)
     byIndex: portAt,
     byName: portNamed,
     byHardware: (index) => portNamed(byHardware.get(index) ?? ''),
-    service: (packet) => serviceOf(packet, items.values()),
+    service: (...frontend) => serviceOf(frontend, items.values()),
     podAt: (address) => podAt(address, items.values()),
     rule: (acl, rule) => {
       const key = handles.keyOf('acl', acl);
@@ -94,10 +93,12 @@ function portOf({ key, pod, role }: InterfaceItem): Omit<Port, 'role'> {
 
 const PROTOCOLS: Readonly<Record<number, string>> = { 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
 
-function serviceOf({ destination, ports, protocol }: Flow, items: Iterable<Item>): string | null {
+type ServiceAt = Parameters<TraceNames['service']>;
+
+function serviceOf([protocol, address, port]: ServiceAt, items: Iterable<Item>): string | null {
   for (const item of items) {
     if (item.kind !== 'service' || item.protocol !== PROTOCOLS[protocol]) continue;
-    const its = item.frontends.some(({ address, port }) => address === destination && port === ports?.[1]);
+    const its = item.frontends.some((frontend) => frontend.address === address && frontend.port === port);
     if (its) return `Service ${item.namespace}/${item.name}`;
   }
   return null;

@@ -78,6 +78,9 @@ const PROTOCOLS: Readonly<Record<string, number>> = {
 };
 /** `UDP: 10.1.1.2 -> 10.1.1.3`, `ICMP6: fe80::1 -> ff02::2`, `unknown 99: …` (which prints the number). */
 const ENDS = /^\s*([A-Z][A-Z0-9_]*|(?:unknown|protocol) (\d+)): (\S+) -> (\S+)$/;
+/** What the ACL plugin looks packets up by; of ICMP type and code are where others have ports. */
+const LOOKED_UP = /\bl3 ip[46] (\S+) -> (\S+) l4 .*\bproto (\d+) .*\bport (\d+) -> (\d+)/;
+const WITH_PORTS = [6, 17, 132];
 const PORTS = /^\s*(?:TCP|UDP|SCTP): (\d+) -> (\d+)$/;
 const LENGTH = /\b(?:length|payload length) (\d+)/;
 
@@ -89,6 +92,8 @@ export function flowsOf({ records }: TracedPacket): Flow[] {
 /** The outermost IP packet a node printed; null: it printed none. */
 export function flowOf(lines: readonly string[]): Flow | null {
   for (const [at, line] of lines.entries()) {
+    const looked = LOOKED_UP.exec(line);
+    if (looked !== null) return lookedUp(looked);
     const ends = ENDS.exec(line);
     const [, name = '', number, source = '', destination = ''] = ends ?? [];
     const addresses = ends === null ? null : addressesOf(source, destination);
@@ -105,6 +110,13 @@ export function flowOf(lines: readonly string[]): Flow | null {
     };
   }
   return null;
+}
+
+function lookedUp([, source = '', destination = '', protocol, from, to]: readonly string[]): Flow | null {
+  const addresses = addressesOf(source, destination);
+  if (addresses === null) return null;
+  const ports = WITH_PORTS.includes(Number(protocol)) ? ([Number(from), Number(to)] as const) : null;
+  return { protocol: Number(protocol), ...addresses, ports, length: null };
 }
 
 /** Null where they are none: MAC addresses, ports. */

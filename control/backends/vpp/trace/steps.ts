@@ -39,9 +39,9 @@ export function stepsOf(packet: TracedPacket, number: number, names: TraceNames)
   };
   const [first] = packet.records;
   if (first === undefined) return steps;
-  const [flow] = flowsOf(packet);
+  const flow = arrived(packet);
   const on = arrival === null ? '' : ` on ${arrival.text}`;
-  add(first.time, { stage: 'receive', text: `${flow === undefined ? kindOf(packet) : describe(flow)}${on}` });
+  add(first.time, { stage: 'receive', text: `${flow === null ? kindOf(packet) : describe(flow)}${on}` });
   let before: Flow | null = null;
   for (const record of packet.records) {
     const stage = TELLERS.find(([node]) => node.test(record.node))?.[1](record, names, before) ?? null;
@@ -56,6 +56,17 @@ export function stepsOf(packet: TracedPacket, number: number, names: TraceNames)
     ...(port === null ? {} : { port }),
   });
   return steps;
+}
+
+/** The packet as it came. Old versions print the ports of some not at once. */
+function arrived(packet: TracedPacket): Flow | null {
+  const [flow, ...others] = flowsOf(packet);
+  if (flow === undefined || flow.ports !== null) return flow ?? null;
+  const same = others.find(
+    ({ source, destination, protocol }) =>
+      source === flow.source && destination === flow.destination && protocol === flow.protocol,
+  );
+  return { ...flow, ports: same?.ports ?? null };
 }
 
 /** The interface a packet came on: drivers tell the hardware's index, DPDK's its name, drops VPP's name. */
@@ -86,27 +97,37 @@ function verdict({ node, lines }: TraceRecord, names: TraceNames): Stage | null 
   return { stage, text: `${decided} by ${known}`, port };
 }
 
-/** CNAT prints the connection's state first, then all it knows of it, and last the addresses it wrote, if any. */
+/**
+ * CNAT prints the connection's state first, then all it knows of it; the addresses it wrote, if any, are in brackets at the start of a
+ * line, or (23.02) behind an arrow.
+ */
 function translation(stage: string): Teller {
   return ({ lines }, names, before) => {
-    const state = lines[0]?.trim() ?? '';
+    const state = lines[0]?.replace(/ \[.*/, '').trim() ?? '';
     const written = lines.map((line) => WRITTEN.exec(line)).find((found) => found !== null);
     if (written === undefined || written === null) return null;
     const [, source = '', from = '', destination = '', to = ''] = written;
-    if (state.startsWith('return')) {
+    // Out of an interface goes what a pod or a server sent: what is written there is always the source.
+    if (state.startsWith('return') || isAnswer(source, from, names)) {
       const ends = `${withPort(source, from)} -> ${withPort(destination, to)}`;
       return { stage: 'service', text: `answer becomes ${ends}` };
     }
     if (stage === 'snat') return { stage, text: `source becomes ${withPort(source, from)}, ${state}` };
-    const service = before === null ? null : names.service(before);
+    const service =
+      before === null ? null : names.service(before.protocol, before.destination, before.ports?.[1]);
     const pod = names.podAt(destination);
     const text = `${service ?? 'translation'} -> ${withPort(destination, to)}${pod === null ? '' : ` (${pod})`}`;
     return { stage, text: `${text}, ${state}` };
   };
 }
 
-/** `UDP [10.1.1.2;7000 -> 10.1.1.3;81] …` */
-const WRITTEN = /^\w+ \[(\S+);(\d+) -> (\S+);(\d+)\]/;
+/** Its source becomes a Service's address. */
+function isAnswer(source: string, port: string, names: TraceNames): boolean {
+  return [6, 17, 132].some((protocol) => names.service(protocol, source, Number(port)) !== null);
+}
+
+/** `UDP [10.1.1.2;7000 -> 10.1.1.3;81] …`, `session:[…] => 10.1.1.2;7001 -> 10.1.1.3;81 input` */
+const WRITTEN = /(?:^\w+ \[|^session:\[.*\] => )(\S+);(\d+) -> (\S+);(\d+)\b/;
 
 function route({ lines }: TraceRecord, names: TraceNames): Stage | null {
   const found = /tx_sw_if_index (\d+) .*?: (?:\S+ )?via (\S+)/.exec(lines[0] ?? '');
@@ -154,10 +175,6 @@ function withPort(address: string, port: number | string | null): string {
 /** Of what is no IP packet. */
 function kindOf({ records }: TracedPacket): string {
   const arp = records.find(({ node }) => node === 'arp-input');
-  if (arp !== undefined) {
-    const what = /^(\w+),/.exec(arp.lines[0] ?? '')?.[1] ?? '';
-    return `ARP ${what}`.trim();
-  }
-  const flow = records.map(({ lines }) => flowOf(lines)).find((found) => found !== null);
-  return flow === undefined || flow === null ? 'a packet' : describe(flow);
+  const what = /^(\w+),/.exec(arp?.lines[0] ?? '')?.[1] ?? '';
+  return arp === undefined ? 'a packet' : `ARP ${what}`.trim();
 }
