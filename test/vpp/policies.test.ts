@@ -179,6 +179,28 @@ onEveryVpp(test, 'sessions do as our model of them says, through changes of poli
   }
 });
 
+onEveryVpp(test, 'npol, where there is one, judges no packet: it is no choice', async (install) => {
+  const lab = await PacketLab.open(install, OWN);
+  try {
+    if (!lab.api.has('npol_configure_policies')) return;
+    await lab.api.cli('npol rule add deny');
+    await lab.api.cli('npol policy add rx 0 tx 0');
+    await lab.api.cli('npol interface configure pg0 rx 0 tx 0 rx-policy-def 1 tx-policy-def 1');
+    const asked = await lab.api.cli('npol match pg0 ip4 inbound 10.1.1.2;1->10.1.1.3;80 tcp');
+    assert.match(asked, 'DENY', 'it knows the answer');
+    const packet = {
+      source: '10.1.1.2',
+      destination: '10.1.1.3',
+      protocol: 'TCP',
+      sourcePort: 40000,
+    } as const;
+    const came = await lab.play([{ fromPod: true, ip: probePacket({ ...packet, port: 80, marker: 1 }) }]);
+    assert.ok(came.has(1), 'and nobody asks: if this fails, npol has become worth a renderer');
+  } finally {
+    await lab.close();
+  }
+});
+
 function tupleOf({ source, destination, protocol, sourcePort, destinationPort }: AclPacket): string {
   return [source, destination, protocol, sourcePort, destinationPort].join();
 }

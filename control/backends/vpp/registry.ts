@@ -6,7 +6,7 @@
  */
 import { LINK_DESCRIPTORS, LINK_RENDERERS } from './links/index.js';
 import type { Descriptor, Renderer, VppOptions } from './objects/types.js';
-import { aclRenderer, POLICY_DESCRIPTORS } from './policies/index.js';
+import { POLICY_DESCRIPTORS, policyRenderers } from './policies/index.js';
 import { SERVICE_DESCRIPTORS, serviceRenderers } from './services/index.js';
 
 /** In the order in which they are read: a kind comes after those whose handles it refers to. */
@@ -18,5 +18,5 @@ export const DESCRIPTORS: readonly Descriptor[] = [
 
 /** The renderers in use under these options. */
 export function renderersOf(options: VppOptions): readonly Renderer[] {
-  return [...LINK_RENDERERS, aclRenderer, ...serviceRenderers(options)];
+  return [...LINK_RENDERERS, ...policyRenderers(options), ...serviceRenderers(options)];
 }

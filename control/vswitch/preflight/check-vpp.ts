@@ -1,5 +1,6 @@
 /** Whether the VPP that is installed can do what the configuration asks for. Pure. */
 import type { VppConfig } from '../../agent/vpp/config.js';
+import { NPOL_REFUSED } from '../../backends/vpp/policies/index.js';
 import { type Check, fail, ok, warn } from './types.js';
 import type { VppFacts } from './vpp-facts.js';
 
@@ -16,6 +17,7 @@ export function checkVpp(facts: VppFacts, config: VppConfig, taps: boolean): rea
     checkMessages(facts),
     ...checkPlugins(facts, config),
     ...checkKinds(facts, config, taps),
+    ...(config.policies === 'npol' ? [fail('policies', NPOL_REFUSED, 'set vpp.policies to acl')] : []),
   ];
 }
 

@@ -21,6 +21,7 @@ import {
   TCP_SYN,
   UDP,
 } from './acl-rules.js';
+import { PoliciesNotEnforcedError, policyRenderers } from './index.js';
 import { ADDRESSES, OWN, POD, PORTS, randomRuleset } from './random-policies.js';
 
 const RULESETS = Number(process.env['PTEROPUS_RULESETS'] ?? 400);
@@ -265,6 +266,14 @@ test('a policy that no longer holds closes nothing', () => {
   pod.with({});
   assert.ok(pod.gets('UDP', 40000, 80));
   assert.ok(pod.sends('UDP', 80, 40000));
+});
+
+test('what enforces nothing is refused', () => {
+  assert.equal(policyRenderers(DEFAULT_OPTIONS), [aclRenderer]);
+  assert.throws(
+    () => policyRenderers({ ...DEFAULT_OPTIONS, policies: 'npol' }),
+    (error: unknown) => error instanceof PoliciesNotEnforcedError,
+  );
 });
 
 test.run();
