@@ -7,6 +7,7 @@ import { PlanError, UnsupportedError } from './objects/errors.js';
 import { HandleTable } from './objects/handles.js';
 import { type Missing, missingOf } from './objects/missing.js';
 import { type Plan, planObjects } from './objects/plan.js';
+import { type Reading, readAll, readKinds } from './objects/reading.js';
 import { type Rendered, Rendering } from './objects/render.js';
 import { sameObject } from './objects/same.js';
 import { type Failure, type Sending, sendPlan } from './objects/send.js';
@@ -34,7 +35,7 @@ export class Engine {
   readonly rendering: Rendering;
   readonly #there = new There();
   readonly #ledger = new Ledger();
-  readonly #descriptors: readonly Descriptor[];
+  readonly #reading: Reading;
   readonly #sending: Sending;
   /** Whether `there` is what VPP holds; false before it was first read, and when an outcome is unknown. */
   #known = false;
@@ -51,11 +52,12 @@ export class Engine {
     this.vpp = { api, options, handles: new HandleTable() };
     this.missing = missingOf(api, descriptors);
     const cannot = new Set(this.missing.map(({ kind }) => kind));
-    this.#descriptors = descriptors.filter(({ kind }) => !cannot.has(kind));
+    const able = descriptors.filter(({ kind }) => !cannot.has(kind));
+    this.#reading = { vpp: this.vpp, descriptors: able, there: this.#there };
     this.rendering = new Rendering(renderers, options, this.#ledger);
     this.#sending = {
       vpp: this.vpp,
-      descriptors: new Map(this.#descriptors.map((descriptor) => [descriptor.kind, descriptor])),
+      descriptors: new Map(able.map((descriptor) => [descriptor.kind, descriptor])),
       there: this.#there,
       wait: spec.wait ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
       lost: () => this.#lost !== null,
@@ -89,9 +91,7 @@ export class Engine {
   /** Reads all that VPP holds of ours. */
   async read(): Promise<void> {
     this.#known = false;
-    this.vpp.handles.clear();
-    this.#there.clear();
-    for (const descriptor of this.#descriptors) await this.#readKind(descriptor);
+    await readAll(this.#reading);
     this.#known = true;
     const differences = this.differences();
     this.#stale = differences.length > 0;
@@ -253,25 +253,12 @@ export class Engine {
     return this.missing.length === 0 ? undefined : this.missing.find((lack) => lack.kind === kind);
   }
 
-  async #readKind(descriptor: Descriptor): Promise<void> {
-    for (const object of await descriptor.read(this.vpp)) this.#there.set(object);
-  }
-
   /** Whoever fails half-way may leave half of it behind; and what was refused may be there, or gone, already. */
   async #readAgain(failures: readonly Failure[]): Promise<void> {
     const kinds = new Set(failures.map(({ action }) => action.object.kind));
-    for (const descriptor of this.#descriptors) {
-      if (!kinds.has(descriptor.kind)) continue;
-      for (const { kind, key } of [...this.#there.values()]) {
-        if (kind !== descriptor.kind) continue;
-        this.#there.delete(key);
-        this.vpp.handles.delete(key);
-      }
-      await this.#readKind(descriptor);
-    }
+    await readKinds(this.#reading, kinds);
     for (const { key, kind } of [...this.#there.values()]) {
-      if (!kinds.has(kind) || this.#isAsWanted(key)) continue;
-      this.#planned.add(key);
+      if (kinds.has(kind) && !this.#isAsWanted(key)) this.#planned.add(key);
     }
   }
 
