@@ -27,7 +27,7 @@ export class Pending {
   #sent: number[] = [];
   #head = 0;
   /** Context of the first entry, `#entries[0]`. */
-  #base = 1;
+  #base: number;
   #size = 0;
   /** Index behind the last one answered. */
   #answered = 0;
@@ -36,8 +36,9 @@ export class Pending {
   #timer: NodeJS.Timeout | undefined;
   readonly #timeout: number;
 
-  constructor(timeoutMilliseconds: number) {
+  constructor(timeoutMilliseconds: number, firstContext = 1) {
     this.#timeout = timeoutMilliseconds;
+    this.#base = firstContext;
   }
 
   get size(): number {
