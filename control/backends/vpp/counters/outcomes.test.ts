@@ -119,7 +119,7 @@ test('an unknown counter is a reason only where drops are left to explain', () =
   counts.at(3).punted = 1;
   counts.error('some-node/Figures', 2);
   assert.equal(counter.add(counts.sample(), ROLES), {
-    'drop-vpp-other': 2,
+    'drop-no-route': 2,
     'drop-vpp-some-node-figures': 2,
     'forward-pod': 6,
   });

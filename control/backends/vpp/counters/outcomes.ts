@@ -17,7 +17,8 @@ export interface Roles {
   readonly own: ReadonlySet<number>;
 }
 
-const NO_REASON = 'drop-vpp-other';
+/** A route that drops gives no reason; the packet is counted under the last thing that was said of it, which is none. */
+const NO_REASON = 'drop-no-route';
 /** Drops that an ICMP error was sent for, in the order in which the errors are shared out. */
 const TOLD_OF: Readonly<Record<string, readonly string[]>> = {
   'ttl-exceeded-sent': ['drop-ttl'],

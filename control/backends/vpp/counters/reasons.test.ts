@@ -98,6 +98,7 @@ test('figures are no reasons, and what nobody knows has a name of its own', () =
     ['policer-output', 'Packets Transmitted'],
   ] as const) {
     assert.is(reasonOf(node, error)?.kind, 'figure', `${node}: ${error}`);
+    assert.is(dropName(node, error), 'drop-no-route');
   }
   assert.is(reasonOf('some-plugin', 'Too bad!'), null);
   assert.is(unknownDrop('some-plugin', 'Too bad!'), 'drop-vpp-some-plugin-too-bad');

@@ -113,10 +113,14 @@ export function reasonOf(node: string, error: string): Reason | null {
   return reason;
 }
 
-/** The outcome of a packet that was dropped for this. */
+/**
+ * The outcome of a packet that was dropped for this. A figure is what an earlier node said of a packet that was then dropped without a
+ * reason: no route does that.
+ */
 export function dropName(node: string, error: string): string {
   const reason = reasonOf(node, error);
-  return reason === null || reason.kind === 'figure' ? unknownDrop(node, error) : reason.outcome;
+  if (reason === null) return unknownDrop(node, error);
+  return reason.kind === 'figure' ? 'drop-no-route' : reason.outcome;
 }
 
 /** The outcome of a drop that nobody has given a name: VPP's own. */

@@ -66,7 +66,10 @@ export function namesOf(state: InForce, { byIndex, byHardware }: InterfaceNames)
     const item = key === undefined ? undefined : itemOf.get(key);
     if (item !== undefined) return { ...portOf(item), role: item.role };
     if (key === BVI_INTERFACE) return { key: null, text: 'the tunnels', pod: null, role: null };
-    if (key?.startsWith('if/tunnel/')) return { key: null, text: key.slice(3), pod: null, role: 'tunnel' };
+    if (key !== undefined) {
+      const role = key.startsWith('if/tunnel/') ? 'tunnel' : null;
+      return { key: null, text: key.slice('if/'.length), pod: null, role };
+    }
     return name === undefined ? null : { key: null, text: name, pod: null, role: null };
   };
   const portNamed = (name: string): Port | null => {
