@@ -95,7 +95,7 @@ export class Cluster implements SimulatedCluster {
     const { namespaces = [], services = [], policies = [], slices = [] } = this.#desired ?? {};
     const pods = [...this.#running.values()].sort((a, b) => (podName(a.pod) < podName(b.pod) ? -1 : 1));
     return {
-      nodes: nodes.map((name) => nodeState(config, nodes, name)),
+      nodes: nodes.map((name) => nodeState(config, nodes, name, this.spec.driver.vpp)),
       namespaces,
       pods,
       services,

@@ -75,6 +75,8 @@ export interface ProbeResult {
 
 export interface Driver {
   readonly feed: Feed;
+  /** Nodes whose data plane is a VPP. */
+  readonly vpp?: readonly string[];
   readonly store: Store;
   /** Underlay, outside host, and every node's data plane and agent; resolves when all agents are ready. */
   start(): Promise<void>;

@@ -57,10 +57,12 @@ export function nodeState(
   config: ClusterConfig,
   nodes: readonly string[],
   name: string,
+  vpp: readonly string[] = [],
 ): ClusterState['nodes'][number] {
   const address6 = nodeAddress6(config, nodes, name);
   const address = nodeAddress(config, nodes, name);
-  return { name, address, ...(address6 === undefined ? {} : { address6 }) };
+  const data = vpp.includes(name) ? { vpp: true as const } : {};
+  return { name, address, ...(address6 === undefined ? {} : { address6 }), ...data };
 }
 
 /** Every node's pod subnet by way of that node, and the load balancers' range by way of the first one. */

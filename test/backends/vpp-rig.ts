@@ -13,8 +13,8 @@ import type { Rig } from './rig.js';
 import { makeLink, makeNetns } from './xdp-rig.js';
 import { XdpStations } from './xdp-stations.js';
 
-/** VPP looks at its links every tenth of a millisecond: what was sent is where it goes after this time. */
-const SETTLE_MS = 60;
+/** VPP looks at its links every tenth of a millisecond; its first flow waits a tenth of a second, until there is room for 65,536. */
+const SETTLE_MS = 150;
 
 export interface VppRig extends Rig {
   /** Path of its namespace. */

@@ -81,6 +81,10 @@ class NamespaceDriver implements AfxdpDriver {
     this.mirror = new ObjectMirror(this.store);
   }
 
+  get vpp(): readonly string[] {
+    return this.spec.vpp ?? [];
+  }
+
   get topology(): Topology {
     if (this.wires === null)
       throw new NotRunningError('is not running', { object: `cluster ${this.spec.cluster}` });

@@ -75,7 +75,7 @@ export class KubernetesCluster implements SimulatedCluster {
 
   get state(): ClusterState {
     const { nodes, config, outside, outsidePorts } = this.spec;
-    const addresses = nodes.map((name) => nodeState(config, nodes, name));
+    const addresses = nodes.map((name) => nodeState(config, nodes, name, this.spec.driver.vpp));
     return stateOf(this.cache, addresses, { addresses: outside, ports: outsidePorts });
   }
 

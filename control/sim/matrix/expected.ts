@@ -5,6 +5,7 @@
 import { type End, type Oracle, type OracleVerdict, oracle } from '../../oracle/oracle.js';
 import { nodeObjects } from '../world.js';
 import type { Expected, Reach } from './cell.js';
+import { type HiddenBy, hiddenBy } from './hidden.js';
 import type { ExpectedCell } from './measure.js';
 import type { Column, MatrixPlan, PlannedCell, Row, ServiceColumn, Target } from './plan.js';
 import type { ClusterState } from './state.js';
@@ -23,11 +24,12 @@ export function expectCells(
   judge: Oracle = oracleOf(state),
 ): readonly ExpectedCell[] {
   const listeners = listenersOf(state);
+  const hidden = hiddenBy(state);
   // The outside host sends what is for load balancers to the first node.
   const gateway = state.nodes[0]?.name;
   return plan.cells.map((planned) => ({
     planned,
-    expected: combine(endings(judge, listeners, planned, gateway)),
+    expected: combine(endings(judge, { listeners, hidden }, planned, gateway)),
   }));
 }
 
@@ -60,9 +62,15 @@ function listenersOf({ pods, outside }: ClusterState): Listeners {
   return listeners;
 }
 
+/** What is asked of the cluster itself. */
+interface Facts {
+  readonly listeners: Listeners;
+  readonly hidden: HiddenBy;
+}
+
 function endings(
   judge: Oracle,
-  listeners: Listeners,
+  facts: Facts,
   { row, column, targets }: PlannedCell,
   gateway: string | undefined,
 ): readonly Ending[] {
@@ -71,7 +79,7 @@ function endings(
     const { service } = column;
     const atGateway = row.type === 'outside' && service.frontend === 'LoadBalancer';
     return targets.flatMap(({ address, node }) =>
-      serviceEndings(judge, listeners, from, service, {
+      serviceEndings(judge, facts, { from, outside: row.type === 'outside' }, service, {
         address,
         node: atGateway ? (gateway ?? null) : node,
       }),
@@ -81,7 +89,7 @@ function endings(
     const to: End = column.pod === null ? { ip: address } : { pod: column.pod };
     const protocol = PROTOCOLS[column.protocol];
     const verdict = judge.verdict({ from, to, protocol, port: column.port });
-    return ending(verdict, listeners, column, address, column.port);
+    return ending(verdict, facts.listeners, column, address, column.port);
   });
 }
 
@@ -95,8 +103,8 @@ function endOf(row: Row): End {
 /** Where a packet to this address of a Service may end; a refusal is one ending as well. */
 function serviceEndings(
   judge: Oracle,
-  listeners: Listeners,
-  from: End,
+  { listeners, hidden }: Facts,
+  { from, outside }: { readonly from: End; readonly outside: boolean },
   { service, port, frontend }: ServiceColumn,
   target: Target,
 ): readonly Ending[] {
@@ -118,9 +126,13 @@ function serviceEndings(
     return [{ reachable: false, answer: null, reason: why }];
   }
   const protocol = port.protocol === 'UDP' ? 'udp' : 'tcp';
-  return verdict.backends.map((backend) =>
-    ending(backend.verdict, listeners, { protocol }, backend.address, backend.port),
-  );
+  return verdict.backends.map((backend) => {
+    const { address } = backend;
+    const seen = outside ? hidden(target.node, address) : null;
+    const packet = { to: { ip: address }, protocol: port.protocol, port: backend.port };
+    const judged = seen === null ? backend.verdict : judge.verdict({ ...packet, from: seen });
+    return ending(judged, listeners, { protocol }, address, backend.port);
+  });
 }
 
 function ending(

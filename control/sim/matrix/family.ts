@@ -16,8 +16,9 @@ export function inFamily(state: ClusterState, family: Family): ClusterState {
   const { addresses, ports } = state.outside;
   return {
     ...state,
-    nodes: state.nodes.map(({ name, address, address6 }) => {
-      return { name, address: family === 6 ? (address6 ?? '') : address };
+    nodes: state.nodes.map(({ name, address, address6, vpp }) => {
+      const own = family === 6 ? (address6 ?? '') : address;
+      return { name, address: own, ...(vpp === undefined ? {} : { vpp }) };
     }),
     pods: state.pods.map(({ pod, ...rest }) => {
       const podIPs = pod.status.podIPs.filter(own);

@@ -15,6 +15,8 @@ export interface ClusterState {
     readonly address: string;
     /** In a dual-stack cluster. */
     readonly address6?: string;
+    /** Its data plane is a VPP. */
+    readonly vpp?: true;
   }[];
   readonly namespaces: readonly Namespace[];
   /** With addresses. */
