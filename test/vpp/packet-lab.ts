@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { VppApi } from '../../control/backends/vpp/api/api.js';
 import { openVppApi } from '../../control/backends/vpp/api/open.js';
+import { typed } from '../../control/backends/vpp/api/typed.js';
 import { HandleTable } from '../../control/backends/vpp/objects/handles.js';
 import type { VppContext } from '../../control/backends/vpp/objects/types.js';
 import { DEFAULT_OPTIONS } from '../../control/backends/vpp/options.js';
@@ -42,7 +43,7 @@ export class PacketLab {
     const vpp = await startVpp(netns.path, install, extra);
     const api = await openVppApi({ socket: vpp.paths.apiSocket, name: 'lab' });
     const handles = new HandleTable();
-    const lab = new PacketLab(vpp, api, { api, handles, options: DEFAULT_OPTIONS }, netns);
+    const lab = new PacketLab(vpp, api, { api: typed(api), handles, options: DEFAULT_OPTIONS }, netns);
     await lab.#wire(own);
     return lab;
   }

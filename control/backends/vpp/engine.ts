@@ -2,6 +2,7 @@
 import type { Change, Item, Key } from '../../ruleset/types.js';
 import { Ledger } from '../wasm/ledger.js';
 import type { VppApi } from './api/api.js';
+import { typed } from './api/typed.js';
 import { blameFaults, type Failures, type Fault } from './objects/blame.js';
 import { PlanError, UnsupportedError } from './objects/errors.js';
 import { HandleTable } from './objects/handles.js';
@@ -49,7 +50,7 @@ export class Engine {
 
   constructor(private readonly spec: EngineSpec) {
     const { api, options, renderers, descriptors } = spec;
-    this.vpp = { api, options, handles: new HandleTable() };
+    this.vpp = { api: typed(api), options, handles: new HandleTable() };
     this.missing = missingOf(api, descriptors);
     const cannot = new Set(this.missing.map(({ kind }) => kind));
     const able = descriptors.filter(({ kind }) => !cannot.has(kind));

@@ -76,7 +76,7 @@ export const bridgeEntries: Descriptor<'bridge-entry', BridgeEntrySpec> = {
   async read({ api, handles }) {
     const found = await Promise.all(
       (await readBridges(api)).map((fields) =>
-        api.dump('l2_fib_table_dump', { bd_id: fields['bd_id'] ?? 0 }),
+        api.dump('l2_fib_table_dump', { bd_id: Number(fields['bd_id']) }),
       ),
     );
     return found.flat().flatMap((fields): BridgeEntryObject[] => {

@@ -4,6 +4,7 @@ import { Writer } from '../api/codec/bytes.js';
 import { MessageCodecs } from '../api/codec/message.js';
 import { VppRetvalError } from '../api/errors.js';
 import { schemaOf } from '../api/testing/recording.js';
+import { typed } from '../api/typed.js';
 import { HandleTable } from '../objects/handles.js';
 import type { VppContext } from '../objects/types.js';
 import { DEFAULT_OPTIONS } from '../options.js';
@@ -74,5 +75,5 @@ export class FakeApi implements VppApi {
 }
 
 export function contextOf(api: VppApi): VppContext {
-  return { api, handles: new HandleTable(), options: DEFAULT_OPTIONS };
+  return { api: typed(api), handles: new HandleTable(), options: DEFAULT_OPTIONS };
 }

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Random } from '../../../oracle/random.js';
+import { typed } from '../api/typed.js';
 import { PlanError } from './errors.js';
 import { FakeVpp } from './fake-vpp.js';
 import { HandleTable } from './handles.js';
@@ -149,7 +150,7 @@ test('any objects become any others, in an order a strict VPP takes', async () =
     );
     const options = { uplink: { type: 'tap' }, host: { type: 'tap' }, pod: { type: 'tap' } } as const;
     const vpp: VppContext = {
-      ...{ api: fake.api, handles: new HandleTable() },
+      ...{ api: typed(fake.api), handles: new HandleTable() },
       options: { ...options, policies: 'acl', services: 'cnat' },
     };
     const old = randomGraph(random, 24, 0.7);

@@ -3,7 +3,7 @@
  * descriptors read, create, update and remove them; the engine compares what is wanted with what is there and sends the difference.
  */
 import type { Item, ItemKind, Key } from '../../../ruleset/types.js';
-import type { VppApi } from '../api/api.js';
+import type { TypedVppApi } from '../api/typed.js';
 
 /** `kind/rest`, unique among all objects of one VPP. */
 export type ObjectKey = string;
@@ -39,7 +39,7 @@ export interface Handles {
 }
 
 export interface VppContext {
-  readonly api: VppApi;
+  readonly api: TypedVppApi;
   readonly handles: Handles;
   readonly options: VppOptions;
 }
