@@ -90,6 +90,9 @@ export class VppBackend implements Backend {
     if (changes.length === 0) return [];
     const engine = this.#engine;
     if (!engine.known) await engine.read();
+    if (changes.some(({ type }) => type !== 'add')) {
+      await this.parts.observer.beforeChange?.(engine.inForce());
+    }
     const { rendered, gone } = this.#render(changes);
     const failures = rendered.failures.size > 0 ? rendered.failures : await this.#send(changes, rendered);
     if (failures.size > 0) return resultsOf(changes, failures);

@@ -17,5 +17,7 @@ export interface Observer {
   counters(state: InForce): Promise<Counters>;
   /** One trace at a time. */
   trace(state: InForce, filter: TraceFilter): Promise<Trace>;
+  /** Before something is changed or removed: takes up what VPP has counted of it, which may start at 0 then. Never rejects. */
+  beforeChange?(state: InForce): Promise<void>;
   close(): Promise<void>;
 }

@@ -29,6 +29,11 @@ class VppObserver implements Observer {
     return await this.#reader.read(state);
   }
 
+  async beforeChange(state: InForce): Promise<void> {
+    // Whoever never asked for counters misses none. What cannot be read now is missing in the counters, and nowhere else.
+    await this.#reader?.takeUp(state).catch(() => undefined);
+  }
+
   trace(state: InForce, filter: TraceFilter): Promise<Trace> {
     return this.#tracer.start(state, filter);
   }

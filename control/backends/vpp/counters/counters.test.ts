@@ -91,13 +91,13 @@ class FakeVpp {
 }
 
 /** One reader over segments that change. */
-function reader(vpp: FakeVpp): () => Promise<Counters> {
+function reader(vpp: FakeVpp): (() => Promise<Counters>) & { takeUp(): Promise<void> } {
   const stats = {
     read: (names: readonly string[]) => vpp.stats().read(names),
     elements: (name: string) => vpp.stats().elements(name),
   };
   const counters = new CounterReader(stats as unknown as Stats);
-  return () => counters.read(vpp.state());
+  return Object.assign(() => counters.read(vpp.state()), { takeUp: () => counters.takeUp(vpp.state()) });
 }
 
 test('everything has the name of its item or rule', async () => {
@@ -152,6 +152,16 @@ test('a rule that took the place of another one is not taken for it', async () =
   });
   vpp.hits = [7];
   assert.equal((await read()).rules, { 'NetworkPolicy shop/new spec.ingress[0]': 7 });
+});
+
+test('what was counted before a change is not lost with it', async () => {
+  const vpp = new FakeVpp();
+  const read = reader(vpp);
+  await read();
+  vpp.hits = [6, 0, 0];
+  await read.takeUp();
+  vpp.hits = [1, 0, 0];
+  assert.is((await read()).rules['NetworkPolicy shop/web spec.ingress[0]'], 7);
 });
 
 test('the sessions of the ACL plugin are read from what it prints', () => {

@@ -15,12 +15,16 @@ import { ServiceCounter } from './services.js';
 import { SessionCounter } from './sessions.js';
 import { tablesOf } from './tables.js';
 
+/** At least so long between two readings that nobody asked for. */
+const TAKE_UP_MS = 100;
+
 export class CounterReader {
   readonly #outcomes = new OutcomeCounter();
   readonly #rules = new RuleCounter();
   readonly #services = new ServiceCounter();
   readonly #sessions = new SessionCounter();
   readonly #interfaces = new InterfaceCounter();
+  #takenUp = Number.NEGATIVE_INFINITY;
 
   /** @param stats of the VPP at hand; a VPP that starts again needs another reader */
   constructor(private readonly stats: Stats) {}
@@ -28,15 +32,28 @@ export class CounterReader {
   /** Throws as Stats does, and as the API. */
   async read(state: InForce): Promise<Counters> {
     const sample = await takeSample(this.stats);
-    const services = this.#services.add(sample, state);
+    const { services, ...counters } = this.#add(sample, state);
     const created = Object.values(services).reduce((sum, { connections }) => sum + connections, 0);
+    const sessions = await this.#sessions.add(sample, state, created);
+    return { ...counters, services, sessions, tables: tablesOf(sample) };
+  }
+
+  /**
+   * Remembers what was counted of what is about to change. Changes that follow one another quickly are not worth a reading each: what is
+   * counted between them may be missing.
+   */
+  async takeUp(state: InForce): Promise<void> {
+    if (performance.now() - this.#takenUp < TAKE_UP_MS) return;
+    this.#add(await takeSample(this.stats), state);
+    this.#takenUp = performance.now();
+  }
+
+  #add(sample: Sample, state: InForce): Pick<Counters, 'interfaces' | 'outcomes' | 'services' | 'rules'> {
     return {
       interfaces: this.#interfaces.add(sample, state),
       outcomes: this.#outcomes.add(sample, rolesOf(state)),
-      services,
+      services: this.#services.add(sample, state),
       rules: this.#rules.add(sample, state),
-      sessions: await this.#sessions.add(sample, state, created),
-      tables: tablesOf(sample),
     };
   }
 }

@@ -26,6 +26,11 @@ export interface Entry {
   readonly word: bigint;
 }
 
+export interface RawDirectory {
+  readonly bytes: Buffer;
+  readonly entries: readonly Entry[];
+}
+
 /** What a symlink shows: one element of the vectors of another entry. */
 export interface Link {
   /** Index of the other entry. */
@@ -57,16 +62,23 @@ export class SegmentReader {
     readonly header: Header,
   ) {}
 
-  /** All entries, in the order of their indexes; free ones have the type `empty`. */
-  directory(): Entry[] {
+  /**
+   * All entries, in the order of their indexes; free ones have the type `empty`. Most are what they were in the last one (`before`), and are
+   * not read again.
+   */
+  directory(before: RawDirectory | null = null): RawDirectory {
     const found = this.#vector(this.header.directory, S.ENTRY_SIZE);
+    const bytes = Buffer.from(found.buffer, found.byteOffset, found.length);
     const view = new DataView(found.buffer);
-    return Array.from({ length: found.length / S.ENTRY_SIZE }, (_, index) => {
-      const at = index * S.ENTRY_SIZE;
-      const name = text(found.subarray(at + S.ENTRY_NAME, at + S.ENTRY_SIZE));
+    const entries = Array.from({ length: bytes.length / S.ENTRY_SIZE }, (_, index): Entry => {
+      const [at, end] = [index * S.ENTRY_SIZE, (index + 1) * S.ENTRY_SIZE];
+      const old = before?.entries[index];
+      if (old !== undefined && before?.bytes.compare(bytes, at, end, at, end) === 0) return old;
+      const name = text(found.subarray(at + S.ENTRY_NAME, end));
       const word = view.getBigUint64(at + S.ENTRY_VALUE, true);
       return { index, name, type: view.getUint32(at, true), word };
     });
+    return { bytes, entries };
   }
 
   /** Null for a free entry, one of a type we do not know, and a symlink that leads nowhere. */

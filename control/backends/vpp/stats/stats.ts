@@ -5,7 +5,15 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../../../common/errors.js';
-import { type Entry, type Header, linkOf, readHeader, type SegmentBytes, SegmentReader } from './decode.js';
+import {
+  type Entry,
+  type Header,
+  linkOf,
+  type RawDirectory,
+  readHeader,
+  type SegmentBytes,
+  SegmentReader,
+} from './decode.js';
 import { StatsBusyError, StatsTornError, StatsVersionError } from './errors.js';
 import * as S from './layout.js';
 import { type StatValue, simpleAt } from './values.js';
@@ -106,7 +114,7 @@ export class Stats {
   #directoryOf(header: Header, reader: SegmentReader): Directory {
     const known = this.#directory;
     if (known !== null && known.epoch === header.epoch && known.pointer === header.directory) return known;
-    return new Directory(header.epoch, header.directory, reader.directory());
+    return new Directory(header.epoch, header.directory, reader.directory(known?.raw ?? null));
   }
 }
 
@@ -117,9 +125,15 @@ class Directory {
   constructor(
     readonly epoch: bigint,
     readonly pointer: bigint,
-    readonly entries: readonly Entry[],
+    readonly raw: RawDirectory,
   ) {
-    this.used = new Map(entries.filter(inUse).map((entry) => [entry.name, entry]));
+    const used = new Map<string, Entry>();
+    for (const entry of raw.entries) if (inUse(entry)) used.set(entry.name, entry);
+    this.used = used;
+  }
+
+  get entries(): readonly Entry[] {
+    return this.raw.entries;
   }
 
   /** Symlinks into an entry: name and element. */
