@@ -134,6 +134,7 @@ export class Agent {
       store,
       config: options.config,
       record: state.identity.record,
+      dataplane: options.dataplane,
       publish: () => this.#publish(),
       log: (line) => this.#log(line),
     });

@@ -12,6 +12,8 @@ export interface ClaimsParts {
   readonly store: Store;
   readonly config: ClusterConfig;
   readonly record: NodeRecord;
+  /** What carries the node's packets; absent: our own data plane. */
+  readonly dataplane?: 'vpp' | undefined;
   /** Writes the node's status: a twin reads it. */
   readonly publish: () => void;
   readonly log: (line: string) => void;
@@ -48,7 +50,7 @@ export class Claims {
 
   /** Puts our record and the cluster's ranges into the store where they are missing. Throws NodeIdConflictError. */
   async claim(): Promise<void> {
-    const { store, config, record } = this.parts;
+    const { store, config, record, dataplane } = this.parts;
     try {
       await agreeOnRanges(store, this.#node, config);
       await claimNodeId(store, {
@@ -56,6 +58,7 @@ export class Claims {
         journaled: record.id,
         largest: record.id,
         addresses: () => record.addresses,
+        ...(dataplane === undefined ? {} : { dataplane }),
       });
       this.#refused = null;
     } catch (error) {
