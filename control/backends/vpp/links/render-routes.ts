@@ -38,6 +38,10 @@ function isOwnOnUplink({ vrf, prefix }: RouteItem, view: View): boolean {
   return uplink.ownAddresses.includes(prefix.slice(0, prefix.indexOf('/')));
 }
 
+/** NAT44-ED translates IPv4 on the uplink itself. */
+const isOnCnat = (prefix: string, { options }: View): boolean =>
+  options.services === 'cnat' || familyOf(prefix) === 6;
+
 function pathOf({ vrf, prefix, target }: RouteItem, view: View): RoutePath {
   switch (target.type) {
     case 'drop':
@@ -52,7 +56,7 @@ function pathOf({ vrf, prefix, target }: RouteItem, view: View): RoutePath {
     }
     case 'interface': {
       if (view.get(target.interface)?.kind !== 'interface') return DROP;
-      if (vrf === 'pod' && target.interface === UPLINK && view.options.services === 'cnat') {
+      if (vrf === 'pod' && target.interface === UPLINK && isOnCnat(prefix, view)) {
         return { type: 'interface', interface: EDGE_INTERFACE, nextHop: EDGE_NEXT_HOP[familyOf(prefix)] };
       }
       const own = isHostPrefix(prefix) ? prefix.slice(0, prefix.indexOf('/')) : null;

@@ -1,6 +1,7 @@
 /** Where CNAT is on, and which lists of source translation an interface is on. */
 import type { VppApi } from '../api/api.js';
 import { VppRetvalError } from '../api/errors.js';
+import { FAMILIES } from '../links/specs.js';
 import type { Descriptor, ObjectKey, VppContext } from '../objects/types.js';
 import { readSnatPolicy } from './cnat-exclude-descriptor.js';
 import {
@@ -25,8 +26,12 @@ const HOST: ObjectKey = 'if/host';
 const EVERY_INTERFACE = 0xffff_ffff;
 const NO_SUCH_INTERFACE = -2;
 
-const both = (place: 'unicast' | 'output', name: string): readonly Feature[] =>
-  [4, 6].map((family) => ({ arc: `ip${family}-${place}`, name: `cnat-${name}-ip${family}` }));
+interface FamilyFeature extends Feature {
+  readonly family: 4 | 6;
+}
+
+const both = (place: 'unicast' | 'output', name: string): readonly FamilyFeature[] =>
+  FAMILIES.map((family) => ({ family, arc: `ip${family}-${place}`, name: `cnat-${name}-ip${family}` }));
 /** Only where there are flows. */
 const LOOKUP = both('unicast', 'lookup');
 const REMEMBER = both('output', 'writeback');
@@ -75,10 +80,20 @@ async function readOne(
     list === 'host' && !hasFlows(api) ? key === HOST : policy.lists[list].has(at.name),
   );
   if (on.size === 0 && lists.every((list) => list === 'host')) return null;
-  const all = (features: readonly Feature[]): boolean => features.every((feature) => on.has(feature));
+  // On in part, an interface is to be put right, whatever is wanted of it.
+  const families = FAMILIES.filter((of) => [...on].some(({ family }) => family === of));
+  const all = (features: readonly FamilyFeature[]): boolean =>
+    on.size > 0 && features.every((feature) => !families.includes(feature.family) || on.has(feature));
   // Where there are no flows there is nothing to remember.
   const remember = hasFlows(api) ? all(REMEMBER) : true;
-  return cnatInterface({ interface: key, input: all(inputOf(api)), output: all(OUTPUT), remember, lists });
+  return cnatInterface({
+    interface: key,
+    families,
+    input: all(inputOf(api)),
+    output: all(OUTPUT),
+    remember,
+    lists,
+  });
 }
 
 async function put(
@@ -87,11 +102,13 @@ async function put(
   spec: CnatInterfaceSpec,
 ): Promise<void> {
   const index = handles.get(spec.interface);
-  const wanted = new Set([
-    ...(spec.input ? inputOf(api) : []),
-    ...(spec.output ? OUTPUT : []),
-    ...(spec.remember && hasFlows(api) ? REMEMBER : []),
-  ]);
+  const wanted = new Set(
+    [
+      ...(spec.input ? inputOf(api) : []),
+      ...(spec.output ? OUTPUT : []),
+      ...(spec.remember && hasFlows(api) ? REMEMBER : []),
+    ].filter(({ family }) => spec.families.includes(family)),
+  );
   const change = (list: SnatList, is_add: number): Promise<unknown> =>
     api.request('cnat_snat_policy_add_del_if', { sw_if_index: index, is_add, table: LISTS[list] });
   const known = SNAT_LISTS.filter((list) => list !== 'host' || hasFlows(api));
@@ -105,8 +122,8 @@ async function put(
   ]);
 }
 
-const inputOf = (api: VppApi): readonly Feature[] => (hasFlows(api) ? [...LOOKUP, ...INPUT] : INPUT);
-const featuresOf = (api: VppApi): readonly Feature[] => [
+const inputOf = (api: VppApi): readonly FamilyFeature[] => (hasFlows(api) ? [...LOOKUP, ...INPUT] : INPUT);
+const featuresOf = (api: VppApi): readonly FamilyFeature[] => [
   ...inputOf(api),
   ...OUTPUT,
   ...(hasFlows(api) ? REMEMBER : []),

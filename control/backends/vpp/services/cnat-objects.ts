@@ -41,6 +41,7 @@ export type SnatList = (typeof SNAT_LISTS)[number];
 
 export interface CnatInterfaceSpec {
   readonly interface: ObjectKey;
+  readonly families: readonly (4 | 6)[];
   /** What comes in there is looked up and translated. */
   readonly input: boolean;
   /** What goes out there is translated. */

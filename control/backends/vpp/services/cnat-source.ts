@@ -8,6 +8,7 @@ import type { InterfaceItem, Ip, Item, SnatItem } from '../../../ruleset/types.j
 import { familyOf, hostPrefix } from '../links/specs.js';
 import { BVI_INTERFACE, interfaceKey } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
+import { cnatFamilies } from './backends.js';
 import { type CnatInterfaceSpec, cnatInterface, exclude, type SnatList, source } from './cnat-objects.js';
 import { edge, edgeSteering } from './edge.js';
 import { loopObjects } from './loops.js';
@@ -26,7 +27,13 @@ export const cnatSourceRenderer: Renderer = {
       case 'tunnel':
         return [
           cnatInterface({
-            ...{ interface: BVI_INTERFACE, input: true, remember: true, lists: ['k8s'] },
+            ...{
+              interface: BVI_INTERFACE,
+              families: cnatFamilies(view.options),
+              input: true,
+              remember: true,
+              lists: ['k8s'],
+            },
             // What is encapsulated there would be translated a second time behind the tunnel.
             output: false,
           }),
@@ -56,7 +63,10 @@ function interfaceObjects(item: InterfaceItem, view: View): readonly VppObject[]
   // Everything CNAT does hangs on the node's addresses.
   if (view.get('node') === undefined) return [];
   const on = (lists: CnatInterfaceSpec['lists'], output = true): VppObject =>
-    cnatInterface({ interface: interfaceKey(item.key), input: true, output, remember: true, lists });
+    cnatInterface({
+      ...{ interface: interfaceKey(item.key), families: cnatFamilies(view.options) },
+      ...{ input: true, output, remember: true, lists },
+    });
   switch (item.role) {
     case 'pod':
       return [on([...includes(item, snatOf(view)), 'k8s'])];

@@ -8,11 +8,11 @@ import { cidrContains, parseCidr, parseIp } from '../../../common/ip.js';
 import type { InterfaceItem, NodeItem, ServiceItem } from '../../../ruleset/types.js';
 import { FAMILIES, familyOf, hostPrefix } from '../links/specs.js';
 import { EDGE_INTERFACE, EDGE_NEXT_HOP, interfaceKey, TABLE_IDS } from '../objects/names.js';
-import type { ObjectKey, View, VppObject } from '../objects/types.js';
+import type { ObjectKey, View, VppObject, VppOptions } from '../objects/types.js';
 import { type AclRule, type AclSpec, aclRule } from '../policies/acl-rules.js';
 import { abfAttachment, abfPolicy } from './abf-objects.js';
 import { protocolNumber } from './api-values.js';
-import { backendsOf } from './backends.js';
+import { backendsOf, isOnCnat } from './backends.js';
 import type { Loop } from './loops.js';
 
 const EDGE_ACL: ObjectKey = 'acl/edge';
@@ -30,7 +30,7 @@ export function edge({ mtu }: InterfaceItem): Loop {
 export function edgeSteering(item: InterfaceItem, view: View): VppObject[] {
   const node = view.get('node');
   if (node?.kind !== 'node') return [];
-  const rules = edgeRules(view.all('service'), node);
+  const rules = edgeRules(view.all('service'), node, view.options);
   if (rules.length === 0) return [];
   const acl: VppObject<'acl', AclSpec> = { kind: 'acl', key: EDGE_ACL, needs: [], spec: { rules } };
   const families = FAMILIES.filter((family) => rules.some(({ source }) => familyOf(source) === family));
@@ -46,11 +46,15 @@ export function edgeSteering(item: InterfaceItem, view: View): VppObject[] {
 }
 
 /** Pure. To this node's own host no way round is needed, only back from it. */
-export function edgeRules(services: readonly ServiceItem[], node: NodeItem): readonly AclRule[] {
+export function edgeRules(
+  services: readonly ServiceItem[],
+  node: NodeItem,
+  options: VppOptions,
+): readonly AclRule[] {
   const pods = node.podCidrs.map(parseCidr);
   const rules = new Map<string, AclRule>();
   for (const service of services) {
-    if (service.scope !== 'external') continue;
+    if (service.scope !== 'external' || !isOnCnat(service, options)) continue;
     for (const { address, port } of backendsOf(service)) {
       const ip = parseIp(address);
       if (pods.some((cidr) => cidrContains(cidr, ip))) continue;

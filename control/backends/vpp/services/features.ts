@@ -15,21 +15,21 @@ export interface FeatureInterface {
 }
 
 /** Which of the features are on. (The message that asks says of an interface without any that all are.) */
-export async function readFeatures(
+export async function readFeatures<F extends Feature>(
   api: VppApi,
   on: FeatureInterface,
-  features: readonly Feature[],
-): Promise<ReadonlySet<Feature>> {
+  features: readonly F[],
+): Promise<ReadonlySet<F>> {
   const arcs = parseFeatures(await api.cli(`show interface features ${on.name}`));
   return new Set(features.filter(({ arc, name }) => arcs.get(arc)?.has(name) === true));
 }
 
 /** Switches those on that are off, and the others of `features` off. */
-export async function switchFeatures(
+export async function switchFeatures<F extends Feature>(
   api: VppApi,
   on: FeatureInterface,
-  features: readonly Feature[],
-  wanted: ReadonlySet<Feature>,
+  features: readonly F[],
+  wanted: ReadonlySet<F>,
 ): Promise<void> {
   const enabled = await readFeatures(api, on, features);
   const changes = features.filter((feature) => enabled.has(feature) !== wanted.has(feature));

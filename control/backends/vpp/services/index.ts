@@ -7,6 +7,15 @@ import { cnatServicesRenderer } from './cnat-services.js';
 import { cnatSourceRenderer } from './cnat-source.js';
 import { cnatSourceDescriptor } from './cnat-source-descriptor.js';
 import { cnatTranslationDescriptor } from './cnat-translation-descriptor.js';
+import {
+  identityDescriptor,
+  nat44Descriptor,
+  nat44InterfaceDescriptor,
+  poolDescriptor,
+} from './nat44-descriptors.js';
+import { mappingDescriptor } from './nat44-mapping-descriptor.js';
+import { nat44ServicesRenderer } from './nat44-services.js';
+import { nat44SourceRenderer } from './nat44-source.js';
 import { uplinkFilterRenderer } from './uplink-filter.js';
 
 /** Read after the interfaces, and in this order. */
@@ -17,8 +26,15 @@ export const SERVICE_DESCRIPTORS: readonly Descriptor[] = [
   cnatInterfaceDescriptor,
   abfPolicyDescriptor,
   abfAttachmentDescriptor,
+  nat44Descriptor,
+  poolDescriptor,
+  identityDescriptor,
+  nat44InterfaceDescriptor,
+  mappingDescriptor,
 ];
 
-export function serviceRenderers(_options: VppOptions): readonly Renderer[] {
-  return [cnatSourceRenderer, cnatServicesRenderer, uplinkFilterRenderer];
+/** NAT44-ED translates IPv4; IPv6 is CNAT's in any case. */
+export function serviceRenderers({ services }: VppOptions): readonly Renderer[] {
+  const cnat = [cnatSourceRenderer, cnatServicesRenderer, uplinkFilterRenderer];
+  return services === 'nat44' ? [...cnat, nat44SourceRenderer, nat44ServicesRenderer] : cnat;
 }

@@ -24,6 +24,6 @@ export function loopObjects({ key, mac, table, mtu, address, nextHop, input, out
     links.up({ interface: key }),
     links.address({ interface: key, prefix: `${address}/32` }),
     ...FAMILIES.map((family) => links.neighbor({ interface: key, ip: nextHop[family], mac, fib: false })),
-    cnatInterface({ interface: key, input, output, remember: true, lists: [] }),
+    cnatInterface({ interface: key, families: FAMILIES, input, output, remember: true, lists: [] }),
   ];
 }

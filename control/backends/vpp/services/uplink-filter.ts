@@ -1,15 +1,15 @@
 /**
  * Who may come by the uplink: source ranges, and services that outsiders have no backends of. CNAT has translated the destination when
- * access lists are asked, so that it is the backends that are guarded, with their ports. An outsider who may reach a backend by another
+ * access lists are asked, so that it is the backends that are guarded, with their ports; NAT44-ED has not, and it is the frontends. An outsider who may reach a backend by another
  * service of no backends outside is let through; by another service of other source ranges, when any of them has him.
  */
-import type { Item, ServiceBackend, ServiceItem } from '../../../ruleset/types.js';
+import type { Ip, Item, ServiceItem } from '../../../ruleset/types.js';
 import { familyOf, hostPrefix } from '../links/specs.js';
 import { interfaceKey } from '../objects/names.js';
-import type { ObjectKey, Renderer, View, VppObject } from '../objects/types.js';
+import type { ObjectKey, Renderer, View, VppObject, VppOptions } from '../objects/types.js';
 import { type AclNotes, type AclSpec, aclRule, type NotedRule } from '../policies/acl-rules.js';
 import { protocolNumber } from './api-values.js';
-import { backendsOf } from './backends.js';
+import { backendsOf, isOnCnat } from './backends.js';
 
 const FILTER_ACL: ObjectKey = 'acl/uplink';
 
@@ -18,7 +18,7 @@ export const uplinkFilterRenderer: Renderer = {
   kinds: ['interface'],
   render(item: Item, view: View): readonly VppObject[] {
     if (item.kind !== 'interface' || item.role !== 'uplink') return [];
-    const guarded = guardedBackends(view.all('service'));
+    const guarded = guardedPlaces(view.all('service'), view.options);
     if (guarded.size === 0) return [];
     const node = view.get('node');
     const inside = node?.kind === 'node' ? node.podCidrs : [];
@@ -26,7 +26,7 @@ export const uplinkFilterRenderer: Renderer = {
       ...inside.map((source) =>
         permit('pods of the cluster', aclRule('permit', familyOf(source), { source })),
       ),
-      ...[...guarded.values()].sort(byAddress).flatMap(rulesOf),
+      ...[...guarded].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, entry]) => rulesOf(entry)),
       ...([4, 6] as const).map((family) => permit('no service guards it', aclRule('permit', family))),
     ];
     const notes: AclNotes = { rules: rules.map(({ note }) => note) };
@@ -45,38 +45,46 @@ export const uplinkFilterRenderer: Renderer = {
   },
 };
 
+interface Place {
+  readonly address: Ip;
+  readonly port: number;
+}
+
 /** One address and port, and which services say who may come there. */
 interface Guarded {
-  readonly backend: ServiceBackend;
+  readonly place: Place;
   readonly protocol: ServiceItem['protocol'];
   readonly ranges: Set<string>;
   readonly services: Set<string>;
 }
 
 /** Pure. By protocol, address and port. */
-export function guardedBackends(services: readonly ServiceItem[]): ReadonlyMap<string, Guarded> {
+export function guardedPlaces(
+  services: readonly ServiceItem[],
+  options: VppOptions,
+): ReadonlyMap<string, Guarded> {
+  const placesOf = (service: ServiceItem): readonly Place[] =>
+    isOnCnat(service, options) ? backendsOf(service) : service.frontends;
   const guarded = new Map<string, Guarded>();
-  const closed = services.filter(isGuarded);
-  for (const service of closed) {
-    for (const backend of backendsOf(service)) {
-      const key = keyOf(service, backend);
-      const entry = guarded.get(key) ?? {
-        ...{ backend, protocol: service.protocol, ranges: new Set<string>(), services: new Set<string>() },
-      };
-      if (!isShut(service)) for (const range of service.sourceRanges ?? []) entry.ranges.add(range);
-      entry.services.add(`Service ${service.namespace}/${service.name}`);
+  const restricted = new Set<string>();
+  for (const service of services.filter(isGuarded)) {
+    for (const place of placesOf(service)) {
+      const key = keyOf(service.protocol, place);
+      const { protocol } = service;
+      const entry = guarded.get(key) ?? { place, protocol, ranges: new Set(), services: new Set() };
       guarded.set(key, entry);
+      entry.services.add(`Service ${service.namespace}/${service.name}`);
+      if (service.sourceRanges !== null) restricted.add(key);
+      if (!isShut(service)) for (const range of service.sourceRanges ?? []) entry.ranges.add(range);
     }
   }
   if (guarded.size === 0) return guarded;
-  // What has only the fault of having no endpoint here is open to those whom another service leads there.
+  // Who has only the fault that there is no endpoint of his here is let in where another service leads him there.
   for (const service of services) {
     if (service.scope !== 'external' || isGuarded(service)) continue;
-    for (const backend of backendsOf(service)) {
-      const entry = guarded.get(keyOf(service, backend));
-      if (entry === undefined || closed.some((other) => other.sourceRanges !== null && leadsTo(other, entry)))
-        continue;
-      guarded.delete(keyOf(service, backend));
+    for (const place of placesOf(service)) {
+      const key = keyOf(service.protocol, place);
+      if (!restricted.has(key)) guarded.delete(key);
     }
   }
   return guarded;
@@ -86,30 +94,15 @@ const isShut = ({ outsideBackends }: ServiceItem): boolean => outsideBackends?.l
 const isGuarded = (service: ServiceItem): boolean =>
   service.scope === 'external' && (service.sourceRanges !== null || isShut(service));
 
-function leadsTo(service: ServiceItem, { backend, protocol }: Guarded): boolean {
-  return (
-    service.protocol === protocol &&
-    backendsOf(service).some(({ address, port }) => address === backend.address && port === backend.port)
-  );
-}
-
-function keyOf({ protocol }: ServiceItem, { address, port }: ServiceBackend): string {
+function keyOf(protocol: ServiceItem['protocol'], { address, port }: Place): string {
   return `${protocol} ${address} ${port}`;
 }
 
-function byAddress(a: Guarded, b: Guarded): number {
-  const [left, right] = [keyOfGuarded(a), keyOfGuarded(b)];
-  return left < right ? -1 : left > right ? 1 : 0;
-}
-
-const keyOfGuarded = ({ protocol, backend }: Guarded): string =>
-  `${protocol} ${backend.address} ${backend.port}`;
-
-function rulesOf({ backend, protocol, ranges, services }: Guarded): NotedRule[] {
-  const family = familyOf(backend.address);
+function rulesOf({ place, protocol, ranges, services }: Guarded): NotedRule[] {
+  const family = familyOf(place.address);
   const there = {
-    ...{ destination: hostPrefix(backend.address), protocol: protocolNumber(protocol) },
-    destinationPorts: [backend.port, backend.port] as const,
+    ...{ destination: hostPrefix(place.address), protocol: protocolNumber(protocol) },
+    destinationPorts: [place.port, place.port] as const,
   };
   const name = [...services].sort().join(', ');
   return [
