@@ -13,7 +13,7 @@ import { segmentFiles } from './startup.js';
 const PTEROPUS = fileURLToPath(new URL('../../../../bin/pteropus.mjs', import.meta.url));
 
 /** A small VPP that shares its core with others. */
-export const SMALL = { heap: '256M', buffers: 8192, statsBytes: '32M', sleepMicros: 100 };
+export const SMALL = { heap: '256M', buffers: 8192, statsBytes: '32M', sleepMicros: 100, sessions: 16_384 };
 
 let made = 0;
 

@@ -11,6 +11,7 @@ import { type VppInstall, vppUnder } from '../sim/vpp/install.js';
 import { AgentChild } from './agent-child.js';
 import { NoVppError } from './errors.js';
 import { preflight } from './preflight/run.js';
+import { targetOf } from './preflight/vpp-facts.js';
 import { renderStartup, startupFiles } from './startup.js';
 import { Supervisor } from './supervisor.js';
 import { VppProcess } from './vpp-process.js';
@@ -52,10 +53,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (given.preflight) return await preflight(config, vpp, given.json);
   const install = vppUnder(vpp.prefix);
   if (given['print-startup']) {
-    const { config: text, commands } = renderStartup(
-      vpp,
-      typeof install === 'string' ? null : install.pluginDir,
-    );
+    const { config: text, commands } = renderStartup(vpp, targetOf(install));
     process.stdout.write(commands === '' ? text : `${text}\n# ${startupFiles(vpp).commands}\n${commands}`);
     return 0;
   }
@@ -100,8 +98,8 @@ async function serve(node: Node, given: Given): Promise<number> {
   const ready = (): void => {
     process.stdout.write('{"ready":true}\n');
   };
-  const { binary, apiDir, pluginDir } = install;
-  const startup = renderStartup(vpp, pluginDir);
+  const { binary, apiDir } = install;
+  const startup = renderStartup(vpp, targetOf(install));
   const { socket, stuckSeconds } = vpp;
   const { segment } = vpp.startup;
   const spec = { binary, startup, files: startupFiles(vpp), socket, segment, stuckSeconds, apiDir };

@@ -4,8 +4,8 @@ import { parseVppConfig } from '../agent/vpp/config.js';
 import { fingerprint } from './record.js';
 import { renderStartup, segmentFiles } from './startup.js';
 
-const render = (vpp: unknown, pluginDir: string | null = null) =>
-  renderStartup(parseVppConfig(vpp, 'f'), pluginDir);
+const render = (vpp: unknown, pluginDir: string | null = null, version: string | null = null) =>
+  renderStartup(parseVppConfig(vpp, 'f'), { pluginDir, version });
 
 /** Lines of one section, without their indentation. */
 function section(text: string, name: string): readonly string[] | null {
@@ -48,7 +48,7 @@ test('only what we use is loaded, and what is asked for besides', () => {
   assert.equal(lines.slice(0, 3), [
     'path /p',
     'plugin default { disable }',
-    'plugin acl_plugin.so { enable }',
+    'plugin abf_plugin.so { enable }',
   ]);
   assert.ok(lines.includes('plugin dns_plugin.so { enable }'));
   assert.not(lines.some((line) => line.includes('dpdk')));
@@ -104,6 +104,16 @@ test('the same configuration gives the same text, another one another', () => {
   const adaptive = { uplink: { pci: '0000:00:08.0' }, startup: { rxMode: 'adaptive' } };
   const polling = { uplink: { pci: '0000:00:08.0' } };
   assert.is.not(fingerprint(render(adaptive)), fingerprint(render(polling)));
+});
+
+test('room for connections, said as the release understands it', () => {
+  const of = (version: string | null): unknown =>
+    section(render({ startup: { sessions: 100_000 } }, null, version).config, 'cnat');
+  assert.equal(of('26.06'), ['session-max 200000']);
+  assert.equal(of('23.02'), ['session-db-buckets 65536', 'session-db-memory 49M']);
+  assert.is(of('24.10'), null);
+  assert.is(of(null), null);
+  assert.equal(section(render({}).config, 'acl-plugin'), ['connection count max 262144']);
 });
 
 test('no statistics, no section', () => {

@@ -33,6 +33,7 @@ export interface Startup {
 
 /** What the backend uses. A VPP whose core has one of them built in passes over its name. */
 export const BACKEND_PLUGINS = [
+  'abf',
   'acl',
   'af_packet',
   'af_xdp',
@@ -51,9 +52,17 @@ export const BACKEND_PLUGINS = [
 
 /** What DPDK takes of ordinary pages where it has no hugepages, mebibytes. */
 const DPDK_MEMORY = 256;
+const MEBIBYTE = 1 << 20;
 
-/** `pluginDir`: null = where VPP itself looks. */
-export function renderStartup(config: VppConfig, pluginDir: string | null): Startup {
+/** The VPP that is installed, as far as its startup configuration depends on it. */
+export interface StartupTarget {
+  /** null = where VPP itself looks. */
+  readonly pluginDir: string | null;
+  /** `26.06`; null = not known. */
+  readonly version: string | null;
+}
+
+export function renderStartup(config: VppConfig, { pluginDir, version }: StartupTarget): Startup {
   const files = startupFiles(config);
   const { startup, uplink } = config;
   const dpdk = isDpdk(uplink);
@@ -88,6 +97,7 @@ export function renderStartup(config: VppConfig, pluginDir: string | null): Star
     ]),
     ...cpuOf(startup),
     section('plugins', pluginsOf(startup, dpdk, pluginDir)),
+    ...sessionsOf(startup.sessions, version),
     ...(dpdk ? [section('dpdk', dpdkOf(uplink, startup))] : []),
     ...(startup.extra.trim() === '' ? [] : [startup.extra.trim()]),
   ];
@@ -120,6 +130,26 @@ function pluginsOf(startup: StartupConfig, dpdk: boolean, pluginDir: string | nu
     'plugin default { disable }',
     ...[...wanted].sort().map((name) => `plugin ${name}_plugin.so { enable }`),
   ];
+}
+
+/** Up to here CNAT's table of sessions has the size it is given, and VPP ends when it is full; a megabyte unless it is told otherwise. */
+const LAST_WITH_SESSION_TABLE = '23.06';
+/** From here on it is told how many sessions there may be. Releases between are left as they are. */
+const FIRST_WITH_SESSION_LIMIT = '26.02';
+/** Bytes of a session in the table, pages that are not full included; and sessions in a bucket. */
+const SESSION_BYTES = 256;
+const SESSIONS_A_BUCKET = 4;
+
+/** Room for connections. Translation keeps one session for each direction. */
+function sessionsOf(connections: number, version: string | null): readonly string[] {
+  const acl = section('acl-plugin', [`connection count max ${connections}`]);
+  if (version === null) return [acl];
+  const sessions = connections * 2;
+  if (version >= FIRST_WITH_SESSION_LIMIT) return [acl, section('cnat', [`session-max ${sessions}`])];
+  if (version > LAST_WITH_SESSION_TABLE) return [acl];
+  const buckets = 2 ** Math.ceil(Math.log2(sessions / SESSIONS_A_BUCKET));
+  const memory = sizeText(Math.ceil((sessions * SESSION_BYTES) / MEBIBYTE) * MEBIBYTE);
+  return [acl, section('cnat', [`session-db-buckets ${buckets}`, `session-db-memory ${memory}`])];
 }
 
 type DpdkUplink = Extract<UplinkConfig, { type: 'pci' | 'vdev' }>;

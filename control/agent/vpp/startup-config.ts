@@ -24,6 +24,8 @@ export interface StartupConfig {
   /** Packet buffers on each NUMA node, and the data bytes of each. */
   readonly buffers: number;
   readonly bufferBytes: number;
+  /** Connections policies and services keep track of; those beyond are not let through, or judged packet by packet. */
+  readonly sessions: number;
   /** Bytes of the stats segment. */
   readonly statsBytes: number;
   /** Start of its files' names in /dev/shm: no two VPPs of a machine may have the same. */
@@ -47,6 +49,7 @@ export const STARTUP_DEFAULTS: StartupConfig = {
   heap: 1 << 30,
   buffers: 32_768,
   bufferBytes: 2048,
+  sessions: 262_144,
   statsBytes: 128 << 20,
   segment: 'pteropus',
   plugins: [],
@@ -88,6 +91,7 @@ export function parseStartup(value: unknown, object: string, path: string): Star
     heap: bytesOf('heap', raw, fields, 64 << 20),
     buffers: fields.integer('buffers', 1024, 1 << 24),
     bufferBytes: fields.integer('bufferBytes', 512, 65_536 - 256),
+    sessions: fields.integer('sessions', 1024, 1 << 24),
     statsBytes: bytesOf('statsBytes', raw, fields, 1 << 20),
     segment: wordOf('segment', raw, fields, /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/),
     plugins: pluginsOf(raw['plugins'], fields),

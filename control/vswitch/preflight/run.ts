@@ -5,14 +5,14 @@ import type { VppConfig } from '../../agent/vpp/config.js';
 import { readFacts } from '../../node/facts.js';
 import { vppUnder } from '../../sim/vpp/install.js';
 import { fingerprint, isAlive, readRecord } from '../record.js';
-import { renderStartup, startupFiles } from '../startup.js';
+import { renderStartup, type StartupTarget, startupFiles } from '../startup.js';
 import { checkMachine } from './check-machine.js';
 import { checkNic } from './check-nic.js';
 import { checkVpp } from './check-vpp.js';
 import { hostUseOf } from './host-use.js';
 import { readMachine } from './machine.js';
 import { type Check, fail, ok, warn } from './types.js';
-import { readVpp } from './vpp-facts.js';
+import { readVpp, targetOf } from './vpp-facts.js';
 
 /** 0: nothing is missing; 1: something is. */
 export async function preflight(config: AgentConfig, vpp: VppConfig, json: boolean): Promise<number> {
@@ -29,16 +29,16 @@ export async function collect(config: AgentConfig, vpp: VppConfig): Promise<read
   const taps = config.podFeed === 'tap' || vpp.host === 'tap';
   return [
     ...(typeof install === 'string' ? [fail('VPP', install, mend)] : checkVpp(readVpp(install), vpp, taps)),
-    await checkRunning(vpp, typeof install === 'string' ? null : install.pluginDir),
+    await checkRunning(vpp, targetOf(install)),
     ...checkMachine(machine, config, vpp),
     ...checkNic({ machine, links, afXdp, use: (link) => hostUseOf(link) }, config, vpp),
   ];
 }
 
-async function checkRunning(vpp: VppConfig, pluginDir: string | null): Promise<Check> {
+async function checkRunning(vpp: VppConfig, target: StartupTarget): Promise<Check> {
   const record = readRecord(startupFiles(vpp).record);
   if (record !== null && isAlive(record)) {
-    const same = record.configuration === fingerprint(renderStartup(vpp, pluginDir));
+    const same = record.configuration === fingerprint(renderStartup(vpp, target));
     const text = `runs, process ${record.pid}; it will be taken over`;
     if (same) return ok('process', text);
     return warn(

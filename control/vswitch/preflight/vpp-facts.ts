@@ -7,6 +7,7 @@ import { missingOf } from '../../backends/vpp/objects/missing.js';
 import { DESCRIPTORS } from '../../backends/vpp/registry.js';
 import { errorText } from '../../common/errors.js';
 import type { VppInstall } from '../../sim/vpp/install.js';
+import type { StartupTarget } from '../startup.js';
 
 export interface VppFacts {
   /** `26.06`; null = its libraries do not say. */
@@ -28,6 +29,12 @@ export function readVpp(install: VppInstall): VppFacts {
     plugins: new Set(plugins),
     ...messagesOf(install),
   };
+}
+
+/** What the startup configuration has to know of it; or of none. */
+export function targetOf(install: VppInstall | string): StartupTarget {
+  if (typeof install === 'string') return { pluginDir: null, version: null };
+  return { pluginDir: install.pluginDir, version: versionIn(dirname(install.pluginDir)) };
 }
 
 /** The one in the names of its libraries: libvlib.so.26.06. */

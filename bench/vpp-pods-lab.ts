@@ -1,0 +1,175 @@
+/** Two pods of one node, by way of VPP as we drive it, or by the kernel alone: namespaces, links, addresses. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { readAgentConfig } from '../control/agent/agent-config.js';
+import { openVppDataplane } from '../control/agent/vpp/open.js';
+import type { InterfaceItem, Item } from '../control/ruleset/types.js';
+import { Bed } from '../control/vswitch/fixtures.js';
+import type { Native, Netns } from '../native/index.js';
+import {
+  gateway,
+  gatewayMac,
+  hostLink,
+  nodeItems,
+  podAddress,
+  podItems,
+  podLink,
+  podMac,
+  uplinkLink,
+} from '../test/backends/items.js';
+
+const run = promisify(execFile);
+
+export const CLIENT = podAddress(1, 1);
+export const SERVER = podAddress(1, 2);
+const PODS = [
+  { name: 'a', number: 1, address: CLIENT },
+  { name: 'b', number: 2, address: SERVER },
+] as const;
+const MTU = 1450;
+
+export interface Lab {
+  readonly name: string;
+  /** Namespaces of the pods. */
+  readonly client: string;
+  readonly server: string;
+  /** While it is not measured its VPP is stopped, which would take a core from the others. */
+  rest(): void;
+  wake(): void;
+  close(): Promise<void>;
+}
+
+export interface VppKind {
+  readonly name: string;
+  readonly pods: 'af_packet' | 'af_xdp' | 'tap';
+  /** Pods leave checksums and segments to VPP. */
+  readonly offloads: boolean;
+}
+
+export const ip = (netns: string, ...args: string[]): Promise<unknown> => run('ip', ['-n', netns, ...args]);
+
+/** The pod's end as the agent makes it. */
+async function configurePod(netns: string, pod: (typeof PODS)[number]): Promise<void> {
+  await ip(netns, 'link', 'set', 'eth0', 'mtu', String(MTU), 'up');
+  await ip(netns, 'addr', 'add', `${pod.address}/32`, 'dev', 'eth0');
+  await ip(netns, 'neigh', 'add', gateway(1), 'lladdr', gatewayMac(1), 'dev', 'eth0', 'nud', 'permanent');
+  await ip(netns, 'route', 'add', gateway(1), 'dev', 'eth0');
+  await ip(netns, 'route', 'add', 'default', 'via', gateway(1));
+}
+
+/** The node's rules of the behaviour suite, two open pods in it. `prefix`: where VPP is. */
+export async function openVppLab(native: Native, prefix: string, kind: VppKind, netns: string): Promise<Lab> {
+  const bed = new Bed(prefix);
+  const names = PODS.map(({ name }) => `${netns}${name}`);
+  const open: Netns[] = [];
+  const close = async (): Promise<void> => {
+    await bed.close();
+    for (const each of open) each.close();
+    for (const name of names) native.deleteNetns(name);
+  };
+  try {
+    const node = native.openNetns(`/run/netns/${bed.netns}`);
+    open.push(node);
+    for (const link of [uplinkLink(1), hostLink(1)]) {
+      node.createVeth({ name: link }, { name: `${link}f` });
+      for (const end of [link, `${link}f`]) node.setLink(end, { up: true });
+    }
+    for (const [i, pod] of PODS.entries()) {
+      const name = names[i] ?? '';
+      const inside = native.createNetns(name);
+      open.push(inside);
+      const mac = podMac(1, pod.number);
+      if (kind.pods === 'tap') {
+        inside.createTap('eth0', { multiQueue: true });
+        inside.setLink('eth0', { mac });
+      } else {
+        const near = podLink(1, pod.name);
+        node.createVeth(
+          { name: near, mac: gatewayMac(1), mtu: MTU },
+          { name: 'eth0', mac, mtu: MTU, netns: inside },
+        );
+        node.setLink(near, { up: true });
+        node.deafen(near);
+        inside.setOffloads('eth0', { txChecksum: kind.offloads, tso: kind.offloads });
+      }
+      await configurePod(name, pod);
+    }
+    const startup = { heap: '512M', buffers: 16_384, statsBytes: '32M', segment: bed.segment };
+    bed.configure({ pods: kind.pods === 'tap' ? 'af_packet' : kind.pods, startup, stuckSeconds: 0 });
+    const { said } = bed.start('--no-agent');
+    await said(/"ready":true/);
+    const { vpp } = readAgentConfig(bed.config);
+    if (vpp === null) throw new Error('no vpp');
+    const backend = await openVppDataplane(vpp, () => undefined);
+    const items = [...nodeItems(1), ...PODS.flatMap(({ number, name }) => podItems(1, number, name))];
+    const results = await backend.apply(
+      items.map((item) => ({
+        type: 'add',
+        key: item.key,
+        item: kind.pods === 'tap' ? asTap(item, names) : item,
+      })),
+    );
+    const refused = results.find(({ error }) => error !== null);
+    await backend.close();
+    if (refused !== undefined) throw new Error(`${refused.key}: ${refused.error?.message}`);
+    const signal = (which: NodeJS.Signals) => () => {
+      const { record } = bed;
+      if (record !== null) process.kill(record.pid, which);
+    };
+    const [rest, wake] = [signal('SIGSTOP'), signal('SIGCONT')];
+    return {
+      ...{ name: kind.name, client: names[0] ?? '', server: names[1] ?? '', rest, wake },
+      close: async () => {
+        wake();
+        await close();
+      },
+    };
+  } catch (error) {
+    process.stderr.write(`${bed.log()}\n`);
+    await close();
+    throw error;
+  }
+}
+
+function asTap(item: Item, names: readonly string[]): Item {
+  if (item.kind !== 'interface' || item.role !== 'pod') return item;
+  const index = PODS.findIndex(({ name }) => name === item.pod?.name);
+  const tap = { netns: `/run/netns/${names[index]}`, ifname: 'eth0' };
+  return { ...item, tap } satisfies InterfaceItem;
+}
+
+/** Two veths, and the kernel routes from one to the other: what a node without a data plane of its own does. */
+export async function openKernelLab(native: Native, netns: string): Promise<Lab> {
+  const node = native.createNetns(`${netns}n`);
+  const names = PODS.map(({ name }) => `${netns}${name}`);
+  const open = [node];
+  node.setSysctl('net/ipv4/ip_forward', '1');
+  for (const [i, pod] of PODS.entries()) {
+    const name = names[i] ?? '';
+    const inside = native.createNetns(name);
+    open.push(inside);
+    const near = podLink(1, pod.name);
+    const mac = podMac(1, pod.number);
+    node.createVeth(
+      { name: near, mac: gatewayMac(1), mtu: MTU },
+      { name: 'eth0', mac, mtu: MTU, netns: inside },
+    );
+    node.setLink(near, { up: true });
+    await configurePod(name, pod);
+    await ip(`${netns}n`, 'route', 'add', pod.address, 'dev', near);
+    await ip(`${netns}n`, 'neigh', 'add', pod.address, 'lladdr', mac, 'dev', near, 'nud', 'permanent');
+  }
+  const close = async (): Promise<void> => {
+    for (const each of open) each.close();
+    for (const name of [...names, `${netns}n`]) native.deleteNetns(name);
+  };
+  const nothing = (): void => undefined;
+  return {
+    name: 'kernel',
+    client: names[0] ?? '',
+    server: names[1] ?? '',
+    rest: nothing,
+    wake: nothing,
+    close,
+  };
+}
