@@ -13,7 +13,7 @@ import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6 } from '../../control/
 import { parseApiObject } from '../../control/objects/manifest.js';
 import { oracle } from '../../control/oracle/oracle.js';
 import { Random } from '../../control/oracle/random.js';
-import { PORTS, PROTOCOLS, randomCluster } from '../../control/oracle/random-cluster.js';
+import { PORTS, randomCluster } from '../../control/oracle/random-cluster.js';
 import { diffRulesets } from '../../control/ruleset/diff.js';
 import type { Ruleset } from '../../control/ruleset/types.js';
 import { loadNative } from '../../native/index.js';
@@ -64,6 +64,9 @@ async function bring({ bench, backend }: Side, ruleset: Ruleset, told: string): 
   bench.ruleset = ruleset;
 }
 
+/** Of SCTP, VPP reads no ports: what is judged otherwise there is said in docs/vpp-policies.md. */
+const PROTOCOLS_JUDGED = ['TCP', 'UDP'] as const;
+
 const test = suite('vpp agreement');
 
 onEveryVpp(test, 'what comes out of VPP is what comes out of the pipeline', async (install) => {
@@ -110,7 +113,7 @@ onEveryVpp(test, 'what comes out of VPP is what comes out of the pipeline', asyn
         const far = random.pick(cluster.addresses.filter((ip) => ip.includes(':') === near.includes(':')));
         const [source, destination] = random.chance(0.5) ? [near, far] : [far, near];
         if (source === destination) continue;
-        const protocol = random.chance(0.1) ? 'ICMP' : random.pick(PROTOCOLS);
+        const protocol = random.chance(0.1) ? 'ICMP' : random.pick(PROTOCOLS_JUDGED);
         const sourcePort = FIRST_SOURCE_PORT + (marker % 50000);
         const probe: WireProbe = {
           source,
