@@ -37,6 +37,18 @@ export const FORMS: Readonly<Record<string, string>> = {
   bridge_domain_add_del_reply: 'e8d4e804',
   bridge_domain_details: '0fa506fd',
   bridge_domain_dump: '74396a43',
+  classify_add_del_session: 'f20879f0',
+  classify_add_del_session_reply: 'e8d4e804',
+  classify_add_del_table: '6849e39e',
+  classify_add_del_table_reply: '05486349',
+  classify_session_details: '60e3ef94',
+  classify_session_dump: '0cca2cd9',
+  classify_table_by_interface: 'f9e6675e',
+  classify_table_by_interface_reply: 'ed4197db',
+  classify_table_ids: '51077d14',
+  classify_table_ids_reply: 'd1d20e1d',
+  classify_table_info: '0cca2cd9',
+  classify_table_info_reply: '4a573c0e',
   cli_inband: 'f8377302',
   cli_inband_reply: '05879051',
   cnat_get_snat_addresses: '51077d14',
@@ -73,6 +85,8 @@ export const FORMS: Readonly<Record<string, string>> = {
   fib_source_add_reply: '604fd6f1',
   fib_source_details: '8668acdb',
   fib_source_dump: '51077d14',
+  input_acl_set_interface: 'de7ad708',
+  input_acl_set_interface_reply: 'e8d4e804',
   ip_address_details: 'ee29b797',
   ip_address_dump: '2d033de4',
   ip_neighbor_add_del: '0607c257',
@@ -107,26 +121,39 @@ export const FORMS: Readonly<Record<string, string>> = {
   memif_socket_filename_add_del_v2_reply: '9f29bdb9',
   memif_socket_filename_details: '7ff326f7',
   memif_socket_filename_dump: '51077d14',
+  nat44_add_del_address_range: '6f2b8055',
+  nat44_add_del_address_range_reply: 'e8d4e804',
   nat44_add_del_identity_mapping: '02faaa22',
   nat44_add_del_identity_mapping_reply: 'e8d4e804',
   nat44_add_del_lb_static_mapping: '4f68ee9d',
   nat44_add_del_lb_static_mapping_reply: 'e8d4e804',
   nat44_add_del_static_mapping_v2: '5e205f1a',
   nat44_add_del_static_mapping_v2_reply: 'e8d4e804',
+  nat44_address_details: '0d1beac1',
+  nat44_address_dump: '51077d14',
+  nat44_ed_add_del_output_interface: '47d6e753',
+  nat44_ed_add_del_output_interface_reply: 'e8d4e804',
+  nat44_ed_output_interface_details: '0b45011c',
+  nat44_ed_output_interface_get: 'f75ba505',
+  nat44_ed_output_interface_get_reply: '53b48f5d',
   nat44_ed_plugin_enable_disable: 'be17f8dd',
   nat44_ed_plugin_enable_disable_reply: 'e8d4e804',
+  nat44_forwarding_enable_disable: 'b3e225d2',
+  nat44_forwarding_enable_disable_reply: 'e8d4e804',
   nat44_identity_mapping_details: '2a52a030',
   nat44_identity_mapping_dump: '51077d14',
+  nat44_interface_add_del_feature: 'f3699b83',
+  nat44_interface_add_del_feature_reply: 'e8d4e804',
+  nat44_interface_details: '5d286289',
+  nat44_interface_dump: '51077d14',
+  nat44_lb_static_mapping_add_del_local: '7ca47547',
+  nat44_lb_static_mapping_add_del_local_reply: 'e8d4e804',
   nat44_lb_static_mapping_details: 'ed5ce876',
   nat44_lb_static_mapping_dump: '51077d14',
+  nat44_show_running_config: '51077d14',
+  nat44_show_running_config_reply: '93d8e267',
   nat44_static_mapping_details: '06cb40b2',
   nat44_static_mapping_dump: '51077d14',
-  npol_ipset_add_del_members: '8ad1b2ed',
-  npol_ipset_add_del_members_reply: 'e8d4e804',
-  npol_ipset_create: 'f948b404',
-  npol_ipset_create_reply: '6a43f193',
-  npol_ipset_delete: 'ceacdbcb',
-  npol_ipset_delete_reply: 'e8d4e804',
   policer_add_del: '2b31dd38',
   policer_add_del_reply: 'a177cef2',
   policer_details: '72d0e248',
@@ -185,8 +212,6 @@ export const FORMS: Readonly<Record<string, string>> = {
   tap_create_v3_reply: '5383d31f',
   tap_delete_v2: 'f9e6675e',
   tap_delete_v2_reply: 'e8d4e804',
-  urpf_interface_details: 'f94b5374',
-  urpf_interface_dump: 'f9e6675e',
   urpf_update: 'cc274cd1',
   urpf_update_reply: 'e8d4e804',
   vxlan_add_del_tunnel_v2: '4f223f40',
@@ -243,6 +268,8 @@ export type BridgeDomainSwIf = {
   readonly sw_if_index: number;
   readonly shg: number;
 };
+
+export type ClassifyAction = 'CLASSIFY_API_ACTION_NONE' | 'CLASSIFY_API_ACTION_SET_IP4_FIB_INDEX' | 'CLASSIFY_API_ACTION_SET_IP6_FIB_INDEX' | 'CLASSIFY_API_ACTION_SET_METADATA' | number;
 
 export type CnatEndpoint = {
   readonly addr: string;
@@ -373,18 +400,13 @@ export type Nat44LbAddrPort = {
 
 export type NatConfigFlags = 'NAT_IS_NONE' | 'NAT_IS_TWICE_NAT' | 'NAT_IS_SELF_TWICE_NAT' | 'NAT_IS_OUT2IN_ONLY' | 'NAT_IS_ADDR_ONLY' | 'NAT_IS_OUTSIDE' | 'NAT_IS_INSIDE' | 'NAT_IS_STATIC' | 'NAT_IS_EXT_HOST_VALID' | number;
 
-export type NpolIpsetMember = {
-  readonly val: NpolIpsetMemberVal;
-};
+export type NatLogLevel = 'NAT_LOG_NONE' | 'NAT_LOG_ERROR' | 'NAT_LOG_WARNING' | 'NAT_LOG_NOTICE' | 'NAT_LOG_INFO' | 'NAT_LOG_DEBUG' | number;
 
-export type NpolIpsetMemberVal = { readonly address: string } | { readonly prefix: string } | { readonly tuple: NpolThreeTuple } | { readonly raw: Uint8Array };
-
-export type NpolIpsetType = 'NPOL_IP' | 'NPOL_IP_AND_PORT' | 'NPOL_NET' | number;
-
-export type NpolThreeTuple = {
-  readonly address: string;
-  readonly l4_proto: number;
-  readonly port: number;
+export type NatTimeouts = {
+  readonly udp: number;
+  readonly tcp_established: number;
+  readonly tcp_transitory: number;
+  readonly icmp: number;
 };
 
 export type ProxyArp = {
@@ -600,6 +622,96 @@ export type BridgeDomainDump = {
   readonly sw_if_index: number;
 };
 
+export type ClassifyAddDelSession = {
+  readonly is_add: boolean;
+  readonly table_index: number;
+  readonly hit_next_index: number;
+  readonly opaque_index: number;
+  readonly advance: number;
+  readonly action: ClassifyAction;
+  readonly metadata: number;
+  readonly match_len: number;
+  readonly match: Uint8Array;
+};
+
+export type ClassifyAddDelSessionReply = {
+  readonly retval: number;
+};
+
+export type ClassifyAddDelTable = {
+  readonly is_add: boolean;
+  readonly del_chain: boolean;
+  readonly table_index: number;
+  readonly nbuckets: number;
+  readonly memory_size: number;
+  readonly skip_n_vectors: number;
+  readonly match_n_vectors: number;
+  readonly next_table_index: number;
+  readonly miss_next_index: number;
+  readonly current_data_flag: number;
+  readonly current_data_offset: number;
+  readonly mask_len: number;
+  readonly mask: Uint8Array;
+};
+
+export type ClassifyAddDelTableReply = {
+  readonly retval: number;
+  readonly new_table_index: number;
+  readonly skip_n_vectors: number;
+  readonly match_n_vectors: number;
+};
+
+export type ClassifySessionDetails = {
+  readonly retval: number;
+  readonly table_id: number;
+  readonly hit_next_index: number;
+  readonly advance: number;
+  readonly opaque_index: number;
+  readonly match_length: number;
+  readonly match: Uint8Array;
+};
+
+export type ClassifySessionDump = {
+  readonly table_id: number;
+};
+
+export type ClassifyTableByInterface = {
+  readonly sw_if_index: number;
+};
+
+export type ClassifyTableByInterfaceReply = {
+  readonly retval: number;
+  readonly sw_if_index: number;
+  readonly l2_table_id: number;
+  readonly ip4_table_id: number;
+  readonly ip6_table_id: number;
+};
+
+export type ClassifyTableIds = Record<string, never>;
+
+export type ClassifyTableIdsReply = {
+  readonly retval: number;
+  readonly count: number;
+  readonly ids: readonly number[];
+};
+
+export type ClassifyTableInfo = {
+  readonly table_id: number;
+};
+
+export type ClassifyTableInfoReply = {
+  readonly retval: number;
+  readonly table_id: number;
+  readonly nbuckets: number;
+  readonly match_n_vectors: number;
+  readonly skip_n_vectors: number;
+  readonly active_sessions: number;
+  readonly next_table_index: number;
+  readonly miss_next_index: number;
+  readonly mask_length: number;
+  readonly mask: Uint8Array;
+};
+
 export type CliInband = {
   readonly cmd: string;
 };
@@ -764,6 +876,18 @@ export type FibSourceDetails = {
 };
 
 export type FibSourceDump = Record<string, never>;
+
+export type InputAclSetInterface = {
+  readonly sw_if_index: number;
+  readonly ip4_table_index: number;
+  readonly ip6_table_index: number;
+  readonly l2_table_index: number;
+  readonly is_add: boolean;
+};
+
+export type InputAclSetInterfaceReply = {
+  readonly retval: number;
+};
 
 export type IpAddressDetails = {
   readonly sw_if_index: number;
@@ -957,6 +1081,18 @@ export type MemifSocketFilenameDetails = {
 
 export type MemifSocketFilenameDump = Record<string, never>;
 
+export type Nat44AddDelAddressRange = {
+  readonly first_ip_address: string;
+  readonly last_ip_address: string;
+  readonly vrf_id: number;
+  readonly is_add: boolean;
+  readonly flags: readonly NatConfigFlags[];
+};
+
+export type Nat44AddDelAddressRangeReply = {
+  readonly retval: number;
+};
+
 export type Nat44AddDelIdentityMapping = {
   readonly is_add: boolean;
   readonly flags: readonly NatConfigFlags[];
@@ -1007,6 +1143,36 @@ export type Nat44AddDelStaticMappingV2Reply = {
   readonly retval: number;
 };
 
+export type Nat44AddressDetails = {
+  readonly ip_address: string;
+  readonly flags: readonly NatConfigFlags[];
+  readonly vrf_id: number;
+};
+
+export type Nat44AddressDump = Record<string, never>;
+
+export type Nat44EdAddDelOutputInterface = {
+  readonly is_add: boolean;
+  readonly sw_if_index: number;
+};
+
+export type Nat44EdAddDelOutputInterfaceReply = {
+  readonly retval: number;
+};
+
+export type Nat44EdOutputInterfaceDetails = {
+  readonly sw_if_index: number;
+};
+
+export type Nat44EdOutputInterfaceGet = {
+  readonly cursor: number;
+};
+
+export type Nat44EdOutputInterfaceGetReply = {
+  readonly retval: number;
+  readonly cursor: number;
+};
+
 export type Nat44EdPluginEnableDisable = {
   readonly inside_vrf: number;
   readonly outside_vrf: number;
@@ -1017,6 +1183,14 @@ export type Nat44EdPluginEnableDisable = {
 };
 
 export type Nat44EdPluginEnableDisableReply = {
+  readonly retval: number;
+};
+
+export type Nat44ForwardingEnableDisable = {
+  readonly enable: boolean;
+};
+
+export type Nat44ForwardingEnableDisableReply = {
   readonly retval: number;
 };
 
@@ -1032,6 +1206,35 @@ export type Nat44IdentityMappingDetails = {
 
 export type Nat44IdentityMappingDump = Record<string, never>;
 
+export type Nat44InterfaceAddDelFeature = {
+  readonly is_add: boolean;
+  readonly flags: readonly NatConfigFlags[];
+  readonly sw_if_index: number;
+};
+
+export type Nat44InterfaceAddDelFeatureReply = {
+  readonly retval: number;
+};
+
+export type Nat44InterfaceDetails = {
+  readonly flags: readonly NatConfigFlags[];
+  readonly sw_if_index: number;
+};
+
+export type Nat44InterfaceDump = Record<string, never>;
+
+export type Nat44LbStaticMappingAddDelLocal = {
+  readonly is_add: boolean;
+  readonly external_addr: string;
+  readonly external_port: number;
+  readonly protocol: number;
+  readonly local: Nat44LbAddrPort;
+};
+
+export type Nat44LbStaticMappingAddDelLocalReply = {
+  readonly retval: number;
+};
+
 export type Nat44LbStaticMappingDetails = {
   readonly external_addr: string;
   readonly external_port: number;
@@ -1044,6 +1247,24 @@ export type Nat44LbStaticMappingDetails = {
 };
 
 export type Nat44LbStaticMappingDump = Record<string, never>;
+
+export type Nat44ShowRunningConfig = Record<string, never>;
+
+export type Nat44ShowRunningConfigReply = {
+  readonly retval: number;
+  readonly inside_vrf: number;
+  readonly outside_vrf: number;
+  readonly users: number;
+  readonly sessions: number;
+  readonly user_sessions: number;
+  readonly user_buckets: number;
+  readonly translation_buckets: number;
+  readonly forwarding_enabled: boolean;
+  readonly ipfix_logging_enabled: boolean;
+  readonly timeouts: NatTimeouts;
+  readonly log_level: NatLogLevel;
+  readonly flags: readonly Nat44ConfigFlags[];
+};
 
 export type Nat44StaticMappingDetails = {
   readonly flags: readonly NatConfigFlags[];
@@ -1058,34 +1279,6 @@ export type Nat44StaticMappingDetails = {
 };
 
 export type Nat44StaticMappingDump = Record<string, never>;
-
-export type NpolIpsetAddDelMembers = {
-  readonly set_id: number;
-  readonly is_add: boolean;
-  readonly len: number;
-  readonly members: readonly NpolIpsetMember[];
-};
-
-export type NpolIpsetAddDelMembersReply = {
-  readonly retval: number;
-};
-
-export type NpolIpsetCreate = {
-  readonly type: NpolIpsetType;
-};
-
-export type NpolIpsetCreateReply = {
-  readonly retval: number;
-  readonly set_id: number;
-};
-
-export type NpolIpsetDelete = {
-  readonly set_id: number;
-};
-
-export type NpolIpsetDeleteReply = {
-  readonly retval: number;
-};
 
 export type PolicerAddDel = {
   readonly is_add: boolean;
@@ -1487,18 +1680,6 @@ export type TapDeleteV2Reply = {
   readonly retval: number;
 };
 
-export type UrpfInterfaceDetails = {
-  readonly sw_if_index: number;
-  readonly is_input: boolean;
-  readonly mode: UrpfMode;
-  readonly af: AddressFamily;
-  readonly table_id: number;
-};
-
-export type UrpfInterfaceDump = {
-  readonly sw_if_index: number;
-};
-
 export type UrpfUpdate = {
   readonly is_input: boolean;
   readonly mode: UrpfMode;
@@ -1576,6 +1757,11 @@ export type Requests = {
   readonly af_xdp_create_v3: { readonly request: AfXdpCreateV3; readonly reply: AfXdpCreateV3Reply };
   readonly af_xdp_delete: { readonly request: AfXdpDelete; readonly reply: AfXdpDeleteReply };
   readonly bridge_domain_add_del: { readonly request: BridgeDomainAddDel; readonly reply: BridgeDomainAddDelReply };
+  readonly classify_add_del_session: { readonly request: ClassifyAddDelSession; readonly reply: ClassifyAddDelSessionReply };
+  readonly classify_add_del_table: { readonly request: ClassifyAddDelTable; readonly reply: ClassifyAddDelTableReply };
+  readonly classify_table_by_interface: { readonly request: ClassifyTableByInterface; readonly reply: ClassifyTableByInterfaceReply };
+  readonly classify_table_ids: { readonly request: ClassifyTableIds; readonly reply: ClassifyTableIdsReply };
+  readonly classify_table_info: { readonly request: ClassifyTableInfo; readonly reply: ClassifyTableInfoReply };
   readonly cli_inband: { readonly request: CliInband; readonly reply: CliInbandReply };
   readonly cnat_get_snat_addresses: { readonly request: CnatGetSnatAddresses; readonly reply: CnatGetSnatAddressesReply };
   readonly cnat_set_snat_addresses: { readonly request: CnatSetSnatAddresses; readonly reply: CnatSetSnatAddressesReply };
@@ -1592,6 +1778,7 @@ export type Requests = {
   readonly feature_enable_disable: { readonly request: FeatureEnableDisable; readonly reply: FeatureEnableDisableReply };
   readonly feature_is_enabled: { readonly request: FeatureIsEnabled; readonly reply: FeatureIsEnabledReply };
   readonly fib_source_add: { readonly request: FibSourceAdd; readonly reply: FibSourceAddReply };
+  readonly input_acl_set_interface: { readonly request: InputAclSetInterface; readonly reply: InputAclSetInterfaceReply };
   readonly ip_neighbor_add_del: { readonly request: IpNeighborAddDel; readonly reply: IpNeighborAddDelReply };
   readonly ip_route_add_del_v2: { readonly request: IpRouteAddDelV2; readonly reply: IpRouteAddDelV2Reply };
   readonly ip_table_add_del: { readonly request: IpTableAddDel; readonly reply: IpTableAddDelReply };
@@ -1601,13 +1788,16 @@ export type Requests = {
   readonly memif_delete: { readonly request: MemifDelete; readonly reply: MemifDeleteReply };
   readonly memif_socket_filename_add_del: { readonly request: MemifSocketFilenameAddDel; readonly reply: MemifSocketFilenameAddDelReply };
   readonly memif_socket_filename_add_del_v2: { readonly request: MemifSocketFilenameAddDelV2; readonly reply: MemifSocketFilenameAddDelV2Reply };
+  readonly nat44_add_del_address_range: { readonly request: Nat44AddDelAddressRange; readonly reply: Nat44AddDelAddressRangeReply };
   readonly nat44_add_del_identity_mapping: { readonly request: Nat44AddDelIdentityMapping; readonly reply: Nat44AddDelIdentityMappingReply };
   readonly nat44_add_del_lb_static_mapping: { readonly request: Nat44AddDelLbStaticMapping; readonly reply: Nat44AddDelLbStaticMappingReply };
   readonly nat44_add_del_static_mapping_v2: { readonly request: Nat44AddDelStaticMappingV2; readonly reply: Nat44AddDelStaticMappingV2Reply };
+  readonly nat44_ed_add_del_output_interface: { readonly request: Nat44EdAddDelOutputInterface; readonly reply: Nat44EdAddDelOutputInterfaceReply };
   readonly nat44_ed_plugin_enable_disable: { readonly request: Nat44EdPluginEnableDisable; readonly reply: Nat44EdPluginEnableDisableReply };
-  readonly npol_ipset_add_del_members: { readonly request: NpolIpsetAddDelMembers; readonly reply: NpolIpsetAddDelMembersReply };
-  readonly npol_ipset_create: { readonly request: NpolIpsetCreate; readonly reply: NpolIpsetCreateReply };
-  readonly npol_ipset_delete: { readonly request: NpolIpsetDelete; readonly reply: NpolIpsetDeleteReply };
+  readonly nat44_forwarding_enable_disable: { readonly request: Nat44ForwardingEnableDisable; readonly reply: Nat44ForwardingEnableDisableReply };
+  readonly nat44_interface_add_del_feature: { readonly request: Nat44InterfaceAddDelFeature; readonly reply: Nat44InterfaceAddDelFeatureReply };
+  readonly nat44_lb_static_mapping_add_del_local: { readonly request: Nat44LbStaticMappingAddDelLocal; readonly reply: Nat44LbStaticMappingAddDelLocalReply };
+  readonly nat44_show_running_config: { readonly request: Nat44ShowRunningConfig; readonly reply: Nat44ShowRunningConfigReply };
   readonly policer_add_del: { readonly request: PolicerAddDel; readonly reply: PolicerAddDelReply };
   readonly policer_input: { readonly request: PolicerInput; readonly reply: PolicerInputReply };
   readonly policer_output: { readonly request: PolicerOutput; readonly reply: PolicerOutputReply };
@@ -1644,6 +1834,7 @@ export type Dumps = {
   readonly acl_interface_list_dump: { readonly request: AclInterfaceListDump; readonly details: AclInterfaceListDetails };
   readonly af_packet_dump: { readonly request: AfPacketDump; readonly details: AfPacketDetails };
   readonly bridge_domain_dump: { readonly request: BridgeDomainDump; readonly details: BridgeDomainDetails };
+  readonly classify_session_dump: { readonly request: ClassifySessionDump; readonly details: ClassifySessionDetails };
   readonly cnat_translation_dump: { readonly request: CnatTranslationDump; readonly details: CnatTranslationDetails };
   readonly fib_source_dump: { readonly request: FibSourceDump; readonly details: FibSourceDetails };
   readonly ip_address_dump: { readonly request: IpAddressDump; readonly details: IpAddressDetails };
@@ -1654,7 +1845,10 @@ export type Dumps = {
   readonly l2_fib_table_dump: { readonly request: L2FibTableDump; readonly details: L2FibTableDetails };
   readonly memif_dump: { readonly request: MemifDump; readonly details: MemifDetails };
   readonly memif_socket_filename_dump: { readonly request: MemifSocketFilenameDump; readonly details: MemifSocketFilenameDetails };
+  readonly nat44_address_dump: { readonly request: Nat44AddressDump; readonly details: Nat44AddressDetails };
+  readonly nat44_ed_output_interface_get: { readonly request: Nat44EdOutputInterfaceGet; readonly details: Nat44EdOutputInterfaceDetails };
   readonly nat44_identity_mapping_dump: { readonly request: Nat44IdentityMappingDump; readonly details: Nat44IdentityMappingDetails };
+  readonly nat44_interface_dump: { readonly request: Nat44InterfaceDump; readonly details: Nat44InterfaceDetails };
   readonly nat44_lb_static_mapping_dump: { readonly request: Nat44LbStaticMappingDump; readonly details: Nat44LbStaticMappingDetails };
   readonly nat44_static_mapping_dump: { readonly request: Nat44StaticMappingDump; readonly details: Nat44StaticMappingDetails };
   readonly policer_dump: { readonly request: PolicerDump; readonly details: PolicerDetails };
@@ -1662,7 +1856,6 @@ export type Dumps = {
   readonly proxy_arp_intfc_dump: { readonly request: ProxyArpIntfcDump; readonly details: ProxyArpIntfcDetails };
   readonly sw_interface_dump: { readonly request: SwInterfaceDump; readonly details: SwInterfaceDetails };
   readonly sw_interface_tap_v2_dump: { readonly request: SwInterfaceTapV2Dump; readonly details: SwInterfaceTapV2Details };
-  readonly urpf_interface_dump: { readonly request: UrpfInterfaceDump; readonly details: UrpfInterfaceDetails };
   readonly vxlan_tunnel_v2_dump: { readonly request: VxlanTunnelV2Dump; readonly details: VxlanTunnelV2Details };
 };
 
