@@ -74,6 +74,8 @@ export interface Trace {
 
 export interface Backend {
   readonly name: string;
+  /** Of a data plane that has versions of its own (VPP); absent: it is part of us. */
+  readonly version?: string;
   /**
    * Applies all changes as one transaction: packets see either all of them or none. A change that fails is reported in
    * its result; if any fails nothing is in force.

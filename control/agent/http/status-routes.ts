@@ -75,6 +75,7 @@ function statusOf(source: AgentSource): object {
     dataplane: {
       up: agent.backend !== null,
       backend: agent.backend?.name ?? null,
+      version: agent.backend?.version ?? null,
       opened: agent.dataplaneOpens,
     },
     drifts: agent.drifts,

@@ -70,6 +70,9 @@ export class AgentMetrics {
     g.ready.set(problemOf(this.source) === null ? 1 : 0);
     const told = agent === null ? null : await countersOf(agent);
     g.dataplaneUp.set(told === null ? 0 : 1);
+    g.dataplaneInfo.reset();
+    const backend = agent?.backend ?? null;
+    if (backend !== null) g.dataplaneInfo.set({ backend: backend.name, version: backend.version ?? '' }, 1);
     if (agent !== null) this.#ofAgent(agent);
     if (told !== null) this.#ofDataplane(told);
     return this.#registry.metrics();
@@ -154,6 +157,7 @@ function gauges(make: (name: MetricName) => Gauge) {
     revisionApplied: make(METRICS.revisionApplied),
     storeAway: make(METRICS.storeAway),
     ipam: make(METRICS.ipam),
+    dataplaneInfo: make(METRICS.dataplaneInfo),
     dataplaneUp: make(METRICS.dataplaneUp),
     sessionsActive: make(METRICS.sessionsActive),
     tableUsed: make(METRICS.tableUsed),

@@ -52,6 +52,12 @@ export const METRICS = {
     'Time from a CNI command’s arrival to its answer.',
     'command',
   ),
+  dataplaneInfo: metric(
+    'dataplane_info',
+    'Always 1 while there is one; the labels say which (version: of VPP).',
+    'backend',
+    'version',
+  ),
   dataplaneUp: metric('dataplane_up', '1 if the data plane answers, else 0.'),
   dataplaneOpens: metric(
     'dataplane_opens_total',

@@ -24,6 +24,7 @@ export interface VppBackendParts {
 
 export class VppBackend implements Backend {
   readonly name = 'vpp';
+  readonly version: string;
   readonly lost: Promise<Error>;
   readonly #engine: Engine;
   /** Items the last dump said are not there, though they were put in. */
@@ -32,6 +33,7 @@ export class VppBackend implements Backend {
 
   constructor(private readonly parts: VppBackendParts) {
     this.#engine = parts.engine;
+    this.version = parts.engine.vpp.api.version;
     this.lost = parts.engine.vpp.api.lost;
   }
 
