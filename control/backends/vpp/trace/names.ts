@@ -20,8 +20,8 @@ export interface TraceNames {
   byIndex(index: number): Port | null;
   byName(name: string): Port | null;
   rule(acl: number, rule: number): NotedRule | null;
-  /** `Service shop/web`: whose frontend it is; null: nobody's. */
-  service(protocol: number, address: string, port: number | undefined): string | null;
+  /** `Service shop/web`: whose frontend it is (any port, where there is none); null: nobody's. */
+  service(address: string, port?: number): string | null;
   /** `pod shop/a` of this node, or of a Service that has it as a backend. */
   podAt(address: string): string | null;
 }
@@ -80,7 +80,7 @@ export function namesOf(state: InForce, { byIndex, byHardware }: InterfaceNames)
     byIndex: portAt,
     byName: portNamed,
     byHardware: (index) => portNamed(byHardware.get(index) ?? ''),
-    service: (...frontend) => serviceOf(frontend, items.values()),
+    service: (address, port) => serviceOf(address, port, items.values()),
     podAt: (address) => podAt(address, items.values()),
     rule: (acl, rule) => {
       const key = handles.keyOf('acl', acl);
@@ -94,14 +94,12 @@ function portOf({ key, pod, role }: InterfaceItem): Omit<Port, 'role'> {
   return { key, pod, text: pod === null ? role : `pod ${pod.namespace}/${pod.name}` };
 }
 
-const PROTOCOLS: Readonly<Record<number, string>> = { 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
-
-type ServiceAt = Parameters<TraceNames['service']>;
-
-function serviceOf([protocol, address, port]: ServiceAt, items: Iterable<Item>): string | null {
+function serviceOf(address: string, port: number | undefined, items: Iterable<Item>): string | null {
   for (const item of items) {
-    if (item.kind !== 'service' || item.protocol !== PROTOCOLS[protocol]) continue;
-    const its = item.frontends.some((frontend) => frontend.address === address && frontend.port === port);
+    if (item.kind !== 'service') continue;
+    const its = item.frontends.some(
+      (frontend) => frontend.address === address && (port ?? frontend.port) === frontend.port,
+    );
     if (its) return `Service ${item.namespace}/${item.name}`;
   }
   return null;

@@ -3,23 +3,14 @@ import type { TraceStep } from '../../backend.js';
 import type { Port, TraceNames } from './names.js';
 import { outcomeOf } from './outcome.js';
 import { type Flow, flowOf, flowsOf, type TracedPacket, type TraceRecord } from './parse.js';
-
-/** What a record becomes; `port`: the interface it is about, where that is not the one the packet came on. */
-interface Stage {
-  readonly stage: string;
-  readonly text: string;
-  readonly port?: Port | null;
-}
-
-/** @param before the packet as the last node printed it that did so before this one */
-type Teller = (record: TraceRecord, names: TraceNames, before: Flow | null) => Stage | null;
+import { type Stage, type Teller, withPort } from './stage.js';
+import { cnat, NAT44, nat44 } from './translate.js';
 
 /** Nodes that tell something, by their names; the first that fits. */
 const TELLERS: readonly (readonly [RegExp, Teller])[] = [
   [/^acl-plugin-(in|out)-/, verdict],
-  [/^cnat-input-|^ip[46]-cnat-tx$|^cnat-vip|-cnat-return$/, translation('service')],
-  [/^cnat-(output|snat)-/, translation('snat')],
-  [/^nat44-/, firstLine('nat')],
+  [/^cnat-input-|^ip[46]-cnat-tx$|^cnat-vip|-cnat-return$/, cnat(false)],
+  [/^cnat-(output|snat)-/, cnat(true)],
   [/^npol-/, firstLine('policy')],
   [/-(rewrite|midchain)$/, route],
   [/^vxlan[46]?-encap$/, tunnelled('encap')],
@@ -43,10 +34,14 @@ export function stepsOf(packet: TracedPacket, number: number, names: TraceNames)
   const on = arrival === null ? '' : ` on ${arrival.text}`;
   add(first.time, { stage: 'receive', text: `${flow === null ? kindOf(packet) : describe(flow)}${on}` });
   let before: Flow | null = null;
+  let natted = false;
   for (const record of packet.records) {
+    const flow = flowOf(record.lines);
+    const change = natted && flow !== null && before !== null ? nat44(before, flow, names) : null;
     const stage = TELLERS.find(([node]) => node.test(record.node))?.[1](record, names, before) ?? null;
-    if (stage !== null) add(record.time, stage);
-    before = flowOf(record.lines) ?? before;
+    for (const each of [change, stage]) if (each !== null) add(record.time, each);
+    natted = NAT44.test(record.node) || (natted && flow === null);
+    before = flow ?? before;
   }
   const { outcome, detail, port } = outcomeOf(packet, names);
   const where = port === null ? '' : ` on ${port.text}`;
@@ -97,38 +92,6 @@ function verdict({ node, lines }: TraceRecord, names: TraceNames): Stage | null 
   return { stage, text: `${decided} by ${known}`, port };
 }
 
-/**
- * CNAT prints the connection's state first, then all it knows of it; the addresses it wrote, if any, are in brackets at the start of a
- * line, or (23.02) behind an arrow.
- */
-function translation(stage: string): Teller {
-  return ({ lines }, names, before) => {
-    const state = lines[0]?.replace(/ \[.*/, '').trim() ?? '';
-    const written = lines.map((line) => WRITTEN.exec(line)).find((found) => found !== null);
-    if (written === undefined || written === null) return null;
-    const [, source = '', from = '', destination = '', to = ''] = written;
-    // Out of an interface goes what a pod or a server sent: what is written there is always the source.
-    if (state.startsWith('return') || isAnswer(source, from, names)) {
-      const ends = `${withPort(source, from)} -> ${withPort(destination, to)}`;
-      return { stage: 'service', text: `answer becomes ${ends}` };
-    }
-    if (stage === 'snat') return { stage, text: `source becomes ${withPort(source, from)}, ${state}` };
-    const service =
-      before === null ? null : names.service(before.protocol, before.destination, before.ports?.[1]);
-    const pod = names.podAt(destination);
-    const text = `${service ?? 'translation'} -> ${withPort(destination, to)}${pod === null ? '' : ` (${pod})`}`;
-    return { stage, text: `${text}, ${state}` };
-  };
-}
-
-/** Its source becomes a Service's address. */
-function isAnswer(source: string, port: string, names: TraceNames): boolean {
-  return [6, 17, 132].some((protocol) => names.service(protocol, source, Number(port)) !== null);
-}
-
-/** `UDP [10.1.1.2;7000 -> 10.1.1.3;81] …`, `session:[…] => 10.1.1.2;7001 -> 10.1.1.3;81 input` */
-const WRITTEN = /(?:^\w+ \[|^session:\[.*\] => )(\S+);(\d+) -> (\S+);(\d+)\b/;
-
 function route({ lines }: TraceRecord, names: TraceNames): Stage | null {
   const found = /tx_sw_if_index (\d+) .*?: (?:\S+ )?via (\S+)/.exec(lines[0] ?? '');
   if (found === null) return null;
@@ -165,11 +128,6 @@ function describe({ protocol, source, destination, ports, length }: Flow): strin
   const [from, to] = ports ?? [null, null];
   const ends = `${withPort(source, from)} -> ${withPort(destination, to)}`;
   return `${name} ${ends}${length === null ? '' : `, ${length} bytes,`}`;
-}
-
-function withPort(address: string, port: number | string | null): string {
-  if (port === null) return address;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Of what is no IP packet. */

@@ -34,7 +34,7 @@ for (const recorded of RECORDED) {
       /outcome: drop-policy-ingress \(acl-plugin-out-ip4-fa: ACL deny packets\)/,
       /outcome: drop-policy-ingress \(acl-plugin-out-ip6-fa: ACL deny packets\)/,
       /service: Service shop\/web -> 10\.1\.1\.3:81 \(pod shop\/b\)/,
-      /service: answer becomes 10\.96\.0\.10:80 -> 10\.1\.1\.2:7001/,
+      /service: answer becomes 10\.96\.0\.10(:80)? -> 10\.1\.1\.2(:7001)?/,
       /session: known connection, allowed/,
       /encap: VXLAN 10 to tunnel\/2/,
       /snat: source becomes 192\.168\.16\.1:\d+/,
