@@ -69,7 +69,9 @@ export function ipv6HostileTests(test: Test, open: OpenRig): void {
     await node.rig.settle();
     assert.is(b.received.length, 0);
     const { outcomes } = await node.rig.backend.counters();
-    assert.ok((outcomes['drop-spoofed'] ?? 0) >= 2 && (outcomes['drop-martian'] ?? 0) >= 4);
+    const [spoofed, martian] = [outcomes['drop-spoofed'] ?? 0, outcomes['drop-martian'] ?? 0];
+    // One check may find both: what has no way back to the pod.
+    assert.ok(spoofed >= 2 && spoofed + martian >= 6);
   });
 
   run('a pod is no router, and takes nobody’s address by neighbor discovery', async (rigs) => {
@@ -81,7 +83,8 @@ export function ipv6HostileTests(test: Test, open: OpenRig): void {
     const seen: Uint8Array[] = [];
     const receive = b.receive.bind(b);
     b.receive = (got) => {
-      seen.push(got);
+      // A router's own membership reports have an option header in front.
+      if (got[20] === PROTOCOL_ICMP6) seen.push(got);
       receive(got);
     };
     const mac = items.podMac(1, 1);

@@ -74,6 +74,9 @@ const RULES: readonly Rule[] = [
   [IP, /^bad_(ip4_)?checksum/, drop('drop-ip-checksum')],
   [IP, /^(ip[46]_)?version/, drop('drop-ip-version')],
   [IP, /^(ip4_)?options/, drop('drop-options')],
+  // All that classifiers refuse; what they looked at they count apart.
+  [IP, /^(inacl|input_acl)_(table_miss|session_deny)/, drop('drop-options')],
+  [/^ip[46]-inacl$/, ANY, FIGURE],
   [/^ip6-.*hop-by-hop/, /^good|removed|added|^pkts_with/, FIGURE],
   [/^ip6-.*hop-by-hop/, ANY, drop('drop-options')],
   [IP, /^time_expired|ttl/, drop('drop-ttl')],

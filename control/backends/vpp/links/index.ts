@@ -3,11 +3,13 @@ import type { Descriptor, Renderer } from '../objects/types.js';
 import { addresses } from './addresses.js';
 import { arpOffs } from './arp-off.js';
 import { bridgeEntries, bridges, members } from './bridges.js';
+import { classifiers, classifierUses } from './classifiers.js';
 import { interfaces } from './interfaces.js';
 import { links } from './link-settings.js';
 import { neighbors } from './neighbors.js';
 import { policers } from './policers.js';
 import { proxyAddresses, proxyInterfaces } from './proxies.js';
+import { classifiersRenderer } from './render-classifiers.js';
 import { interfacesRenderer } from './render-interfaces.js';
 import { routesRenderer } from './render-routes.js';
 import { tablesRenderer } from './render-tables.js';
@@ -21,9 +23,9 @@ import { ups } from './ups.js';
 export const LINK_DESCRIPTORS: readonly Descriptor[] = [
   ...[tables, interfaces, links, addresses, neighbors, routes],
   ...[bridges, members, bridgeEntries, proxyAddresses, proxyInterfaces],
-  ...[arpOffs, sourceChecks, tunnelInputs, policers, ups],
+  ...[arpOffs, sourceChecks, tunnelInputs, policers, classifiers, classifierUses, ups],
 ] as readonly Descriptor[];
 
 export const LINK_RENDERERS: readonly Renderer[] = [
-  ...[tablesRenderer, interfacesRenderer, routesRenderer, tunnelsRenderer],
+  ...[tablesRenderer, interfacesRenderer, routesRenderer, tunnelsRenderer, classifiersRenderer],
 ];

@@ -1,5 +1,5 @@
 /** Constructors of the link objects: their keys, and what they need. Shared by renderers and descriptors, so that both name alike. */
-import { TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
+import { OWN_TABLE, TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import * as S from './specs.js';
 
@@ -10,7 +10,8 @@ function tablesOf(id: number, families: readonly (4 | 6)[]): readonly ObjectKey[
 
 export function table(spec: S.TableSpec): S.TableObject {
   // VPP counts tables in the order in which they are made, and CNAT wants that of the tunnels before that of the pods.
-  const needs = spec.id === TABLE_IDS.pod ? tablesOf(TUNNEL_TABLE, [spec.family]) : [];
+  const before = { [TABLE_IDS.pod]: TUNNEL_TABLE, [OWN_TABLE]: TABLE_IDS.pod }[spec.id];
+  const needs = before === undefined ? [] : tablesOf(before, [spec.family]);
   return { kind: 'table', key: `table/${spec.family}/${spec.id}`, needs, spec };
 }
 
@@ -125,6 +126,20 @@ export function sourceCheck(spec: S.SourceCheckSpec): S.SourceCheckObject {
 export function tunnelInput(spec: S.TunnelInputSpec): S.TunnelInputObject {
   const key = `tunnel-input/${spec.interface}/${spec.family}`;
   return { kind: 'tunnel-input', key, needs: [spec.interface], spec };
+}
+
+export function classifier({ name, matches }: S.ClassifierSpec): S.ClassifierObject {
+  const needs = [
+    ...(name === 'options' ? ['classifier/nested'] : []),
+    ...(matches.some(({ verdict }) => verdict === 'own') ? tablesOf(OWN_TABLE, [6]) : []),
+  ];
+  const sorted = [...matches].sort((a, b) => (a.bytes < b.bytes ? -1 : 1));
+  return { kind: 'classifier', key: `classifier/${name}`, needs, spec: { name, matches: sorted } };
+}
+
+export function classifierUse(spec: S.ClassifierUseSpec): S.ClassifierUseObject {
+  const needs = [spec.interface, `classifier/${spec.name}`];
+  return { kind: 'classifier-use', key: `classifier-use/${spec.interface}`, needs, spec };
 }
 
 export function policer(spec: S.PolicerSpec): S.PolicerObject {

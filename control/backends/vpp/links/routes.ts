@@ -1,6 +1,6 @@
 /** Routes of both tables and families, all of them of our source. A changed one takes the place of the old one while packets pass. */
 import type { Fields, Value, VppApi } from '../api/api.js';
-import { TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
+import { OWN_TABLE, TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
 import type { Descriptor, Handles } from '../objects/types.js';
 import { route } from './objects.js';
 import { findRouteSource, routeSource } from './route-source.js';
@@ -8,6 +8,7 @@ import { familyOf, type RouteObject, type RoutePath, type RouteSpec } from './sp
 
 const NONE = 0xffff_ffff;
 const NORMAL = 'FIB_API_PATH_TYPE_NORMAL';
+const LOCAL = 'FIB_API_PATH_TYPE_LOCAL';
 const DROP = 'FIB_API_PATH_TYPE_DROP';
 const UNREACHABLE = 'FIB_API_PATH_TYPE_ICMP_UNREACH';
 const UNSPECIFIED: Readonly<Record<4 | 6, string>> = { 4: '0.0.0.0', 6: '::' };
@@ -41,7 +42,7 @@ export const routes: Descriptor<'route', RouteSpec> = {
   async read({ api, handles }) {
     const source = await findRouteSource(api);
     if (source === null) return [];
-    const ids = new Set<number>([...Object.values(TABLE_IDS), TUNNEL_TABLE]);
+    const ids = new Set<number>([...Object.values(TABLE_IDS), TUNNEL_TABLE, OWN_TABLE]);
     const tables = (await api.dump('ip_table_dump'))
       .map((fields) => fields['table'] as unknown as { readonly table_id: number; readonly is_ip6: boolean })
       .filter(({ table_id }) => ids.has(table_id));
@@ -101,6 +102,8 @@ function pathFields(
       return { ...common, type: DROP };
     case 'unreachable':
       return { ...common, type: UNREACHABLE };
+    case 'local':
+      return { ...common, type: LOCAL };
     case 'lookup':
       return { ...common, table_id: path.table };
     case 'interface':
@@ -120,6 +123,7 @@ function pathOf(paths: readonly PathFields[], family: 4 | 6, handles: Handles): 
   const [path] = paths;
   if (path === undefined || path.type === DROP) return { type: 'drop' };
   if (path.type === UNREACHABLE) return { type: 'unreachable' };
+  if (path.type === LOCAL) return { type: 'local' };
   const stood = STANDS_FOR[path.preference];
   if (stood === 'drop' || stood === 'unreachable') return { type: stood };
   if (path.sw_if_index === NONE) return { type: 'lookup', table: path.table_id };

@@ -67,6 +67,8 @@ export interface NeighborSpec {
 export type RoutePath =
   /** Out of an interface; nextHop null: each destination is on the link. */
   | { readonly type: 'interface'; readonly interface: ObjectKey; readonly nextHop: Ip | null }
+  /** VPP itself. */
+  | { readonly type: 'local' }
   /** As another table says. */
   | { readonly type: 'lookup'; readonly table: number }
   | { readonly type: 'drop' }
@@ -124,6 +126,30 @@ export interface TunnelInputSpec {
   readonly family: 4 | 6;
 }
 
+/**
+ * `options`: extension headers that may be the first; `nested`: a first and the one in it; `discovery`: ICMPv6 types to an address.
+ * `options` is followed by `nested`.
+ */
+export type ClassifierName = 'options' | 'nested' | 'discovery';
+
+/** `own`: the destination is looked up where the node's addresses are VPP's. */
+export interface Match {
+  /** What the bytes compared must be, in hexadecimal digits. */
+  readonly bytes: string;
+  readonly verdict: 'drop' | 'own';
+}
+
+export interface ClassifierSpec {
+  readonly name: ClassifierName;
+  /** Sorted by their bytes. */
+  readonly matches: readonly Match[];
+}
+
+export interface ClassifierUseSpec {
+  readonly interface: ObjectKey;
+  readonly name: ClassifierName;
+}
+
 /** A token bucket at an interface; packets it has no tokens for are dropped. */
 export interface PolicerSpec {
   readonly interface: ObjectKey;
@@ -148,6 +174,8 @@ export type ProxyInterfaceObject = VppObject<'proxy-interface', ProxyInterfaceSp
 export type ArpOffObject = VppObject<'arp-off', ArpOffSpec>;
 export type SourceCheckObject = VppObject<'source-check', SourceCheckSpec>;
 export type TunnelInputObject = VppObject<'tunnel-input', TunnelInputSpec>;
+export type ClassifierObject = VppObject<'classifier', ClassifierSpec>;
+export type ClassifierUseObject = VppObject<'classifier-use', ClassifierUseSpec>;
 export type PolicerObject = VppObject<'policer', PolicerSpec>;
 
 export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);

@@ -12,6 +12,9 @@ export const TABLE_IDS: Readonly<Record<Vrf, number>> = { main: 0, pod: 1 };
  */
 export const TUNNEL_TABLE = 2;
 
+/** The table in which the node's IPv6 addresses are VPP's own: of neighbor discovery that is sent to them by the uplink. */
+export const OWN_TABLE = 3;
+
 /** VPP keeps 63 bytes of an interface's tag, which is the object's key; names made of a key have room for some more. */
 const LONGEST_INTERFACE_KEY = 54;
 const DIGEST = 12;
