@@ -6,6 +6,7 @@ import type { Counters } from '../../backend.js';
 import { HandleTable } from '../objects/handles.js';
 import type { ObjectKey, VppObject } from '../objects/types.js';
 import type { InForce } from '../observe.js';
+import { DEFAULT_OPTIONS } from '../options.js';
 import { SegmentImage } from '../stats/image.js';
 import { Stats } from '../stats/stats.js';
 import { CounterReader } from './counters.js';
@@ -27,6 +28,7 @@ class FakeVpp {
   translations = [0, 0];
   errors: Record<string, number> = {};
   sessions = 'Sessions total: add 7 - del 2 = 5\nSessions active: add 7 - deact 2 = 5\n';
+  options = DEFAULT_OPTIONS;
   readonly handles = new HandleTable();
   readonly objects = new Map<ObjectKey, VppObject>();
   readonly items = new Map<Key, Item>();
@@ -60,7 +62,7 @@ class FakeVpp {
 
   state(): InForce {
     return {
-      ...{ handles: this.handles, objects: this.objects, items: this.items },
+      ...{ handles: this.handles, objects: this.objects, items: this.items, options: this.options },
       ownersOf: (key: ObjectKey) => (key === 'cnat-translation/web' ? [WEB] : []),
       api: { cli: async () => this.sessions },
     } as unknown as InForce;
@@ -162,6 +164,17 @@ test('what was counted before a change is not lost with it', async () => {
   await read.takeUp();
   vpp.hits = [1, 0, 0];
   assert.is((await read()).rules['NetworkPolicy shop/web spec.ingress[0]'], 7);
+});
+
+test('services that are not counted are left out', async () => {
+  const vpp = new FakeVpp();
+  vpp.item({ kind: 'service', key: 'service/shop/db/TCP/1/internal' });
+  const read = reader(vpp);
+  assert.equal(Object.keys((await read()).services).sort(), ['service/shop/db/TCP/1/internal', WEB]);
+  // IPv6 ones are CNAT's nevertheless.
+  vpp.options = { ...DEFAULT_OPTIONS, services: 'nat44' };
+  vpp.translations = [0, 3];
+  assert.equal((await read()).services, { [WEB]: { connections: 3, packets: 3 } });
 });
 
 test('the sessions of the ACL plugin are read from what it prints', () => {

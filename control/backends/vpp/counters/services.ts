@@ -1,4 +1,5 @@
-/** Connections to services: CNAT counts the first packet of each, by translation. */
+/** Connections to services: CNAT counts the first packet of each, by translation. NAT44 counts none: its services are left out. */
+import type { Key } from '../../../ruleset/types.js';
 import type { InForce } from '../observe.js';
 import { Growth } from './growth.js';
 import type { Sample } from './sample.js';
@@ -16,19 +17,20 @@ export class ServiceCounter {
   #totals = new Map<string, number>();
 
   /** Key of each service item → connections. VPP does not count the packets that follow the first one. */
-  add(sample: Sample, { items, objects, handles, ownersOf }: InForce): Record<string, ServiceCount> {
+  add(sample: Sample, state: InForce): Record<string, ServiceCount> {
+    const { items, objects, handles, ownersOf } = state;
+    const all = state.options.services === 'cnat';
     const totals = new Map<string, number>();
     const kept = new Set<string>();
-    for (const { kind, key } of items.values())
-      if (kind === 'service') totals.set(key, this.#totals.get(key) ?? 0);
+    const known = (key: Key): number => totals.get(key) ?? this.#totals.get(key) ?? 0;
+    for (const { kind, key } of items.values()) if (all && kind === 'service') totals.set(key, known(key));
     for (const { kind, key } of objects.values()) {
       const id = kind === TRANSLATION ? handles.find(key) : undefined;
       if (id === undefined) continue;
       kept.add(key);
       const grown = this.#growth.of(key, sample.translations[id] ?? 0, id);
       for (const owner of ownersOf(key)) {
-        const total = totals.get(owner);
-        if (total !== undefined) totals.set(owner, total + grown);
+        if (items.get(owner)?.kind === 'service') totals.set(owner, known(owner) + grown);
       }
     }
     this.#growth.keep(kept);
