@@ -2,7 +2,8 @@
 import type { VppApi } from '../../control/backends/vpp/api/api.js';
 
 /** Messages that change nothing. */
-const READS = /_get(_|$)|_dump$|^show_|^feature_is_enabled$|^control_ping$/;
+const READS =
+  /_get(_|$)|_dump$|(^|_)show_|^feature_is_enabled$|^control_ping$|^classify_table_(ids|info|by_interface)$/;
 
 export interface CountingApi extends VppApi {
   /** How many messages were sent. */

@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openVppApi } from '../../control/backends/vpp/api/open.js';
 import { interfaceKey } from '../../control/backends/vpp/objects/names.js';
+import type { VppOptions } from '../../control/backends/vpp/objects/types.js';
 import { openObserver } from '../../control/backends/vpp/observer.js';
 import { type OpenedVppBackend, openOver } from '../../control/backends/vpp/open.js';
 import { DEFAULT_OPTIONS } from '../../control/backends/vpp/options.js';
@@ -31,7 +32,7 @@ interface Opened {
 interface Lab {
   readonly vpp: TestVpp;
   readonly lines: readonly string[];
-  open(keep?: boolean): Promise<Opened>;
+  open(keep?: boolean, wanted?: Partial<VppOptions>): Promise<Opened>;
 }
 
 async function withVpp(install: VppInstall, work: (lab: Lab) => Promise<void>): Promise<void> {
@@ -45,12 +46,13 @@ async function withVpp(install: VppInstall, work: (lab: Lab) => Promise<void>): 
     for (const name of PODS) makeLink(netns, items.podLink(1, name));
     const started = await startVpp(netns.path, install);
     running = started;
-    const open = async (keep = true): Promise<Opened> => {
+    const open = async (keep = true, wanted: Partial<VppOptions> = {}): Promise<Opened> => {
+      const options = { ...DEFAULT_OPTIONS, ...wanted };
       const { apiSocket, statsSocket } = started.paths;
       const api = countingApi(await openVppApi({ socket: apiSocket, apiDir: install.apiDir, name: 'test' }));
       const lines: string[] = [];
       const backend = await openOver(api, {
-        ...{ options: DEFAULT_OPTIONS, renderers: renderersOf(DEFAULT_OPTIONS), descriptors: DESCRIPTORS },
+        ...{ options, renderers: renderersOf(options), descriptors: DESCRIPTORS },
         ...{ observer: openObserver(statsSocket), log: (line: string) => lines.push(line) },
         keepFile: keep ? join(folder, 'items') : null,
       });
@@ -198,6 +200,29 @@ function engineTests(install: VppInstall): void {
         assert.ok(missing.length > 0, `damage ${i} is seen`);
         await apply(opened, missing.map(add));
         await assertAllThere(opened);
+      }
+    }));
+
+  test('services are made in another way by a backend that is told to', () =>
+    withVpp(install, async (lab) => {
+      const first = await lab.open();
+      await apply(first, [...ALL.values()].map(add));
+      await first.backend.close();
+      for (const services of ['nat44', 'cnat'] as const) {
+        const second = await lab.open(true, { services });
+        const found = await second.backend.dump();
+        const missing = [...ALL.values()].filter(({ key }) => !found.has(key));
+        assert.ok(missing.some(({ kind }) => kind === 'service'));
+        assert.not(missing.some(({ kind }) => kind === 'policy'));
+        await apply(second, missing.map(add));
+        await assertAllThere(second);
+        await second.backend.close();
+        const third = await lab.open(true, { services });
+        await assertAllThere(third);
+        await apply(third, [remove(items.endpoint('a', null, null))]);
+        await apply(third, [add(items.endpoint('a', null, null))]);
+        assert.equal([...new Set(third.api.changes)], ['acl_interface_set_acl_list']);
+        await third.backend.close();
       }
     }));
 
