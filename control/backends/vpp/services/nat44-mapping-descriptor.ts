@@ -77,7 +77,7 @@ async function set({ api }: VppContext, spec: MappingSpec, is_add: boolean): Pro
     flags,
     protocol: protocolNumber(spec.protocol),
     external_port: spec.port,
-    tag: TAG,
+    tag: tagOf(spec),
   };
   const [only, ...others] = spec.locals;
   if (only !== undefined && others.length === 0) {
@@ -106,8 +106,8 @@ const sourceOf = (flags: Value | undefined): MappingSpec['source'] =>
   has(flags, 'SELF_TWICE_NAT') ? 'self' : 'always';
 
 function ofOne(fields: Fields): MappingObject | null {
-  const protocol = protocolOf(fields['protocol']);
-  if (protocol === null || !isOurs(fields)) return null;
+  const [protocol, affinity] = [protocolOf(fields['protocol']), affinityOf(fields)];
+  if (protocol === null || affinity === null) return null;
   const local = {
     ...{ address: addressText(fields['local_ip_address']), port: Number(fields['local_port']), share: 0 },
     table: Number(fields['vrf_id']),
@@ -118,13 +118,13 @@ function ofOne(fields: Fields): MappingObject | null {
       port: Number(fields['external_port']),
       protocol,
     },
-    ...{ source: sourceOf(fields['flags']), affinity: 0, locals: [local] },
+    ...{ source: sourceOf(fields['flags']), affinity, locals: [local] },
   });
 }
 
 function ofSeveral(fields: Fields): MappingObject | null {
-  const protocol = protocolOf(fields['protocol']);
-  if (protocol === null || !isOurs(fields)) return null;
+  const [protocol, affinity] = [protocolOf(fields['protocol']), affinityOf(fields)];
+  if (protocol === null || affinity === null) return null;
   const locals = (fields['locals'] as readonly Value[]).map((value): Local => {
     const local = value as Fields;
     return {
@@ -135,10 +135,16 @@ function ofSeveral(fields: Fields): MappingObject | null {
   const key = ({ address, port }: Local): string => `${address} ${port}`;
   return mapping({
     ...{ address: addressText(fields['external_addr']), port: Number(fields['external_port']), protocol },
-    ...{ source: sourceOf(fields['flags']), affinity: Number(fields['affinity']) },
+    ...{ source: sourceOf(fields['flags']), affinity },
     locals: locals.sort((a, b) => (key(a) < key(b) ? -1 : 1)),
   });
 }
 
-/** Identity mappings are told of here as well; they have another table of their own. */
-const isOurs = (fields: Fields): boolean => String(fields['tag']).replace(/\0+$/, '') === TAG;
+/** VPP does not tell the affinity of what it has: it is in the tag. */
+const tagOf = ({ affinity }: MappingSpec): string => `${TAG} affinity ${affinity}`;
+
+/** null: somebody else's. */
+function affinityOf(fields: Fields): number | null {
+  const [, seconds] = /^pteropus affinity (\d+)/.exec(String(fields['tag'])) ?? [];
+  return seconds === undefined ? null : Number(seconds);
+}
