@@ -41,7 +41,6 @@ export const BACKEND_PLUGINS = [
   'cnat',
   'memif',
   'nat',
-  'npol',
   'ping',
   'policer',
   'tap',

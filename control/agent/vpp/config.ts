@@ -1,6 +1,7 @@
 /** The part of the agent's configuration that a node on VPP has (`vpp`): where VPP is, and how its interfaces are made. */
 import { join } from 'node:path';
 import type { InterfaceDriver, VppOptions } from '../../backends/vpp/objects/types.js';
+import { NPOL_REFUSED } from '../../backends/vpp/policies/index.js';
 import { Fields, mappingOf, type Raw } from '../../ipam/fields.js';
 import { parseStartup, STARTUP_DEFAULTS, type StartupConfig } from './startup-config.js';
 
@@ -43,7 +44,7 @@ export interface VppConfig {
   readonly host: 'af_packet' | 'af_xdp' | 'tap';
   /** Of pods that have a veth (`podFeed` and the annotation choose who has one). */
   readonly pods: 'af_packet' | 'af_xdp';
-  readonly policies: VppOptions['policies'];
+  readonly policies: 'acl';
   readonly services: VppOptions['services'];
   /** Seconds VPP may leave a question without an answer before it is taken for stuck and started anew; 0 = as long as it likes. */
   readonly stuckSeconds: number;
@@ -106,12 +107,18 @@ export function parseVppConfig(value: unknown, object: string): VppConfig {
     uplink: uplinkOf(raw['uplink'] ?? 'af_packet', object, fields),
     host: one('host', ['af_packet', 'af_xdp', 'tap']),
     pods: one('pods', ['af_packet', 'af_xdp']),
-    policies: one('policies', ['acl', 'npol']),
+    policies: policiesOf(raw['policies'], fields),
     services: one('services', ['cnat', 'nat44']),
     stuckSeconds: fields.integer('stuckSeconds', 0, 3600),
     endsWithUs: fields.boolean('endsWithUs'),
     startup: parseStartup(raw['startup'], object, 'vpp.startup.'),
   };
+}
+
+/** A plugin that would let everything through is named as such, and not as a word that is not known. */
+function policiesOf(value: unknown, fields: Fields<VppConfig>): 'acl' {
+  if (value === undefined || value === 'acl') return 'acl';
+  throw fields.error(value === 'npol' ? NPOL_REFUSED : 'must be acl', 'policies', value);
 }
 
 /** The uplink as the backend's renderers have it. */

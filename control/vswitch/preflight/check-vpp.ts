@@ -1,6 +1,5 @@
 /** Whether the VPP that is installed can do what the configuration asks for. Pure. */
 import type { VppConfig } from '../../agent/vpp/config.js';
-import { NPOL_REFUSED } from '../../backends/vpp/policies/index.js';
 import { type Check, fail, ok, warn } from './types.js';
 import type { VppFacts } from './vpp-facts.js';
 
@@ -17,7 +16,6 @@ export function checkVpp(facts: VppFacts, config: VppConfig, taps: boolean): rea
     checkMessages(facts),
     ...checkPlugins(facts, config),
     ...checkKinds(facts, config, taps),
-    ...(config.policies === 'npol' ? [fail('policies', NPOL_REFUSED, 'set vpp.policies to acl')] : []),
   ];
 }
 
@@ -49,7 +47,8 @@ function neededPlugins(config: VppConfig): ReadonlyMap<string, string> {
   const { uplink, host, pods } = config;
   const drivers: readonly string[] = [uplink.type, host, pods];
   const needed = new Map<string, string>([
-    [config.policies === 'npol' ? 'npol' : 'acl', `vpp.policies is ${config.policies}`],
+    ['acl', 'policies are access lists'],
+    ['abf', 'traffic of the uplink is led by rules'],
     [config.services === 'nat44' ? 'nat' : 'cnat', `vpp.services is ${config.services}`],
     ['urpf', 'source addresses of pods are checked'],
   ]);
@@ -59,7 +58,7 @@ function neededPlugins(config: VppConfig): ReadonlyMap<string, string> {
   return needed;
 }
 
-function checkPlugins({ plugins, version }: VppFacts, config: VppConfig): readonly Check[] {
+function checkPlugins({ plugins }: VppFacts, config: VppConfig): readonly Check[] {
   const needed = [...neededPlugins(config)];
   const lacking = needed.filter(([plugin]) => !plugins.has(plugin));
   if (lacking.length === 0)
@@ -72,19 +71,13 @@ function checkPlugins({ plugins, version }: VppFacts, config: VppConfig): readon
           .join(', '),
       ),
     ];
-  return lacking.map(([plugin, why]) => {
-    const mend =
-      plugin === 'npol' && version !== null && older(version, '26.02')
-        ? 'npol came with VPP 26.02: set vpp.policies to acl'
-        : `install ${PACKAGES[plugin] ?? PACKAGE}`;
-    return fail('plugins', `${plugin} is not there, and ${why}`, mend);
-  });
+  return lacking.map(([plugin, why]) =>
+    fail('plugins', `${plugin} is not there, and ${why}`, `install ${PACKAGES[plugin] ?? PACKAGE}`),
+  );
 }
 
 /** Kinds of objects that only some configurations make. */
 function isUsed(kind: string, config: VppConfig): boolean {
-  if (kind.startsWith('npol')) return config.policies === 'npol';
-  if (kind.startsWith('acl')) return config.policies === 'acl';
   if (kind.startsWith('nat44')) return config.services === 'nat44';
   if (kind.startsWith('cnat')) return config.services === 'cnat';
   return true;

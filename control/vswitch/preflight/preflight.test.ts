@@ -60,7 +60,7 @@ const NIC: NicFacts = {
 };
 const VPP: VppFacts = {
   version: '26.06',
-  plugins: new Set(['acl', 'af_packet', 'af_xdp', 'cnat', 'nat', 'npol', 'urpf', 'dpdk']),
+  plugins: new Set(['abf', 'acl', 'af_packet', 'af_xdp', 'cnat', 'nat', 'urpf', 'dpdk']),
   messages: 1000,
   missing: [],
 };
@@ -203,7 +203,7 @@ test('the NIC: there, free, with a driver', () => {
 });
 
 test('VPP: its version, plugins, and messages', () => {
-  const missing = [{ kind: 'npol-policy', messages: ['npol_policy_create'] }];
+  const missing = [{ kind: 'nat44-mapping', messages: ['nat44_x'] }];
   const cases: [string, Partial<VppFacts>, object, string, RegExp][] = [
     ['old', { version: '22.10' }, {}, 'warn', /22\.10 .*oldest that was tested is 23\.02/],
     ['new', { version: '27.02' }, {}, 'warn', /newest that was tested/],
@@ -211,33 +211,20 @@ test('VPP: its version, plugins, and messages', () => {
     ['no API files', { messages: 'no *.api.json files' }, {}, 'fail', /API files/],
     [
       'no plugin',
-      { plugins: new Set(['af_packet', 'urpf', 'cnat']) },
+      { plugins: new Set(['abf', 'af_packet', 'urpf', 'cnat']) },
       {},
       'fail',
       /acl is not there.*vpp-plugin-core/s,
     ],
     [
       'no dpdk',
-      { plugins: new Set(['acl', 'cnat', 'urpf', 'af_packet']) },
+      { plugins: new Set(['abf', 'acl', 'cnat', 'urpf', 'af_packet']) },
       { uplink: { pci: '0000:00:08.0' } },
       'fail',
       /dpdk is not there.*vpp-plugin-dpdk/s,
     ],
-    [
-      'no npol yet',
-      { version: '23.02', plugins: new Set(['acl', 'cnat', 'urpf', 'af_packet']) },
-      { policies: 'npol' },
-      'fail',
-      /npol came with VPP 26\.02/,
-    ],
-    [
-      'messages nobody needs',
-      { missing },
-      {},
-      'warn',
-      /lacks npol_policy_create; this configuration makes none/,
-    ],
-    ['messages that are needed', { missing }, { policies: 'npol' }, 'fail', /lacks npol_policy_create/],
+    ['messages nobody needs', { missing }, {}, 'warn', /lacks nat44_x; this configuration makes none/],
+    ['messages that are needed', { missing }, { services: 'nat44' }, 'fail', /lacks nat44_x/],
     [
       'messages of links',
       { missing: [{ kind: 'route', messages: ['ip_route_add_del'] }] },
