@@ -77,6 +77,8 @@ const RULES: readonly Rule[] = [
   // All that classifiers refuse; what they looked at they count apart.
   [IP, /^(inacl|input_acl)_(table_miss|session_deny)/, drop('drop-options')],
   [/^ip[46]-inacl$/, ANY, FIGURE],
+  // Membership reports: of stations, and VPP's own on its loopbacks.
+  [/^ip6-local-hop-by-hop$/, /^unknown_protocol/, drop('drop-multicast')],
   [/^ip6-.*hop-by-hop/, /^good|removed|added|^pkts_with/, FIGURE],
   [/^ip6-.*hop-by-hop/, ANY, drop('drop-options')],
   [IP, /^time_expired|ttl/, drop('drop-ttl')],
