@@ -1,6 +1,6 @@
 /** One reading of VPP's statistics, as far as counters need it. */
 import type { Stats } from '../stats/stats.js';
-import { type Combined, combinedAt, lengthOf, type StatValue, simpleAt } from '../stats/values.js';
+import { type Combined, combinedAt, lengthOf, packetsOf, type StatValue, simpleAt } from '../stats/values.js';
 
 /** What VPP counted of one interface. */
 export interface PortSample {
@@ -68,10 +68,7 @@ export async function takeSample(stats: Stats): Promise<Sample> {
     ports: portsOf(values),
     errors,
     acls: aclsOf(values),
-    translations: Array.from(
-      { length: lengthOf(translations) },
-      (_, index) => combinedAt(translations, index).packets,
-    ),
+    translations: translations === undefined ? [] : packetsOf(translations),
     natSessions: simpleAt(values.get('/nat44-ed/total-sessions'), 0),
     values,
   };
@@ -97,8 +94,7 @@ function aclsOf(values: ReadonlyMap<string, StatValue>): Map<number, number[]> {
   for (const [name, value] of values) {
     const index = /^\/acl\/(\d+)\/matches$/.exec(name)?.[1];
     if (index === undefined) continue;
-    const hits = Array.from({ length: lengthOf(value) }, (_, rule) => combinedAt(value, rule).packets);
-    acls.set(Number(index), hits);
+    acls.set(Number(index), packetsOf(value));
   }
   return acls;
 }

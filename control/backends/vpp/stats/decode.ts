@@ -11,11 +11,11 @@ export interface SegmentBytes {
 }
 
 export interface Header {
-  readonly version: bigint;
-  readonly base: bigint;
+  readonly version: number;
+  readonly base: number;
   readonly epoch: bigint;
   readonly busy: boolean;
-  readonly directory: bigint;
+  readonly directory: number;
 }
 
 export interface Entry {
@@ -47,16 +47,27 @@ export function readHeader(bytes: SegmentBytes): Header {
   if (!bytes.copy(0, new Uint8Array(words.buffer))) throw new StatsTornError('the segment has no header', {});
   const word = (index: number): bigint => words[index] as bigint;
   return {
-    version: word(S.HEADER.version),
-    base: word(S.HEADER.base),
+    version: Number(word(S.HEADER.version)),
+    base: Number(word(S.HEADER.base)),
     epoch: word(S.HEADER.epoch),
     busy: word(S.HEADER.inProgress) !== 0n,
-    directory: word(S.HEADER.directory),
+    directory: Number(word(S.HEADER.directory)),
   };
 }
 
-/** One read of the segment, under one header. */
+/** Bytes of a vector that are read together with its count: most vectors are shorter. */
+const GUESS = 256;
+/** Of a ring no more records of a thread are taken. */
+const MOST_RECORDS = 4096;
+/** A read that copies more than so many times the segment runs in circles. */
+const MOST_ROUNDS = 4;
+
+/** One read of the segment, under one header. Addresses are of 48 bits, so that numbers hold them. */
 export class SegmentReader {
+  readonly #scratch = new Uint8Array(S.VECTOR_COUNT + GUESS);
+  readonly #view = new DataView(this.#scratch.buffer);
+  #copied = 0;
+
   constructor(
     readonly bytes: SegmentBytes,
     readonly header: Header,
@@ -98,16 +109,21 @@ export class SegmentReader {
       case S.TYPE.ring:
         return { type: 'ring', threads: this.#rings(this.#word(index)) };
       case S.TYPE.symlink:
-        return this.#column(this.#word(index), directory);
+        return this.#column(this.#word64(index), directory);
       default:
         return null;
     }
   }
 
   /** Holds an entry's value or points to it; it may change while the directory stays as it is. */
-  #word(index: number): bigint {
+  #word(index: number): number {
+    return Number(this.#word64(index));
+  }
+
+  #word64(index: number): bigint {
     const at = this.#offset(this.header.directory) + index * S.ENTRY_SIZE + S.ENTRY_VALUE;
-    return new DataView(this.#bytes(at, 8).buffer).getBigUint64(0, true);
+    this.#copy(at, this.#scratch.subarray(0, 8));
+    return this.#view.getBigUint64(0, true);
   }
 
   /** For each thread the element that a symlink shows. */
@@ -118,7 +134,7 @@ export class SegmentReader {
     const words = target.type === S.TYPE.combined ? 2 : 1;
     const threads = this.#pointers(this.#word(target.index)).map((pointer) => {
       const column = new BigUint64Array(words);
-      if (pointer !== 0n && link.element < this.#count(pointer)) {
+      if (pointer !== 0 && link.element < this.#count(pointer)) {
         this.#copy(this.#offset(pointer) + link.element * words * 8, new Uint8Array(column.buffer));
       }
       return column;
@@ -126,15 +142,15 @@ export class SegmentReader {
     return { type: words === 2 ? 'combined' : 'simple', threads };
   }
 
-  #threads(pointer: bigint, elementSize: number): BigUint64Array[] {
+  #threads(pointer: number, elementSize: number): BigUint64Array[] {
     return this.#pointers(pointer).map((each) => new BigUint64Array(this.#vector(each, elementSize).buffer));
   }
 
-  #names(pointer: bigint): (string | null)[] {
-    return this.#pointers(pointer).map((each) => (each === 0n ? null : text(this.#vector(each, 1))));
+  #names(pointer: number): (string | null)[] {
+    return this.#pointers(pointer).map((each) => (each === 0 ? null : text(this.#vector(each, 1))));
   }
 
-  #rings(pointer: bigint): Uint8Array[][] {
+  #rings(pointer: number): Uint8Array[][] {
     const start = this.#offset(pointer);
     const head = this.#bytes(start, S.RING_SIZE);
     const ring = new DataView(head.buffer);
@@ -151,7 +167,7 @@ export class SegmentReader {
       const at = start + word(S.RING.metadata) + thread * S.RING_METADATA_SIZE;
       const metadata = new DataView(this.#bytes(at, 16).buffer);
       const written = metadata.getBigUint64(S.RING_SEQUENCE, true);
-      const there = written < BigInt(entries) ? Number(written) : entries;
+      const there = Math.min(Number(written), entries, MOST_RECORDS);
       const next = metadata.getUint32(0, true);
       const data = start + word(S.RING.data) + thread * entries * entrySize;
       return Array.from({ length: there }, (_, i) => {
@@ -161,26 +177,31 @@ export class SegmentReader {
     });
   }
 
-  #pointers(pointer: bigint): readonly bigint[] {
-    return [...new BigUint64Array(this.#vector(pointer, 8).buffer)];
+  #pointers(pointer: number): readonly number[] {
+    return Array.from(new BigUint64Array(this.#vector(pointer, 8).buffer), Number);
   }
 
   /** All bytes of a vector; a null pointer is an empty one. */
-  #vector(pointer: bigint, elementSize: number): Uint8Array {
-    if (pointer === 0n) return new Uint8Array(0);
-    const length = this.#count(pointer) * elementSize;
+  #vector(pointer: number, elementSize: number): Uint8Array {
+    if (pointer === 0) return new Uint8Array(0);
+    const at = this.#offset(pointer);
+    const there = Math.min(GUESS, this.bytes.size - at);
+    const length = this.#count(pointer, there) * elementSize;
+    if (length <= there) return this.#scratch.slice(S.VECTOR_COUNT, S.VECTOR_COUNT + length);
     if (length > this.bytes.size) throw torn('a vector', pointer);
-    return this.#bytes(this.#offset(pointer), length);
+    return this.#bytes(at, length);
   }
 
-  #count(pointer: bigint): number {
-    return new DataView(this.#bytes(this.#offset(pointer) - S.VECTOR_COUNT, 4).buffer).getUint32(0, true);
+  /** Elements of a vector; leaves so many of its first bytes behind the count. */
+  #count(pointer: number, more = 0): number {
+    this.#copy(this.#offset(pointer) - S.VECTOR_COUNT, this.#scratch.subarray(0, S.VECTOR_COUNT + more));
+    return this.#view.getUint32(0, true);
   }
 
-  #offset(pointer: bigint): number {
+  #offset(pointer: number): number {
     const offset = pointer - this.header.base;
-    if (offset < 0n || offset >= BigInt(this.bytes.size)) throw torn('a pointer', pointer);
-    return Number(offset);
+    if (offset < 0 || offset >= this.bytes.size) throw torn('a pointer', pointer);
+    return offset;
   }
 
   #bytes(offset: number, length: number): Uint8Array {
@@ -190,11 +211,13 @@ export class SegmentReader {
   }
 
   #copy(offset: number, into: Uint8Array): void {
-    if (!this.bytes.copy(offset, into)) throw torn(`${into.length} bytes`, BigInt(offset));
+    this.#copied += into.length;
+    const runsInCircles = this.#copied > MOST_ROUNDS * this.bytes.size;
+    if (runsInCircles || !this.bytes.copy(offset, into)) throw torn(`${into.length} bytes`, offset);
   }
 }
 
-function torn(what: string, where: bigint): StatsTornError {
+function torn(what: string, where: number): StatsTornError {
   return new StatsTornError(`${what} at 0x${where.toString(16)} does not lie in the segment`, {
     retryable: true,
   });

@@ -16,7 +16,7 @@ export class SegmentImage implements SegmentBytes {
   constructor(readonly size = 1 << 16) {
     this.bytes = new Uint8Array(size);
     this.view = new DataView(this.bytes.buffer);
-    this.header('version', S.VERSION);
+    this.header('version', BigInt(S.VERSION));
     this.header('base', BASE);
     this.header('epoch', 1n);
   }
@@ -26,6 +26,11 @@ export class SegmentImage implements SegmentBytes {
     if (offset < 0 || offset + into.length > this.size) return false;
     into.set(this.bytes.subarray(offset, offset + into.length));
     return true;
+  }
+
+  /** Bytes taken from its start. */
+  get used(): number {
+    return this.#next;
   }
 
   header(word: keyof typeof S.HEADER, value: bigint): void {

@@ -6,7 +6,7 @@
 export const HEADER_SIZE = 40;
 /** Words of 8 bytes. */
 export const HEADER = { version: 0, base: 1, epoch: 2, inProgress: 3, directory: 4 } as const;
-export const VERSION = 2n;
+export const VERSION = 2;
 
 export const ENTRY_SIZE = 144;
 /** A u32 type, 4 unused bytes, a u64 value or pointer, then the name, ended by NUL. */

@@ -185,6 +185,26 @@ test('a broken segment yields values or an error, whatever is broken', async () 
   assert.ok(good > 300 && bad > 300, `${good} and ${bad}`);
 });
 
+test('a segment that leads in circles is given up', async () => {
+  const image = new SegmentImage(1 << 20);
+  const long = image.vector(new Uint8Array(1 << 19), 8);
+  image.add('/circle', 'simple', image.pointers(Array.from({ length: 2000 }, () => long)));
+  await rejects(() => new Stats(image, -1).read(['*']), StatsTornError);
+});
+
+test('long vectors are read whole, and one that ends with the segment too', async () => {
+  const image = new SegmentImage(1 << 12);
+  const counts = Array.from({ length: 100 }, (_, i) => i);
+  image.add('/long', 'simple', image.counters([counts]));
+  const last = image.add('/last', 'names', 0n);
+  const free = image.size - image.used - 64;
+  image.block(new Uint8Array(free), 0);
+  image.setValue(last, image.pointers([image.vector(Buffer.from('end'), 1)]));
+  const read = await new Stats(image).read(['*']);
+  assert.is(simpleAt(read.get('/long'), 99), 99);
+  assert.equal(read.get('/last'), { type: 'names', names: ['end'] });
+});
+
 async function rejects(work: () => Promise<unknown>, type: new (...args: never[]) => Error): Promise<void> {
   try {
     await work();

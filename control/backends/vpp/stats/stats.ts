@@ -88,7 +88,7 @@ export class Stats {
     const busy = new StatsBusyError('VPP does not stop changing its statistics segment', { retryable: true });
     const header = readHeader(this.#bytes);
     if (header.version !== S.VERSION) {
-      const value = Number(header.version);
+      const value = header.version;
       throw new StatsVersionError(`statistics segments of version ${S.VERSION} are understood`, { value });
     }
     if (header.busy) return { done: false, why: busy };
@@ -121,10 +121,11 @@ export class Stats {
 class Directory {
   readonly used: ReadonlyMap<string, Entry>;
   readonly #links = new Map<number, ReadonlyMap<string, number>>();
+  readonly #beginnings = new Map<string, readonly Entry[]>();
 
   constructor(
     readonly epoch: bigint,
-    readonly pointer: bigint,
+    readonly pointer: number,
     readonly raw: RawDirectory,
   ) {
     const used = new Map<string, Entry>();
@@ -151,16 +152,18 @@ class Directory {
   }
 
   select(names: StatNames): Entry[] {
+    return names.flatMap((name) =>
+      name.endsWith('*') ? this.#startingWith(name) : (this.used.get(name) ?? []),
+    );
+  }
+
+  #startingWith(pattern: string): readonly Entry[] {
+    const known = this.#beginnings.get(pattern);
+    if (known !== undefined) return known;
+    const start = pattern.slice(0, -1);
     const found: Entry[] = [];
-    for (const name of names) {
-      if (name.endsWith('*')) {
-        const start = name.slice(0, -1);
-        for (const [other, entry] of this.used) if (other.startsWith(start)) found.push(entry);
-      } else {
-        const entry = this.used.get(name);
-        if (entry !== undefined) found.push(entry);
-      }
-    }
+    for (const [name, entry] of this.used) if (name.startsWith(start)) found.push(entry);
+    this.#beginnings.set(pattern, found);
     return found;
   }
 }

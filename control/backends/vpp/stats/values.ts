@@ -37,6 +37,19 @@ export function combinedAt(value: StatValue | undefined, index: number): Combine
   return { packets, bytes };
 }
 
+/** Packets of all elements, each summed over all threads. */
+export function packetsOf(value: StatValue): number[] {
+  const sums = new Array<number>(lengthOf(value)).fill(0);
+  if (value.type !== 'combined') return sums;
+  for (const counters of value.threads) {
+    for (let i = 0; i < sums.length; i++) {
+      const packets = counters[2 * i];
+      if (packets !== undefined && packets !== 0n) sums[i] = (sums[i] ?? 0) + Number(packets);
+    }
+  }
+  return sums;
+}
+
 /** How many elements the longest thread's vector has. */
 export function lengthOf(value: StatValue | undefined): number {
   if (value === undefined || value.type === 'scalar') return 0;
