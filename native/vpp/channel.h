@@ -1,14 +1,10 @@
 // A connection to VPP through shared memory. All that may wait for VPP is done by a thread of its own, in order; what VPP sends is
 // collected by the library's thread until somebody takes it.
 #pragma once
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "vpp/library.h"
@@ -30,7 +26,7 @@ class ShmChannel {
 
   // Begins to connect. Throws SystemError: another channel of this process is open (EBUSY).
   ShmChannel(const ClientLibrary& library, std::string prefix, std::string name, Events events);
-  // Waits for the thread.
+  // No event comes any more. Waits for the thread, but not long: it may wait for a VPP that is gone.
   ~ShmChannel();
   ShmChannel(const ShmChannel&) = delete;
   ShmChannel& operator=(const ShmChannel&) = delete;
@@ -42,19 +38,9 @@ class ShmChannel {
   int messageIndex(const std::string& name) const;
 
  private:
-  static void receive(unsigned char* message, int length);
-  void run();
-  bool connect();
-
-  const ClientLibrary library_;
-  std::string prefix_, name_;
-  Events events_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Message> out_;
-  std::vector<Message> in_;
-  bool closing_ = false;
-  std::thread thread_;
+  class Worker;
+  // The thread has it too.
+  std::shared_ptr<Worker> worker_;
 };
 
 }  // namespace pteropus
