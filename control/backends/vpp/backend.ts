@@ -27,8 +27,8 @@ export class VppBackend implements Backend {
   readonly version: string;
   readonly lost: Promise<Error>;
   readonly #engine: Engine;
-  /** Items the last dump said are not there, though they were put in. */
-  #absent: ReadonlySet<Key> = new Set();
+  /** Items of an earlier agent that are not all there; null: what is in force is what we were told ourselves. */
+  #absent: ReadonlySet<Key> | null = new Set();
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly parts: VppBackendParts) {
@@ -59,7 +59,7 @@ export class VppBackend implements Backend {
         if (this.#engine.holds(item)) found.set(item.key, item);
         else absent.add(item.key);
       }
-      this.#absent = absent;
+      if (this.#absent !== null) this.#absent = absent;
       return found;
     });
   }
@@ -99,15 +99,18 @@ export class VppBackend implements Backend {
     const failures = rendered.failures.size > 0 ? rendered.failures : await this.#send(changes, rendered);
     if (failures.size > 0) return resultsOf(changes, failures);
     engine.commit(rendered.touched.keys());
-    this.#absent = new Set();
+    this.#absent = null;
     await this.#note(changes, gone);
     return resultsOf(changes, failures);
   }
 
-  /** Whoever dumped believes that what was not there is gone: unless it is put in again, it goes for good. */
+  /**
+   * Whoever takes over from an earlier agent has dumped, and believes that what was not there is gone: unless it is put in again, it
+   * goes for good. What we were told ourselves is mended.
+   */
   #render(changes: readonly Change[]): { readonly rendered: Rendered; readonly gone: readonly Key[] } {
     const put = new Set(changes.map(({ key }) => key));
-    const gone = [...this.#absent].filter((key) => !put.has(key) && !this.#isReferredTo(key));
+    const gone = [...(this.#absent ?? [])].filter((key) => !put.has(key) && !this.#isReferredTo(key));
     const rendered = this.#engine.render(changes, gone);
     if (rendered.failures.size === 0 || gone.length === 0) return { rendered, gone };
     return { rendered: this.#engine.render(changes, []), gone: [] };
@@ -115,7 +118,7 @@ export class VppBackend implements Backend {
 
   #isReferredTo(key: Key): boolean {
     for (const referrer of this.#engine.rendering.items.referrers(key)) {
-      if (!this.#absent.has(referrer)) return true;
+      if (this.#absent?.has(referrer) !== true) return true;
     }
     return false;
   }
