@@ -1,10 +1,18 @@
 /** What the behaviour suite needs of a backend under test: the backend, and stations at the far ends of its links. */
 import type { Backend } from '../../control/backends/backend.js';
 
+export type Lack =
+  /** Clients outside that are led to a pod of another node come there in the name of the node they entered at. */
+  | 'client-address'
+  /** Where those outside have backends of their own, a subset of all, everyone is led to those. */
+  | 'outside-backends'
+  /** A Service with session affinity is refused. */
+  | 'affinity';
+
 export interface Rig {
   readonly backend: Backend;
-  /** Clients outside that are led to a pod of another node come to it in the name of the node they came by; absent: in their own. */
-  readonly hidesClients?: true;
+  /** What this backend cannot do, by name and on record in its documentation; the suite then asks for what it does instead. */
+  readonly lacks?: readonly Lack[];
   /** Makes a link of this name and puts a station behind it. To be called before an interface item names the link. */
   attach(link: string, receive: (frame: Uint8Array) => void): Promise<void>;
   /** A frame from the station of a link into the data plane. */
@@ -17,3 +25,7 @@ export interface Rig {
 }
 
 export type OpenRig = () => Promise<Rig>;
+
+export function lacks({ lacks: list = [] }: Rig, what: Lack): boolean {
+  return list.includes(what);
+}

@@ -4,12 +4,13 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { openVppApi } from '../../control/backends/vpp/api/open.js';
-import type { VppOptions } from '../../control/backends/vpp/objects/types.js';
+import type { VppContext, VppOptions } from '../../control/backends/vpp/objects/types.js';
 import { openVppBackend } from '../../control/backends/vpp/open.js';
+import { hasFlows } from '../../control/backends/vpp/services/cnat-version.js';
 import type { VppInstall } from '../../control/sim/vpp/install.js';
 import type { Native } from '../../native/index.js';
 import { startVpp, type TestVpp } from '../support/vpp.js';
-import type { Rig } from './rig.js';
+import type { Lack, Rig } from './rig.js';
 import { makeLink, makeNetns } from './xdp-rig.js';
 import { XdpStations } from './xdp-stations.js';
 
@@ -29,6 +30,12 @@ export interface VppRig extends Rig {
 export interface VppRigOptions {
   readonly install: VppInstall;
   readonly backend?: Partial<VppOptions>;
+}
+
+/** docs/vpp-services.md says why. */
+function lacksOf({ api, options }: VppContext): readonly Lack[] {
+  if (options.services === 'nat44') return ['client-address'];
+  return ['client-address', 'outside-backends', ...(hasFlows(api) ? [] : (['affinity'] as const))];
 }
 
 export async function openVppRig(
@@ -65,7 +72,7 @@ export async function openVppRig(
       }
     };
     return {
-      ...{ backend, hidesClients: true, netns: netns.path, vpp: started, lines, cli },
+      ...{ backend, lacks: lacksOf(backend.vpp), netns: netns.path, vpp: started, lines, cli },
       attach: async (link, receive) => {
         const { far: end } = makeLink(netns, link);
         // AF_XDP sees frames as they are, so checksums are made by software; segments VPP may leave to the kernel.
