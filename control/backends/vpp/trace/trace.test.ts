@@ -158,6 +158,24 @@ test('packets of all threads are in the order of their times', () => {
   assert.equal(flowsOf(parseTrace(text)[0] ?? { thread: 0, records: [] }), []);
 });
 
+test('every driver says in its own way where a packet came in', () => {
+  const [recorded] = RECORDED;
+  assert.ok(recorded);
+  const { interfaces, state } = recorded;
+  const [hardware] = [...interfaces.byHardware].find(([, name]) => name === 'host-p1-a') ?? [];
+  const names = namesOf(state, interfaces);
+  for (const line of [
+    `af_packet: hw_if_index ${hardware} rx-queue 0 next-index 4`,
+    `virtio: hw_if_index ${hardware} next-index 4 vring 0 len 98`,
+    `memif: hw_if_index ${hardware} next-index 4`,
+    'af_xdp: host-p1-a (3) next-node ethernet-input',
+    'host-p1-a rx queue 0',
+  ]) {
+    const packet = { thread: 0, records: [{ time: 0, node: 'x-input', lines: [line] }] };
+    assert.is(stepsOf(packet, 1, names)[0]?.interface, 'interface/pod/shop/a', line);
+  }
+});
+
 test('a filter that cannot be is refused', () => {
   for (const filter of [{ source: 'nonsense' }, { source: '10.0.0.1', destination: 'fd00::1' }]) {
     assert.throws(
