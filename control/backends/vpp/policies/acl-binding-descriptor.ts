@@ -31,12 +31,22 @@ export const aclBindingDescriptor: Descriptor<'acl-binding', AclBindingSpec> = {
   },
 
   create: set,
-  update: (vpp, _old, object) => set(vpp, object),
+  // One by one: VPP does nothing else while it puts a list in force, and forwards between one and the next.
+  update: (vpp, _old, object) => {
+    const turn = (turns.get(vpp) ?? Promise.resolve()).then(
+      () => set(vpp, object),
+      () => set(vpp, object),
+    );
+    turns.set(vpp, turn);
+    return turn;
+  },
 
   async remove({ api, handles }: VppContext, { spec }: BindingObject): Promise<void> {
     await api.request('acl_interface_set_acl_list', message(handles.get(spec.interface), [], []));
   },
 };
+
+const turns = new WeakMap<VppContext, Promise<void>>();
 
 async function set({ api, handles }: VppContext, { spec }: BindingObject): Promise<void> {
   const indexes = (keys: readonly ObjectKey[]): number[] => keys.map((key) => handles.get(key));

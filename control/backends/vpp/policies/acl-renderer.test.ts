@@ -22,6 +22,7 @@ import {
   UDP,
 } from './acl-rules.js';
 import { PoliciesNotEnforcedError, policyRenderers } from './index.js';
+import { LONGEST_REPLACED } from './policy-acl.js';
 import { ADDRESSES, OWN, POD, PORTS, randomRuleset } from './random-policies.js';
 
 const RULESETS = Number(process.env['PTEROPUS_RULESETS'] ?? 400);
@@ -148,6 +149,35 @@ test('each kind of item renders the same whatever was rendered before', () => {
     assert.equal([...once.keys()].sort(), [...twice.keys()].sort());
     for (const [key, object] of once) assert.equal(object, twice.get(key));
   }
+});
+
+test('a short list is replaced in place; a long one is made anew, and the interface goes over to it', () => {
+  const origin = { kind: 'NetworkPolicy', namespace: 'shop', name: 'p', field: null };
+  const lists = (members: number): { readonly list: string; readonly bound: readonly string[] } => {
+    const ruleset = new Map(randomRuleset(new Random(1)));
+    const add = (item: Item): void => void ruleset.set(item.key, item);
+    const addresses = Array.from({ length: members }, (_, i) => `10.2.${i >> 8}.${i & 255}`);
+    add({ kind: 'addressset', key: 'addressset/peers', addresses, blocks: [] });
+    add({
+      ...{ kind: 'policy', key: 'policy/p', direction: 'ingress', isolatedBy: [origin] },
+      rules: [{ tier: 'network', action: 'allow', peers: ['addressset/peers'], ports: null, origin }],
+    });
+    add({
+      ...{ kind: 'endpoint', key: 'endpoint/shop/web', pod: POD, interface: 'interface/pod/shop/web' },
+      ...{ ingress: 'policy/p', egress: null },
+    });
+    const objects = render(ruleset);
+    const binding = objects.get('acl-binding/pod/shop/web') as VppObject;
+    const list = [...objects.keys()].find((key) => key.startsWith('acl/policy/p')) ?? '';
+    assert.ok(binding.needs.includes(list));
+    return { list, bound: (binding.spec as AclBindingSpec).output };
+  };
+  assert.is(lists(10).list, lists(11).list);
+  assert.equal(lists(10).bound, lists(11).bound);
+  const [long, longer] = [lists(LONGEST_REPLACED + 1), lists(LONGEST_REPLACED + 2)];
+  assert.is.not(long.list, longer.list);
+  assert.ok(longer.bound.includes(longer.list));
+  assert.is(long.list, lists(LONGEST_REPLACED + 1).list, 'the same contents have the same name');
 });
 
 const PEER = '10.1.1.3';

@@ -2,11 +2,11 @@
  * Policies as access lists of VPP's ACL plugin. A policy item becomes one list, whichever and however many pods it judges; a pod's
  * interface names lists: on its input what judges packets from the pod, on its output what judges packets to it. Pure.
  */
-import type { AddressSetItem, EndpointItem, Item, Key, PolicyItem } from '../../../ruleset/types.js';
+import type { EndpointItem, Item, Key } from '../../../ruleset/types.js';
 import { RenderError } from '../objects/errors.js';
 import { interfaceKey } from '../objects/names.js';
 import type { ObjectKey, Renderer, View, VppObject } from '../objects/types.js';
-import type { AclNotes, AclSpec, NotedRule } from './acl-rules.js';
+import type { AclSpec, NotedRule } from './acl-rules.js';
 import {
   type Exempt,
   fromPodRules,
@@ -16,17 +16,16 @@ import {
   strayRules,
   toPodRules,
 } from './common-acls.js';
-import { lowerPolicy } from './lower.js';
 import {
   ACL_SETTINGS,
   bindingKey,
   FROM_POD_ACL,
   OPEN_ACL,
-  policyAclKey,
   STRAY_ACL,
   selfAclKey,
   TO_POD_ACL,
 } from './names.js';
+import { acl, policyAcl } from './policy-acl.js';
 
 /** The lists on one interface, in the order in which they are asked; the first rule that matches decides. */
 export interface AclBindingSpec {
@@ -52,23 +51,6 @@ export const aclRenderer: Renderer = {
   },
 };
 
-function acl(key: ObjectKey, rules: readonly NotedRule[]): VppObject<'acl', AclSpec> {
-  const notes: AclNotes = { rules: rules.map(({ note }) => note) };
-  return { kind: 'acl', key, needs: [], spec: { rules: rules.map(({ rule }) => rule) }, notes };
-}
-
-function policyAcl(policy: PolicyItem, view: View): VppObject {
-  return acl(
-    policyAclKey(policy.key),
-    lowerPolicy(policy, (key) => addressSet(view, key)),
-  );
-}
-
-function addressSet(view: View, key: Key): AddressSetItem | undefined {
-  const item = view.get(key);
-  return item?.kind === 'addressset' ? item : undefined;
-}
-
 function endpointObjects(endpoint: EndpointItem, view: View): VppObject[] {
   const link = view.get(endpoint.interface);
   if (link?.kind !== 'interface') {
@@ -82,18 +64,24 @@ function endpointObjects(endpoint: EndpointItem, view: View): VppObject[] {
     return [key];
   };
   const stray = ingress === null || egress === null ? [] : use(STRAY_ACL, strayRules);
+  const listOf = (key: Key): ObjectKey => {
+    const policy = view.get(key);
+    if (policy?.kind !== 'policy')
+      throw new RenderError('its policy is not there', endpoint.key, { value: key });
+    return policyAcl(policy, view).key;
+  };
   const open = (): ObjectKey[] => use(OPEN_ACL, openRules);
   const input = (policy: Key): ObjectKey[] => [
     ...use(selfAclKey(pod, 'from'), () => selfFromPodRules(link.peerAddresses, link.ownAddresses)),
     ...use(FROM_POD_ACL, () => fromPodRules(exempt)),
     ...stray,
-    policyAclKey(policy),
+    listOf(policy),
   ];
   const output = (policy: Key): ObjectKey[] => [
     ...use(selfAclKey(pod, 'to'), () => selfToPodRules(link.peerAddresses)),
     ...use(TO_POD_ACL, () => toPodRules(exempt)),
     ...stray,
-    policyAclKey(policy),
+    listOf(policy),
   ];
   const spec: AclBindingSpec = {
     interface: interfaceKey(endpoint.interface),
