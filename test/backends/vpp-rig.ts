@@ -30,6 +30,8 @@ export interface VppRig extends Rig {
 export interface VppRigOptions {
   readonly install: VppInstall;
   readonly backend?: Partial<VppOptions>;
+  /** VPP's client library: the backend talks through shared memory. One rig at a time then. */
+  readonly library?: string;
 }
 
 /** docs/vpp-services.md says why. */
@@ -40,7 +42,7 @@ function lacksOf({ api, options }: VppContext): readonly Lack[] {
 
 export async function openVppRig(
   native: Native,
-  { install, backend: wanted }: VppRigOptions,
+  { install, backend: wanted, library }: VppRigOptions,
 ): Promise<VppRig> {
   const netns = makeNetns(native);
   const lines: string[] = [];
@@ -60,6 +62,7 @@ export async function openVppRig(
     stations = far;
     const backend = await openVppBackend({
       ...{ apiSocket, statsSocket, apiDir: install.apiDir, keepFile: null },
+      ...(library === undefined ? {} : { sharedMemory: { library, prefix: started.segment } }),
       options: wanted ?? {},
       log: (line) => lines.push(line),
     });

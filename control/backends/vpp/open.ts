@@ -2,6 +2,7 @@
 import type { Backend } from '../backend.js';
 import type { VppApi } from './api/api.js';
 import { openVppApi } from './api/open.js';
+import { openVppShm, type ShmOptions } from './api/shm.js';
 import { VppBackend } from './backend.js';
 import { Engine } from './engine.js';
 import { Keep } from './keep.js';
@@ -16,6 +17,8 @@ import { readRun } from './run.js';
 export interface VppBackendSpec {
   /** VPP's API socket. */
   readonly apiSocket: string;
+  /** Instead of the socket: VPP's client library, and the prefix of its shared memory. One such backend for each process. */
+  readonly sharedMemory?: Pick<ShmOptions, 'library' | 'prefix'>;
   /** VPP's statistics socket; null: no counters. */
   readonly statsSocket: string | null;
   /** Folder of the API files; null: beside the running VPP. */
@@ -36,11 +39,12 @@ export interface OpenedVppBackend extends Backend {
 
 /** Throws VppConnectError (retryable when there is no VPP yet), ApiSchemaError, MissingMessageError. Nothing is sent that changes VPP. */
 export async function openVppBackend(spec: VppBackendSpec): Promise<OpenedVppBackend> {
-  const { apiSocket, apiDir } = spec;
-  const api = await openVppApi({
-    ...{ socket: apiSocket, name: 'pteropus' },
-    ...(apiDir === null ? {} : { apiDir }),
-  });
+  const { apiSocket, apiDir, sharedMemory } = spec;
+  const common = { name: 'pteropus', ...(apiDir === null ? {} : { apiDir }) };
+  const api =
+    sharedMemory === undefined
+      ? await openVppApi({ socket: apiSocket, ...common })
+      : await openVppShm({ ...sharedMemory, ...common });
   try {
     const options = { ...DEFAULT_OPTIONS, ...spec.options };
     const observer = openObserver(spec.statsSocket);

@@ -1,7 +1,6 @@
 /** Both ways to a real VPP, held to one suite. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,6 +13,7 @@ import { segmentFiles } from '../../../sim/vpp/startup.js';
 import { VppConnectError } from './errors.js';
 import { openVppApi } from './open.js';
 import { openVppShm } from './shm.js';
+import { clientLibrary } from './testing/library.js';
 import { type TransportRig, transportTests } from './transport.suite.js';
 
 const test = suite('vpp transports');
@@ -45,7 +45,7 @@ async function socketRig(install: VppInstall): Promise<TransportRig> {
 async function shmRig(install: VppInstall): Promise<TransportRig> {
   const running = await start(install);
   const options = {
-    library: libraryOf(install),
+    library: clientLibrary(install),
     prefix: running.segment,
     apiDir: install.apiDir,
     name: 'test',
@@ -57,12 +57,6 @@ async function shmRig(install: VppInstall): Promise<TransportRig> {
     for (const path of segmentFiles(running.segment)) rmSync(path, { force: true });
   };
   return { vpp: running, open: () => openVppShm(options) };
-}
-
-function libraryOf({ pluginDir }: VppInstall): string {
-  const dir = dirname(pluginDir);
-  const name = readdirSync(dir).find((each) => each.startsWith('libvppapiclient.so.'));
-  return join(dir, name ?? 'libvppapiclient.so');
 }
 
 testIf(test, addon)('a library that is not there is named', () => {
