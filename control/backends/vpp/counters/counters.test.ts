@@ -22,7 +22,8 @@ class FakeVpp {
   names = ['local0', 'host-up', 'host-a'];
   rx = [0, 0, 0];
   drops = [0, 0, 0];
-  /** Hits of the rules of ACL 4. */
+  acl = 4;
+  /** Hits of its rules. */
   hits = [0, 0, 0];
   /** Of the CNAT translations. */
   translations = [0, 0];
@@ -76,7 +77,7 @@ class FakeVpp {
     image.add('/if/tx', 'combined', image.counters([pairs([0, 0, 0])], 2));
     image.add('/if/drops', 'simple', image.counters([this.drops]));
     image.add('/if/rx-miss', 'simple', image.counters([[0, 0, 3]]));
-    image.add('/acl/4/matches', 'combined', image.counters([pairs(this.hits)], 2));
+    image.add(`/acl/${this.acl}/matches`, 'combined', image.counters([pairs(this.hits)], 2));
     image.add('/net/cnat-translation', 'combined', image.counters([pairs(this.translations)], 2));
     const [pool, used] = ['available', 'used'] as const;
     image.add(`/buffer-pools/default-numa-0/${pool}`, 'gauge', 900n);
@@ -154,6 +155,17 @@ test('a rule that took the place of another one is not taken for it', async () =
   });
   vpp.hits = [7];
   assert.equal((await read()).rules, { 'NetworkPolicy shop/new spec.ingress[0]': 7 });
+});
+
+test('a list that got another number goes on counting', async () => {
+  const vpp = new FakeVpp();
+  const read = reader(vpp);
+  vpp.hits = [2, 0, 0];
+  await read();
+  vpp.acl = 7;
+  vpp.handles.set('acl/policy/web', 7);
+  vpp.hits = [3, 0, 0];
+  assert.is((await read()).rules['NetworkPolicy shop/web spec.ingress[0]'], 5);
 });
 
 test('what was counted before a change is not lost with it', async () => {

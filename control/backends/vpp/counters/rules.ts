@@ -29,17 +29,19 @@ export class RuleCounter {
   add(sample: Sample, { objects, handles }: InForce): Record<string, number> {
     const totals = new Map<string, number>();
     const kept = new Set<string>();
-    const count = (key: ObjectKey, hits: readonly number[], rules: readonly NotedRule[]): void => {
+    const count = (key: ObjectKey, index: number, rules: readonly NotedRule[]): void => {
+      const hits = sample.acls.get(index) ?? [];
       for (const [rule, { text }] of rules.entries()) {
         kept.add(`${key} ${rule}`);
-        const grown = this.#growth.of(`${key} ${rule}`, hits[rule] ?? 0, text);
+        // A list that is changed may get another number, and another rule the place of this one.
+        const grown = this.#growth.of(`${key} ${rule}`, hits[rule] ?? 0, `${index} ${text}`);
         totals.set(text, (totals.get(text) ?? this.#totals.get(text) ?? 0) + grown);
       }
     };
     for (const object of objects.values()) {
       const rules = notedRules(object);
       const index = rules === null ? undefined : handles.find(object.key);
-      if (rules !== null && index !== undefined) count(object.key, sample.acls.get(index) ?? [], rules);
+      if (rules !== null && index !== undefined) count(object.key, index, rules);
     }
     this.#growth.keep(kept);
     this.#totals = totals;
