@@ -109,11 +109,12 @@ test('the same configuration gives the same text, another one another', () => {
 test('room for connections, said as the release understands it', () => {
   const of = (version: string | null): unknown =>
     section(render({ startup: { sessions: 100_000 } }, null, version).config, 'cnat');
-  assert.equal(of('26.06'), ['session-max 200000', 'session-cleanup-timeout 0.01']);
+  assert.equal(of('26.06'), ['session-max 200000', 'session-cleanup-timeout 0.01', 'tcp-max-age 10800']);
   assert.equal(of('23.02'), [
     'session-db-buckets 65536',
     'session-db-memory 49M',
     'session-cleanup-timeout 0.01',
+    'tcp-max-age 10800',
   ]);
   assert.is(of('24.10'), null);
   assert.is(of(null), null);

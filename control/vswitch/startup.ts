@@ -141,9 +141,10 @@ const SESSIONS_A_BUCKET = 4;
 
 /**
  * CNAT looks through its sessions a tenth of a millisecond at a time, once a second unless it is told otherwise: those of a backend that
- * is gone would be kept for minutes. This is one percent of a core at most.
+ * is gone would be kept for minutes. This is one percent of a core at most. Silent TCP connections are kept for longer than it takes until
+ * the kernel's keepalives (2 h).
  */
-const CNAT_SCAN = 'session-cleanup-timeout 0.01';
+const CNAT_TIMES = ['session-cleanup-timeout 0.01', 'tcp-max-age 10800'];
 
 /** Room for connections. Translation keeps one session for each direction. */
 function sessionsOf(connections: number, version: string | null): readonly string[] {
@@ -151,11 +152,14 @@ function sessionsOf(connections: number, version: string | null): readonly strin
   if (version === null) return [acl];
   const sessions = connections * 2;
   if (version >= FIRST_WITH_SESSION_LIMIT)
-    return [acl, section('cnat', [`session-max ${sessions}`, CNAT_SCAN])];
+    return [acl, section('cnat', [`session-max ${sessions}`, ...CNAT_TIMES])];
   if (version > LAST_WITH_SESSION_TABLE) return [acl];
   const buckets = 2 ** Math.ceil(Math.log2(sessions / SESSIONS_A_BUCKET));
   const memory = sizeText(Math.ceil((sessions * SESSION_BYTES) / MEBIBYTE) * MEBIBYTE);
-  return [acl, section('cnat', [`session-db-buckets ${buckets}`, `session-db-memory ${memory}`, CNAT_SCAN])];
+  return [
+    acl,
+    section('cnat', [`session-db-buckets ${buckets}`, `session-db-memory ${memory}`, ...CNAT_TIMES]),
+  ];
 }
 
 type DpdkUplink = Extract<UplinkConfig, { type: 'pci' | 'vdev' }>;
