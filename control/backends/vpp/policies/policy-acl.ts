@@ -7,7 +7,7 @@ import { lowerPolicy } from './lower.js';
 import { policyAclKey } from './names.js';
 
 /**
- * VPP puts a list that is replaced in force on all its interfaces at once, and nothing else happens meanwhile: 1 to 3 ms for 1,000 rules and
+ * VPP puts a list that is replaced in force on all its interfaces at once, and nothing else happens meanwhile: about 1 ms for 1,000 rules and
  * interface. So a list longer than this is never replaced: its name goes with its contents, another one is made beside it, and the
  * interfaces go over to it one by one.
  */
