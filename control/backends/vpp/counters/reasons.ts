@@ -104,6 +104,8 @@ const RULES: readonly Rule[] = [
   [/^punt-/, /^dispatched/, FIGURE],
 ];
 
+/** Nodes have the names of interfaces, which come and go: what is known is forgotten now and then. */
+const MOST_KNOWN = 10_000;
 const known = new Map<string, Reason | null>();
 
 /** Null: nothing is known of it. `error` is a symbol or a description. */
@@ -113,6 +115,7 @@ export function reasonOf(node: string, error: string): Reason | null {
   if (reason === undefined) {
     const plain = words(error);
     reason = RULES.find(([nodes, errors]) => nodes.test(node) && errors.test(plain))?.[2] ?? null;
+    if (known.size >= MOST_KNOWN) known.clear();
     known.set(key, reason);
   }
   return reason;
