@@ -93,14 +93,21 @@ async function apply(backend: OpenedVppBackend, changes: readonly Change[]): Pro
   return took;
 }
 
+/** Milliseconds of a core. */
+interface Cpu {
+  readonly ours: number;
+  readonly vpp: number;
+}
+
 interface Round {
   /** Milliseconds, of the transaction with all services and policies. */
   readonly fill: number;
-  /** Milliseconds of a core: on a busy machine the clock shows others' work too. */
-  readonly fillCpu: { readonly ours: number; readonly vpp: number };
+  /** On a busy machine the clock shows others' work too. */
+  readonly fillCpu: Cpu;
   readonly fillMessages: number;
   /** Milliseconds from a connection to all items read back. */
   readonly adopt: number;
+  readonly adoptCpu: Cpu;
   readonly adoptMessages: number;
   readonly adoptChanging: number;
   /** Milliseconds of each transaction with one new set of backends, and with one more address in a set. */
@@ -136,10 +143,9 @@ async function round(seed: number): Promise<Round> {
     await apply(first.backend, node.map(add));
     const before = first.api.sent;
     const judged = podItems(pods, policies).filter(({ kind }) => kind === 'endpoint');
-    const [ours, theirs] = [process.cpuUsage(), cpuOf(vpp.pid)];
+    const fillCpu = cpuSince(vpp.pid);
     const fill = await apply(first.backend, [...all, ...judged].map(add));
-    const used = process.cpuUsage(ours);
-    const fillCpu = { ours: (used.user + used.system) / 1000, vpp: cpuOf(vpp.pid) - theirs };
+    fillCpu.stop();
     const fillMessages = first.api.sent - before;
     const service: number[] = [];
     const addressSet: number[] = [];
@@ -157,15 +163,27 @@ async function round(seed: number): Promise<Round> {
     }
     const total = (await first.backend.dump()).size;
     await first.backend.close();
+    const adoptCpu = cpuSince(vpp.pid);
     const began = performance.now();
     const second = await open();
     const found = (await second.backend.dump()).size;
     const adopt = performance.now() - began;
+    adoptCpu.stop();
     if (found !== total || total !== node.length + all.length) throw new Error(`${found} of ${total} items`);
     const { sent: adoptMessages, changes } = second.api;
     const adoptChanging = changes.length;
     await second.backend.close();
-    return { fill, fillCpu, fillMessages, adopt, adoptMessages, adoptChanging, service, addressSet };
+    return {
+      fill,
+      fillCpu: fillCpu.used,
+      fillMessages,
+      adopt,
+      adoptCpu: adoptCpu.used,
+      adoptMessages,
+      adoptChanging,
+      service,
+      addressSet,
+    };
   } finally {
     await vpp.close();
     rmSync(folder, { recursive: true });
@@ -181,6 +199,18 @@ function cpuOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
+/** Counts from now until `stop`. */
+function cpuSince(pid: number): { readonly used: Cpu; stop(): void } {
+  const [ours, theirs] = [process.cpuUsage(), cpuOf(pid)];
+  const used = { ours: 0, vpp: 0 };
+  const stop = (): void => {
+    const { user, system } = process.cpuUsage(ours);
+    used.ours = (user + system) / 1000;
+    used.vpp = cpuOf(pid) - theirs;
+  };
+  return { used, stop };
+}
+
 const unused = (): Promise<never> => Promise.reject(new Error('not used here'));
 
 const measured: Round[] = [];
@@ -192,6 +222,7 @@ const summary = {
   fillCpuMs: { ours: of(({ fillCpu }) => [fillCpu.ours]), vpp: of(({ fillCpu }) => [fillCpu.vpp]) },
   fillMessages: measured[0]?.fillMessages,
   adoptMs: of(({ adopt }) => [adopt]),
+  adoptCpuMs: { ours: of(({ adoptCpu }) => [adoptCpu.ours]), vpp: of(({ adoptCpu }) => [adoptCpu.vpp]) },
   adoptMessages: measured[0]?.adoptMessages,
   adoptChanging: measured.reduce((sum, { adoptChanging }) => sum + adoptChanging, 0),
   serviceMs: of(({ service }) => service),
@@ -204,6 +235,8 @@ process.stdout.write(
     text('  of a core: ours', summary.fillCpuMs.ours) +
     text('  of a core: VPP’s', summary.fillCpuMs.vpp) +
     text('taken up by a second backend', summary.adoptMs) +
+    text('  of a core: ours', summary.adoptCpuMs.ours) +
+    text('  of a core: VPP’s', summary.adoptCpuMs.vpp) +
     text('one service changed', summary.serviceMs) +
     text('one address more in a set', summary.addressSetMs) +
     `messages: ${summary.fillMessages} to fill; ${summary.adoptMessages} to take up, ${summary.adoptChanging} of them change something\n`,

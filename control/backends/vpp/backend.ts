@@ -100,7 +100,7 @@ export class VppBackend implements Backend {
     if (failures.size > 0) return resultsOf(changes, failures);
     engine.commit(rendered.touched.keys());
     this.#absent = null;
-    await this.#note(changes, gone);
+    this.#note(changes, gone);
     return resultsOf(changes, failures);
   }
 
@@ -148,12 +148,11 @@ export class VppBackend implements Backend {
     }
   }
 
-  async #note(changes: readonly Change[], gone: readonly Key[]): Promise<void> {
-    try {
-      await this.parts.keep?.note(changes, gone, this.#engine.rendering.items.values());
-    } catch (error) {
-      // Then whoever comes after us compares more.
-      this.parts.log(`${this.parts.keep?.path} cannot be written: ${errorText(error)}`);
-    }
+  /** Nobody waits for it: whoever comes after an agent that ended before it was written compares a little more. */
+  #note(changes: readonly Change[], gone: readonly Key[]): void {
+    const { keep, log } = this.parts;
+    keep?.note(changes, gone, this.#engine.rendering.items.values()).catch((error: unknown) => {
+      log(`${keep.path} cannot be written: ${errorText(error)}`);
+    });
   }
 }

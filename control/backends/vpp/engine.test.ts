@@ -325,10 +325,7 @@ test('damage is seen when read back, and mended by putting in again what is miss
   fake.actions.length = 0;
   await apply(opened, remove(a), add(a));
   // c was not put in again, and never taken away: whoever only looked changes nothing by that.
-  assert.equal(
-    fake.actions.map(({ key }) => key).sort(),
-    ['route/main/a', 'route/main/c', 'soft/c'],
-  );
+  assert.equal(fake.actions.map(({ key }) => key).sort(), ['route/main/a', 'route/main/c', 'soft/c']);
   assert.equal(await keys(opened), [a.key, b.key, c.key]);
   await apply(opened, remove(c));
   // One object that was changed behind our back is as good as missing.

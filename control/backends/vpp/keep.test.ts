@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -89,6 +90,23 @@ test('a line that was torn, and all after it, are left out', () =>
     assert.equal([...(await new Keep(file, RUN).load()).items.keys()], [a.key]);
     appendFileSync(file, '\u0000\u0000');
     assert.is((await new Keep(file, RUN).load()).items.size, 1);
+  }));
+
+test('a file that cannot be written is said to be, and holds everything once it can', () =>
+  withFile(async (file) => {
+    const [a, b] = [set('a'), set('b')];
+    // A folder stands in its place.
+    mkdirSync(`${file}.new`, { recursive: true });
+    await writing(file, async (keep) => {
+      const results = await Promise.allSettled([
+        keep.note([{ type: 'add', key: a.key, item: a }], [], [a]),
+        keep.note([{ type: 'add', key: b.key, item: b }], [], [a, b]),
+      ]);
+      assert.is(results[0].status, 'rejected');
+      rmSync(`${file}.new`, { recursive: true });
+      await keep.note([], [], [a, b]);
+    });
+    assert.equal([...(await new Keep(file, RUN).load()).items.keys()], [a.key, b.key]);
   }));
 
 test('another run of VPP is another world; a clock that was set right is not', () =>

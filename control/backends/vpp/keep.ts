@@ -36,9 +36,12 @@ export interface Kept {
 
 export class Keep {
   #file: FileHandle | null = null;
+  /** The file does not say what was noted last: the next line holds everything. */
+  #behind = true;
   /** Bytes of the first line, and of those after it. */
   #snapshot = 0;
   #history = 0;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(
     readonly path: string,
@@ -69,45 +72,73 @@ export class Keep {
     return { items, refused: null };
   }
 
-  /** Notes a transaction that is in force. `items` = all of them, after it. */
-  async note(changes: readonly Change[], gone: readonly Key[], items: Iterable<Item>): Promise<void> {
-    if (this.#file === null || this.#history > Math.max(LEAST_COMPACTED, MOST_HISTORY * this.#snapshot)) {
-      await this.#writeAll(items);
-      return;
+  /**
+   * Notes a transaction that is in force. `items` = all of them, after it; they are not looked at after the call. Resolves when the file
+   * says so; who does not wait loses nothing but that.
+   */
+  note(changes: readonly Change[], gone: readonly Key[], items: Iterable<Item>): Promise<void> {
+    const line = Buffer.from(formatLine(stepOf(changes, gone)));
+    const at = this.#snapshot + this.#history;
+    const most = Math.max(LEAST_COMPACTED, MOST_HISTORY * this.#snapshot);
+    if (!this.#behind && this.#history + line.length <= most) {
+      this.#history += line.length;
+      return this.#inTurn(() => this.#append(line, at));
     }
-    const last = new Map(changes.map((change) => [change.key, change]));
-    const put = [...last.values()].flatMap((change) => (change.type === 'remove' ? [] : [change.item]));
-    const removed = [...last.values()].flatMap((change) => (change.type === 'remove' ? [change.key] : []));
-    const line = Buffer.from(formatLine({ put, gone: [...removed, ...gone] } satisfies Step));
-    await this.#file.write(line, 0, line.length, this.#snapshot + this.#history);
-    this.#history += line.length;
+    const all = Buffer.from(
+      formatLine({ version: VERSION, run: this.run, items: [...items] } satisfies Head),
+    );
+    this.#behind = false;
+    this.#snapshot = all.length;
+    this.#history = 0;
+    return this.#inTurn(() => this.#replace(all));
   }
 
+  /** After what was noted so far is written. */
   async close(): Promise<void> {
+    await this.#writing;
     const file = this.#file;
     this.#file = null;
+    this.#behind = true;
     await file?.close();
   }
 
-  async #writeAll(items: Iterable<Item>): Promise<void> {
-    await this.close();
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const written = this.#writing.then(write).catch((error: unknown) => {
+      this.#behind = true;
+      throw error;
+    });
+    this.#writing = written.catch(() => undefined);
+    return written;
+  }
+
+  async #append(line: Buffer, at: number): Promise<void> {
+    // After a line that failed nothing is of use until all is written anew.
+    if (this.#behind) return;
+    await this.#file?.write(line, 0, line.length, at);
+  }
+
+  async #replace(all: Buffer): Promise<void> {
     await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-    const line = Buffer.from(
-      formatLine({ version: VERSION, run: this.run, items: [...items] } satisfies Head),
-    );
     const temporary = `${this.path}.new`;
     const file = await open(temporary, 'w', 0o600);
     try {
-      await file.writeFile(line);
+      await file.writeFile(all);
       await rename(temporary, this.path);
     } catch (error) {
       await file.close();
       throw error;
     }
+    await this.#file?.close();
     this.#file = file;
-    this.#snapshot = line.length;
-    this.#history = 0;
   }
+}
+
+function stepOf(changes: readonly Change[], gone: readonly Key[]): Step {
+  const last = [...new Map(changes.map((change) => [change.key, change])).values()];
+  return {
+    put: last.flatMap((change) => (change.type === 'remove' ? [] : [change.item])),
+    gone: [...gone, ...last.flatMap((change) => (change.type === 'remove' ? [change.key] : []))],
+  };
 }
 
 function formatLine(value: Head | Step): string {
