@@ -28,9 +28,10 @@ import { Random } from '../../control/oracle/random.js';
 import { judge } from '../../control/ruleset/evaluate.js';
 import type { Ruleset } from '../../control/ruleset/types.js';
 import { icmp6, ipv6 } from '../../control/sim/memory/ipv6.js';
-import { ipv4, view } from '../../control/sim/memory/packet.js';
+import { checksum, ipv4, view } from '../../control/sim/memory/packet.js';
 import { icmp, tcp, udp } from '../../control/sim/memory/transport.js';
 import { probePacket } from '../oracle/wire.js';
+import { extended } from '../pipeline/packets6.js';
 import { onEveryVpp } from './needs.js';
 import { type LabPacket, PacketLab } from './packet-lab.js';
 
@@ -178,6 +179,69 @@ onEveryVpp(test, 'sessions do as our model of them says, through changes of poli
     await lab.close();
   }
 });
+
+onEveryVpp(
+  test,
+  'what belongs to other packets reaches a closed pod, and none of it leaves one',
+  async (install) => {
+    const lab = await PacketLab.open(install, OWN);
+    try {
+      const origin = { kind: 'NetworkPolicy', namespace: 'shop', name: 'closed', field: null };
+      const closed = (['ingress', 'egress'] as const).map((direction) => ({
+        ...{
+          kind: 'policy' as const,
+          key: `policy/${direction}`,
+          direction,
+          rules: [],
+          isolatedBy: [origin],
+        },
+      }));
+      const endpoint = {
+        ...{
+          kind: 'endpoint' as const,
+          key: 'endpoint/shop/web',
+          pod: POD,
+          interface: 'interface/pod/shop/web',
+        },
+        ...{ ingress: 'policy/ingress', egress: 'policy/egress' },
+      };
+      const fixed = [...randomRuleset(new Random(1)).values()].filter(({ kind }) =>
+        ['node', 'interface', 'snat'].includes(kind),
+      );
+      await new Lists(lab).bring(new Map([...fixed, ...closed, endpoint].map((item) => [item.key, item])));
+      const cases: [expected: boolean, packet: LabPacket][] = [];
+      for (const fromPod of [false, true]) {
+        for (const [i, peer] of ['10.1.1.3', 'fd00:1::3'].entries()) {
+          const own = OWN[i] as string;
+          const [source, destination] = fromPod ? [own, peer] : [peer, own];
+          const probe = { source, destination, protocol: 'UDP', sourcePort: 40000, port: 80 } as const;
+          const ip = (): Uint8Array => probePacket({ ...probe, marker: cases.length });
+          cases.push([!fromPod, { fromPod, ip: fragment(ip(), 1480, false) }]);
+          cases.push([false, { fromPod, ip: fragment(ip(), 0, true) }]);
+          const error = { source, destination, protocol: i === 0 ? ICMP : ICMP6, flags: 0 };
+          const type = i === 0 ? 3 : 2;
+          const message = { ...error, sourcePort: type, destinationPort: 0 };
+          cases.push([!fromPod, { fromPod, ip: packetBytes(message, cases.length) }]);
+        }
+      }
+      const came = await lab.play(cases.map(([, packet]) => packet));
+      for (const [i, [expected]] of cases.entries()) assert.is(came.has(i), expected, `case ${i}`);
+    } finally {
+      await lab.close();
+    }
+  },
+);
+
+/** The packet as a fragment that begins at this byte of another. */
+function fragment(packet: Uint8Array, offset: number, more: boolean): Uint8Array {
+  const word = offset | (more ? 1 : 0);
+  if (packet[0] === 0x60) return extended(packet, 44, Uint8Array.of(word >> 8, word & 255, 0, 0, 0, 1));
+  const out = packet.slice();
+  view(out).setUint16(6, (more ? 0x2000 : 0) | (offset >> 3));
+  view(out).setUint16(10, 0);
+  view(out).setUint16(10, checksum(out.subarray(0, 20)));
+  return out;
+}
 
 onEveryVpp(test, 'npol, where there is one, judges no packet: it is no choice', async (install) => {
   const lab = await PacketLab.open(install, OWN);
