@@ -10,6 +10,11 @@ import { iface } from './objects.js';
 import type { InterfaceSource, InterfaceSpec } from './specs.js';
 
 const OURS = /^if\//;
+const UP = 'IF_STATUS_API_FLAG_ADMIN_UP';
+/** Releases before this one close the packet socket of an interface that goes down, and never open it again. */
+const SOUND_SOCKETS = '26.06';
+/** A table that is never wanted. */
+const NO_TABLE = -1;
 
 /** sw_interface_details of our interfaces. Throws what VppApi.dump throws. */
 export async function readInterfaces(api: VppApi): Promise<readonly Fields[]> {
@@ -32,7 +37,7 @@ export const interfaces: Descriptor<'if', InterfaceSpec> = {
         const key = String(fields['tag']);
         const source = sources.get(index) ?? sourceByName(fields);
         handles.set(key, index);
-        const table = await readTable(api, index);
+        const table = isDead(api, source, fields) ? NO_TABLE : await readTable(api, index);
         return iface(key, { source, mac: macOf(source, fields), table });
       }),
     );
@@ -75,12 +80,23 @@ async function setTable(api: VppApi, sw_if_index: number, vrf_id: number): Promi
   );
 }
 
-/** -1 where the families are not in the same table, which is never wanted. */
+/** It has to be made anew. */
+function isDead(
+  { version }: { readonly version: string },
+  source: InterfaceSource,
+  details: Fields,
+): boolean {
+  const { flags } = details;
+  const down = !(Array.isArray(flags) && flags.includes(UP));
+  return source.type === 'af_packet' && down && version < SOUND_SOCKETS;
+}
+
+/** NO_TABLE where the families are not in the same one. */
 async function readTable(api: VppApi, sw_if_index: number): Promise<number> {
   const [ip4, ip6] = await Promise.all(
     [false, true].map((is_ipv6) => api.request('sw_interface_get_table', { sw_if_index, is_ipv6 })),
   );
-  return ip4?.['vrf_id'] === ip6?.['vrf_id'] ? Number(ip4?.['vrf_id']) : -1;
+  return ip4?.['vrf_id'] === ip6?.['vrf_id'] ? Number(ip4?.['vrf_id']) : NO_TABLE;
 }
 
 function macOf(source: InterfaceSource, details: Fields): string | null {
