@@ -24,5 +24,16 @@ for path in /sys/class/net/*; do
   fi
 done
 
+# On VPP the kernel was kept from what comes in by the uplink.
+if command -v tc >/dev/null; then
+  for path in /sys/class/net/*; do
+    link=${path##*/}
+    if tc filter show dev "$link" ingress 2>/dev/null | grep -q pteropus; then
+      tc filter delete dev "$link" ingress pref 1
+      echo "removed the filter of $link"
+    fi
+  done
+fi
+
 rm -rf "$RUN_DIR" "$STATE_DIR/pteropus"
 if [ "${1:-}" = --etcd ]; then rm -rf "$STATE_DIR/pteropus-etcd"; fi

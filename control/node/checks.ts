@@ -1,5 +1,6 @@
 /** What a node must have before its data plane can start: each thing that is missing is one line, with what to do about it. */
 import { CONFLIST_NAME } from '../cni/conflist.js';
+import type { Check } from '../vswitch/preflight/types.js';
 import type { LinkFacts, NodeFacts } from './facts.js';
 
 /** What is asked of the node. */
@@ -24,6 +25,8 @@ const LEAST_KERNEL = [5, 10] as const;
 const CGROUP_ACCOUNTING = [5, 11] as const;
 const MEBIBYTE = 1 << 20;
 
+const NO_PROPAGATION = '/run/netns: mounts of the host do not show here (mountPropagation: HostToContainer)';
+
 /** linux/capability.h */
 const CAPABILITIES = { NET_ADMIN: 12, NET_RAW: 13, IPC_LOCK: 14, SYS_ADMIN: 21 } as const;
 
@@ -47,12 +50,23 @@ export function checkNode(facts: NodeFacts, needs: Needs): Findings {
       `locked memory: limited to ${mebibytes} MiB, which kernels before 5.11 count BPF maps against (LimitMEMLOCK=infinity for the container runtime)`,
     );
   }
-  if (facts.netnsPropagation === false)
-    problems.push('/run/netns: mounts of the host do not show here (mountPropagation: HostToContainer)');
+  if (facts.netnsPropagation === false) problems.push(NO_PROPAGATION);
   const link = facts.links.get(needs.uplink);
   if (link === undefined) problems.push(noSuchLink(facts, needs.uplink));
   else checkUplink(link, needs, problems, remarks);
   checkConfigurations(facts.confFiles ?? [], needs.confDir, problems, remarks);
+  return { problems, remarks };
+}
+
+/** A node on VPP: what its preflight finds, and what concerns any node. */
+export function checkVppNode(preflight: readonly Check[], facts: NodeFacts, confDir: string): Findings {
+  const lines = (state: Check['state']): string[] =>
+    preflight
+      .filter((check) => check.state === state)
+      .map(({ name, text, mend }) => `${name}: ${text}${mend === undefined ? '' : ` (${mend})`}`);
+  const [problems, remarks] = [lines('fail'), lines('warn')];
+  if (facts.netnsPropagation === false) problems.push(NO_PROPAGATION);
+  checkConfigurations(facts.confFiles ?? [], confDir, problems, remarks);
   return { problems, remarks };
 }
 

@@ -6,7 +6,8 @@ import { parseRestConfig } from '../agent/http/rest-config.js';
 import { InstallError, installExecutable } from '../cni/install.js';
 import { isMapping } from '../cni/mapping.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
-import { checkNode, type Findings } from './checks.js';
+import { collect } from '../vswitch/preflight/run.js';
+import { checkNode, checkVppNode, type Findings } from './checks.js';
 import { readFacts } from './facts.js';
 import { probe } from './probe.js';
 import { fillAddress, type Rendered, renderAgentConfig } from './render.js';
@@ -46,8 +47,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     return 0;
   }
   if ((goal === 'check' || goal === 'prepare') && settings !== undefined && cluster !== undefined) {
-    if (goal === 'check') return report(check(render(settings, cluster)));
-    if (out !== undefined) return prepare(render(settings, cluster), out);
+    if (goal === 'check') return report(await check(render(settings, cluster)));
+    if (out !== undefined) return await prepare(render(settings, cluster), out);
   }
   process.stderr.write(HELP);
   return 2;
@@ -103,9 +104,10 @@ function readJson(path: string): unknown {
   }
 }
 
-function check({ config }: Rendered): Findings {
+async function check({ config }: Rendered): Promise<Findings> {
   const confDir = config.cniConfDir ?? CONF_DIR;
-  const { uplink, podFeed, cluster } = config;
+  const { uplink, podFeed, cluster, vpp } = config;
+  if (vpp !== null) return checkVppNode(await collect(config, vpp), readFacts(confDir), confDir);
   return checkNode(readFacts(confDir), { uplink, podFeed, confDir, underlayMtu: cluster.underlayMtu });
 }
 
@@ -116,8 +118,8 @@ function report({ problems, remarks }: Findings): number {
   return problems.length === 0 ? 0 : 1;
 }
 
-function prepare(rendered: Rendered, out: string): number {
-  const code = report(check(rendered));
+async function prepare(rendered: Rendered, out: string): Promise<number> {
+  const code = report(await check(rendered));
   if (code !== 0) return code;
   writeWhole(out, rendered.text);
   const { cniBinDir } = rendered.config;

@@ -79,6 +79,27 @@ check('null ranges, the second family and per-node settings reach agents as they
   ]);
 });
 
+check('nodes on VPP have a daemon set and a configuration of their own, and no other node has', () => {
+  const documents = helmTemplate(VARIANTS['nodes on VPP'] ?? []);
+  const data = documents.find(({ kind }) => kind === 'ConfigMap')?.['data'] as Record<string, string>;
+  const node = { name: 'b', addresses: ['10.0.0.7'] };
+  const cluster: unknown = JSON.parse(data['cluster.json'] ?? '');
+  const config = (name: string) =>
+    renderAgentConfig(JSON.parse(data[name] ?? ''), cluster, node, name).config;
+  const { vpp, backend } = config('node-vpp.json');
+  assert.is(backend, 'vpp');
+  assert.equal([vpp?.uplink.type, vpp?.runDir, vpp?.startup.hugepages], ['pci', '/run/pteropus/vpp', '2M']);
+  assert.is(config('node.json').backend, 'wasm');
+  const sets = documents.filter(({ kind }) => kind === 'DaemonSet').map((set) => JSON.stringify(set));
+  assert.is(sets.length, 2);
+  const [ours = '', others = ''] = [...sets].sort((a, b) => a.indexOf('affinity') - b.indexOf('affinity'));
+  assert.match(others, /"key":"pteropus\.io\/backend","operator":"NotIn","values":\["vpp"\]/);
+  assert.match(ours, /"nodeSelector":\{[^}]*"pteropus\.io\/backend":"vpp"/);
+  assert.match(ours, /"args":\["vswitch","--no-agent","--config","\/run\/pteropus\/agent\.json"\]/);
+  const services = documents.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name);
+  assert.ok(services.includes('pteropus-agent-vpp-metrics'));
+});
+
 const REFUSED: readonly [string, readonly string[], RegExp][] = [
   ['no etcd', [], /etcd\.hosts is needed/],
   [
@@ -86,6 +107,7 @@ const REFUSED: readonly [string, readonly string[], RegExp][] = [
     ['etcd.external.endpoints={https://e:2379}'],
     /ksr\.apiServer\.host is needed/,
   ],
+  ['VPP without an image', ['etcd.hosts={10.0.0.1}', 'vpp.enabled=true'], /vpp\.image\.repository is needed/],
   ['a value nobody knows', ['etcd.hosts={10.0.0.1}', 'node.uplnk=a'], /uplnk/],
   ['an address that is none', ['etcd.hosts={master-1}'], /etcd\/hosts|etcd\.hosts/],
   ['a feed that is none', ['etcd.hosts={10.0.0.1}', 'node.podFeed=xdp'], /podFeed/],

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { InvalidInputError } from '../../common/errors.js';
 import { parseAgentConfig } from '../agent-config.js';
 import { parseVppConfig, VPP_DEFAULTS, vppOptions } from './config.js';
+import { STARTUP_DEFAULTS } from './startup-config.js';
 
 const LEAST = { node: 'n1', store: '/run/store', uplink: 'eth0', backend: 'vpp' };
 
@@ -108,6 +110,42 @@ test('what is wrong names the file and the field', () => {
   const vpp = { node: 'n', store: '/s', dataplane: '/d', uplink: 'eth0', vpp: {} };
   assert.throws(() => parseAgentConfig(vpp, 'f'), /vpp: is for the backend vpp/);
   assert.throws(() => parseAgentConfig({ ...vpp, backend: 'dpdk' }, 'f'), /backend: must be wasm or vpp/);
+});
+
+/** Rows `| field | default | …` of the table that follows a line of docs/vpp.md. */
+function documented(before: RegExp): Record<string, string> {
+  const text = readFileSync(new URL('../../../../../docs/vpp.md', import.meta.url), 'utf8');
+  const after = text.slice(text.search(before));
+  const table = /\n\| field \|[^\n]*\n\|[-|]*\n((?:\|[^\n]*\n)+)/.exec(after)?.[1] ?? '';
+  const rows = [...table.matchAll(/^\| `(\w+)` \|([^|]*)\|/gm)];
+  return Object.fromEntries(
+    rows.map(([, name = '', value = '']) => [name, value.trim().replace(/^`|`$/g, '')]),
+  );
+}
+
+test('docs/vpp.md lists every field with its default, and no other', () => {
+  const fields = documented(/^Fields of `vpp`;/m);
+  assert.equal(Object.keys(fields).sort(), Object.keys(VPP_DEFAULTS).sort());
+  const { uplink: _, startup: _startup, ...plain } = VPP_DEFAULTS;
+  for (const [name, value] of Object.entries(plain)) assert.is(fields[name], JSON.stringify(value), name);
+  assert.is(fields['uplink'], '"af_packet"');
+  const startup = documented(/^Fields of `vpp\.startup`;/m);
+  assert.equal(Object.keys(startup).sort(), Object.keys(STARTUP_DEFAULTS).sort());
+  // Sizes are written as people write them.
+  const { startup: parsed } = parseVppConfig(
+    { startup: Object.fromEntries(Object.entries(startup).map(([name, text]) => [name, JSON.parse(text)])) },
+    'docs/vpp.md',
+  );
+  assert.equal(parsed, STARTUP_DEFAULTS);
+});
+
+test('docs/vpp.md shows uplinks that are taken', () => {
+  const text = readFileSync(new URL('../../../../../docs/vpp.md', import.meta.url), 'utf8');
+  const shown = [...text.matchAll(/^\| `((?:"|\{).*?)` \|/gm)].map(
+    ([, json = '']) => JSON.parse(json) as unknown,
+  );
+  assert.is(shown.length, 5);
+  for (const uplink of shown) parseVppConfig({ uplink }, 'docs/vpp.md');
 });
 
 test.run();

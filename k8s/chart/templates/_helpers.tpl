@@ -107,3 +107,14 @@ allowPrivilegeEscalation: false
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{- define "pteropus.vppImage" -}}
+image: {{ printf "%s:%s" .Values.vpp.image.repository (.Values.vpp.image.tag | default .Chart.AppVersion) }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- end }}
+
+{{- define "pteropus.vppSecurity" -}}
+runAsUser: 0
+privileged: true
+readOnlyRootFilesystem: true
+{{- end }}

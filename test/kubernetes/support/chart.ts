@@ -31,6 +31,11 @@ export const VARIANTS: Readonly<Record<string, readonly string[]>> = {
     ...['ksr.apiServer.host=in-cluster', 'ksr.replicas=1', 'cluster.underlayMtu=9000'],
     ...['cluster.nodeInterconnectCIDR=', 'cluster.defaultGateway=', 'node.underlayAddresses.a={10.9.0.1}'],
   ],
+  'nodes on VPP': [
+    ...['etcd.hosts={10.0.0.10}', 'vpp.enabled=true', 'vpp.image.repository=registry/pteropus-vpp'],
+    ...['vpp.hugepages.amount=1Gi', 'vpp.settings.startup.hugepages=2M', 'metrics.enabled=true'],
+    'vpp.settings.uplink.pci=0000:00:08.0',
+  ],
   'IPv6 only': [
     ...['etcd.hosts={fd00::10}', 'cluster.podSubnetCIDR=fd00:1::/48', 'cluster.podSubnetOneNodePrefixLen=64'],
     ...['cluster.hostSubnetCIDR=fd00:2::/48', 'cluster.hostSubnetOneNodePrefixLen=64'],
