@@ -3,8 +3,8 @@
  * bridged virtual interface whose table leads to the pod table. Who has which MAC, and behind which tunnel, is told beforehand.
  */
 import type { TunnelItem } from '../../../ruleset/types.js';
-import { BVI_INTERFACE, TABLE_IDS, TUNNEL_TABLE, tunnelKey } from '../objects/names.js';
-import type { Renderer, VppObject } from '../objects/types.js';
+import { BVI_INTERFACE, interfaceKey, TABLE_IDS, TUNNEL_TABLE, tunnelKey } from '../objects/names.js';
+import type { ObjectKey, Renderer, View, VppObject } from '../objects/types.js';
 import * as make from './objects.js';
 import { FAMILIES, hostPrefix, UNLIMITED_MTU } from './specs.js';
 
@@ -17,7 +17,7 @@ const EVERYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const;
 export const tunnelsRenderer: Renderer = {
   name: 'tunnels',
   kinds: ['tunnel'],
-  render: (item) => (item.kind === 'tunnel' ? [...meshObjects(item), ...peerObjects(item)] : []),
+  render: (item, view) => (item.kind === 'tunnel' ? [...meshObjects(item), ...peerObjects(item, view)] : []),
 };
 
 /** The same for all peers. */
@@ -50,12 +50,22 @@ export function tunnelTable(): VppObject[] {
   return FAMILIES.map((family) => make.route({ table: TUNNEL_TABLE, prefix: EVERYWHERE[family], path }));
 }
 
-function peerObjects(tunnel: TunnelItem): VppObject[] {
+/**
+ * A tunnel made before its way to the peer leaves VPP 23.02 with the peer's address, or the net's, where it should have its own: it asks
+ * for its neighbors in that name, and believes none of the answers.
+ */
+function wayOut(view: View): ObjectKey[] {
+  return view.get('interface/uplink')?.kind === 'interface' ? [`up/${interfaceKey('interface/uplink')}`] : [];
+}
+
+function peerObjects(tunnel: TunnelItem, view: View): VppObject[] {
   const key = tunnelKey(tunnel.key);
   const { local, remote, vni, remoteMac: mac } = tunnel;
   const addresses = [tunnel.remoteBvi, ...(tunnel.remoteBvi6 === undefined ? [] : [tunnel.remoteBvi6])];
+  const source = { type: 'vxlan', local, remote, vni } as const;
+  const tunnelEnd = make.iface(key, { source, mac: null, table: TABLE_IDS.main });
   return [
-    make.iface(key, { source: { type: 'vxlan', local, remote, vni }, mac: null, table: TABLE_IDS.main }),
+    { ...tunnelEnd, needs: [...tunnelEnd.needs, ...wayOut(view)] },
     make.link({ interface: key, mtu: UNLIMITED_MTU, ip6: false, unnumbered: null }),
     make.up({ interface: key }),
     make.member({ bridge: MESH, interface: key, bvi: false, group: TUNNEL_GROUP }),
