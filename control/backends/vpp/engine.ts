@@ -1,6 +1,6 @@
 /** What is wanted of VPP, what it holds, and the way from one to the other. */
 import type { Change, Item, Key } from '../../ruleset/types.js';
-import { Ledger } from '../wasm/ledger.js';
+import { Ledger } from '../ledger.js';
 import type { VppApi } from './api/api.js';
 import { typed } from './api/typed.js';
 import { blameFaults, type Failures, type Fault } from './objects/blame.js';

@@ -4,9 +4,9 @@
  * operations, which are played into one image and then into the other.
  */
 import type { Key } from '../../ruleset/types.js';
+import type { Ledger } from '../ledger.js';
 import { TableFullError } from './errors.js';
 import type { HashName, ImagePlan } from './image-plan.js';
-import type { Ledger } from './ledger.js';
 
 /** Words at a byte offset from the image's start. Two units never own the same words. */
 export interface Row {

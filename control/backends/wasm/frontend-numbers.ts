@@ -4,8 +4,8 @@
  */
 import { SPACE_FRONTEND } from '../../../dataplane-as/layout.js';
 import type { Ip, Key } from '../../ruleset/types.js';
+import type { Ledger } from '../ledger.js';
 import { parsePrefix } from './bytes6.js';
-import type { Ledger } from './ledger.js';
 import type { LongestPrefix } from './lpm.js';
 import { IndexPool } from './pools.js';
 

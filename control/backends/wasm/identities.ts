@@ -5,8 +5,8 @@
  */
 import { SPACE_IDENTITY } from '../../../dataplane-as/layout.js';
 import type { AddressDelta, AddressSetItem, Key } from '../../ruleset/types.js';
+import { type Ledger, TrackedIndex, TrackedMap } from '../ledger.js';
 import { containsPrefix, isPrefix6, type Prefix, parsePrefix, prefixName, widen } from './bytes6.js';
-import { type Ledger, TrackedIndex, TrackedMap } from './ledger.js';
 import type { LongestPrefix } from './lpm.js';
 import { IndexPool } from './pools.js';
 

@@ -3,11 +3,11 @@
  * transaction is worked out whole, and either committed or rolled back whole. No memory is touched here.
  */
 import type { AddressDelta, Change, Item, Key } from '../../ruleset/types.js';
+import { Ledger, TrackedMap } from '../ledger.js';
 import { CellStore, type Operation } from './cells.js';
 import { DanglingReferenceError } from './errors.js';
 import { Identities } from './identities.js';
 import type { ImagePlan } from './image-plan.js';
-import { Ledger, TrackedMap } from './ledger.js';
 import { LongestPrefix } from './lpm.js';
 import { Policies } from './policies.js';
 import { Ports } from './ports.js';

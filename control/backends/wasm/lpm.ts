@@ -4,10 +4,10 @@
  */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Key } from '../../ruleset/types.js';
+import type { Ledger } from '../ledger.js';
 import type { Prefix4 } from './bytes.js';
 import { isPrefix6, type Prefix } from './bytes6.js';
 import type { CellStore, Entry } from './cells.js';
-import type { Ledger } from './ledger.js';
 import { LENGTHS6_UNIT, LongestPrefix6 } from './lpm6.js';
 import { PrefixTrie } from './prefix-trie.js';
 

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seededRandom } from '../../../test/backends/random.js';
+import { Ledger } from '../ledger.js';
 import { TableFullError } from './errors.js';
-import { Ledger } from './ledger.js';
 import { IndexPool, type Span, SpanPool } from './pools.js';
 
 test('an index belongs to its name until the last reference goes', () => {

@@ -1,7 +1,7 @@
 /** Allocators of table indexes and of runs of table rows. Both can be rolled back (ledger.ts). */
 import type { Key } from '../../ruleset/types.js';
+import { type Ledger, TrackedMap } from '../ledger.js';
 import { TableFullError } from './errors.js';
-import { type Ledger, TrackedMap } from './ledger.js';
 
 interface Held {
   readonly index: number;

@@ -4,10 +4,10 @@
  */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Key } from '../../ruleset/types.js';
+import { type Ledger, TrackedMap } from '../ledger.js';
 import { mask4, type Prefix4 } from './bytes.js';
 import type { CellStore } from './cells.js';
 import { TableFullError } from './errors.js';
-import { type Ledger, TrackedMap } from './ledger.js';
 
 const LINE = L.TRIE_LINE_SIZE / 4;
 const ROOTS = L.SPACE_COUNT * L.TRIE_ROOT_LINES;

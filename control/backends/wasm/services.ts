@@ -1,12 +1,12 @@
 /** Services: frontends find a service, its slots choose one of its backends. */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Ip, Key, ServiceBackend, ServiceItem } from '../../ruleset/types.js';
+import { type Ledger, TrackedMap } from '../ledger.js';
 import { ip4Word, mask4, PROTOCOL_NUMBERS, swap16, swap32 } from './bytes.js';
 import { ip6Words, isPrefix6, mask6, type Prefix, parsePrefix } from './bytes6.js';
 import type { CellStore, Row } from './cells.js';
 import { TableFullError } from './errors.js';
 import { FrontendNumbers } from './frontend-numbers.js';
-import { type Ledger, TrackedMap } from './ledger.js';
 import type { LongestPrefix } from './lpm.js';
 import type { Share } from './maglev.js';
 import { IndexPool, type Span, SpanPool } from './pools.js';

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { Key, ServiceItem } from '../../ruleset/types.js';
+import { type Ledger, TrackedMap } from '../ledger.js';
 import type { CellStore } from './cells.js';
-import { type Ledger, TrackedMap } from './ledger.js';
 import { maglevSlots, type Share, uniformSlots } from './maglev.js';
 import { type Span, SpanPool } from './pools.js';
 

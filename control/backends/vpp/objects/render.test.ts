@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AddressSetItem, Change, Item, Key, PolicyItem, RouteItem } from '../../../ruleset/types.js';
-import { Ledger } from '../../wasm/ledger.js';
+import { Ledger } from '../../ledger.js';
 import { DEFAULT_OPTIONS } from '../options.js';
 import { RenderError } from './errors.js';
 import { Rendering } from './render.js';

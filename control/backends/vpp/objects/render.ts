@@ -4,7 +4,7 @@
  */
 import { PteropusError } from '../../../common/errors.js';
 import type { Change, Item, ItemKind, Key } from '../../../ruleset/types.js';
-import { type Ledger, TrackedIndex, TrackedMap } from '../../wasm/ledger.js';
+import { type Ledger, TrackedIndex, TrackedMap } from '../../ledger.js';
 import { RenderError } from './errors.js';
 import { Items } from './items.js';
 import { sameObject, sameValue } from './same.js';
