@@ -220,7 +220,8 @@ function pairRulesOf(ruleset: Ruleset, endpoint: EndpointItem): AclRule[] {
 /** Disjoint prefixes that cover what the set contains. */
 function prefixesOf(set: AddressSetItem): string[] {
   const hosts = set.addresses.filter((address) => !address.includes(':')).map((address) => `${address}/32`);
-  const classes = prefixClasses(4, [{ ...set, addresses: [] }]);
+  const { blocks, hosts: single } = prefixClasses(4, [{ ...set, addresses: [] }]);
+  const classes = [...blocks, ...single];
   const inside = classes.filter(({ id }) => id !== '');
   return [
     ...hosts,

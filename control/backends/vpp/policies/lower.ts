@@ -6,7 +6,6 @@
  * that a shorter prefix treats the same needs no rule, and nothing is said twice. Which tier decided is settled before (port-table.ts).
  */
 import { InvalidInputError } from '../../../common/errors.js';
-import { bitsOf, type Family } from '../../../common/ip.js';
 import type { AddressSetItem, Key, PolicyItem } from '../../../ruleset/types.js';
 import {
   ALL_PORTS,
@@ -19,7 +18,7 @@ import {
   UDP,
 } from './acl-rules.js';
 import { type PortTable, PortTables, PROTOCOLS, type Segment, type Verdict } from './port-table.js';
-import { type PrefixClass, prefixClasses } from './prefix-classes.js';
+import { type PrefixClass, type PrefixClasses, prefixClasses } from './prefix-classes.js';
 
 const NUMBERS = { TCP, UDP, SCTP } as const;
 
@@ -53,8 +52,7 @@ export function lowerPolicy(
     return found;
   };
   return ([4, 6] as const).flatMap((family) => {
-    const classes = inOrder(family, prefixClasses(family, sets));
-    return classes.flatMap((node) =>
+    return inOrder(prefixClasses(family, sets)).flatMap((node) =>
       differencesOf(node).map(({ note, protocol, ports }): NotedRule => {
         const peer = policy.direction === 'ingress' ? { source: node.cidr } : { destination: node.cidr };
         const match = { ...peer, protocol, destinationPorts: ports };
@@ -68,18 +66,17 @@ export function lowerPolicy(
  * Every prefix after those inside it, as the first rule that matches decides. Single addresses come first. Of the rest the shorter comes
  * first where that is free: VPP puts a rule into the table of an earlier one whose mask is part of its own, and makes no new table.
  */
-function inOrder(family: Family, classes: readonly PrefixClass[]): readonly PrefixClass[] {
+function inOrder({ blocks, hosts }: PrefixClasses): readonly PrefixClass[] {
   const heights = new Map<PrefixClass, number>();
   // Those inside a prefix stand behind it.
-  for (const node of [...classes].reverse()) {
+  for (const node of [...blocks].reverse()) {
     const height = heights.get(node) ?? 0;
     heights.set(node, height);
-    if (node.parent === null || node.length === bitsOf(family)) continue;
+    if (node.parent === null) continue;
     heights.set(node.parent, Math.max(heights.get(node.parent) ?? 0, height + 1));
   }
-  const rank = (node: PrefixClass): number =>
-    node.length === bitsOf(family) ? -1 : (heights.get(node) ?? 0);
-  return [...classes].sort((a, b) => rank(a) - rank(b) || a.length - b.length);
+  const rank = (node: PrefixClass): number => heights.get(node) ?? 0;
+  return [...hosts, ...[...blocks].sort((a, b) => rank(a) - rank(b) || a.length - b.length)];
 }
 
 /** Rules that match a peer which is in some of the sets: those without peers match everyone. */

@@ -1,5 +1,5 @@
 /** The access list of a policy item: its rules, and its name. Pure; what was made of the same items before is remembered. */
-import { contentHash } from '../../../ruleset/canonical.js';
+import { createHash } from 'node:crypto';
 import type { AddressSetItem, Key, PolicyItem } from '../../../ruleset/types.js';
 import type { ObjectKey, View, VppObject } from '../objects/types.js';
 import type { AclNotes, AclSpec, NotedRule } from './acl-rules.js';
@@ -31,7 +31,7 @@ export function policyAcl(policy: PolicyItem, view: View): VppObject<'acl', AclS
   const named =
     rules.length <= LONGEST_REPLACED
       ? list
-      : { ...list, key: policyAclKey(`${policy.key}@${contentHash(list.spec.rules).slice(0, 10)}`) };
+      : { ...list, key: policyAclKey(`${policy.key}@${hashOf(list.spec)}`) };
   made.set(policy, { sets, acl: named });
   return named;
 }
@@ -39,6 +39,15 @@ export function policyAcl(policy: PolicyItem, view: View): VppObject<'acl', AclS
 export function acl(key: ObjectKey, rules: readonly NotedRule[]): VppObject<'acl', AclSpec> {
   const notes: AclNotes = { rules: rules.map(({ note }) => note) };
   return { kind: 'acl', key, needs: [], spec: { rules: rules.map(({ rule }) => rule) }, notes };
+}
+
+/** Lists have 10,000 rules where a set has as many members: nothing but what differs between rules of policies is looked at. */
+function hashOf({ rules }: AclSpec): string {
+  const texts = rules.map(
+    ({ action, source, destination, protocol, destinationPorts: [from, to] }) =>
+      `${action} ${source} ${destination} ${protocol} ${from} ${to}`,
+  );
+  return createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 10);
 }
 
 function setOf(view: View, key: Key): AddressSetItem | undefined {

@@ -2,8 +2,17 @@
  * Which address sets an address is in, said by prefixes: every address, block and exception that the sets name is a prefix, and an
  * address is in exactly the sets of the longest of them that covers it. So exceptions are subtracted and never denied.
  */
-import { bitsOf, type Family, formatCidr, type ParsedCidr, toCidr } from '../../../common/ip.js';
-import type { AddressSetItem, Cidr } from '../../../ruleset/types.js';
+import {
+  bitsOf,
+  cidrContains,
+  type Family,
+  formatCidr,
+  maskOf,
+  type ParsedCidr,
+  parseIp,
+  toCidr,
+} from '../../../common/ip.js';
+import type { AddressSetItem, Cidr, Ip } from '../../../ruleset/types.js';
 
 export interface PrefixClass {
   readonly cidr: Cidr;
@@ -16,95 +25,137 @@ export interface PrefixClass {
   readonly parent: PrefixClass | null;
 }
 
-/** What begins at a prefix. */
-interface Marks {
-  readonly prefix: ParsedCidr;
-  /** Sets that name it as an address. */
-  readonly hosts: number[];
-  /** Blocks that begin here, and blocks one of whose exceptions it is. */
-  readonly opens: Block[];
-  readonly closes: Block[];
+export interface PrefixClasses {
+  /** The whole family first, then every prefix after those around it. Single addresses are not among them. */
+  readonly blocks: readonly PrefixClass[];
+  readonly hosts: readonly PrefixClass[];
+}
+
+export function prefixClasses(family: Family, sets: readonly AddressSetItem[]): PrefixClasses {
+  const nodes = classesOfMarks(family, marksOf(family, sets));
+  const blocks = nodes.filter(({ length }) => length < bitsOf(family));
+  // Single addresses that a block or an exception names.
+  const named = new Map(nodes.filter(({ length }) => length === bitsOf(family)).map((n) => [n.cidr, n]));
+  const around = innermost(family, blocks);
+  const members = new Map<string, Membership>();
+  const hosts: PrefixClass[] = [];
+  for (const [address, own] of hostsOf(family, sets)) {
+    const cidr = `${address}/${bitsOf(family)}`;
+    const exact = named.get(cidr);
+    const parent = exact?.parent ?? around(address);
+    const { sets: inside, id } = exact ?? parent;
+    const name = `${own.join()} in ${id}`;
+    let membership = members.get(name);
+    if (membership === undefined) {
+      membership = membershipOf([...inside, ...own]);
+      members.set(name, membership);
+    }
+    hosts.push({ cidr, length: bitsOf(family), sets: membership.sets, id: membership.id, parent });
+    named.delete(cidr);
+  }
+  return { blocks, hosts: [...hosts, ...named.values()] };
+}
+
+/** Addresses that the sets name, with the indexes of those that do. */
+function hostsOf(family: Family, sets: readonly AddressSetItem[]): ReadonlyMap<Ip, number[]> {
+  const hosts = new Map<Ip, number[]>();
+  for (const [set, { addresses }] of sets.entries()) {
+    for (const address of addresses) {
+      if (address.includes(':') !== (family === 6)) continue;
+      const known = hosts.get(address);
+      if (known === undefined) hosts.set(address, [set]);
+      else if (known.at(-1) !== set) known.push(set);
+    }
+  }
+  return hosts;
+}
+
+/** Finds the longest of the blocks around an address. */
+function innermost(family: Family, blocks: readonly PrefixClass[]): (address: Ip) => PrefixClass {
+  const whole = blocks[0] as PrefixClass;
+  if (blocks.length === 1) return () => whole;
+  const byLength = new Map<number, Map<bigint, PrefixClass>>();
+  for (const block of blocks) {
+    const same = byLength.get(block.length) ?? new Map<bigint, PrefixClass>();
+    byLength.set(block.length, same.set(toCidr(block.cidr).value, block));
+  }
+  const longestFirst = [...byLength]
+    .sort(([a], [b]) => b - a)
+    .map(([length, same]) => ({ mask: maskOf(family, length), same }));
+  return (address) => {
+    const { value } = parseIp(address);
+    for (const { mask, same } of longestFirst) {
+      const found = same.get(value & mask);
+      if (found !== undefined) return found;
+    }
+    return whole;
+  };
+}
+
+type Membership = Pick<PrefixClass, 'sets' | 'id'>;
+
+function membershipOf(sets: Iterable<number>): Membership {
+  const sorted = [...new Set(sets)].sort((a, b) => a - b);
+  return { sets: new Set(sorted), id: sorted.join() };
 }
 
 interface Block {
   readonly set: number;
 }
 
-/** A prefix, and the blocks that hold inside it. */
-interface Inside {
-  readonly node: PrefixClass;
+/** What begins and what ends at a prefix. */
+interface Mark {
   readonly prefix: ParsedCidr;
-  readonly open: ReadonlySet<Block>;
+  readonly opens: Block[];
+  readonly closes: Block[];
 }
 
-/** The whole family first, then every prefix after those around it. */
-export function prefixClasses(family: Family, sets: readonly AddressSetItem[]): readonly PrefixClass[] {
-  const marks = collect(family, sets);
-  const sorted = [...marks.values()].sort(
-    (a, b) => compare(a.prefix.value, b.prefix.value) || a.prefix.length - b.prefix.length,
-  );
-  const found: PrefixClass[] = [];
-  const around: Inside[] = [];
-  for (const mark of sorted) {
-    while (around.length > 0 && !holds((around.at(-1) as Inside).prefix, mark.prefix)) around.pop();
-    const parent = around.at(-1);
-    const open = openBlocks(parent?.open ?? new Set(), mark);
-    const contained = new Set(mark.hosts);
-    for (const { set } of open) contained.add(set);
-    const same = mark.hosts.length === 0 && open === parent?.open;
-    const node: PrefixClass = {
-      cidr: formatCidr(mark.prefix),
-      length: mark.prefix.length,
-      sets: same ? parent.node.sets : contained,
-      id: same ? parent.node.id : [...contained].sort((a, b) => a - b).join(),
-      parent: parent?.node ?? null,
-    };
-    found.push(node);
-    // Nothing is inside a single address.
-    if (mark.prefix.length < bitsOf(family)) around.push({ node, prefix: mark.prefix, open });
-  }
-  return found;
-}
-
-function collect(family: Family, sets: readonly AddressSetItem[]): Map<string, Marks> {
-  const marks = new Map<string, Marks>();
-  const at = (prefix: ParsedCidr): Marks => {
+/** Of blocks and exceptions, single addresses among them. */
+function marksOf(family: Family, sets: readonly AddressSetItem[]): readonly Mark[] {
+  const marks = new Map<string, Mark>();
+  const at = (prefix: ParsedCidr): Mark => {
     const name = `${prefix.value}/${prefix.length}`;
-    const known = marks.get(name) ?? { prefix, hosts: [], opens: [], closes: [] };
+    const known = marks.get(name) ?? { prefix, opens: [], closes: [] };
     marks.set(name, known);
     return known;
   };
   at({ family, value: 0n, length: 0 });
-  for (const [set, { addresses, blocks }] of sets.entries()) {
-    for (const address of addresses) {
-      if (address.includes(':') === (family === 6)) at(toCidr(address)).hosts.push(set);
-    }
+  for (const [set, { blocks }] of sets.entries()) {
     for (const { cidr, except } of blocks) {
       const outer = toCidr(cidr);
       if (outer.family !== family) continue;
       const inner = except.map(toCidr).filter((prefix) => prefix.family === family);
       // An exception that covers the block leaves nothing of it.
-      if (inner.some((prefix) => holds(prefix, outer))) continue;
+      if (inner.some((prefix) => cidrContains(prefix, outer))) continue;
       const block: Block = { set };
       at(outer).opens.push(block);
       for (const prefix of inner) at(prefix).closes.push(block);
     }
   }
-  return marks;
+  return [...marks.values()];
 }
 
-/** The blocks that hold inside a prefix. */
-function openBlocks(outside: ReadonlySet<Block>, { opens, closes }: Marks): ReadonlySet<Block> {
-  if (opens.length === 0 && closes.length === 0) return outside;
-  const inside = new Set(outside);
-  for (const block of opens) inside.add(block);
-  for (const block of closes) inside.delete(block);
-  return inside;
-}
-
-function holds(outer: ParsedCidr, inner: ParsedCidr): boolean {
-  const rest = BigInt(bitsOf(outer.family) - outer.length);
-  return outer.length <= inner.length && inner.value >> rest === outer.value >> rest;
+/** Every mark after those around it. */
+function classesOfMarks(family: Family, marks: readonly Mark[]): readonly PrefixClass[] {
+  const sorted = [...marks].sort(
+    (a, b) => compare(a.prefix.value, b.prefix.value) || a.prefix.length - b.prefix.length,
+  );
+  const found: PrefixClass[] = [];
+  const around: { node: PrefixClass; prefix: ParsedCidr; open: ReadonlySet<Block> }[] = [];
+  for (const { prefix, opens, closes } of sorted) {
+    while (around.length > 0 && !cidrContains((around.at(-1) as { prefix: ParsedCidr }).prefix, prefix))
+      around.pop();
+    const parent = around.at(-1);
+    const open = new Set([...(parent?.open ?? []), ...opens]);
+    for (const block of closes) open.delete(block);
+    const membership = membershipOf([...open].map(({ set }) => set));
+    const { length } = prefix;
+    const node = { cidr: formatCidr(prefix), length, ...membership, parent: parent?.node ?? null };
+    found.push(node);
+    // Nothing is inside a single address.
+    if (length < bitsOf(family)) around.push({ node, prefix, open });
+  }
+  return found;
 }
 
 function compare(a: bigint, b: bigint): number {
