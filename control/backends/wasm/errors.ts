@@ -13,13 +13,6 @@ export class TableFullError extends PteropusError {
   }
 }
 
-/** An item refers to another one that is not in the ruleset. */
-export class DanglingReferenceError extends PteropusError {
-  constructor(object: Key, field: string, value: Key) {
-    super('refers to an item that is not there', { object, field, value });
-  }
-}
-
 /** The WebAssembly pipeline could not be loaded, or it trapped. */
 export class PipelineError extends PteropusError {}
 

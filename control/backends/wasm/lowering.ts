@@ -3,9 +3,9 @@
  * transaction is worked out whole, and either committed or rolled back whole. No memory is touched here.
  */
 import type { AddressDelta, Change, Item, Key } from '../../ruleset/types.js';
+import { DanglingReferenceError } from '../errors.js';
 import { Ledger, TrackedMap } from '../ledger.js';
 import { CellStore, type Operation } from './cells.js';
-import { DanglingReferenceError } from './errors.js';
 import { Identities } from './identities.js';
 import type { ImagePlan } from './image-plan.js';
 import { LongestPrefix } from './lpm.js';

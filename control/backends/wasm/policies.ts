@@ -4,9 +4,9 @@
  */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Key, Origin, PolicyItem } from '../../ruleset/types.js';
+import { DanglingReferenceError } from '../errors.js';
 import { type Ledger, TrackedIndex, TrackedMap } from '../ledger.js';
 import type { CellStore } from './cells.js';
-import { DanglingReferenceError } from './errors.js';
 import { type FlatRule, flatten, keyRanges, type PortSet } from './flatten.js';
 import type { Identities, IdentityEvent } from './identities.js';
 import { IndexPool, type Span, SpanPool } from './pools.js';

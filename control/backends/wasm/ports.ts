@@ -1,11 +1,11 @@
 /** Interfaces as ports, the policies that judge the pods behind them, and the header words that name special ports. */
 import * as L from '../../../dataplane-as/layout.js';
 import type { EndpointItem, InterfaceItem, Key, NodeItem } from '../../ruleset/types.js';
+import { DanglingReferenceError } from '../errors.js';
 import { type Ledger, TrackedMap } from '../ledger.js';
 import { firstIp4, macBytes } from './bytes.js';
 import { firstIp6, type Words6 } from './bytes6.js';
 import type { CellStore } from './cells.js';
-import { DanglingReferenceError } from './errors.js';
 import { isLimited, limitWords } from './limits.js';
 import { IndexPool } from './pools.js';
 

@@ -1,6 +1,7 @@
 /** Routes, and the adjacencies they lead to: interfaces, tunnels, drop and reject. */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Key, Mac, RouteItem, RouteTarget, TunnelItem } from '../../ruleset/types.js';
+import { DanglingReferenceError } from '../errors.js';
 import { type Ledger, TrackedMap } from '../ledger.js';
 import { contains4, ip4Host, ip4Word, mask4 } from './bytes.js';
 import {
@@ -15,7 +16,6 @@ import {
 } from './bytes6.js';
 import type { CellStore } from './cells.js';
 import { encapTemplate } from './encap.js';
-import { DanglingReferenceError } from './errors.js';
 import type { LongestPrefix } from './lpm.js';
 import { IndexPool } from './pools.js';
 import type { Ports } from './ports.js';

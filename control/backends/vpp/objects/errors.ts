@@ -14,13 +14,6 @@ export class RenderError extends PteropusError {
   }
 }
 
-/** An item refers to another one that is not in the ruleset. */
-export class DanglingReferenceError extends PteropusError {
-  constructor(object: Key, field: string, value: Key) {
-    super('refers to an item that is not there', { object, field, value });
-  }
-}
-
 /** The VPP at hand lacks messages that an item's objects need: another version, or a plugin that is not loaded. */
 export class UnsupportedError extends PteropusError {
   constructor(

@@ -1,8 +1,8 @@
 /** The items in force, with what a transaction does to them: worked out whole, then committed or rolled back. */
 import { sameItem } from '../../../ruleset/canonical.js';
 import type { Change, Item, ItemKind, Key } from '../../../ruleset/types.js';
+import { DanglingReferenceError } from '../../errors.js';
 import { type Ledger, TrackedIndex, TrackedMap } from '../../ledger.js';
-import { DanglingReferenceError } from './errors.js';
 
 type Of<T extends ItemKind> = Extract<Item, { kind: T }>;
 
