@@ -8,6 +8,7 @@ import * as items from '../../../test/backends/items.js';
 import { type Host, TestNode } from '../../../test/backends/node.js';
 import { openVppRig } from '../../../test/backends/vpp-rig.js';
 import { onEveryVpp } from '../../../test/vpp/needs.js';
+import type { InterfaceItem, PolicyItem } from '../../ruleset/types.js';
 import { checksum, ethernet, ipv4 } from '../../sim/memory/packet.js';
 import { icmp, udp } from '../../sim/memory/transport.js';
 import type { Counters } from '../backend.js';
@@ -30,9 +31,9 @@ interface Case {
   readonly says?: string;
 }
 
-function datagram(source: string, destination: string, port = 9): Uint8Array {
+function datagram(source: string, destination: string, port = 9, length = 1): Uint8Array {
   const segment = udp(
-    { sourcePort: 5000, destinationPort: port, payload: Uint8Array.of(1) },
+    { sourcePort: 5000, destinationPort: port, payload: new Uint8Array(length) },
     source,
     destination,
   );
@@ -49,6 +50,17 @@ function changed(packet: Uint8Array, at: number, value: number, seal = true): Ui
   bytes.set([sum >> 8, sum & 255], CHECKSUM_AT);
   return bytes;
 }
+
+/** Nobody is sent anything at port 7. */
+const QUIET: PolicyItem = {
+  ...{ kind: 'policy', key: 'policy/quiet', direction: 'egress', isolatedBy: [] },
+  rules: [
+    {
+      ...{ tier: 'network', action: 'deny', peers: null, ports: [items.port('UDP', 7)] },
+      origin: items.origin('quiet', 'spec.egress[0]'),
+    },
+  ],
+};
 
 function casesOf(a: Host, b: Host, c: Host): Case[] {
   const { address } = a;
@@ -71,6 +83,17 @@ function casesOf(a: Host, b: Host, c: Host): Case[] {
       name: 'too far',
       outcome: 'ttl-exceeded-sent',
       packet: changed(datagram(address, b.address), TTL_AT, 1),
+    },
+    {
+      name: 'too long',
+      outcome: 'fragmentation-needed-sent',
+      packet: datagram(address, b.address, 9, 1432),
+    },
+    {
+      name: 'from a pod that may not',
+      outcome: 'drop-policy-egress',
+      packet: datagram(address, c.address, 7),
+      says: 'policy egress: denied by NetworkPolicy shop/quiet spec.egress[0]',
     },
     {
       name: 'spoiled',
@@ -102,6 +125,8 @@ onEveryVpp(test, 'counters and traces agree on each packet', async (install) => 
       ...items.peerItems(1, 2),
       items.policy('closed', 'ingress', [items.allow('web', null, [items.port('UDP', 9)])]),
       items.endpoint('b', 'policy/closed', null),
+      QUIET,
+      items.endpoint('a', null, QUIET.key),
     );
     const send = (payload: Uint8Array): void => {
       const mac = { source: items.podMac(1, 1), destination: items.gatewayMac(1) };
@@ -118,7 +143,8 @@ onEveryVpp(test, 'counters and traces agree on each packet', async (install) => 
       await rig.settle();
       const before = await rig.backend.counters();
       const trace = await rig.backend.trace({});
-      send(packet);
+      // More than one, as some of what VPP drops is its own: multicast reports of interfaces that came up.
+      for (let i = 0; i < 4; i++) send(packet);
       await rig.settle();
       await rig.settle();
       const steps = await trace.stop();
@@ -135,6 +161,27 @@ onEveryVpp(test, 'counters and traces agree on each packet', async (install) => 
       assert.is(total(before.outcomes), received(before), name);
     }
     assert.equal(wrong, []);
+  } finally {
+    await rig.close();
+  }
+});
+
+onEveryVpp(test, 'what is over a limit is counted as that', async (install) => {
+  const rig = await openVppRig(loadNative(), { install });
+  try {
+    const node = await TestNode.open(async () => rig);
+    const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];
+    const pod = node.items.get(items.podKey('a')) as InterfaceItem;
+    const limits = { fromPod: { bitsPerSecond: 80_000, burstBits: 80_000 }, toPod: null };
+    await node.put({ ...pod, limits });
+    const before = await rig.backend.counters();
+    for (let i = 0; i < 40; i++) a.sendUdp(b.address, 6000 + i, 9, 'x'.repeat(1000));
+    await rig.settle();
+    await rig.settle();
+    const after = await rig.backend.counters();
+    assert.ok((after.outcomes['drop-bandwidth'] ?? 0) >= 10, difference(before.outcomes, after.outcomes));
+    assert.ok((after.interfaces[pod.key]?.drops ?? 0) >= 10);
+    assert.is(total(after.outcomes), received(after));
   } finally {
     await rig.close();
   }

@@ -173,6 +173,20 @@ test('what VPP made itself and dropped is nobody else', () => {
   assert.is(total(outcomes), 5);
 });
 
+test('what VPP counts twice does not take the place of what comes later', () => {
+  const counts = new Counts();
+  const counter = new OutcomeCounter();
+  counts.at(3).rx = 5;
+  counts.error('ip4-rewrite/mtu_exceeded', 5);
+  counts.error('acl-plugin-out-ip4-fa/ACL deny packets', 3);
+  counter.add(counts.sample(), ROLES);
+  for (let round = 1; round < 4; round++) {
+    counts.at(3).rx += 2;
+    counts.error('ip4-rx-urpf-strict/uRPF Drop', 2);
+    assert.is(counter.add(counts.sample(), ROLES)['drop-spoofed'], 2 * round);
+  }
+});
+
 test('the end of a packet that is read before its arrival waits for it', () => {
   const counts = new Counts();
   const counter = new OutcomeCounter();

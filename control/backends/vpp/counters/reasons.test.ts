@@ -68,6 +68,7 @@ const ONE: readonly (readonly [string, string, string])[] = [
   ['host-pod-output', 'interface is down', 'drop-port'],
   ['host-pod-tx', 'tx ring overrun', 'drop-queue-full'],
   ['l2-output', 'L2 split horizon drops', 'drop-hop-loop'],
+  ['feature-bitmap-drop', 'L2 feature forwarding disabled', 'drop-vxlan'],
 ];
 
 test('symbols and descriptions mean the same', () => {
@@ -90,6 +91,8 @@ test('figures are no reasons, and what nobody knows has a name of its own', () =
     ['acl-plugin-in-ip4-fa', 'checked packets'],
     ['acl-plugin-out-ip6-fa', 'new sessions added'],
     ['af-packet-input', 'timed out block'],
+    ['ip4-icmp-error', 'error message dropped'],
+    ['ip6-icmp-error', 'drop'],
     ['vxlan4-input', 'good packets decapsulated'],
     ['vxlan4-encap', 'good packets encapsulated'],
     ['ip4-input', 'none'],

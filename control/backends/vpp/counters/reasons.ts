@@ -64,6 +64,8 @@ const RULES: readonly Rule[] = [
   [ICMP, /^(ttl_expire|hop_limit_exceeded)/, told('ttl-exceeded-sent')],
   [ICMP, /^(packet_)?too_big/, told('fragmentation-needed-sent')],
   [ICMP, /^dest(ination)?_unreach/, told('reject-sent')],
+  // An error that VPP's limit stopped; the packet that it was about has a reason of its own.
+  [/icmp-error$/, /^drop$|^error_message_dropped/, FIGURE],
   [ICMP, /^(none|valid_packets)$|^param/, FIGURE],
   [ICMP, ANY, drop('drop-icmp-error')],
   [IP, /^reass_(success|fragments|to_custom)|^successful|^fragments_(reassembled|received)/, FIGURE],
@@ -97,6 +99,7 @@ const RULES: readonly Rule[] = [
   [/^l2-flood$|^l2-fwd$/, /mac_mismatch/, drop('drop-not-for-us')],
   [/^l2-fwd$/, /reflection/, drop('drop-hop-loop')],
   [/^l2-output$/, /split_horizon/, drop('drop-hop-loop')],
+  [/^feature-bitmap-drop$/, ANY, drop('drop-vxlan')],
   [/^l2-/, /drop|fail|invalid|not_valid/, drop('drop-vxlan')],
   [/^l2-/, ANY, FIGURE],
   // What a driver complains of never was a packet of ours.
