@@ -1,4 +1,10 @@
 /** The addon's view of a real segment. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -21,6 +27,67 @@ testIf(test, addon)('a socket that is not there is an error that names it', () =
       assert.instance(error, NativeError);
       assert.is((error as NativeError).object, path);
     }
+  }
+});
+
+/** Plays VPP's side of the socket: hands out memory, then cuts it short, or nothing. Prints `ready`, and `cut` or `kept`. */
+const HANDS_OUT = `
+import array, os, socket, sys
+path, mode = sys.argv[1:]
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.bind(path)
+server.listen(1)
+print('ready', flush=True)
+client, _ = server.accept()
+if mode == 'nothing':
+    client.sendmsg([b'x'])
+elif mode != 'silence':
+    memory = os.memfd_create('x', os.MFD_ALLOW_SEALING if mode == 'sealed' else 0)
+    os.write(memory, bytes(range(256)) * 16)
+    client.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [memory]))])
+client.close()
+sys.stdin.readline()
+try:
+    os.ftruncate(memory, 0)
+    print('cut', flush=True)
+except (OSError, NameError):
+    print('kept', flush=True)
+`;
+
+testIf(
+  test,
+  addon,
+  program('python3'),
+)('memory that is cut short, and a peer that hands out nothing, are errors and no more', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'pteropus-segment-'));
+  try {
+    for (const [mode, end] of [
+      ['sealed', 'kept'],
+      ['unsealed', 'cut'],
+      ['nothing', null],
+      ['silence', null],
+    ] as const) {
+      const socket = join(dir, mode);
+      const peer = spawn('python3', ['-c', HANDS_OUT, socket, mode], { stdio: ['pipe', 'pipe', 'inherit'] });
+      const lines = createInterface(peer.stdout)[Symbol.asyncIterator]();
+      assert.is((await lines.next()).value, 'ready');
+      if (end === null) {
+        assert.throws(() => loadNative().openStats(socket), /recvmsg: EBADMSG/);
+      } else {
+        const segment = loadNative().openStats(socket);
+        const bytes = new Uint8Array(3);
+        assert.ok(segment.copy(254, bytes));
+        assert.equal([...bytes], [254, 255, 0]);
+        peer.stdin.write('\n');
+        assert.is((await lines.next()).value, end);
+        assert.is(segment.copy(254, bytes), end === 'kept');
+        segment.close();
+      }
+      peer.stdin.end();
+      await once(peer, 'exit');
+    }
+  } finally {
+    rmSync(dir, { recursive: true });
   }
 });
 
