@@ -25,7 +25,7 @@ onEveryVpp(test, 'a member more of a large set that pods share', async (install)
     const client = await node.addPod(1, 'client');
     const pods: Host[] = [];
     for (let i = 0; i < PODS; i++) pods.push(await node.addPod(i + 2, `p${i}`));
-    const strangers = Array.from({ length: MEMBERS }, (_, i) => `10.9.${i >> 8}.${i & 255}`);
+    const strangers = Array.from({ length: MEMBERS }, (_, i) => `10.9.${i >> 7}.${(i & 127) * 2}`);
     const members = (...more: readonly string[]) => items.addressSet('large', [...strangers, ...more].sort());
     const rule: PolicyRule = items.allow('web', ['addressset/large'], [items.port('TCP', 80)]);
     await node.put(

@@ -21,7 +21,7 @@ export function firstMatch(rules: readonly AclRule[], packet: AclPacket): number
 }
 
 function matches(rule: AclRule, packet: AclPacket): boolean {
-  const within = (cidr: string, address: Ip): boolean => cidrContains(parseCidr(cidr), parseIp(address));
+  const within = (cidr: string, address: Ip): boolean => cidrContains(cidrOf(cidr), ipOf(address));
   if (!within(rule.source, packet.source) || !within(rule.destination, packet.destination)) return false;
   if (rule.protocol === 0) return true;
   if (rule.protocol !== packet.protocol) return false;
@@ -32,6 +32,22 @@ function matches(rule: AclRule, packet: AclPacket): boolean {
   if (to < rule.destinationPorts[0] || to > rule.destinationPorts[1]) return false;
   return packet.protocol !== TCP || (packet.flags & rule.flags.mask) === rule.flags.value;
 }
+
+/** A function that remembers what it answered: the same few texts are read over and over. */
+function remembering<T>(read: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    let found = known.get(text);
+    if (found === undefined) {
+      found = read(text);
+      known.set(text, found);
+    }
+    return found;
+  };
+}
+
+const cidrOf = remembering(parseCidr);
+const ipOf = remembering(parseIp);
 
 /** One interface with its lists; reclassifies sessions when a list changes. */
 export class AclInterface {

@@ -156,7 +156,7 @@ test('a short list is replaced in place; a long one is made anew, and the interf
   const lists = (members: number): { readonly list: string; readonly bound: readonly string[] } => {
     const ruleset = new Map(randomRuleset(new Random(1)));
     const add = (item: Item): void => void ruleset.set(item.key, item);
-    const addresses = Array.from({ length: members }, (_, i) => `10.2.${i >> 8}.${i & 255}`);
+    const addresses = Array.from({ length: members }, (_, i) => `10.2.${i >> 7}.${(i & 127) * 2}`);
     add({ kind: 'addressset', key: 'addressset/peers', addresses, blocks: [] });
     add({
       ...{ kind: 'policy', key: 'policy/p', direction: 'ingress', isolatedBy: [origin] },

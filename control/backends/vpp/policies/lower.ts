@@ -63,7 +63,7 @@ export function lowerPolicy(
 }
 
 /**
- * Every prefix after those inside it, as the first rule that matches decides. Single addresses come first. Of the rest the shorter comes
+ * Every prefix after those inside it, as the first rule that matches decides. Addresses come first. Of the rest the shorter comes
  * first where that is free: VPP puts a rule into the table of an earlier one whose mask is part of its own, and makes no new table.
  */
 function inOrder({ blocks, hosts }: PrefixClasses): readonly PrefixClass[] {
@@ -76,7 +76,10 @@ function inOrder({ blocks, hosts }: PrefixClasses): readonly PrefixClass[] {
     heights.set(node.parent, Math.max(heights.get(node.parent) ?? 0, height + 1));
   }
   const rank = (node: PrefixClass): number => heights.get(node) ?? 0;
-  return [...hosts, ...[...blocks].sort((a, b) => rank(a) - rank(b) || a.length - b.length)];
+  return [
+    ...[...hosts].sort((a, b) => b.length - a.length),
+    ...[...blocks].sort((a, b) => rank(a) - rank(b) || a.length - b.length),
+  ];
 }
 
 /** Rules that match a peer which is in some of the sets: those without peers match everyone. */

@@ -13,6 +13,7 @@ import {
   toCidr,
 } from '../../../common/ip.js';
 import type { AddressSetItem, Cidr, Ip } from '../../../ruleset/types.js';
+import { aggregate } from './aggregate.js';
 
 export interface PrefixClass {
   readonly cidr: Cidr;
@@ -26,8 +27,9 @@ export interface PrefixClass {
 }
 
 export interface PrefixClasses {
-  /** The whole family first, then every prefix after those around it. Single addresses are not among them. */
+  /** The whole family first, then every prefix after those around it. */
   readonly blocks: readonly PrefixClass[];
+  /** Single addresses, and neighbours that are in the same sets as one prefix; none inside another. */
   readonly hosts: readonly PrefixClass[];
 }
 
@@ -53,7 +55,22 @@ export function prefixClasses(family: Family, sets: readonly AddressSetItem[]): 
     hosts.push({ cidr, length: bitsOf(family), sets: membership.sets, id: membership.id, parent });
     named.delete(cidr);
   }
-  return { blocks, hosts: [...hosts, ...named.values()] };
+  return { blocks, hosts: joined(family, [...hosts, ...named.values()]) };
+}
+
+function joined(family: Family, hosts: readonly PrefixClass[]): PrefixClass[] {
+  const alike = new Map<string, PrefixClass[]>();
+  for (const host of hosts) {
+    const name = `${host.id} in ${host.parent?.cidr}`;
+    const others = alike.get(name);
+    if (others === undefined) alike.set(name, [host]);
+    else others.push(host);
+  }
+  return [...alike.values()].flatMap((same) => {
+    const addresses = same.map(({ cidr }) => cidr.slice(0, cidr.indexOf('/')));
+    const [{ sets, id, parent }] = same as [PrefixClass];
+    return aggregate(family, addresses).map(({ cidr, length }) => ({ cidr, length, sets, id, parent }));
+  });
 }
 
 /** Addresses that the sets name, with the indexes of those that do. */
