@@ -6,6 +6,7 @@ import { bridgeEntries, bridges, members } from './bridges.js';
 import { classifiers, classifierUses } from './classifiers.js';
 import { interfaces } from './interfaces.js';
 import { links } from './link-settings.js';
+import { neighborAgings } from './neighbor-aging.js';
 import { neighbors } from './neighbors.js';
 import { policers } from './policers.js';
 import { proxyAddresses, proxyInterfaces } from './proxies.js';
@@ -21,7 +22,7 @@ import { tunnelInputs } from './tunnel-input.js';
 import { ups } from './ups.js';
 
 export const LINK_DESCRIPTORS: readonly Descriptor[] = [
-  ...[tables, interfaces, links, addresses, neighbors, routes],
+  ...[tables, interfaces, links, addresses, neighbors, neighborAgings, routes],
   ...[bridges, members, bridgeEntries, proxyAddresses, proxyInterfaces],
   ...[arpOffs, sourceChecks, tunnelInputs, policers, classifiers, classifierUses, ups],
 ] as readonly Descriptor[];

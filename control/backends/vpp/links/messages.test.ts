@@ -5,11 +5,13 @@ import type { Fields } from '../api/api.js';
 import { MissingMessageError, VppRetvalError } from '../api/errors.js';
 import { RECORDED_VERSIONS } from '../api/testing/recording.js';
 import type { VppContext } from '../objects/types.js';
+import { classifiers } from './classifiers.js';
 import { contextOf, FakeApi } from './fake-api.js';
 import { isShown } from './features.js';
 import { interfaces } from './interfaces.js';
 import { links } from './link-settings.js';
-import { iface, link, policer, route } from './objects.js';
+import { neighborAgings } from './neighbor-aging.js';
+import { classifier, iface, link, neighborAging, policer, route } from './objects.js';
 import { policers } from './policers.js';
 import { routes } from './routes.js';
 import { sourceChecks } from './source-checks.js';
@@ -266,6 +268,54 @@ function tests(test: Test, release: string): void {
       { name: 'somebody else’s', cir: 1, cb: 1n },
     ]);
     assert.equal(await policers.read(vpp), [limit]);
+  });
+
+  test('classifiers compare where the header has it, and are read back', async () => {
+    const { api, vpp } = open(release);
+    api.replies.set('classify_add_del_table', { new_table_index: 7 });
+    const nested = classifier({ name: 'nested', matches: [{ bytes: '3c2b', verdict: 'drop' }] });
+    const address = 'fd000016000000000000000000000001';
+    const discovery = classifier({
+      name: 'discovery',
+      matches: [{ bytes: `3a${address}88`, verdict: 'own' }],
+    });
+    await classifiers.create(vpp, nested);
+    const [made, session] = api.asked.splice(0);
+    const mask = Buffer.from(made?.fields['mask'] as Uint8Array);
+    assert.equal([mask.length, mask[6], mask[40], made?.fields['match_n_vectors']], [48, 0xff, 0xff, 3]);
+    assert.is(mask.filter((byte) => byte !== 0).length, 2);
+    const match = session?.fields['match'] as Uint8Array;
+    assert.equal([match[6], match[40], session?.fields['hit_next_index']], [60, 43, 0]);
+    await classifiers.create(vpp, discovery);
+    const own = api.asked.splice(0)[1];
+    assert.equal(
+      [own?.fields['action'], own?.fields['metadata']],
+      ['CLASSIFY_API_ACTION_SET_IP6_FIB_INDEX', 3],
+    );
+    await classifiers.update?.(vpp, discovery, classifier({ name: 'discovery', matches: [] }));
+    assert.equal(
+      api.asked.splice(0).map(({ message, fields }) => [message, fields['is_add']]),
+      [['classify_add_del_session', false]],
+    );
+    // Read: a table of ours, and one of somebody else.
+    const again = open(release);
+    again.api.replies.set('classify_table_ids', { ids: [7] });
+    again.api.replies.set('classify_table_info', { mask });
+    again.api.dumps.set('classify_session_dump', [{ hit_next_index: 0, match }]);
+    assert.equal(await classifiers.read(again.vpp), [nested]);
+    assert.is(again.vpp.handles.get('classifier/nested'), 7);
+    again.api.replies.set('classify_table_info', { mask: Buffer.alloc(16, 1) });
+    assert.equal(await classifiers.read(again.vpp), []);
+  });
+
+  test('what VPP shows of neighbors’ age is understood', async () => {
+    const { api, vpp } = open(release);
+    const shown = 'ip4:\n  limit:50000, age:30, recycle:1\nip6:\n  limit:50000, age:0, recycle:0\n';
+    api.texts.set('show ip neighbor-config', shown);
+    const found = await neighborAgings.read(vpp);
+    assert.equal(found, [neighborAging({ family: 4, seconds: 30 })]);
+    await neighborAgings.remove(vpp, neighborAging({ family: 4, seconds: 30 }));
+    assert.is(api.asked[0]?.fields['max_age'], 0);
   });
 
   test('source checks are read where packets meet them', async () => {

@@ -70,6 +70,10 @@ export function neighbor(spec: S.NeighborSpec): S.NeighborObject {
   return { kind: 'neighbor', key, needs: [spec.interface, `link/${spec.interface}`], spec };
 }
 
+export function neighborAging(spec: S.NeighborAgingSpec): S.NeighborAgingObject {
+  return { kind: 'neighbor-aging', key: `neighbor-aging/${spec.family}`, needs: [], spec };
+}
+
 export function route(spec: S.RouteSpec): S.RouteObject {
   const { path } = spec;
   const family = S.familyOf(spec.prefix);

@@ -13,6 +13,8 @@ import { FAMILIES, familyOf, hostPrefix, UNLIMITED_MTU } from './specs.js';
 /** Of the loopback; never on a wire. */
 const GATEWAY_MAC = '02:fe:00:00:00:01';
 const NODE: Key = 'node';
+/** Seconds. */
+const NEIGHBOR_AGE = 30;
 
 const hasFamily = (addresses: readonly Ip[], family: 4 | 6): boolean =>
   addresses.some((address) => familyOf(address) === family);
@@ -71,8 +73,10 @@ function uplinkObjects(item: InterfaceItem, view: View): VppObject[] {
     ...ownAddresses(item, key, view),
     ...checks(key),
     ...FAMILIES.filter((family) => hasFamily(item.ownAddresses, family)).map((family) =>
-      make.tunnelInput({ interface: key, family }),
+      make.neighborAging({ family, seconds: NEIGHBOR_AGE }),
     ),
+    // Tunnels run over IPv4.
+    ...(hasFamily(item.ownAddresses, 4) ? [make.tunnelInput({ interface: key, family: 4 })] : []),
   ];
 }
 

@@ -3,10 +3,11 @@
  * bridged virtual interface whose table leads to the pod table. Who has which MAC, and behind which tunnel, is told beforehand.
  */
 import type { TunnelItem } from '../../../ruleset/types.js';
+import { RenderError } from '../objects/errors.js';
 import { BVI_INTERFACE, interfaceKey, TABLE_IDS, TUNNEL_TABLE, tunnelKey } from '../objects/names.js';
 import type { ObjectKey, Renderer, View, VppObject } from '../objects/types.js';
 import * as make from './objects.js';
-import { FAMILIES, hostPrefix, UNLIMITED_MTU } from './specs.js';
+import { FAMILIES, familyOf, hostPrefix, UNLIMITED_MTU } from './specs.js';
 
 /** Bridge domain of the mesh. */
 export const MESH = 1;
@@ -17,7 +18,15 @@ const EVERYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const;
 export const tunnelsRenderer: Renderer = {
   name: 'tunnels',
   kinds: ['tunnel'],
-  render: (item, view) => (item.kind === 'tunnel' ? [...meshObjects(item), ...peerObjects(item, view)] : []),
+  render(item, view) {
+    if (item.kind !== 'tunnel') return [];
+    // VPP's bypass looks for the VNI where an IPv4 header would end.
+    const six = [item.local, item.remote].find((address) => familyOf(address) === 6);
+    if (six !== undefined) {
+      throw new RenderError('VPP finds no tunnels over IPv6', item.key, { value: six });
+    }
+    return [...meshObjects(item), ...peerObjects(item, view)];
+  },
 };
 
 /** The same for all peers. */

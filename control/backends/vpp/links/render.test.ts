@@ -9,7 +9,14 @@ import type { ObjectKey, View, VppObject, VppOptions } from '../objects/types.js
 import { DEFAULT_OPTIONS } from '../options.js';
 import { DESCRIPTORS, renderersOf } from '../registry.js';
 import { memifId } from './source.js';
-import type { AddressSpec, InterfaceSpec, LinkSpec, PolicerSpec, RouteSpec } from './specs.js';
+import type {
+  AddressSpec,
+  ClassifierSpec,
+  InterfaceSpec,
+  LinkSpec,
+  PolicerSpec,
+  RouteSpec,
+} from './specs.js';
 
 const test = suite('links rendered for VPP');
 
@@ -190,6 +197,39 @@ test('the mesh: one tunnel a peer, entered by one virtual interface', () => {
   assert.equal(pathOf(objects, 'route/1/fd00:1:0:3::/64'), {
     ...{ type: 'interface', interface: 'if/bvi', nextHop: items.bvi6(3) },
   });
+});
+
+test('tunnels run over IPv4; what is learned by ARP and ND there is asked again', () => {
+  const [tunnel] = items.peerItems(1, 2);
+  assert.ok(tunnel?.kind === 'tunnel');
+  const over6 = { ...(tunnel as Item & { kind: 'tunnel' }), remote: 'fd00:16::2' };
+  assert.throws(
+    () => render([over6]),
+    (error: unknown) => error instanceof RenderError && error.object === 'tunnel/2',
+  );
+  const objects = render(CLUSTER);
+  assert.ok(objects.has('tunnel-input/if/uplink/4') && !objects.has('tunnel-input/if/uplink/6'));
+  assert.ok(objects.has('neighbor-aging/4') && objects.has('neighbor-aging/6'));
+});
+
+test('IPv6 packets that ask routers for something are dropped; discovery of the node’s addresses is VPP’s', () => {
+  const objects = render(CLUSTER);
+  const { matches } = specOf<ClassifierSpec>(objects, 'classifier/discovery');
+  const address = 'fd000016000000000000000000000001';
+  assert.equal(
+    matches,
+    ['87', '88'].map((type) => ({ bytes: `3a${address}${type}`, verdict: 'own' })),
+  );
+  assert.equal(pathOf(objects, 'route/3/fd00:16::1/128'), { type: 'local' });
+  for (const name of ['a', 'b'])
+    assert.equal(specOf(objects, `classifier-use/if/pod/shop/${name}`), {
+      ...{ interface: `if/pod/shop/${name}`, name: 'options' },
+    });
+  const only4 = items.podItems(1, 1, 'a').map((item) => {
+    if (item.kind !== 'interface') return item;
+    return { ...item, peerAddresses: [items.podAddress(1, 1)], ownAddresses: [items.gateway(1)] };
+  });
+  assert.not(render(only4).has('classifier-use/if/pod/shop/a'));
 });
 
 test('every sort of interface', () => {

@@ -64,6 +64,12 @@ export interface NeighborSpec {
   readonly fib: boolean;
 }
 
+/** Neighbors learned on any interface that are silent for so long are asked again. */
+export interface NeighborAgingSpec {
+  readonly family: 4 | 6;
+  readonly seconds: number;
+}
+
 export type RoutePath =
   /** Out of an interface; nextHop null: each destination is on the link. */
   | { readonly type: 'interface'; readonly interface: ObjectKey; readonly nextHop: Ip | null }
@@ -165,6 +171,7 @@ export type LinkObject = VppObject<'link', LinkSpec>;
 export type UpObject = VppObject<'up', UpSpec>;
 export type AddressObject = VppObject<'address', AddressSpec>;
 export type NeighborObject = VppObject<'neighbor', NeighborSpec>;
+export type NeighborAgingObject = VppObject<'neighbor-aging', NeighborAgingSpec>;
 export type RouteObject = VppObject<'route', RouteSpec>;
 export type BridgeObject = VppObject<'bridge', BridgeSpec>;
 export type MemberObject = VppObject<'bridge-member', MemberSpec>;
