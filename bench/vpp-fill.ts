@@ -100,6 +100,8 @@ interface Cpu {
 }
 
 interface Round {
+  /** Its version. */
+  readonly vpp: string;
   /** Milliseconds, of the transaction with all services and policies. */
   readonly fill: number;
   /** On a busy machine the clock shows others' work too. */
@@ -174,6 +176,7 @@ async function round(seed: number): Promise<Round> {
     const adoptChanging = changes.length;
     await second.backend.close();
     return {
+      vpp: first.api.version,
       fill,
       fillCpu: fillCpu.used,
       fillMessages,
@@ -217,7 +220,7 @@ const measured: Round[] = [];
 for (let i = 0; i < rounds; i++) measured.push(await round(i + 1));
 const of = (pick: (one: Round) => readonly number[]) => figures(measured.flatMap(pick));
 const summary = {
-  ...{ services, policies, pods, load: loadavg()[0] },
+  ...{ vpp: measured[0]?.vpp, services, policies, pods, load: loadavg()[0] },
   fillMs: of(({ fill }) => [fill]),
   fillCpuMs: { ours: of(({ fillCpu }) => [fillCpu.ours]), vpp: of(({ fillCpu }) => [fillCpu.vpp]) },
   fillMessages: measured[0]?.fillMessages,
