@@ -245,7 +245,10 @@ class NativeLinks implements LinkDriver {
   #quiet(link: string): void {
     disableIpv6(this.node, link);
     trustSources(this.node, link);
-    if (this.options.vpp !== undefined) this.node.deafen(link);
+    if (this.options.vpp === undefined) return;
+    this.node.deafen(link);
+    // What the driver joined would be longer than the frames VPP has room for.
+    this.node.setOffloads(link, { gro: false });
   }
 
   #openSandbox(path: string): Netns {
