@@ -1,6 +1,7 @@
 /** `pteropus vpp`: asks a running VPP, in its own words, and compares what two of them understand. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { loadNative } from '../../native/index.js';
 import type { VppClient } from '../backends/vpp/api/client.js';
 import { VppRetvalError } from '../backends/vpp/api/errors.js';
 import { generateTypes } from '../backends/vpp/api/generate.js';
@@ -8,16 +9,19 @@ import { toJson } from '../backends/vpp/api/json.js';
 import { loadApiDir } from '../backends/vpp/api/load.js';
 import { openVppClient } from '../backends/vpp/api/open.js';
 import { USED_MESSAGES } from '../backends/vpp/api/used.js';
+import { Stats } from '../backends/vpp/stats/stats.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import { call, parseFields } from './call.js';
 import { compareSchemas, formatDifference } from './compare.js';
 import { describeMessages, listMessages } from './messages.js';
+import { formatStat, readStats } from './stats.js';
 
 const HELP = `usage: pteropus vpp messages [PATTERN] [--fields] [--used]
        pteropus vpp call MESSAGE [JSON|-]
        pteropus vpp cli COMMAND...
        pteropus vpp diff [DIR_A] [DIR_B] [--all]
        pteropus vpp types [--out FILE]
+       pteropus vpp stats [PATTERN] [--all]
 
 messages  lists VPP's messages whose name holds PATTERN (a regular expression): name, form (CRC), file. --fields tells their fields and
           types too, --used only those this program uses.
@@ -29,8 +33,10 @@ diff      tells which of the messages this program uses (--all: of all messages)
           of API files. Without DIR_B: DIR_A and the running VPP. Without both: what this program was built for and the running VPP.
           Exit code 1 if anything differs.
 types     writes the TypeScript types of the messages this program uses.
+stats     prints VPP's statistics whose name holds PATTERN and that are not 0 (--all: those too), summed over its threads.
 
 --socket PATH    VPP's API socket (default /run/vpp/api.sock)
+--stats PATH     VPP's statistics socket (default /run/vpp/stats.sock)
 --api-dir DIR    folder of VPP's API files; where it is given, messages and types need no running VPP. Default: found beside the
                  running VPP, else asked of it
 --timeout MS     how long a reply is waited for (default 30000)
@@ -39,6 +45,7 @@ types     writes the TypeScript types of the messages this program uses.
 
 const OPTIONS = {
   socket: { type: 'string', default: '/run/vpp/api.sock' },
+  stats: { type: 'string', default: '/run/vpp/stats.sock' },
   'api-dir': { type: 'string' },
   timeout: { type: 'string', default: '30000' },
   out: { type: 'string' },
@@ -73,6 +80,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (goal === 'cli' && rest.length > 0) return await cli(values, rest.join(' '));
   if (goal === 'diff' && rest.length <= 2) return await diff(values, rest[0], rest[1]);
   if (goal === 'types' && rest.length === 0) return await types(values);
+  if (goal === 'stats' && rest.length <= 1) return await stats(values, rest[0]);
   process.stderr.write(HELP);
   return 2;
 }
@@ -98,6 +106,17 @@ async function withVpp<T>(given: Given, use: (vpp: VppClient) => Promise<T> | T)
 
 function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+}
+
+async function stats(given: Given, pattern: string | undefined): Promise<number> {
+  const segment = loadNative().openStats(given.stats);
+  try {
+    const lines = await readStats(new Stats(segment), patternOf(pattern), given.all);
+    for (const line of lines) print(given.json ? JSON.stringify(line) : formatStat(line));
+  } finally {
+    segment.close();
+  }
+  return 0;
 }
 
 async function messages(given: Given, pattern: string | undefined): Promise<number> {
