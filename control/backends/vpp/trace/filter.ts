@@ -19,11 +19,16 @@ export function checkFilter(filter: TraceFilter): TraceFilter {
   return checked;
 }
 
+const ICMP6 = 58;
+const DISCOVERY = /^icmp6-(neighbor|router)-/;
+
 /** Either direction of a connection, before and after its addresses are translated. A filter that asks for nothing takes all. */
 export function matches(packet: TracedPacket, filter: TraceFilter): boolean {
   const { source, destination, protocol, port } = filter;
   if (source === undefined && destination === undefined && protocol === undefined && port === undefined)
     return true;
+  // Neighbors asking for one another are nobody's connection.
+  if (protocol !== ICMP6 && packet.records.some(({ node }) => DISCOVERY.test(node))) return false;
   return flowsOf(packet).some((flow) => fits(flow, filter) || fits(turned(flow), filter));
 }
 
