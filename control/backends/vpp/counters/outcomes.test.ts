@@ -173,6 +173,19 @@ test('what VPP made itself and dropped is nobody else', () => {
   assert.is(total(outcomes), 5);
 });
 
+test('interfaces with slashes in their names lose packets like others', () => {
+  const counts = new Counts();
+  counts.at(3).rx = 5;
+  counts.error('memif0/1-tx/no_free_slots', 2);
+  counts.error('TenGigabitEthernet3/0/0-output/interface is down', 1);
+  counts.at(3).dropped = 1;
+  assert.equal(new OutcomeCounter().add(counts.sample(), ROLES), {
+    'drop-port': 1,
+    'drop-queue-full': 2,
+    'forward-pod': 2,
+  });
+});
+
 test('what VPP counts twice does not take the place of what comes later', () => {
   const counts = new Counts();
   const counter = new OutcomeCounter();

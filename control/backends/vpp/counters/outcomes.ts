@@ -169,7 +169,12 @@ function waysOf(sent: number, grown: Grown, roles: Roles): [string, number][] {
   return ways;
 }
 
-function split(error: string): [node: string, error: string] {
-  const slash = error.indexOf('/');
-  return [error.slice(0, slash), error.slice(slash + 1)];
+/** Interfaces, whose nodes are called after them, may have slashes in their names. */
+const INTERFACE_NODE = /^(.+?-(?:tx|output))\/(.+)$/;
+
+function split(name: string): [node: string, error: string] {
+  const [, node, error] = INTERFACE_NODE.exec(name) ?? [];
+  if (node !== undefined && error !== undefined) return [node, error];
+  const slash = name.indexOf('/');
+  return [name.slice(0, slash), name.slice(slash + 1)];
 }

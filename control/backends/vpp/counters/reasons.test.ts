@@ -67,6 +67,10 @@ const ONE: readonly (readonly [string, string, string])[] = [
   ['ethernet-input', 'unknown ethernet type', 'drop-ethertype'],
   ['host-pod-output', 'interface is down', 'drop-port'],
   ['host-pod-tx', 'tx ring overrun', 'drop-queue-full'],
+  ['xdp-pod-tx', 'no free tx slots', 'drop-queue-full'],
+  ['tap3-tx', 'gso disabled on itf  -- gso packet drop', 'drop-queue-full'],
+  ['memif0/1-tx', 'no enough space in tx buffers', 'drop-queue-full'],
+  ['TenGigabitEthernet3/0/0-tx', 'Tx packet drops (dpdk tx failure)', 'drop-queue-full'],
   ['l2-output', 'L2 split horizon drops', 'drop-hop-loop'],
   ['feature-bitmap-drop', 'L2 feature forwarding disabled', 'drop-vxlan'],
 ];
@@ -99,6 +103,9 @@ test('figures are no reasons, and what nobody knows has a name of its own', () =
     ['ip4-sv-reassembly', 'reass_success'],
     ['l2-fwd', 'L2 forward hits'],
     ['policer-output', 'Packets Transmitted'],
+    ['xdp-pod-tx', 'syscall required'],
+    ['host-pod-tx', 'tx sendto temporary failure'],
+    ['tap3-tx', 'pending msgs in tx ring'],
   ] as const) {
     assert.is(reasonOf(node, error)?.kind, 'figure', `${node}: ${error}`);
     assert.is(dropName(node, error), 'drop-no-route');
