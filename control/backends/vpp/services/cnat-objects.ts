@@ -18,8 +18,6 @@ export interface TranslationSpec {
   readonly maglev: boolean;
   /** The client's address alone decides. */
   readonly affinity: boolean;
-  /** Nothing is remembered for the way back. */
-  readonly oneWay: boolean;
   /** One at least. */
   readonly paths: readonly Path[];
 }

@@ -28,7 +28,7 @@ export const cnatServicesRenderer: Renderer = {
     const { protocol, key: service } = item;
     return [
       ...item.frontends.map(({ address, port }) =>
-        translation({ address, port, protocol, maglev, affinity, oneWay: false, paths }, { service }),
+        translation({ address, port, protocol, maglev, affinity, paths }, { service }),
       ),
       ...turnObjects(item, backends, view),
     ];

@@ -21,6 +21,7 @@ export const cnatSourceDescriptor: Descriptor<'cnat-source', SourceSpec> = {
   messages: [
     ...['cnat_set_snat_addresses', 'cnat_get_snat_addresses', 'cnat_set_snat_policy'],
     'sw_interface_set_table',
+    'cnat_snat_policy_add_del_if',
   ],
 
   async read({ api }) {
@@ -34,6 +35,10 @@ export const cnatSourceDescriptor: Descriptor<'cnat-source', SourceSpec> = {
       await spareTunnels(vpp, spec);
     }
     await set(vpp.api, spec);
+    // What VPP says itself (multicast reports, say) belongs to no flow. Were its source translated, CNAT would do the same to all that does.
+    await vpp.api.request('cnat_snat_policy_add_del_if', {
+      ...{ sw_if_index: LOCAL_INTERFACE, is_add: 1, table: 'CNAT_POLICY_POD' },
+    });
     await vpp.api.request('cnat_set_snat_policy', { policy: 'CNAT_POLICY_K8S' });
   },
 

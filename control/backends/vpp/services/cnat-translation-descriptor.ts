@@ -10,10 +10,8 @@ const NONE = 0xffff_ffff;
 const MAGLEV = 'CNAT_LB_TYPE_MAGLEV';
 /** Bits of a path's source port; the others count its copies. */
 const AFFINITY = 0x8000;
-const ONE_WAY = 0x4000;
-const COPIES = 0x3fff;
-/** Nothing on the way back; and no route to the address, so that it is reached as always where nothing is translated. */
-const FLAG_ONE_WAY = 4;
+const COPIES = 0x7fff;
+/** No route to the address, so that it is reached as always where nothing is translated. */
 const FLAG_NO_ROUTE = 8;
 
 export const cnatTranslationDescriptor: Descriptor<'cnat-translation', TranslationSpec> = {
@@ -57,7 +55,7 @@ async function remove({ api, handles }: VppContext, { key }: TranslationObject):
 
 function message(api: VppApi, spec: TranslationSpec): Fields {
   const { address, port, protocol, maglev, paths } = spec;
-  const mark = (spec.affinity ? AFFINITY : 0) | (spec.oneWay ? ONE_WAY : 0);
+  const mark = spec.affinity ? AFFINITY : 0;
   const nowhere = address.includes(':') ? '::' : '0.0.0.0';
   const common = {
     ...{ vip: endpoint(address, port), id: NONE, ip_proto: protocolName(protocol) },
@@ -69,7 +67,7 @@ function message(api: VppApi, spec: TranslationSpec): Fields {
   if (!hasFlows(api)) return { ...common, is_real_ip: 1, flags: 0 };
   return {
     ...common,
-    ...{ is_real_ip: 0, flags: FLAG_NO_ROUTE | (spec.oneWay ? FLAG_ONE_WAY : 0) },
+    ...{ is_real_ip: 0, flags: FLAG_NO_ROUTE },
     flow_hash_config: spec.affinity ? ['IP_API_V2_FLOW_HASH_SRC_IP'] : [],
   };
 }
@@ -89,7 +87,6 @@ function objectOf(fields: Fields): TranslationObject | null {
   return translation({
     ...{ address: addressText(vip['addr']), port: Number(vip['port']), protocol },
     ...{ maglev: fields['lb_type'] === MAGLEV, affinity: (marks & AFFINITY) !== 0 },
-    oneWay: (marks & ONE_WAY) !== 0,
     paths: paths.map(pathOf),
   });
 }

@@ -26,7 +26,7 @@ function vppOf(release: '23.02' | '26.06'): { api: FakeApi; vpp: VppContext } {
 }
 
 const spec = (fields: Partial<TranslationSpec> = {}): TranslationSpec => ({
-  ...{ address: '10.96.0.10', port: 80, protocol: 'TCP', maglev: false, affinity: false, oneWay: false },
+  ...{ address: '10.96.0.10', port: 80, protocol: 'TCP', maglev: false, affinity: false },
   paths: [
     { address: '10.1.1.2', port: 8080, copy: 0 },
     { address: '10.1.1.2', port: 8080, copy: 1 },
@@ -38,7 +38,7 @@ const sent = (api: FakeApi): Fields => api.asked.at(-1)?.fields['translation'] a
 
 for (const release of ['23.02', '26.06'] as const) {
   test(`a translation of ${release} is read as it was written`, async () => {
-    for (const fields of [{}, { maglev: true }, { oneWay: true }]) {
+    for (const fields of [{}, { maglev: true }]) {
       const { api, vpp } = vppOf(release);
       const object = translation(spec(fields));
       await cnatTranslationDescriptor.create(vpp, object);

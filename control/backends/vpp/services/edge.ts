@@ -19,10 +19,11 @@ const EDGE_ACL: ObjectKey = 'acl/edge';
 const POLICY_ID = { 4: 14, 6: 16 } as const;
 
 /** Too long a packet is refused before its source is translated: whoever sent it is told. */
-export function edge({ mtu }: InterfaceItem): Loop {
+export function edge({ mtu, ownAddresses }: InterfaceItem): Loop {
   return {
     ...{ key: EDGE_INTERFACE, mac: '02:fe:00:00:00:03', table: TABLE_IDS.main, mtu },
-    ...{ address: '169.254.254.4', nextHop: EDGE_NEXT_HOP, input: false, output: true },
+    ...{ address: '169.254.254.4', nextHop: EDGE_NEXT_HOP },
+    ip6: ownAddresses.some((address) => familyOf(address) === 6),
   };
 }
 
