@@ -9,8 +9,16 @@ export interface Stage {
   readonly port?: Port | null;
 }
 
-/** @param before the packet as the last node printed it that did so before this one */
-export type Teller = (record: TraceRecord, names: TraceNames, before: Flow | null) => Stage | null;
+/**
+ * @param before the packet as the last node printed it that did so before this one
+ * @param table the routing table it is looked up in
+ */
+export type Teller = (
+  record: TraceRecord,
+  names: TraceNames,
+  before: Flow | null,
+  table: 'main' | 'pod',
+) => Stage | null;
 
 export function withPort(address: string, port: number | string | null): string {
   if (port === null) return address;

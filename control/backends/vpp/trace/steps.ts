@@ -35,12 +35,14 @@ export function stepsOf(packet: TracedPacket, number: number, names: TraceNames)
   add(first.time, { stage: 'receive', text: `${flow === null ? kindOf(packet) : describe(flow)}${on}` });
   let before: Flow | null = null;
   let natted = false;
+  let table: 'main' | 'pod' = arrival?.role === 'pod' ? 'pod' : 'main';
   for (const record of packet.records) {
     const flow = flowOf(record.lines);
     const change = natted && flow !== null && before !== null ? nat44(before, flow, names) : null;
-    const stage = TELLERS.find(([node]) => node.test(record.node))?.[1](record, names, before) ?? null;
+    const stage = TELLERS.find(([node]) => node.test(record.node))?.[1](record, names, before, table) ?? null;
     for (const each of [change, stage]) if (each !== null) add(record.time, each);
     natted = NAT44.test(record.node) || (natted && flow === null);
+    if (stage?.stage === 'decap') table = 'pod';
     before = flow ?? before;
   }
   const { outcome, detail, port } = outcomeOf(packet, names);
@@ -92,11 +94,20 @@ function verdict({ node, lines }: TraceRecord, names: TraceNames): Stage | null 
   return { stage, text: `${decided} by ${known}`, port };
 }
 
-function route({ lines }: TraceRecord, names: TraceNames): Stage | null {
+/** The table is that of where the packet came from: pods and tunnels, or the host and the uplink. */
+function route(
+  { lines }: TraceRecord,
+  names: TraceNames,
+  before: Flow | null,
+  table: 'main' | 'pod',
+): Stage | null {
   const found = /tx_sw_if_index (\d+) .*?: (?:\S+ )?via (\S+)/.exec(lines[0] ?? '');
   if (found === null) return null;
-  const port = names.byIndex(Number(found[1]));
-  return { stage: 'route', text: `to ${port?.text ?? `interface ${found[1]}`} via ${found[2]}`, port };
+  const [, index, nextHop = ''] = found;
+  const port = names.byIndex(Number(index));
+  const destination = before?.destination ?? nextHop;
+  const way = `${port?.text ?? `interface ${index}`}${destination === nextHop ? '' : ` via ${nextHop}`}`;
+  return { stage: 'route', text: `${destination} in ${table} table -> ${way}`, port };
 }
 
 function tunnelled(stage: string): Teller {

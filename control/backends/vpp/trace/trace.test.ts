@@ -27,7 +27,7 @@ for (const recorded of RECORDED) {
     for (const line of [
       /receive: UDP 10\.1\.1\.2:7000 -> 10\.1\.1\.3:9, 29 bytes, on pod shop\/a/,
       /policy egress: allowed by default allow \(no policy decides\)/,
-      /route: to pod shop\/b via 10\.1\.1\.3/,
+      /route: 10\.1\.1\.3 in pod table -> pod shop\/b/,
       /policy ingress: allowed by NetworkPolicy shop\/web spec\.ingress\[0\]/,
       /outcome: forward-pod on pod shop\/b/,
       /policy ingress: denied by default deny \(ingress isolated by NetworkPolicy shop\/closed\)/,
