@@ -6,9 +6,8 @@ import type { Cidr, Ip } from '../../../ruleset/types.js';
 export function aggregate(
   family: Family,
   addresses: readonly Ip[],
-): { readonly cidr: Cidr; readonly length: number }[] {
+): { readonly cidr: Cidr; readonly length: number; readonly value: bigint }[] {
   const bits = bitsOf(family);
-  if (addresses.length === 1) return [{ cidr: `${addresses[0]}/${bits}`, length: bits }];
   const values = addresses.map((address) => parseIp(address).value).sort((a, b) => (a < b ? -1 : 1));
   const found: { value: bigint; length: number }[] = [];
   for (const value of values) {
@@ -23,5 +22,5 @@ export function aggregate(
     }
     found.push({ value: start, length });
   }
-  return found.map(({ value, length }) => ({ cidr: formatCidr({ family, value, length }), length }));
+  return found.map(({ value, length }) => ({ cidr: formatCidr({ family, value, length }), length, value }));
 }

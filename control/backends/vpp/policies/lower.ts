@@ -6,6 +6,7 @@
  * that a shorter prefix treats the same needs no rule, and nothing is said twice. Which tier decided is settled before (port-table.ts).
  */
 import { InvalidInputError } from '../../../common/errors.js';
+import type { Family } from '../../../common/ip.js';
 import type { AddressSetItem, Key, PolicyItem } from '../../../ruleset/types.js';
 import {
   ALL_PORTS,
@@ -18,7 +19,7 @@ import {
   UDP,
 } from './acl-rules.js';
 import { type PortTable, PortTables, PROTOCOLS, type Segment, type Verdict } from './port-table.js';
-import { type PrefixClass, type PrefixClasses, prefixClasses } from './prefix-classes.js';
+import { type PrefixClass, prefixClasses } from './prefix-classes.js';
 
 const NUMBERS = { TCP, UDP, SCTP } as const;
 
@@ -51,24 +52,37 @@ export function lowerPolicy(
     told.set(name, found);
     return found;
   };
-  return ([4, 6] as const).flatMap((family) => {
-    return inOrder(prefixClasses(family, sets)).flatMap((node) =>
+  const rulesOf = (family: Family, nodes: readonly PrefixClass[]): NotedRule[] =>
+    nodes.flatMap((node) =>
       differencesOf(node).map(({ note, protocol, ports }): NotedRule => {
         const peer = policy.direction === 'ingress' ? { source: node.cidr } : { destination: node.cidr };
         const match = { ...peer, protocol, destinationPorts: ports };
         return { rule: aclRule(note.allowed ? 'reflect' : 'deny', family, match), note };
       }),
     );
+  return ([4, 6] as const).flatMap((family) => {
+    const { hosts, blocks } = prefixClasses(family, sets);
+    return [...widestFirst(rulesOf(family, hosts)), ...rulesOf(family, inOrder(blocks))];
   });
 }
 
 /**
- * Every prefix after those inside it, as the first rule that matches decides. Addresses come first. Of the rest the shorter comes
- * first where that is free: VPP puts a rule into the table of an earlier one whose mask is part of its own, and makes no new table.
+ * Rules of addresses, none of which is inside another: port ranges first, whose mask leaves the port out. VPP puts a rule into the table
+ * of an earlier one whose mask is part of its own, so that exact ports join it. What an address says of all protocols stays last.
  */
-function inOrder({ blocks, hosts }: PrefixClasses): readonly PrefixClass[] {
+function widestFirst(rules: readonly NotedRule[]): readonly NotedRule[] {
+  const rank = ({ rule: { protocol, destinationPorts: ports } }: NotedRule): number =>
+    protocol === 0 ? 2 : ports[0] === ports[1] ? 1 : 0;
+  return [...rules].sort((a, b) => rank(a) - rank(b));
+}
+
+/**
+ * Every block after those inside it, as the first rule that matches decides; of those that are free to move the shorter comes first, again
+ * so that others join its table.
+ */
+function inOrder(blocks: readonly PrefixClass[]): readonly PrefixClass[] {
   const heights = new Map<PrefixClass, number>();
-  // Those inside a prefix stand behind it.
+  // Those inside a block stand behind it.
   for (const node of [...blocks].reverse()) {
     const height = heights.get(node) ?? 0;
     heights.set(node, height);
@@ -76,10 +90,7 @@ function inOrder({ blocks, hosts }: PrefixClasses): readonly PrefixClass[] {
     heights.set(node.parent, Math.max(heights.get(node.parent) ?? 0, height + 1));
   }
   const rank = (node: PrefixClass): number => heights.get(node) ?? 0;
-  return [
-    ...[...hosts].sort((a, b) => b.length - a.length),
-    ...[...blocks].sort((a, b) => rank(a) - rank(b) || a.length - b.length),
-  ];
+  return [...blocks].sort((a, b) => rank(a) - rank(b) || a.length - b.length);
 }
 
 /** Rules that match a peer which is in some of the sets: those without peers match everyone. */
@@ -118,33 +129,13 @@ function differences(
       : (around?.[protocol] ?? []).some((same) => covers(same, segment));
   const noteOf = (verdict: Verdict): RuleNote => ({ ...verdict, direction });
   const found = PROTOCOLS.flatMap((protocol) =>
-    stretches(table[protocol].filter((segment) => !said(segment, protocol))).map(
-      ({ verdict, from, to }): Difference => {
+    table[protocol]
+      .filter((segment) => !said(segment, protocol))
+      .map(({ verdict, from, to }): Difference => {
         return { note: noteOf(verdict), protocol: NUMBERS[protocol], ports: [from, to] };
-      },
-    ),
+      }),
   );
   return closes ? [...found, { note: noteOf(table.other), protocol: 0, ports: ALL_PORTS }] : found;
-}
-
-/**
- * The same in fewer pieces: what lies between two neighbours of one verdict is said first, so that the two can be said as one after it.
- */
-function stretches(segments: readonly Segment[]): readonly Segment[] {
-  const first: Segment[] = [];
-  const left: Segment[] = [];
-  for (const segment of segments) {
-    left.push(segment);
-    for (;;) {
-      const [before, between, after] = left.slice(-3);
-      if (before === undefined || between === undefined || after === undefined) break;
-      if (before.verdict !== after.verdict || before.to + 1 !== between.from || between.to + 1 !== after.from)
-        break;
-      first.push(between);
-      left.splice(-3, 3, { from: before.from, to: after.to, verdict: after.verdict });
-    }
-  }
-  return [...first, ...left];
 }
 
 function covers(outer: Segment, inner: Segment): boolean {

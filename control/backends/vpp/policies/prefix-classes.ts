@@ -29,7 +29,7 @@ export interface PrefixClass {
 export interface PrefixClasses {
   /** The whole family first, then every prefix after those around it. */
   readonly blocks: readonly PrefixClass[];
-  /** Single addresses, and neighbours that are in the same sets as one prefix; none inside another. */
+  /** Single addresses, and neighbours that are in the same sets as one prefix; in the order of their addresses. */
   readonly hosts: readonly PrefixClass[];
 }
 
@@ -66,11 +66,14 @@ function joined(family: Family, hosts: readonly PrefixClass[]): PrefixClass[] {
     if (others === undefined) alike.set(name, [host]);
     else others.push(host);
   }
-  return [...alike.values()].flatMap((same) => {
+  const found = [...alike.values()].flatMap((same) => {
     const addresses = same.map(({ cidr }) => cidr.slice(0, cidr.indexOf('/')));
     const [{ sets, id, parent }] = same as [PrefixClass];
-    return aggregate(family, addresses).map(({ cidr, length }) => ({ cidr, length, sets, id, parent }));
+    return aggregate(family, addresses).map(({ cidr, length, value }) => ({
+      ...{ node: { cidr, length, sets, id, parent }, value },
+    }));
   });
+  return found.sort((a, b) => compare(a.value, b.value)).map(({ node }) => node);
 }
 
 /** Addresses that the sets name, with the indexes of those that do. */
