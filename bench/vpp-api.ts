@@ -65,7 +65,8 @@ interface Measured {
 
 const native = loadNative();
 const netns = makeNetns(native);
-const running = await startVpp(netns.path);
+// Without links there is nothing to poll, and nothing VPP must sleep for between two looks at its socket.
+const running = await startVpp(netns.path, installedVpp(), '\nunix { poll-sleep-usec 0 }\n');
 try {
   const client = await openVppClient({
     socket: running.paths.apiSocket,

@@ -9,7 +9,8 @@ export const MAX_MESSAGE = 64 * 1024 * 1024;
 
 /** Writes the header of a message of `length` bytes. */
 export function putHeader(bytes: Buffer, at: number, length: number): void {
-  bytes.fill(0, at, at + HEADER_SIZE);
+  // Not by fill(), which takes longer than encoding a small message.
+  for (let i = at; i < at + HEADER_SIZE; i++) bytes[i] = 0;
   bytes.writeUInt32BE(length, at + LENGTH_AT);
 }
 

@@ -7,6 +7,8 @@ import { FieldProblem, type Reader } from './bytes.js';
 import type { FixedCodec } from './codec.js';
 
 const DOT = 46;
+const SLASH = 47;
+const COLON = 58;
 const ZERO = 48;
 
 /**
@@ -36,10 +38,42 @@ function putIp4(bytes: Buffer, at: number, text: string, end = text.length): 0 |
 function putIp6(bytes: Buffer, at: number, text: string, end = text.length): 0 | 128 {
   const address = end === text.length ? text : text.slice(0, end);
   if (!isIPv6(address) || address.includes('%')) return 0;
-  const { value } = parseIp(address);
-  bytes.writeBigUInt64BE(value >> 64n, at);
-  bytes.writeBigUInt64BE(value & 0xffffffffffffffffn, at + 8);
+  if (address.includes('.')) {
+    const { value } = parseIp(address);
+    bytes.writeBigUInt64BE(value >> 64n, at);
+    bytes.writeBigUInt64BE(value & 0xffffffffffffffffn, at + 8);
+  } else putGroups(bytes, at, address);
   return 128;
+}
+
+/** Hexadecimal groups, two of them perhaps with nothing between. */
+function putGroups(bytes: Buffer, at: number, text: string): void {
+  const end = at + 16;
+  let to = at;
+  let gap = -1;
+  let group = -1;
+  const put = () => {
+    if (group < 0) return;
+    bytes[to++] = group >>> 8;
+    bytes[to++] = group;
+    group = -1;
+  };
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === COLON) {
+      put();
+      if (text.charCodeAt(i + 1) === COLON) gap = to;
+      continue;
+    }
+    // 0-9, and a-f or A-F.
+    const digit = code <= ZERO + 9 ? code - ZERO : (code | 32) - 87;
+    group = (group < 0 ? 0 : group << 4) | digit;
+  }
+  put();
+  if (gap < 0) return;
+  const tail = to - gap;
+  bytes.copyWithin(end - tail, gap, to);
+  for (let i = gap; i < end - tail; i++) bytes[i] = 0;
 }
 
 function getIp4(bytes: Buffer, at: number): string {
@@ -89,13 +123,19 @@ function textual(
 /** Writes `ADDRESS/LENGTH`: the address by `write`, the length behind its `size` bytes. */
 function prefix(size: number, write: (b: Buffer, at: number, text: string, end: number) => number) {
   return (bytes: Buffer, at: number, text: string): number => {
-    const slash = text.indexOf('/');
+    const slash = slashOf(text);
     const bits = slash < 0 ? 0 : write(bytes, at, text, slash);
     const length = decimal(text, slash + 1);
     if (length < 0 || length > bits) return 0;
     bytes[at + size] = length;
     return bits;
   };
+}
+
+/** From the end, where it is near. */
+function slashOf(text: string): number {
+  for (let i = text.length - 2; i > 0; i--) if (text.charCodeAt(i) === SLASH) return i;
+  return -1;
 }
 
 /** One to three digits from `start` to the end; -1 if it is anything else. */

@@ -5,19 +5,60 @@ import { DecodeError } from '../errors.js';
 import { FieldProblem, type Reader, type Writer } from './bytes.js';
 import type { FixedCodec, VariableCodec } from './codec.js';
 
-function integer(
+function wholeNumber(low: number, high: number, value: Value): FieldProblem {
+  return new FieldProblem(`must be a whole number from ${low} to ${high}`, value);
+}
+
+const unsigned8: FixedCodec = {
+  size: 1,
+  initial: new Uint8Array(1),
+  put({ bytes }, at, value) {
+    const number = (value as number) >>> 0;
+    if (number !== value || number > 0xff) throw wholeNumber(0, 0xff, value);
+    bytes[at] = number;
+  },
+  read: (from) => from.bytes.readUInt8(from.take(1)),
+};
+
+const unsigned16: FixedCodec = {
+  size: 2,
+  initial: new Uint8Array(2),
+  put({ bytes }, at, value) {
+    const number = (value as number) >>> 0;
+    if (number !== value || number > 0xffff) throw wholeNumber(0, 0xffff, value);
+    bytes[at] = number >>> 8;
+    bytes[at + 1] = number;
+  },
+  read: (from) => from.bytes.readUInt16BE(from.take(2)),
+};
+
+const unsigned32: FixedCodec = {
+  size: 4,
+  initial: new Uint8Array(4),
+  put({ bytes }, at, value) {
+    const number = (value as number) >>> 0;
+    if (number !== value) throw wholeNumber(0, 0xffffffff, value);
+    bytes[at] = number >>> 24;
+    bytes[at + 1] = number >>> 16;
+    bytes[at + 2] = number >>> 8;
+    bytes[at + 3] = number;
+  },
+  read: (from) => from.bytes.readUInt32BE(from.take(4)),
+};
+
+/** @param write one of Buffer's, which are slower than the above but rare */
+function signed(
   size: number,
-  low: number,
-  high: number,
   write: (bytes: Buffer, at: number, value: number) => void,
   read: (bytes: Buffer, at: number) => number,
 ): FixedCodec {
+  const high = 2 ** (8 * size - 1) - 1;
   return {
     size,
     initial: new Uint8Array(size),
     put(into, at, value) {
-      if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
-        throw new FieldProblem(`must be a whole number from ${low} to ${high}`, value);
+      if (typeof value !== 'number' || !Number.isInteger(value) || value < -high - 1 || value > high) {
+        throw wholeNumber(-high - 1, high, value);
       }
       write(into.bytes, at, value);
     },
@@ -76,29 +117,34 @@ const bool: FixedCodec = {
   read: (from) => from.bytes[from.take(1)] !== 0,
 };
 
-function put16(bytes: Buffer, at: number, value: number): void {
-  bytes[at] = value >>> 8;
-  bytes[at + 1] = value;
-}
-
-function put32(bytes: Buffer, at: number, value: number): void {
-  bytes[at] = value >>> 24;
-  bytes[at + 1] = value >>> 16;
-  bytes[at + 2] = value >>> 8;
-  bytes[at + 3] = value;
-}
-
-function put8(bytes: Buffer, at: number, value: number): void {
-  bytes[at] = value;
-}
-
 export const BASE: ReadonlyMap<string, FixedCodec> = new Map([
-  ['u8', integer(1, 0, 0xff, put8, (bytes, at) => bytes.readUInt8(at))],
-  ['i8', integer(1, -0x80, 0x7f, put8, (bytes, at) => bytes.readInt8(at))],
-  ['u16', integer(2, 0, 0xffff, put16, (bytes, at) => bytes.readUInt16BE(at))],
-  ['i16', integer(2, -0x8000, 0x7fff, put16, (bytes, at) => bytes.readInt16BE(at))],
-  ['u32', integer(4, 0, 0xffffffff, put32, (bytes, at) => bytes.readUInt32BE(at))],
-  ['i32', integer(4, -0x80000000, 0x7fffffff, put32, (bytes, at) => bytes.readInt32BE(at))],
+  ['u8', unsigned8],
+  ['u16', unsigned16],
+  ['u32', unsigned32],
+  [
+    'i8',
+    signed(
+      1,
+      (bytes, at, value) => bytes.writeInt8(value, at),
+      (bytes, at) => bytes.readInt8(at),
+    ),
+  ],
+  [
+    'i16',
+    signed(
+      2,
+      (bytes, at, value) => bytes.writeInt16BE(value, at),
+      (bytes, at) => bytes.readInt16BE(at),
+    ),
+  ],
+  [
+    'i32',
+    signed(
+      4,
+      (bytes, at, value) => bytes.writeInt32BE(value, at),
+      (bytes, at) => bytes.readInt32BE(at),
+    ),
+  ],
   ['u64', integer64(0n, 0xffffffffffffffffn, false)],
   ['i64', integer64(-0x8000000000000000n, 0x7fffffffffffffffn, true)],
   ['f64', double],

@@ -1,6 +1,7 @@
 /** The codec against bytes of a real VPP, against itself over random values, and against bytes that were spoiled. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { formatIp, parseIp } from '../../../../common/ip.js';
 import type { Fields, Value } from '../api.js';
 import { DecodeError, EncodeError, MissingMessageError } from '../errors.js';
 import { toJson } from '../json.js';
@@ -155,6 +156,30 @@ test('addresses are canonical text', () => {
   );
   for (const x of ['10.1.2', '10.1.2.256', 'fe80::1%eth0', '', 7]) {
     assert.throws(() => encode(codecs, 'm', { x }), isRefusal('m', 'x'));
+  }
+});
+
+test('IPv6 addresses in all their forms, beside plain arithmetic', () => {
+  const codecs = one('ip6_address x');
+  const random = randomSource(9);
+  for (let i = 0; i < 20_000; i++) {
+    const groups = Array.from({ length: 8 }, () => (random(2) === 0 ? 0 : random(65_536)));
+    const hex = groups.map((group) => group.toString(16).padStart(4, '0')).join('');
+    const canonical = formatIp({ family: 6, value: BigInt(`0x${hex}`) });
+    const whole = groups.map((group) => group.toString(16).padStart(1 + random(4), '0')).join(':');
+    const tail = `${groups
+      .slice(0, 6)
+      .map((group) => group.toString(16))
+      .join(':')}:${groups[6]! >> 8}.${groups[6]! & 255}.${groups[7]! >> 8}.${groups[7]! & 255}`;
+    for (const x of [canonical, whole, whole.toUpperCase(), tail]) {
+      assert.is(encode(codecs, 'm', { x }).subarray(6).toString('hex'), hex, x);
+    }
+    assert.equal(roundTrip(codecs, { x: whole }), { x: canonical });
+  }
+  for (const x of ['::', '::1', '1::', 'a:b::', '::ffff:1.2.3.4', '1:2:3:4:5:6:7::', '::2:3:4:5:6:7:8']) {
+    const { value } = parseIp(x);
+    const hex = value.toString(16).padStart(32, '0');
+    assert.is(encode(codecs, 'm', { x }).subarray(6).toString('hex'), hex, x);
   }
 });
 

@@ -66,19 +66,22 @@ function readRun(run: Run, from: Reader, self: Record<string, Value>, outer: SoF
  * Fields by name. Values of one kind have their fields in the same order nearly always, so that the field last found at the same
  * position is tried first.
  */
-class FieldIndex<T> {
+class FieldIndex<T extends { readonly name: string }> {
+  /** As the values have them: a comparison of two strings that are the same object takes no time. */
   readonly #names: string[] = [];
-  readonly #found: (T | undefined)[] = [];
+  readonly #last: T[] = [];
+  readonly #fields: ReadonlyMap<string, T>;
 
-  constructor(readonly fields: ReadonlyMap<string, T>) {}
+  constructor(fields: readonly T[]) {
+    this.#fields = new Map(fields.map((field) => [field.name, field]));
+  }
 
   get(position: number, name: string): T | undefined {
-    if (this.#names[position] === name) return this.#found[position];
-    const field = this.fields.get(name);
-    if (field !== undefined) {
-      this.#names[position] = name;
-      this.#found[position] = field;
-    }
+    if (this.#names[position] === name) return this.#last[position];
+    const field = this.#fields.get(name);
+    if (field === undefined) return undefined;
+    this.#names[position] = name;
+    this.#last[position] = field;
     return field;
   }
 }
@@ -96,7 +99,7 @@ class FixedStruct implements FixedCodec {
     this.size = run.size;
     this.initial = run.initial;
     this.#run = run;
-    this.#fields = new FieldIndex(new Map(run.fields.map((field) => [field.name, field])));
+    this.#fields = new FieldIndex(run.fields);
   }
 
   put(into: Writer, at: number, value: Value): void {
@@ -130,6 +133,11 @@ type Step =
   | { readonly name: string; readonly codec: VariableCodec }
   | { readonly name: string; readonly array: ArrayCodec; readonly by: string | null };
 
+/** A field that is written later: a count, or one behind something of varying size. */
+interface Unplaced {
+  readonly name: string;
+}
+
 /** A field that says how many elements an array has. */
 interface Count {
   readonly array: ArrayCodec;
@@ -143,7 +151,7 @@ class VariableStruct implements VariableCodec {
   /** The fields before the first one of varying size, which are nearly all. */
   readonly #head: Run;
   readonly #tail: readonly Step[];
-  readonly #fields: FieldIndex<Placed | null>;
+  readonly #fields: FieldIndex<Placed | Unplaced>;
   readonly #counts: ReadonlyMap<string, Count>;
 
   constructor(
@@ -160,9 +168,10 @@ class VariableStruct implements VariableCodec {
         : [],
     );
     this.#counts = new Map(counts);
-    const placed = new Map<string, Placed | null>(fields.map((field) => [field.name, null]));
-    for (const field of this.#head.fields) if (!this.#counts.has(field.name)) placed.set(field.name, field);
-    this.#fields = new FieldIndex(placed);
+    const placed = new Map(this.#head.fields.map((field) => [field.name, field]));
+    this.#fields = new FieldIndex(
+      fields.map(({ name }) => (this.#counts.has(name) ? { name } : (placed.get(name) ?? { name }))),
+    );
     this.least = fields.reduce((sum, field) => sum + ('codec' in field ? leastSize(field.codec) : 0), 0);
   }
 
@@ -178,8 +187,7 @@ class VariableStruct implements VariableCodec {
         if (given === undefined) continue;
         const field = this.#fields.get(position++, name);
         if (field === undefined) refuseUnknown(this.name, given);
-        // null: a count, or behind something of varying size.
-        else if (field !== null) field.codec.put(into, at + field.offset, given);
+        else if ('codec' in field) field.codec.put(into, at + field.offset, given);
       }
     } catch (error) {
       throw within(error, current);
