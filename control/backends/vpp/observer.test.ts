@@ -13,6 +13,8 @@ import { checksum, ethernet, ipv4 } from '../../sim/memory/packet.js';
 import { icmp, udp } from '../../sim/memory/transport.js';
 import type { Counters } from '../backend.js';
 import { openVppApi } from './api/open.js';
+import type { InForce } from './observe.js';
+import { NoStatisticsError, openObserver } from './observer.js';
 
 const test = suite('vpp observer');
 
@@ -116,6 +118,16 @@ function received({ interfaces }: Counters): number {
   return Object.values(interfaces).reduce((sum, { rxPackets }) => sum + rxPackets, 0);
 }
 
+test('without a statistics socket there are no counters, and that is said', async () => {
+  const observer = openObserver(null);
+  await observer.counters({} as InForce).then(
+    () => assert.unreachable(),
+    (error: unknown) => assert.instance(error, NoStatisticsError),
+  );
+  await observer.beforeChange?.({} as InForce);
+  await observer.close();
+});
+
 onEveryVpp(test, 'counters and traces agree on each packet', async (install) => {
   const rig = await openVppRig(loadNative(), { install });
   try {
@@ -187,33 +199,47 @@ onEveryVpp(test, 'what is over a limit is counted as that', async (install) => {
   }
 });
 
-onEveryVpp(test, 'figures are read while VPP moves them', async (install) => {
-  const rig = await openVppRig(loadNative(), { install });
-  try {
-    const node = await TestNode.open(async () => rig);
-    await node.addPod(1, 'a');
-    const api = await openVppApi({ socket: rig.vpp.paths.apiSocket, apiDir: install.apiDir, name: 'test' });
-    let changing = true;
-    const change = async (): Promise<void> => {
-      for (let i = 0; i < 40; i++) {
-        const made = await Promise.all(Array.from({ length: 10 }, () => api.request('create_loopback', {})));
-        const gone = made.map(({ sw_if_index }) =>
-          api.request('delete_loopback', { sw_if_index: sw_if_index as number }),
-        );
-        await Promise.all(gone);
+onEveryVpp(
+  test,
+  'figures are read while VPP moves them, and while packets are on their way',
+  async (install) => {
+    const rig = await openVppRig(loadNative(), { install });
+    try {
+      const node = await TestNode.open(async () => rig);
+      const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];
+      const api = await openVppApi({ socket: rig.vpp.paths.apiSocket, apiDir: install.apiDir, name: 'test' });
+      let changing = true;
+      const change = async (): Promise<void> => {
+        for (let i = 0; i < 40; i++) {
+          const made = await Promise.all(
+            Array.from({ length: 10 }, () => api.request('create_loopback', {})),
+          );
+          const gone = made.map(({ sw_if_index }) =>
+            api.request('delete_loopback', { sw_if_index: sw_if_index as number }),
+          );
+          await Promise.all(gone);
+        }
+        changing = false;
+      };
+      const changes = change();
+      let reads = 0;
+      let before: Readonly<Record<string, number>> = {};
+      for (; changing; reads++) {
+        for (let i = 0; i < 20; i++) a.sendUdp(i % 3 === 0 ? '10.1.1.77' : b.address, 7000 + i, 9);
+        const counters = await rig.backend.counters();
+        assert.is(total(counters.outcomes), received(counters));
+        for (const [name, count] of Object.entries(before))
+          assert.ok((counters.outcomes[name] ?? 0) >= count, name);
+        before = counters.outcomes;
       }
-      changing = false;
-    };
-    const changes = change();
-    let reads = 0;
-    for (; changing; reads++) assert.ok((await rig.backend.counters()).interfaces[items.podKey('a')]);
-    await changes;
-    await api.close();
-    assert.ok(reads > 5, `${reads}`);
-  } finally {
-    await rig.close();
-  }
-});
+      await changes;
+      await api.close();
+      assert.ok(reads > 5, `${reads}`);
+    } finally {
+      await rig.close();
+    }
+  },
+);
 
 function difference(
   before: Readonly<Record<string, number>>,
