@@ -28,7 +28,7 @@ const TOLD_OF: Readonly<Record<string, readonly string[]>> = {
 
 /** What VPP says of its own that ends as a drop, likeliest first: multicast reports and discovery on its own interfaces. */
 const OWN_DROPS = [
-  ...['drop-options', 'drop-multicast', 'drop-nd', 'drop-arp', 'nd-learned', 'arp-learned'],
+  ...['drop-multicast', 'drop-nd', 'drop-arp', 'nd-learned', 'arp-learned'],
   'drop-policy-ingress',
 ];
 
