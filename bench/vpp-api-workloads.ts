@@ -6,13 +6,21 @@ export interface Batch {
   readonly list: readonly Fields[];
 }
 
+/** Batches that follow each other in every round; the later ones undo the first, or there is but one that changes nothing. */
 export interface Workload {
   readonly name: string;
-  readonly add: Batch;
-  /** What undoes it: ACLs and translations have numbers that VPP gives, the same ones in each round. */
-  readonly remove: Batch;
-  /** So few messages that their time is that of one round trip: removing them is not measured. */
-  readonly few?: true;
+  readonly batches: readonly (Batch & { readonly label: string; readonly measured: boolean })[];
+}
+
+function addAndRemove(name: string, add: Batch, remove: Batch): Workload {
+  return {
+    name,
+    batches: [
+      { ...add, label: 'add', measured: true },
+      // So few messages that their time is that of one round trip are not measured.
+      { ...remove, label: 'remove', measured: remove.list.length > 100 },
+    ],
+  };
 }
 
 const ALL = 0xffffffff;
@@ -30,7 +38,7 @@ export function workloads(loop: number, scale: number): readonly Workload[] {
     routes(count(5000), loop),
     natMappings(count(2000)),
     // The fewer first: VPP gives numbers that became free again, the last freed first.
-    accessLists('ACLs of 1,000 rules', count(25), 1000),
+    accessLists('ACLs of 1,000 rules, in no use', count(25), 1000),
     accessLists('ACLs of one rule', count(5000), 1),
     translations(count(1000)),
   ];
@@ -53,7 +61,7 @@ function routes(count: number, loop: number): Workload {
       },
     }));
   const message = 'ip_route_add_del';
-  return { name: 'routes', add: { message, list: list(true) }, remove: { message, list: list(false) } };
+  return addAndRemove('routes', { message, list: list(true) }, { message, list: list(false) });
 }
 
 function natMappings(count: number): Workload {
@@ -68,33 +76,41 @@ function natMappings(count: number): Workload {
       locals: times(4, (k) => ({ addr: `10.1.${k}.${1 + (i % 250)}`, port: 8080, probability: 1 })),
     }));
   const message = 'nat44_add_del_lb_static_mapping';
-  return {
-    name: 'NAT mappings, 4 locals',
-    add: { message, list: list(true) },
-    remove: { message, list: list(false) },
-  };
+  return addAndRemove(
+    'NAT mappings, 4 locals',
+    { message, list: list(true) },
+    { message, list: list(false) },
+  );
+}
+
+function rulesOf(count: number, from: number): readonly Fields[] {
+  return times(count, (i) => ({
+    is_permit: 'ACL_ACTION_API_PERMIT_REFLECT',
+    src_prefix: `${address(1, from + i)}/32`,
+    dst_prefix: '0.0.0.0/0',
+    proto: 'IP_API_PROTO_TCP',
+    srcport_or_icmptype_first: 0,
+    srcport_or_icmptype_last: 65535,
+    dstport_or_icmpcode_first: 80,
+    dstport_or_icmpcode_last: 80,
+  }));
 }
 
 function accessLists(name: string, count: number, rules: number): Workload {
-  const add = times(count, (i) => ({
-    acl_index: ALL,
-    tag: `policy ${i}`,
-    r: times(rules, (k) => ({
-      is_permit: 'ACL_ACTION_API_PERMIT_REFLECT',
-      src_prefix: `${address(1, i + k)}/32`,
-      dst_prefix: '0.0.0.0/0',
-      proto: 'IP_API_PROTO_TCP',
-      srcport_or_icmptype_first: 0,
-      srcport_or_icmptype_last: 65535,
-      dstport_or_icmpcode_first: 80,
-      dstport_or_icmpcode_last: 80,
-    })),
-  }));
+  const list = times(count, (i) => ({ acl_index: ALL, tag: `policy ${i}`, r: rulesOf(rules, i) }));
+  const numbers = times(count, (acl_index) => ({ acl_index }));
+  return addAndRemove(name, { message: 'acl_add_replace', list }, { message: 'acl_del', list: numbers });
+}
+
+/** An ACL of 1,000 rules. */
+export const LARGE_LIST: Fields = { acl_index: ALL, tag: 'large', r: rulesOf(1000, 0) };
+
+/** One ACL, which an interface has, is given other rules again and again. */
+export function replacedList(acl_index: number): Workload {
+  const list = times(10, (i) => ({ acl_index, tag: 'large', r: rulesOf(1000, i) }));
   return {
-    name,
-    add: { message: 'acl_add_replace', list: add },
-    remove: { message: 'acl_del', list: times(count, (acl_index) => ({ acl_index })) },
-    ...(rules > 1 ? { few: true } : {}),
+    name: 'ACL of 1,000 rules in force',
+    batches: [{ message: 'acl_add_replace', list, label: 'replace', measured: true }],
   };
 }
 
@@ -110,9 +126,10 @@ function translations(count: number): Workload {
       })),
     },
   }));
-  return {
-    name: 'CNAT translations, 4 paths',
-    add: { message: 'cnat_translation_update', list: add },
-    remove: { message: 'cnat_translation_del', list: times(count, (id) => ({ id })) },
-  };
+  const numbers = times(count, (id) => ({ id }));
+  return addAndRemove(
+    'CNAT translations, 4 paths',
+    { message: 'cnat_translation_update', list: add },
+    { message: 'cnat_translation_del', list: numbers },
+  );
 }

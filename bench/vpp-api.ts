@@ -12,7 +12,7 @@ import { installedVpp, startVpp, vpp } from '../test/support/vpp.js';
 import { benchOptions } from './options.js';
 import { BareClient } from './peers/vpp-bare.js';
 import { type Figures, figures, paired } from './statistics.js';
-import { type Batch, workloads } from './vpp-api-workloads.js';
+import { type Batch, LARGE_LIST, replacedList, type Workload, workloads } from './vpp-api-workloads.js';
 
 const USAGE = `usage: npm run bench:vpp-api -- [--rounds N] [--scale X]
 
@@ -76,33 +76,14 @@ try {
   const bare = await BareClient.connect(running.paths.apiSocket);
   const loop = await prepare(client);
   const results: Measured[] = [];
-  for (const { name, add, remove, few } of workloads(loop, scale)) {
-    const lines: { batch: Batch; label: string }[] = [
-      { batch: add, label: `${name}: add` },
-      { batch: remove, label: `${name}: remove` },
-    ];
-    const [adds, removes] = [new Rates(), new Rates()];
-    const encoded = lines.map(({ batch }) => bare.encode(client.codecs.get(batch.message), batch.list));
-    // The first round warms both and is not counted.
-    for (let round = -1; round < rounds; round++) {
-      for (const side of round % 2 === 0 ? (['ours', 'bare'] as const) : (['bare', 'ours'] as const)) {
-        for (const [i, rates] of [adds, removes].entries()) {
-          const { batch } = lines[i]!;
-          const began = performance.now();
-          if (side === 'ours') await through(client, batch);
-          else await bare.send(encoded[i]!);
-          rates.note(side, (1000 * batch.list.length) / (performance.now() - began), round >= 0);
-        }
-      }
-    }
-    for (const [i, rates] of [adds, removes].entries()) {
-      const { batch, label } = lines[i]!;
-      if (few && batch === remove) continue;
-      const measured = rates.measured(label, batch);
-      results.push(measured);
-      process.stdout.write(`${line(measured)}\n`);
-    }
-  }
+  for (const workload of workloads(loop, scale)) results.push(...(await measure(client, bare, workload)));
+  const { acl_index } = await client.request('acl_add_replace', LARGE_LIST);
+  await client.request('acl_interface_set_acl_list', {
+    sw_if_index: loop,
+    n_input: 1,
+    acls: [acl_index ?? 0],
+  });
+  results.push(...(await measure(client, bare, replacedList(Number(acl_index)))));
   bare.close();
   const vppVersion = client.version;
   await client.close();
@@ -118,6 +99,36 @@ try {
   netns.close();
 }
 process.exit(0);
+
+/** Both sides in turns; prints a line for each batch. */
+async function measure(
+  client: VppClient,
+  bare: BareClient,
+  { name, batches }: Workload,
+): Promise<readonly Measured[]> {
+  const lines = batches.map((batch) => ({
+    batch,
+    rates: new Rates(),
+    encoded: bare.encode(client.codecs.get(batch.message), batch.list),
+  }));
+  // The first round warms both and is not counted.
+  for (let round = -1; round < rounds; round++) {
+    for (const side of round % 2 === 0 ? (['ours', 'bare'] as const) : (['bare', 'ours'] as const)) {
+      for (const { batch, rates, encoded } of lines) {
+        const began = performance.now();
+        if (side === 'ours') await through(client, batch);
+        else await bare.send(encoded);
+        rates.note(side, (1000 * batch.list.length) / (performance.now() - began), round >= 0);
+      }
+    }
+  }
+  return lines.flatMap(({ batch, rates }) => {
+    if (!batch.measured) return [];
+    const measured = rates.measured(`${name}: ${batch.label}`, batch);
+    process.stdout.write(`${line(measured)}\n`);
+    return [measured];
+  });
+}
 
 /** Every request is made at once, as the engine makes a wave; all replies are read and have retval 0, or this throws. */
 async function through(client: VppClient, { message, list }: Batch): Promise<void> {
