@@ -4,6 +4,7 @@ import { InvalidInputError } from '../../../common/errors.js';
 import { Random } from '../../../oracle/random.js';
 import type { TraceFilter } from '../../backend.js';
 import { checkFilter, matches } from './filter.js';
+import { joinHandoffs } from './handoff.js';
 import { namesOf, parseHardware } from './names.js';
 import { countPackets, flowOf, flowsOf, parseTrace } from './parse.js';
 import { recordedTraces } from './recorded.js';
@@ -174,6 +175,35 @@ test('every driver says in its own way where a packet came in', () => {
     const packet = { thread: 0, records: [{ time: 0, node: 'x-input', lines: [line] }] };
     assert.is(stepsOf(packet, 1, names)[0]?.interface, 'interface/pod/shop/a', line);
   }
+});
+
+test('what one worker hands to another is one packet again', () => {
+  const record = (node: string, ...lines: string[]): string =>
+    `00:00:01:000000: ${node}\n  ${lines.join('\n  ')}\n`;
+  const input = (source: string): string => record('ip4-input', `UDP: ${source} -> 10.1.1.3`, 'UDP: 7 -> 9');
+  const handed = (index: number): string =>
+    record('handoff_trace', `HANDED-OFF: from thread 1 trace index ${index}`);
+  const text = [
+    '---- Start of thread 1 vpp_wk_0 ----',
+    `Packet 1\n\n${input('10.1.1.1')}`,
+    `Packet 2\n\n${input('10.1.1.2')}`,
+    `Packet 3\n\n${input('10.1.1.2')}${record('error-drop', 'rx:a')}${record('drop', 'ip4-input: ip4 ttl <= 1')}`,
+    '---- Start of thread 2 vpp_wk_1 ----',
+    // One whose index is that of another packet of the same moment, and one whose beginning is gone.
+    `Packet 1\n\n${handed(0)}${input('10.1.1.2')}${record('host-b-tx', 'x')}`,
+    `Packet 2\n\n${handed(9)}${input('10.1.1.8')}${record('host-b-tx', 'x')}`,
+  ].join('\n');
+  const joined = joinHandoffs(parseTrace(text));
+  assert.equal(
+    joined.map(({ records }) => records.map(({ node }) => node)),
+    [
+      ['ip4-input'],
+      ['ip4-input', 'ip4-input', 'host-b-tx'],
+      ['ip4-input', 'error-drop', 'drop'],
+      ['handoff_trace', 'ip4-input', 'host-b-tx'],
+    ],
+  );
+  for (const { text: whole } of RECORDED) assert.equal(joinHandoffs(parseTrace(whole)), parseTrace(whole));
 });
 
 test('a filter that cannot be is refused', () => {

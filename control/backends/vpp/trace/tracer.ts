@@ -8,6 +8,7 @@ import type { Trace, TraceFilter, TraceStep } from '../../backend.js';
 import { VppRetvalError } from '../api/errors.js';
 import type { InForce } from '../observe.js';
 import { checkFilter, matches } from './filter.js';
+import { joinHandoffs } from './handoff.js';
 import { askNames, namesOf } from './names.js';
 import { countPackets, parseTrace, type TracedPacket } from './parse.js';
 import { stepsOf } from './steps.js';
@@ -117,7 +118,8 @@ class RunningTrace {
   }
 
   #keep(text: string): void {
-    for (const packet of parseTrace(text)) if (matches(packet, this.filter)) this.#kept.push(packet);
+    for (const packet of joinHandoffs(parseTrace(text)))
+      if (matches(packet, this.filter)) this.#kept.push(packet);
   }
 }
 
