@@ -88,6 +88,11 @@ test('access lists say what the ruleset says, and whose rule it is', () => {
   for (let i = 0; i < RULESETS; i++) {
     const ruleset = randomRuleset(random);
     const lists = listsOf(ruleset);
+    for (const { rule } of [...lists.ingress, ...lists.egress]) {
+      for (const prefix of [rule.source, rule.destination]) {
+        assert.ok(!prefix.includes(':') || Number(prefix.slice(prefix.indexOf('/') + 1)) % 8 === 0, prefix);
+      }
+    }
     for (let n = 0; n < QUESTIONS; n++) {
       const direction = random.pick(['ingress', 'egress'] as const);
       const peer = random.pick(ADDRESSES);

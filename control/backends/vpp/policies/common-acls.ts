@@ -30,10 +30,24 @@ const FAMILIES = [4, 6] as const;
 /** A direction that no policy judges. */
 export function openRules(): NotedRule[] {
   const note: RuleNote = { text: DEFAULT_ALLOW, allowed: true, direction: null };
-  return FAMILIES.flatMap((family) => [
-    ...middleOfTcp(family, 'permit', note),
-    { rule: aclRule('reflect', family), note },
-  ]);
+  return [
+    ownReports(),
+    ...FAMILIES.flatMap((family) => [
+      ...middleOfTcp(family, 'permit', note),
+      { rule: aclRule('reflect', family), note },
+    ]),
+  ];
+}
+
+/**
+ * VPP reports on every interface, once, which multicast groups it listens to there; nobody asks. CNAT, which is next, would take the packet
+ * for one of a flow.
+ */
+export function ownReports(): NotedRule {
+  return {
+    rule: aclRule('deny', 6, { destination: 'ff02::16/128' }),
+    note: { text: 'membership reports of VPP are for nobody', allowed: false, direction: null },
+  };
 }
 
 /** In front of a policy where another one judges the other direction: TCP of which nobody knows who opened it. */
@@ -73,6 +87,7 @@ export function toPodRules({ node, hairpin }: Exempt): NotedRule[] {
     note: { text, allowed: true, direction: 'ingress' },
   });
   return [
+    ownReports(),
     ...node.map((address) => from(address, NODE_TEXT)),
     ...hairpin.filter((address) => !node.includes(address)).map((address) => from(address, SELF_TEXT)),
     ...icmpErrors(),
@@ -137,7 +152,7 @@ function icmpErrors(): NotedRule[] {
 
 /** Link-local neighbor solicitation and advertisement, which no router forwards. */
 function neighborDiscovery(): NotedRule[] {
-  return [...discovery({ source: 'fe80::/10' }), ...discovery({ destination: 'fe80::/10' })];
+  return [...discovery({ source: 'fe80::/64' }), ...discovery({ destination: 'fe80::/64' })];
 }
 
 function discovery(ends: { readonly source?: string; readonly destination?: string }): NotedRule[] {

@@ -20,6 +20,7 @@ import {
 } from './acl-rules.js';
 import { type PortTable, PortTables, PROTOCOLS, type Segment, type Verdict } from './port-table.js';
 import { type PrefixClass, prefixClasses } from './prefix-classes.js';
+import { wholeBytes } from './whole-bytes.js';
 
 const NUMBERS = { TCP, UDP, SCTP } as const;
 
@@ -53,13 +54,17 @@ export function lowerPolicy(
     return found;
   };
   const rulesOf = (family: Family, nodes: readonly PrefixClass[]): NotedRule[] =>
-    nodes.flatMap((node) =>
-      differencesOf(node).map(({ note, protocol, ports }): NotedRule => {
-        const peer = policy.direction === 'ingress' ? { source: node.cidr } : { destination: node.cidr };
-        const match = { ...peer, protocol, destinationPorts: ports };
-        return { rule: aclRule(note.allowed ? 'reflect' : 'deny', family, match), note };
-      }),
-    );
+    nodes.flatMap((node) => {
+      const found = differencesOf(node);
+      const prefixes = found.length === 0 ? [] : wholeBytes(family, node.cidr, node.length);
+      return prefixes.flatMap((prefix) =>
+        found.map(({ note, protocol, ports }): NotedRule => {
+          const peer = policy.direction === 'ingress' ? { source: prefix } : { destination: prefix };
+          const match = { ...peer, protocol, destinationPorts: ports };
+          return { rule: aclRule(note.allowed ? 'reflect' : 'deny', family, match), note };
+        }),
+      );
+    });
   return ([4, 6] as const).flatMap((family) => {
     const { hosts, blocks } = prefixClasses(family, sets);
     return [...widestFirst(rulesOf(family, hosts)), ...rulesOf(family, inOrder(blocks))];

@@ -29,7 +29,7 @@ export interface PrefixClass {
 export interface PrefixClasses {
   /** The whole family first, then every prefix after those around it. */
   readonly blocks: readonly PrefixClass[];
-  /** Single addresses, and neighbours that are in the same sets as one prefix; in the order of their addresses. */
+  /** Single addresses, of IPv4 neighbours in the same sets as one prefix. None is inside another. */
   readonly hosts: readonly PrefixClass[];
 }
 
@@ -55,7 +55,9 @@ export function prefixClasses(family: Family, sets: readonly AddressSetItem[]): 
     hosts.push({ cidr, length: bitsOf(family), sets: membership.sets, id: membership.id, parent });
     named.delete(cidr);
   }
-  return { blocks, hosts: joined(family, [...hosts, ...named.values()]) };
+  const all = [...hosts, ...named.values()];
+  // Of IPv6 VPP is told prefixes of whole bytes only (whole-bytes.ts).
+  return { blocks, hosts: family === 4 ? joined(family, all) : all };
 }
 
 function joined(family: Family, hosts: readonly PrefixClass[]): PrefixClass[] {

@@ -34,6 +34,9 @@ const BLOCKS = [
     'fd00:1::/32',
     'fd00:1:0:1::/64',
     'fd00:1::3/128',
+    'fd00::/12',
+    'fd00:1::/31',
+    'fd00:1::/51',
   ],
 ];
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
