@@ -3,7 +3,11 @@ import type { Ip } from '../../../ruleset/types.js';
 import * as links from '../links/objects.js';
 import { FAMILIES } from '../links/specs.js';
 import type { ObjectKey, VppObject } from '../objects/types.js';
+import { type AclNotes, type AclSpec, aclRule } from '../policies/acl-rules.js';
+import { ownReports } from '../policies/common-acls.js';
 import { cnatInterface } from './cnat-objects.js';
+
+const QUIET_ACL: ObjectKey = 'acl/quiet';
 
 /** What goes out is translated; it comes in again as what it has become. */
 export interface Loop {
@@ -30,6 +34,7 @@ export function loopObjects(loop: Loop): VppObject[] {
     ...(ip6 ? FAMILIES : ([4] as const)).map((family) =>
       links.neighbor({ interface: key, ip: nextHop[family], mac, fib: false }),
     ),
+    ...(ip6 ? quiet(key) : []),
     cnatInterface({
       interface: key,
       families: FAMILIES,
@@ -39,4 +44,19 @@ export function loopObjects(loop: Loop): VppObject[] {
       lists: [],
     }),
   ];
+}
+
+/** What VPP says there of itself goes no further; see `ownReports`. */
+function quiet(key: ObjectKey): VppObject[] {
+  const rules = [ownReports().rule, ...FAMILIES.map((family) => aclRule('permit', family))];
+  const notes: AclNotes = {
+    rules: [
+      ownReports().note,
+      ...FAMILIES.map(() => ({ text: 'on its way', allowed: true, direction: null })),
+    ],
+  };
+  const acl: VppObject<'acl', AclSpec> = { kind: 'acl', key: QUIET_ACL, needs: [], spec: { rules }, notes };
+  const spec = { interface: key, input: [], output: [QUIET_ACL] };
+  const binding = `acl-binding/${key.slice('if/'.length)}`;
+  return [acl, { kind: 'acl-binding', key: binding, needs: [key, QUIET_ACL], spec }];
 }
