@@ -11,12 +11,13 @@ const LEAST = { node: 'n1', store: '/run/store', uplink: 'eth0', backend: 'vpp' 
 test('what is absent has its default', () => {
   assert.equal(parseVppConfig(undefined, 'f'), VPP_DEFAULTS);
   assert.equal(parseVppConfig({}, 'f'), VPP_DEFAULTS);
-  assert.equal(vppOptions(VPP_DEFAULTS), {
+  assert.equal(vppOptions(VPP_DEFAULTS, false), {
     uplink: { type: 'af_packet' },
     host: { type: 'af_packet' },
     pod: { type: 'af_packet' },
     policies: 'acl',
     services: 'cnat',
+    cutSegments: false,
   });
 });
 
@@ -35,11 +36,11 @@ test('a NIC that VPP drives is an interface it has already', () => {
     queues: { rxQueues: 2, txQueues: null, rxDescriptors: null, txDescriptors: null },
     name: 'uplink',
   });
-  assert.equal(vppOptions(pci).uplink, { type: 'existing', name: 'uplink' });
+  assert.equal(vppOptions(pci, false).uplink, { type: 'existing', name: 'uplink' });
   const vdev = parseVppConfig({ uplink: { vdev: 'net_null0,copy=1', name: 'null0' } }, 'f');
-  assert.equal(vppOptions(vdev).uplink, { type: 'existing', name: 'null0' });
+  assert.equal(vppOptions(vdev, false).uplink, { type: 'existing', name: 'null0' });
   const there = parseVppConfig({ uplink: { interface: 'GigabitEthernet0/8/0' } }, 'f');
-  assert.equal(vppOptions(there).uplink, { type: 'existing', name: 'GigabitEthernet0/8/0' });
+  assert.equal(vppOptions(there, false).uplink, { type: 'existing', name: 'GigabitEthernet0/8/0' });
 });
 
 test('the agent on VPP needs neither a data plane process nor a Linux link', () => {

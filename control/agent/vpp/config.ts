@@ -126,10 +126,11 @@ export function uplinkDriver(uplink: UplinkConfig): InterfaceDriver {
   return 'name' in uplink ? { type: 'existing', name: uplink.name } : { type: uplink.type };
 }
 
-/** What the backend is told of the interfaces, policies and services. */
-export function vppOptions(config: VppConfig): VppOptions {
+/** What the backend is told of the interfaces, policies and services. `taps`: whether VPP can make TAPs here. */
+export function vppOptions(config: VppConfig, taps: boolean): VppOptions {
   const { uplink, host, pods, policies, services } = config;
-  return { uplink: uplinkDriver(uplink), host: { type: host }, pod: { type: pods }, policies, services };
+  const interfaces = { uplink: uplinkDriver(uplink), host: { type: host }, pod: { type: pods } };
+  return { ...interfaces, policies, services, cutSegments: taps };
 }
 
 /** Folder of the API files. */

@@ -5,6 +5,7 @@ import { openVppApi } from '../../backends/vpp/api/open.js';
 import { type OpenedVppBackend, openVppBackend } from '../../backends/vpp/open.js';
 import { PteropusError } from '../../common/errors.js';
 import type { Mac } from '../../ruleset/types.js';
+import { VHOST_NET } from '../agent-config.js';
 import { untilReachable } from '../prepare.js';
 import { apiDirOf, uplinkDriver, type VppConfig, vppOptions } from './config.js';
 
@@ -22,7 +23,7 @@ export async function openVppDataplane(
     apiDir: apiDirIn(config),
     // Beside the socket: it is void with this run of VPP, as the socket is.
     keepFile: join(dirname(config.socket), 'items.json'),
-    options: vppOptions(config),
+    options: vppOptions(config, existsSync(VHOST_NET)),
     log,
   });
   log(`VPP ${backend.vpp.api.version}, process ${backend.vpp.api.pid}`);

@@ -4,6 +4,7 @@ import { addresses } from './addresses.js';
 import { arpOffs } from './arp-off.js';
 import { bridgeEntries, bridges, members } from './bridges.js';
 import { classifiers, classifierUses } from './classifiers.js';
+import { cuts } from './cuts.js';
 import { interfaces } from './interfaces.js';
 import { links } from './link-settings.js';
 import { neighborAgings } from './neighbor-aging.js';
@@ -24,7 +25,7 @@ import { ups } from './ups.js';
 export const LINK_DESCRIPTORS: readonly Descriptor[] = [
   ...[tables, interfaces, links, addresses, neighbors, neighborAgings, routes],
   ...[bridges, members, bridgeEntries, proxyAddresses, proxyInterfaces],
-  ...[arpOffs, sourceChecks, tunnelInputs, policers, classifiers, classifierUses, ups],
+  ...[arpOffs, sourceChecks, tunnelInputs, cuts, policers, classifiers, classifierUses, ups],
 ] as readonly Descriptor[];
 
 export const LINK_RENDERERS: readonly Renderer[] = [

@@ -6,12 +6,13 @@ import { MissingMessageError, VppRetvalError } from '../api/errors.js';
 import { RECORDED_VERSIONS } from '../api/testing/recording.js';
 import type { VppContext } from '../objects/types.js';
 import { classifiers } from './classifiers.js';
+import { cuts } from './cuts.js';
 import { contextOf, FakeApi } from './fake-api.js';
 import { isShown } from './features.js';
 import { interfaces } from './interfaces.js';
 import { links } from './link-settings.js';
 import { neighborAgings } from './neighbor-aging.js';
-import { classifier, iface, link, neighborAging, policer, route } from './objects.js';
+import { classifier, cut, iface, link, neighborAging, policer, route } from './objects.js';
 import { policers } from './policers.js';
 import { routes } from './routes.js';
 import { sourceChecks } from './source-checks.js';
@@ -82,6 +83,14 @@ function tests(test: Test, release: string): void {
       assert.ok((frame ?? 0) > 9000 + 50 + 14 + 96, 'a jumbo packet in a tunnel fits');
       assert.is(((frame ?? 0) * (frames ?? 0)) % 4096, 0, 'a block is whole pages');
     }
+  });
+
+  test('segments are cut where that is asked for', async () => {
+    const lab = open(release);
+    lab.vpp.handles.set('if/uplink', 5);
+    await cuts.create(lab.vpp, cut({ interface: 'if/uplink' }));
+    await cuts.remove(lab.vpp, cut({ interface: 'if/uplink' }));
+    assert.equal(lab.api.taken(), ['feature_gso_enable_disable', 'feature_gso_enable_disable']);
   });
 
   test('AF_XDP and memif by the newest message there is', async () => {

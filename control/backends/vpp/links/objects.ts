@@ -127,6 +127,10 @@ export function sourceCheck(spec: S.SourceCheckSpec): S.SourceCheckObject {
   return { kind: 'source-check', key, needs: [spec.interface], spec };
 }
 
+export function cut(spec: S.CutSpec): S.CutObject {
+  return { kind: 'cut', key: `cut/${spec.interface}`, needs: [spec.interface], spec };
+}
+
 export function tunnelInput(spec: S.TunnelInputSpec): S.TunnelInputObject {
   const key = `tunnel-input/${spec.interface}/${spec.family}`;
   return { kind: 'tunnel-input', key, needs: [spec.interface], spec };

@@ -107,10 +107,13 @@ function interfaceObjects(
 ): VppObject[] {
   const key = interfaceKey(item.key);
   const ip6 = hasFamily([...item.ownAddresses, ...item.peerAddresses], 6);
+  const source = sourceOf(item, view.options);
+  const cuts = view.options.cutSegments === true && source.type !== 'tap';
   return [
-    make.iface(key, { source: sourceOf(item, view.options), mac: item.mac, table }),
+    make.iface(key, { source, mac: item.mac, table }),
     make.link({ interface: key, mtu: item.mtu, ip6, unnumbered }),
     make.up({ interface: key }),
+    ...(cuts ? [make.cut({ interface: key })] : []),
   ];
 }
 

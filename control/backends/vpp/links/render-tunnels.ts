@@ -25,12 +25,12 @@ export const tunnelsRenderer: Renderer = {
     if (six !== undefined) {
       throw new RenderError('VPP finds no tunnels over IPv6', item.key, { value: six });
     }
-    return [...meshObjects(item), ...peerObjects(item, view)];
+    return [...meshObjects(item, view), ...peerObjects(item, view)];
   },
 };
 
 /** The same for all peers. */
-function meshObjects(tunnel: TunnelItem): VppObject[] {
+function meshObjects(tunnel: TunnelItem, view: View): VppObject[] {
   const key = BVI_INTERFACE;
   const addresses = [tunnel.localBvi, ...(tunnel.localBvi6 === undefined ? [] : [tunnel.localBvi6])];
   return [
@@ -42,6 +42,7 @@ function meshObjects(tunnel: TunnelItem): VppObject[] {
       unnumbered: null,
     }),
     make.up({ interface: key }),
+    ...(view.options.cutSegments === true ? [make.cut({ interface: key })] : []),
     ...addresses.map((address) => make.address({ interface: key, prefix: hostPrefix(address) })),
     ...addresses.map((address) =>
       make.route({

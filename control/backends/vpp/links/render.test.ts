@@ -278,4 +278,17 @@ test('names too long for VPP’s tag stay apart', () => {
   assert.is(interfaceKey('interface/pod/shop/web'), 'if/pod/shop/web');
 });
 
+test('where there may be TAPs, whatever is none cuts segments, and what enters tunnels is cut before', () => {
+  const cutsOf = (list: readonly Item[], options: Partial<VppOptions>): readonly ObjectKey[] =>
+    [...render(list, options).keys()].filter((key) => key.startsWith('cut/')).sort();
+  assert.equal(cutsOf(CLUSTER, {}), []);
+  const onVeth = ['cut/if/host', 'cut/if/pod/shop/a', 'cut/if/pod/shop/b', 'cut/if/uplink'];
+  assert.equal(cutsOf(CLUSTER, { cutSegments: true }), ['cut/if/bvi', ...onVeth]);
+  const taps = CLUSTER.map((item): Item => {
+    const isPod = item.kind === 'interface' && item.role === 'pod';
+    return isPod ? { ...item, tap: { netns: '/run/netns/x', ifname: 'eth0' } } : item;
+  });
+  assert.equal(cutsOf(taps, { cutSegments: true, host: { type: 'tap' } }), ['cut/if/bvi', 'cut/if/uplink']);
+});
+
 test.run();

@@ -126,6 +126,11 @@ export interface SourceCheckSpec {
   readonly family: 4 | 6;
 }
 
+/** Segments that came whole from another interface are cut before they leave by this one. */
+export interface CutSpec {
+  readonly interface: ObjectKey;
+}
+
 /** Tunnel packets of known peers are taken out of the uplink's traffic before routing. */
 export interface TunnelInputSpec {
   readonly interface: ObjectKey;
@@ -180,6 +185,7 @@ export type ProxyAddressObject = VppObject<'proxy-address', ProxyAddressSpec>;
 export type ProxyInterfaceObject = VppObject<'proxy-interface', ProxyInterfaceSpec>;
 export type ArpOffObject = VppObject<'arp-off', ArpOffSpec>;
 export type SourceCheckObject = VppObject<'source-check', SourceCheckSpec>;
+export type CutObject = VppObject<'cut', CutSpec>;
 export type TunnelInputObject = VppObject<'tunnel-input', TunnelInputSpec>;
 export type ClassifierObject = VppObject<'classifier', ClassifierSpec>;
 export type ClassifierUseObject = VppObject<'classifier-use', ClassifierUseSpec>;

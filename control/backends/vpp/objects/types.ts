@@ -89,4 +89,6 @@ export interface VppOptions {
   readonly pod: InterfaceDriver;
   readonly policies: 'acl' | 'npol';
   readonly services: 'cnat' | 'nat44';
+  /** There may be TAPs, which hand over segments of TCP whole: all other interfaces cut them. Absent: there are none. */
+  readonly cutSegments?: boolean;
 }

@@ -79,6 +79,8 @@ export const FORMS: Readonly<Record<string, string>> = {
   feature_cnat_enable_disable_reply: 'e8d4e804',
   feature_enable_disable: '7531c862',
   feature_enable_disable_reply: 'e8d4e804',
+  feature_gso_enable_disable: '5501adee',
+  feature_gso_enable_disable_reply: 'e8d4e804',
   feature_is_enabled: '55db09e2',
   feature_is_enabled_reply: '03f284b5',
   fib_source_add: 'b3ac2aec',
@@ -91,6 +93,8 @@ export const FORMS: Readonly<Record<string, string>> = {
   ip_address_dump: '2d033de4',
   ip_neighbor_add_del: '0607c257',
   ip_neighbor_add_del_reply: '1992deab',
+  ip_neighbor_config: 'f4a5cf44',
+  ip_neighbor_config_reply: 'e8d4e804',
   ip_neighbor_details: 'e29d79f0',
   ip_neighbor_dump: 'd817a484',
   ip_route_add_del_v2: '521ef330',
@@ -851,6 +855,15 @@ export type FeatureEnableDisableReply = {
   readonly retval: number;
 };
 
+export type FeatureGsoEnableDisable = {
+  readonly sw_if_index: number;
+  readonly enable_disable: boolean;
+};
+
+export type FeatureGsoEnableDisableReply = {
+  readonly retval: number;
+};
+
 export type FeatureIsEnabled = {
   readonly arc_name: string;
   readonly feature_name: string;
@@ -907,6 +920,17 @@ export type IpNeighborAddDel = {
 export type IpNeighborAddDelReply = {
   readonly retval: number;
   readonly stats_index: number;
+};
+
+export type IpNeighborConfig = {
+  readonly af: AddressFamily;
+  readonly max_number: number;
+  readonly max_age: number;
+  readonly recycle: boolean;
+};
+
+export type IpNeighborConfigReply = {
+  readonly retval: number;
 };
 
 export type IpNeighborDetails = {
@@ -1776,10 +1800,12 @@ export type Requests = {
   readonly delete_loopback: { readonly request: DeleteLoopback; readonly reply: DeleteLoopbackReply };
   readonly feature_cnat_enable_disable: { readonly request: FeatureCnatEnableDisable; readonly reply: FeatureCnatEnableDisableReply };
   readonly feature_enable_disable: { readonly request: FeatureEnableDisable; readonly reply: FeatureEnableDisableReply };
+  readonly feature_gso_enable_disable: { readonly request: FeatureGsoEnableDisable; readonly reply: FeatureGsoEnableDisableReply };
   readonly feature_is_enabled: { readonly request: FeatureIsEnabled; readonly reply: FeatureIsEnabledReply };
   readonly fib_source_add: { readonly request: FibSourceAdd; readonly reply: FibSourceAddReply };
   readonly input_acl_set_interface: { readonly request: InputAclSetInterface; readonly reply: InputAclSetInterfaceReply };
   readonly ip_neighbor_add_del: { readonly request: IpNeighborAddDel; readonly reply: IpNeighborAddDelReply };
+  readonly ip_neighbor_config: { readonly request: IpNeighborConfig; readonly reply: IpNeighborConfigReply };
   readonly ip_route_add_del_v2: { readonly request: IpRouteAddDelV2; readonly reply: IpRouteAddDelV2Reply };
   readonly ip_table_add_del: { readonly request: IpTableAddDel; readonly reply: IpTableAddDelReply };
   readonly l2fib_add_del: { readonly request: L2fibAddDel; readonly reply: L2fibAddDelReply };
