@@ -139,7 +139,7 @@ function asTap(item: Item, names: readonly string[]): Item {
 }
 
 /** Two veths, and the kernel routes from one to the other: what a node without a data plane of its own does. */
-export async function openKernelLab(native: Native, netns: string): Promise<Lab> {
+export async function openKernelLab(native: Native, netns: string, offloads: boolean): Promise<Lab> {
   const node = native.createNetns(`${netns}n`);
   const names = PODS.map(({ name }) => `${netns}${name}`);
   const open = [node];
@@ -155,6 +155,7 @@ export async function openKernelLab(native: Native, netns: string): Promise<Lab>
       { name: 'eth0', mac, mtu: MTU, netns: inside },
     );
     node.setLink(near, { up: true });
+    if (!offloads) inside.setOffloads('eth0', { txChecksum: false, tso: false, gso: false, gro: false });
     await configurePod(name, pod);
     await ip(`${netns}n`, 'route', 'add', pod.address, 'dev', near);
     await ip(`${netns}n`, 'neigh', 'add', pod.address, 'lladdr', mac, 'dev', near, 'nud', 'permanent');
@@ -165,7 +166,7 @@ export async function openKernelLab(native: Native, netns: string): Promise<Lab>
   };
   const nothing = (): void => undefined;
   return {
-    name: 'kernel',
+    name: offloads ? 'kernel' : 'kernel, no offloads',
     client: names[0] ?? '',
     server: names[1] ?? '',
     rest: nothing,
