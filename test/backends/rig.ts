@@ -4,10 +4,18 @@ import type { Backend } from '../../control/backends/backend.js';
 export type Lack =
   /** Clients outside that are led to a pod of another node come there in the name of the node they entered at. */
   | 'client-address'
+  /** Pods that ask for a node port come to its backend in the name of their node. */
+  | 'pod-address'
   /** Where those outside have backends of their own, a subset of all, everyone is led to those. */
   | 'outside-backends'
   /** A Service with session affinity is refused. */
-  | 'affinity';
+  | 'affinity'
+  /** A Service with consistent hashing is refused. */
+  | 'maglev'
+  /** Source ranges are asked of those who come by the uplink only. */
+  | 'inside-ranges'
+  /** Pings over IPv6 out of the cluster get no answer. */
+  | 'outside-ping6';
 
 export interface Rig {
   readonly backend: Backend;

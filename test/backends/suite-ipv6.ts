@@ -68,7 +68,7 @@ export function ipv6Tests(test: Test, open: OpenRig): void {
     underlay.outside.listen(443, 'outside');
     assert.is(await a.reaches(items.OUTSIDE6, 443), 'outside');
     assert.is(await a.reaches(items.OUTSIDE6, 443, 'udp'), 'outside');
-    await a.reaches(items.OUTSIDE6, 0, 'icmp');
+    if (!lacks(node.rig, 'outside-ping6')) await a.reaches(items.OUTSIDE6, 0, 'icmp');
     assert.equal(sourcesOf(underlay.outside), [items.nodeAddress6(1)]);
     assert.is((await a.probe(items.OUTSIDE6, 444, 'udp')).outcome, 'refused', 'a translated error');
   });
@@ -161,7 +161,8 @@ export function ipv6Tests(test: Test, open: OpenRig): void {
     const sourceRanges = [`${b.address6}/128`, 'fd00:ffff::/32'];
     await node.put(items.service('web', { frontends: [clusterIp], backends, sourceRanges }));
     await b.reaches(VIP6, 80);
-    await a.isSilent(VIP6, 80);
+    if (lacks(node.rig, 'inside-ranges')) await a.reaches(VIP6, 80);
+    else await a.isSilent(VIP6, 80);
   });
 
   run(

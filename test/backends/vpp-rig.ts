@@ -36,8 +36,10 @@ export interface VppRigOptions {
 
 /** docs/vpp-services.md says why. */
 function lacksOf({ api, options }: VppContext): readonly Lack[] {
-  if (options.services === 'nat44') return ['client-address'];
-  return ['client-address', 'outside-backends', ...(hasFlows(api) ? [] : (['affinity'] as const))];
+  const always = ['client-address', 'outside-backends', 'inside-ranges'] as const;
+  const six: readonly Lack[] = hasFlows(api) ? ['outside-ping6'] : [];
+  if (options.services === 'nat44') return [...always, 'maglev', 'pod-address', ...six];
+  return [...always, ...six, ...(hasFlows(api) ? [] : (['affinity'] as const))];
 }
 
 export async function openVppRig(

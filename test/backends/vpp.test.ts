@@ -1,4 +1,4 @@
-/** The behaviour suite on real VPPs, over veth and af_packet. Needs root and VPP. */
+/** The behaviour suite on real VPPs, over veth and af_packet; its services also by the other kind of translation. Needs root and VPP. */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { loadNative } from '../../native/index.js';
 import { file, program, root } from '../support/requires.js';
 import { installedVpps, vpp } from '../support/vpp.js';
 import { backendSuite } from './suite.js';
+import { servicesTests } from './suite-services.js';
 import { openVppRig } from './vpp-rig.js';
 
 const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
@@ -15,7 +16,11 @@ const installs = missing === undefined ? installedVpps() : [];
 if (missing === undefined && installs.length > 0) {
   const native = loadNative();
   for (const install of installs) {
-    backendSuite(`vpp ${basename(install.prefix)}`, () => openVppRig(native, { install }));
+    const name = `vpp ${basename(install.prefix)}`;
+    backendSuite(name, () => openVppRig(native, { install }));
+    const nat44 = suite(`${name} services by nat44`);
+    servicesTests(nat44, () => openVppRig(native, { install, backend: { services: 'nat44' } }));
+    nat44.run();
   }
   if (!existsSync('/dev/vhost-net')) {
     process.stdout.write('vpp: pods on veth and af_packet; TAP was not exercised: needs /dev/vhost-net\n');
