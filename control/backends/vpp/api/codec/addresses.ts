@@ -6,44 +6,48 @@ import { DecodeError } from '../errors.js';
 import { FieldProblem, type Reader } from './bytes.js';
 import type { FixedCodec } from './codec.js';
 
-const DOT = 46;
 const SLASH = 47;
 const COLON = 58;
 const ZERO = 48;
+/** As a digit: 46 - ZERO. */
+const DOT = -2;
 
 /**
- * Writes a dotted quad that ends at `end`; returns its bits, 0 if it is none (leading zeros are none, as for node:net). What was
- * written until then is of no account.
+ * Writes the dotted quad that a text begins with; returns where it ends, 0 if there is none (leading zeros are none, as for node:net).
+ * What was written until then is of no account.
  */
-function putIp4(bytes: Buffer, at: number, text: string, end = text.length): 0 | 32 {
+function putIp4(bytes: Buffer, at: number, text: string): number {
   let octet = -1;
   let to = at;
-  for (let i = 0; i < end; i++) {
-    const code = text.charCodeAt(i);
-    if (code === DOT) {
-      if (octet < 0 || to === at + 3) return 0;
+  let i = 0;
+  for (; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (digit >= 0 && digit <= 9) {
+      if (octet === 0) return 0;
+      octet = octet < 0 ? digit : octet * 10 + digit;
+      if (octet > 255) return 0;
+    } else if (digit === DOT && octet >= 0 && to < at + 3) {
       bytes[to++] = octet;
       octet = -1;
-    } else {
-      if (code < ZERO || code > ZERO + 9 || octet === 0) return 0;
-      octet = (octet < 0 ? 0 : octet * 10) + code - ZERO;
-      if (octet > 255) return 0;
-    }
+    } else break;
   }
+  if (octet < 0 || to !== at + 3) return 0;
   bytes[to] = octet;
-  return octet >= 0 && to === at + 3 ? 32 : 0;
+  return i;
 }
 
-/** The same of IPv6. */
-function putIp6(bytes: Buffer, at: number, text: string, end = text.length): 0 | 128 {
-  const address = end === text.length ? text : text.slice(0, end);
+/** The same of IPv6; it ends with the text, or with a slash. */
+function putIp6(bytes: Buffer, at: number, text: string): number {
+  const slash = text.indexOf('/');
+  const end = slash < 0 ? text.length : slash;
+  const address = slash < 0 ? text : text.slice(0, slash);
   if (!isIPv6(address) || address.includes('%')) return 0;
   if (address.includes('.')) {
     const { value } = parseIp(address);
     bytes.writeBigUInt64BE(value >> 64n, at);
     bytes.writeBigUInt64BE(value & 0xffffffffffffffffn, at + 8);
   } else putGroups(bytes, at, address);
-  return 128;
+  return end;
 }
 
 /** Hexadecimal groups, two of them perhaps with nothing between. */
@@ -88,11 +92,11 @@ function getIp6(bytes: Buffer, at: number): string {
 }
 
 /** Family (0 IPv4, 1 IPv6), then sixteen bytes, of which an IPv4 address has the first four. */
-function putAddress(bytes: Buffer, at: number, text: string, end = text.length): 0 | 32 | 128 {
-  const bits = putIp4(bytes, at + 1, text, end);
-  if (bits !== 0) return bits;
+function putAddress(bytes: Buffer, at: number, text: string): number {
+  const end = putIp4(bytes, at + 1, text);
+  if (end > 0 && (end === text.length || text.charCodeAt(end) === SLASH)) return end;
   bytes[at] = 1;
-  return putIp6(bytes, at + 1, text, end);
+  return putIp6(bytes, at + 1, text);
 }
 
 function getAddress(bytes: Buffer, at: number): string {
@@ -112,7 +116,7 @@ function textual(
     size,
     initial: new Uint8Array(size),
     put(into, at, value: Value) {
-      if (typeof value !== 'string' || write(into.bytes, at, value) === 0) {
+      if (typeof value !== 'string' || write(into.bytes, at, value) !== value.length || value === '') {
         throw new FieldProblem(`must be ${what}`, value);
       }
     },
@@ -120,22 +124,16 @@ function textual(
   };
 }
 
-/** Writes `ADDRESS/LENGTH`: the address by `write`, the length behind its `size` bytes. */
-function prefix(size: number, write: (b: Buffer, at: number, text: string, end: number) => number) {
+/** Writes `ADDRESS/LENGTH`: the address by `write`, the length behind its `size` bytes (17: the first is the family). */
+function prefix(size: number, write: (bytes: Buffer, at: number, text: string) => number, limit: 32 | 128) {
   return (bytes: Buffer, at: number, text: string): number => {
-    const slash = slashOf(text);
-    const bits = slash < 0 ? 0 : write(bytes, at, text, slash);
-    const length = decimal(text, slash + 1);
-    if (length < 0 || length > bits) return 0;
+    const end = write(bytes, at, text);
+    if (end === 0 || text.charCodeAt(end) !== SLASH) return 0;
+    const length = decimal(text, end + 1);
+    if (length < 0 || length > (size === 17 && bytes[at] === 0 ? 32 : limit)) return 0;
     bytes[at + size] = length;
-    return bits;
+    return text.length;
   };
-}
-
-/** From the end, where it is near. */
-function slashOf(text: string): number {
-  for (let i = text.length - 2; i > 0; i--) if (text.charCodeAt(i) === SLASH) return i;
-  return -1;
 }
 
 /** One to three digits from `start` to the end; -1 if it is anything else. */
@@ -151,10 +149,10 @@ function decimal(text: string, start: number): number {
   return number;
 }
 
-function putMac(bytes: Buffer, at: number, text: string): 0 | 48 {
+function putMac(bytes: Buffer, at: number, text: string): number {
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text)) return 0;
   bytes.write(text.replaceAll(':', ''), at, 'hex');
-  return 48;
+  return text.length;
 }
 
 /** User types that are text on our side, by the names VPP gives them. */
@@ -167,7 +165,7 @@ export const TEXTUAL: ReadonlyMap<string, FixedCodec> = new Map([
     textual(
       18,
       'an address and a prefix length (10.1.2.0/24)',
-      prefix(17, putAddress),
+      prefix(17, putAddress, 128),
       (bytes, at) => `${getAddress(bytes, at)}/${bytes[at + 17]}`,
     ),
   ],
@@ -176,7 +174,7 @@ export const TEXTUAL: ReadonlyMap<string, FixedCodec> = new Map([
     textual(
       5,
       'an IPv4 address and a prefix length',
-      prefix(4, putIp4),
+      prefix(4, putIp4, 32),
       (bytes, at) => `${getIp4(bytes, at)}/${bytes[at + 4]}`,
     ),
   ],
@@ -185,7 +183,7 @@ export const TEXTUAL: ReadonlyMap<string, FixedCodec> = new Map([
     textual(
       17,
       'an IPv6 address and a prefix length',
-      prefix(16, putIp6),
+      prefix(16, putIp6, 128),
       (bytes, at) => `${getIp6(bytes, at)}/${bytes[at + 16]}`,
     ),
   ],

@@ -45,6 +45,17 @@ function putAll(element: FixedCodec, into: Writer, at: number, list: readonly Va
   }
 }
 
+/** Writes `count` copies of the same bytes, each time twice as many as before. */
+function repeat(into: Writer, start: number, initial: Uint8Array, count: number): void {
+  const { bytes } = into;
+  const end = start + initial.length * count;
+  if (start === end) return;
+  bytes.set(initial, start);
+  for (let done = start + initial.length; done < end; done += done - start) {
+    bytes.copyWithin(done, start, Math.min(done, start + end - done));
+  }
+}
+
 /** What an array of varying length does; its count stands elsewhere. */
 export interface ArrayCodec {
   /** Elements a value has. Throws FieldProblem. */
@@ -73,7 +84,7 @@ export function arrayOf(element: Codec): ArrayCodec {
       const list = asList(value);
       if (element.size !== undefined) {
         const start = into.reserve(element.size * list.length);
-        for (let i = 0; i < list.length; i++) into.bytes.set(element.initial, start + i * element.size);
+        repeat(into, start, element.initial, list.length);
         return putAll(element, into, start, list);
       }
       let i = 0;

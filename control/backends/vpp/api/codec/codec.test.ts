@@ -6,6 +6,7 @@ import type { Fields, Value } from '../api.js';
 import { DecodeError, EncodeError, MissingMessageError } from '../errors.js';
 import { toJson } from '../json.js';
 import { parseSchema } from '../notation.js';
+import { joinModules, parseModule } from '../schema.js';
 import { randomFields, randomSource } from '../testing/random.js';
 import { RECORDED_VERSIONS, recordingOf, schemaOf } from '../testing/recording.js';
 import { Writer } from './bytes.js';
@@ -317,6 +318,13 @@ test('a field an older version lacks may be given as long as it says nothing', (
   });
   assert.throws(() => encode(codecs, 'm', { x: 1, newer: true }), isRefusal('m', 'newer'));
   assert.throws(() => encode(one('u32 x'), 'm', { x: 1, third: { deep: 3 } }), isRefusal('m', 'third'));
+});
+
+test('a name that is no name never becomes code', () => {
+  const name = 'x){process.exit(9)}//';
+  const message = ['m', ['u16', '_vl_msg_id'], ['u32', 'context'], ['u32', name], { crc: '0x00000000' }];
+  const codecs = new MessageCodecs(joinModules([parseModule('m', { messages: [message] })]));
+  assert.equal(roundTrip(codecs, { [name]: 7 }), { [name]: 7 });
 });
 
 test('what fails leaves nothing behind', () => {

@@ -11,6 +11,7 @@ import {
   type SoFar,
   type VariableCodec,
 } from './codec.js';
+import { type Unrolled, unrolled } from './unrolled.js';
 
 /** A field with its codec: once, or an array whose count is the field `by`, or (null) whose end is the message's. */
 export type FieldCodec =
@@ -90,6 +91,7 @@ class FixedStruct implements FixedCodec {
   readonly size: number;
   readonly initial: Uint8Array;
   readonly #run: Run;
+  readonly #unrolled: Unrolled;
   readonly #fields: FieldIndex<Placed>;
 
   constructor(
@@ -99,11 +101,17 @@ class FixedStruct implements FixedCodec {
     this.size = run.size;
     this.initial = run.initial;
     this.#run = run;
+    this.#unrolled = unrolled(run.fields);
     this.#fields = new FieldIndex(run.fields);
   }
 
   put(into: Writer, at: number, value: Value): void {
     const members = asMembers(value);
+    try {
+      if (this.#unrolled(into, at, members)) return;
+    } catch {
+      // Done again, by the way that says which field it is.
+    }
     let current = '';
     let position = 0;
     try {
