@@ -8,6 +8,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { file, program, root, testIf } from '../../test/support/requires.js';
 import { installedVpps, vpp } from '../../test/support/vpp.js';
+import { readAgentConfig } from '../agent/agent-config.js';
+import { openVppDataplane } from '../agent/vpp/open.js';
 import { SMALL, withBed } from './fixtures.js';
 import { isAlive } from './record.js';
 import { segmentFiles } from './startup.js';
@@ -34,6 +36,12 @@ for (const prefix of prefixes) {
       await first.said(/\{"ready":true\}/);
       const { record } = bed;
       assert.ok(record !== null && isAlive(record));
+
+      const { vpp: config } = readAgentConfig(bed.config);
+      assert.ok(config !== null);
+      const backend = await openVppDataplane(config, () => undefined);
+      assert.equal(backend.missing, [], 'the plugins that are loaded are all the backend uses');
+      await backend.close();
 
       const second = bed.start('--no-agent');
       await second.said(/another process listens here/);
