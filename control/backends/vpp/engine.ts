@@ -8,6 +8,7 @@ import { PlanError, UnsupportedError } from './objects/errors.js';
 import { HandleTable } from './objects/handles.js';
 import { type Missing, missingOf } from './objects/missing.js';
 import { type Plan, planObjects } from './objects/plan.js';
+import { ReadOnce } from './objects/read-once.js';
 import { type Reading, readAll, readKinds } from './objects/reading.js';
 import { type Rendered, Rendering } from './objects/render.js';
 import { sameObject } from './objects/same.js';
@@ -54,7 +55,9 @@ export class Engine {
     this.missing = missingOf(api, descriptors);
     const cannot = new Set(this.missing.map(({ kind }) => kind));
     const able = descriptors.filter(({ kind }) => !cannot.has(kind));
-    this.#reading = { vpp: this.vpp, descriptors: able, there: this.#there };
+    const once = new ReadOnce(api);
+    const vpp = { ...this.vpp, api: typed(once) };
+    this.#reading = { vpp, once, descriptors: able, there: this.#there };
     this.rendering = new Rendering(renderers, options, this.#ledger);
     this.#sending = {
       vpp: this.vpp,
