@@ -9,7 +9,7 @@ import { openObserver } from '../../control/backends/vpp/observer.js';
 import { type OpenedVppBackend, openOver } from '../../control/backends/vpp/open.js';
 import { DEFAULT_OPTIONS } from '../../control/backends/vpp/options.js';
 import { DESCRIPTORS, renderersOf } from '../../control/backends/vpp/registry.js';
-import type { Change, Item, ServiceItem } from '../../control/ruleset/types.js';
+import type { Change, Frontend, Item, ServiceItem } from '../../control/ruleset/types.js';
 import type { VppInstall } from '../../control/sim/vpp/install.js';
 import { loadNative } from '../../native/index.js';
 import * as items from '../backends/items.js';
@@ -58,12 +58,17 @@ async function withVpp(
 }
 
 const VIP = '10.96.0.10';
-const at = (address: string, port: number, type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' = 'ClusterIP') =>
+const at = (address: string, port: number, type: Frontend['type'] = 'ClusterIP') =>
   ({ address, port, type }) as const;
 
 const weighted = (service: ServiceItem): ServiceItem => ({
   ...service,
   backends: service.backends.map((backend, i) => ({ ...backend, weight: i + 1 })),
+});
+
+const ofPod = (service: ServiceItem): ServiceItem => ({
+  ...service,
+  backends: service.backends.map((backend) => ({ ...backend, pod: { namespace: 'shop', name: 'a' } })),
 });
 
 const node = [...items.nodeItems(1), ...items.peerItems(1, 2), ...items.podItems(1, 1, 'a')];
@@ -93,6 +98,12 @@ const services: readonly Item[] = [
     frontends: [at('203.0.113.9', 80, 'LoadBalancer')],
     backends: [],
   }),
+  ofPod(
+    items.service('host-port', {
+      ...{ scope: 'external', frontends: [at(items.nodeAddress(1), 9100, 'HostPort')] },
+      backends: ['10.1.1.2:9100'],
+    }),
+  ),
   items.service('six', { frontends: [at('fd00:96::a', 80)], backends: ['[fd00:1:0:1::2]:80'] }),
 ];
 /** What not every VPP has. */

@@ -7,6 +7,7 @@ import { familyOf } from '../links/specs.js';
 import { isTunnelEnd } from '../links/tunnel-ends.js';
 import { RenderError } from '../objects/errors.js';
 import type { Renderer } from '../objects/types.js';
+import { answerObjects } from './answers.js';
 import { backendsOf, isOnCnat } from './backends.js';
 import { translation } from './cnat-objects.js';
 import { pathsOf } from './paths.js';
@@ -31,6 +32,7 @@ export const cnatServicesRenderer: Renderer = {
         translation({ address, port, protocol, maglev, affinity, paths }, { service }),
       ),
       ...turnObjects(item, backends, view),
+      ...answerObjects(item, backends, view),
     ];
   },
 };

@@ -5,6 +5,7 @@ import type { Item } from '../../../ruleset/types.js';
 import { RenderError } from '../objects/errors.js';
 import type { ObjectKey, VppObject } from '../objects/types.js';
 import { DEFAULT_OPTIONS } from '../options.js';
+import type { AclSpec } from '../policies/acl-rules.js';
 import type { TranslationSpec } from './cnat-objects.js';
 import { at, backend, HOST, NODE, POD, renderAll, SNAT, service, TUNNEL, UPLINK } from './fixtures.js';
 import { serviceRenderers } from './index.js';
@@ -88,6 +89,33 @@ test('backends that are no pods are led to by the edge, there and back; our own 
   assert.is(acl?.rules.length, 3);
   assert.ok(render(nodes).has('abf-attachment/if/host/4/14'));
   assert.not(render().has('acl/edge'));
+});
+
+test('answers of a host port to pods of other nodes make a turn', () => {
+  const pod = { namespace: 'shop', name: 'a' };
+  const port = service({
+    ...{ scope: 'external', frontends: [at('192.168.16.1', 8080, 'HostPort')] },
+    backends: [{ ...backend('10.1.1.2', 80), pod }],
+  });
+  const objects = render(port, TUNNEL);
+  const [attached] = keysOf(objects, 'abf-attachment');
+  assert.match(attached ?? '', 'abf-attachment/if/pod/shop/a/4/');
+  const acl = [...objects.values()].find(({ key }) => key.startsWith('acl/answers/'))?.spec as
+    | AclSpec
+    | undefined;
+  assert.equal(
+    acl?.rules.map(({ action, source, destination, sourcePorts }) => [
+      action,
+      source,
+      destination,
+      sourcePorts[0],
+    ]),
+    [
+      ['deny', '10.1.1.2/32', '10.1.1.0/24', 80],
+      ['permit', '10.1.1.2/32', '10.1.0.0/16', 80],
+    ],
+  );
+  assert.equal(keysOf(render(port), 'abf-attachment'), [], 'without tunnels nobody comes by one');
 });
 
 test('what CNAT cannot do is refused by name', () => {

@@ -14,7 +14,7 @@ import { type AclSpec, aclRule } from '../policies/acl-rules.js';
 import { abfAttachment, abfPolicy } from './abf-objects.js';
 import { type Loop, loopObjects } from './loops.js';
 
-const TURN: Omit<Loop, 'ip6'> = {
+export const TURN: Omit<Loop, 'ip6'> = {
   ...{ key: 'if/turn', mac: '02:fe:00:00:00:02', table: TUNNEL_TABLE, mtu: UNLIMITED_MTU },
   ...{ address: '169.254.254.2', nextHop: { 4: '169.254.254.1', 6: 'fe80::fe:2' } },
 };
@@ -29,7 +29,11 @@ export function turnObjects(item: ServiceItem, backends: readonly ServiceBackend
   if (item.scope !== 'external' || node?.kind !== 'node' || view.get(UPLINK)?.kind !== 'interface') return [];
   const away = backends.filter(({ address }) => isAway(address, node));
   if (away.length === 0 || view.all('tunnel').length === 0) return [];
-  return [...loopObjects({ ...TURN, ip6: familiesOf(node).includes(6) }), ...steering(node)];
+  return [...turnLoop(node), ...steering(node)];
+}
+
+export function turnLoop(node: NodeItem): VppObject[] {
+  return loopObjects({ ...TURN, ip6: familiesOf(node).includes(6) });
 }
 
 /** Of pods. */
