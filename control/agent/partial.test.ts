@@ -54,6 +54,26 @@ test('a refused set takes the policy and the endpoint that need it along; the ol
   for (const item of after.values()) for (const key of references(item)) assert.ok(after.has(key));
 });
 
+test('a pod whose policy is refused is not wired: it would be open', () => {
+  const old: Ruleset = new Map();
+  const route: Item = {
+    kind: 'route',
+    key: 'route/pod/10.1.1.2/32',
+    vrf: 'pod',
+    prefix: '10.1.1.2/32',
+    target: { type: 'interface', interface: iface.key, nextHop: null },
+  };
+  const wanted = rules(set('1'), policy('p1', '1'), endpoint('x', 'p1'), route);
+  const kept = withoutRefused(old, diffRulesets(old, wanted), new Set(['policy/p1']));
+  assert.equal(
+    kept.map((c) => c.key),
+    ['addressset/1'],
+  );
+  // One that is wired keeps what judges it.
+  const gone = withoutRefused(wanted, diffRulesets(wanted, old), new Set([iface.key]));
+  assert.not(gone.some(({ key }) => key === 'endpoint/a/x' || key === 'policy/p1'));
+});
+
 test('a refused removal keeps what the item refers to', () => {
   const old = rules(set('1'), policy('p1', '1'), endpoint('x', 'p1'));
   const wanted = rules();

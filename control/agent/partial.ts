@@ -16,6 +16,12 @@ export function references(item: Item): readonly Key[] {
   }
 }
 
+/** The same, and of a pod's interface what judges the pod: who is wired without it could reach everyone, and be reached. */
+function needsOf(item: Item): readonly Key[] {
+  if (item.kind !== 'interface' || item.pod === null) return references(item);
+  return [`endpoint/${item.pod.namespace}/${item.pod.name}`];
+}
+
 /**
  * The changes without those of `refused`, and without any that would leave an item without what it refers to: an item that
  * needs a refused one stays as it was, and what an item that stays still needs is not removed.
@@ -37,7 +43,7 @@ export function withoutRefused(
     for (const key of keys) {
       const item = after(key);
       if (item === undefined) continue;
-      for (const needed of references(item)) {
+      for (const needed of needsOf(item)) {
         if (after(needed) !== undefined) continue;
         // Either the needed item is on its way out, or this one came too early.
         const drop = left.get(needed)?.type === 'remove' ? needed : key;
