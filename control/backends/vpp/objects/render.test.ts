@@ -39,6 +39,7 @@ class Model {
           }),
         );
         if (addresses.includes('bad')) throw new RenderError('is bad', item.key);
+        if (addresses.includes('worse')) throw new TypeError('no such thing');
         return [{ kind: 'acl', key: `acl/${item.key}`, needs: [], spec: addresses }];
       },
     },
@@ -134,6 +135,10 @@ test('the change that makes an item impossible is told, and nothing of the trans
   assert.throws(() => model.put(set('a', 'bad'), set('c', '1')), /^addressset\/a: policy\/x: is bad$/m);
   assert.equal(model.spec('acl/policy/x'), ['1']);
   assert.is(model.rendering.items.get('addressset/c'), undefined);
+  assert.throws(
+    () => model.put(set('a', 'worse')),
+    /^addressset\/a: a renderer failed: TypeError: no such thing$/m,
+  );
   assert.equal(model.put(set('a', '2')), ['acl/policy/x']);
 });
 

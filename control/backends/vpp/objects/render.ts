@@ -232,8 +232,12 @@ class Failures {
     try {
       work();
     } catch (error) {
-      if (!(error instanceof PteropusError)) throw error;
-      this.note(error, causes);
+      // An item a renderer stumbles over is refused like one that cannot be: all others are none the worse.
+      const known = error instanceof PteropusError;
+      this.note(
+        known ? error : new PteropusError(`a renderer failed: ${String(error)}`, { cause: error }),
+        causes,
+      );
     }
   }
 
