@@ -14,8 +14,10 @@ import type { Lack, Rig } from './rig.js';
 import { makeLink, makeNetns } from './xdp-rig.js';
 import { XdpStations } from './xdp-stations.js';
 
-/** VPP looks at its links every tenth of a millisecond; its first flow waits a tenth of a second, until there is room for 65,536. */
-const SETTLE_MS = 150;
+/** What was sent is at VPP, and what VPP sent is at its end, after this time. */
+const WAY_MS = 40;
+/** VPP answers between two looks at its links: between three answers a packet has been through it, and back. */
+const TURNS = 3;
 
 export interface VppRig extends Rig {
   /** Path of its namespace. */
@@ -30,6 +32,8 @@ export interface VppRig extends Rig {
 export interface VppRigOptions {
   readonly install: VppInstall;
   readonly backend?: Partial<VppOptions>;
+  /** More sections of VPP's startup configuration. */
+  readonly startup?: string;
   /** VPP's client library: the backend talks through shared memory. One rig at a time then. */
   readonly library?: string;
 }
@@ -44,7 +48,7 @@ function lacksOf({ api, options }: VppContext): readonly Lack[] {
 
 export async function openVppRig(
   native: Native,
-  { install, backend: wanted, library }: VppRigOptions,
+  { install, backend: wanted, startup, library }: VppRigOptions,
 ): Promise<VppRig> {
   const netns = makeNetns(native);
   const lines: string[] = [];
@@ -57,7 +61,7 @@ export async function openVppRig(
     netns.close();
   };
   try {
-    const started = await startVpp(netns.path, install);
+    const started = await startVpp(netns.path, install, startup);
     vpp = started;
     const { apiSocket, statsSocket } = started.paths;
     const far = new XdpStations(netns.path);
@@ -86,7 +90,13 @@ export async function openVppRig(
         far.attach(link, end, receive);
       },
       send: (link, frame) => far.send(link, frame),
-      settle: () => wait(SETTLE_MS),
+      settle: async () => {
+        for (let i = 0; i < TURNS; i++) {
+          await wait(WAY_MS);
+          await backend.vpp.api.request('control_ping');
+        }
+        await wait(WAY_MS);
+      },
       tamper: async () => {
         const pod = /^\S*p\d+-a\b/m.exec(await cli('show interface'))?.[0];
         await cli(`set interface state ${pod} down`);
