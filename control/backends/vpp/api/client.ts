@@ -12,6 +12,7 @@ import {
 } from './errors.js';
 import type { MessageEntry, Welcome } from './handshake.js';
 import type { Channel } from './link.js';
+import { Outbox } from './outbox.js';
 import { Pending, type Waiting } from './pending.js';
 
 /** How long VPP has to say farewell. */
@@ -34,6 +35,7 @@ export class VppClient implements VppApi {
   readonly #clientIndex: number;
   readonly #messages: ReadonlyMap<string, MessageEntry>;
   readonly #pending: Pending;
+  readonly #outbox: Outbox;
   readonly #sender: Sender;
   readonly #calls = new Map<string, Call>();
   /** Messages that may come, by their id. */
@@ -49,9 +51,10 @@ export class VppClient implements VppApi {
     this.#messages = parts.welcome.messages;
     this.pid = parts.pid;
     this.#pending = new Pending(parts.timeoutMilliseconds);
+    this.#outbox = new Outbox(parts.link, parts.welcome.clientIndex, this.#pending);
     this.#sender = {
       call: (message) => this.#call(message),
-      wait: (call, fields, waiting) => this.#wait(call, fields, waiting),
+      wait: (call, fields, waiting) => this.#send(call, fields, waiting),
       forget: (context) => this.#pending.take(context),
     };
     this.lost = new Promise((resolve) => {
@@ -92,10 +95,10 @@ export class VppClient implements VppApi {
       const { reply, details } = call.service;
       if (details !== undefined) throw new VppProtocolError('is a dump', { object: message });
       if (reply === undefined) {
-        this.#send(call, 0, fields);
+        this.#send(call, fields, undefined);
         resolve({});
       } else {
-        this.#wait(call, fields, { message, reply, resolve, reject });
+        this.#send(call, fields, { message, reply, resolve, reject });
       }
     });
   }
@@ -138,6 +141,7 @@ export class VppClient implements VppApi {
 
   /** For the link. */
   onLost(reason: Error): void {
+    this.#outbox.clear();
     this.#pending.fail(reason);
     if (this.#closed === undefined) this.#tellLost(reason);
     this.#closed ??= reason;
@@ -197,23 +201,10 @@ export class VppClient implements VppApi {
     for (const listener of listeners) listener({ message: codec.name, fields });
   }
 
-  /** Returns the request's context. */
-  #wait(call: Call, fields: Fields | undefined, waiting: Waiting): number {
-    this.#send(call, this.#pending.nextContext, fields);
-    return this.#pending.add(waiting);
-  }
-
-  #send(call: Call, context: number, fields: Fields | undefined): void {
+  /** Returns the request's context. Throws EncodeError, VppLostError. */
+  #send(call: Call, fields: Fields | undefined, waiting: Waiting | undefined): number {
     if (this.#closed !== undefined) throw this.#closed;
-    const link = this.#link;
-    const start = link.begin();
-    try {
-      call.codec.encode(link.out, call.id, this.#clientIndex, context, fields);
-    } catch (error) {
-      link.abort(start);
-      throw error;
-    }
-    link.commit(start);
+    return this.#outbox.send(call, fields, waiting);
   }
 
   /** Throws MissingMessageError. */

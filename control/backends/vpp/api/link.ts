@@ -8,6 +8,9 @@ import { Deframer, HEADER_SIZE, putHeader } from './framing.js';
 /** Written at once, so that VPP works while the rest of a long batch is still being encoded. */
 const FLUSH_AT = 64 * 1024;
 
+/** Bytes that may wait in this process while the socket takes none; as many are in the socket then. */
+const FULL_AT = 256 * 1024;
+
 export interface LinkEvents {
   /** A message has come: the bytes from `start` to before `end`. */
   message(bytes: Buffer, start: number, end: number): void;
@@ -25,6 +28,10 @@ export interface Channel {
   commit(start: number): void;
   /** Nothing was begun. */
   abort(start: number): void;
+  /** So much waits to leave that nothing should be added; absent: never. */
+  readonly full?: boolean;
+  /** Has a function called each time something may be added again. */
+  onDrain?(listener: () => void): void;
   /** Closes it and tells why, once. */
   end(reason: Error): void;
   /** Message that tells VPP that we go; null: `end` does that itself. */
@@ -56,6 +63,14 @@ export class Link implements Channel {
   /** Whether anything can still be sent. */
   get open(): boolean {
     return !this.#ended;
+  }
+
+  get full(): boolean {
+    return this.#socket.writableLength >= FULL_AT;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#socket.on('drain', listener);
   }
 
   /** Where the next message is to be written. Nothing else may be begun until `commit` or `abort`. */

@@ -23,7 +23,8 @@ export interface OpenOptions {
 }
 
 export const DEFAULT_TIMEOUT = 30_000;
-const HANDSHAKE_TIMEOUT = 5000;
+/** A VPP that has just begun may load plugins for seconds after its socket is there. */
+const HANDSHAKE_TIMEOUT = 15_000;
 
 /**
  * Throws VppConnectError (retryable when there is no VPP yet), ApiSchemaError when the descriptions are missing or cannot be read,

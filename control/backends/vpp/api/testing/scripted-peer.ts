@@ -107,6 +107,15 @@ export class ScriptedPeer {
     return this.requests.filter((request) => request.message === message);
   }
 
+  /** Reads nothing more, as a VPP that is busy; `resume` goes on. */
+  pause(): void {
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  resume(): void {
+    for (const socket of this.#sockets) socket.resume();
+  }
+
   /** Ends all connections, as a VPP that dies. New ones are taken. */
   drop(): void {
     for (const socket of this.#sockets) socket.destroy();
