@@ -21,7 +21,7 @@ import { findVpp } from '../control/sim/vpp/install.js';
 import { readVpp } from '../control/vswitch/preflight/vpp-facts.js';
 import { loadNative } from '../native/index.js';
 import { benchOptions } from './options.js';
-import { figures } from './statistics.js';
+import { figures, paired } from './statistics.js';
 import { type Lab, openKernelLab, openVppLab, SERVER, type VppKind } from './vpp-pods-lab.js';
 
 const RESULTS = fileURLToPath(new URL('../../../bench/results/vpp-pods.json', import.meta.url));
@@ -140,12 +140,14 @@ function report(
     process.stdout.write(`${name.padEnd(28)}${rest.map((cell) => cell.padStart(16)).join('')}\n`);
   };
   process.stdout.write(
-    `VPP ${version}, ${machine.cores} cores, medians of ${ROUNDS} rounds (ratio to the kernel)\n`,
+    `VPP ${version}, ${machine.cores} cores, medians of ${ROUNDS} rounds (ratio to the kernel in the same round)\n`,
   );
   line(['', '1 stream Gbit/s', '4 streams', 'ping µs']);
   for (const [name, { one, four, rtt }] of measured) {
-    const cell = (values: readonly number[], base: readonly number[] | undefined, digits: number): string =>
-      `${median(values).toFixed(digits)} (${(median(values) / median(base)).toFixed(2)})`;
+    const cell = (values: readonly number[], base: readonly number[] | undefined, digits: number): string => {
+      const ratios = paired(values, base ?? [], (mine, theirs) => mine / theirs);
+      return `${median(values).toFixed(digits)} (${median(ratios).toFixed(2)})`;
+    };
     line([name, cell(one, kernel?.one, 2), cell(four, kernel?.four, 2), cell(rtt, kernel?.rtt, 0)]);
   }
   for (const [name, why] of Object.entries(skipped)) line([name, `not measured: ${why}`]);
