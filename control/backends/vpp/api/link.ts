@@ -113,7 +113,9 @@ export class Link implements Channel {
     const { bytes, length } = this.#out;
     if (length === 0 || this.#ended) return;
     this.#socket.write(bytes.subarray(0, length));
-    this.#out = new Writer(FLUSH_AT);
+    // What the socket took at once is no longer needed here: fresh memory costs more than what is written into it.
+    if (this.#socket.writableLength === 0) this.#out.length = 0;
+    else this.#out = new Writer(FLUSH_AT);
   }
 
   #receive(chunk: Buffer): void {
