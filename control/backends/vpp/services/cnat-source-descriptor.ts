@@ -100,8 +100,10 @@ async function prepare({ api }: VppContext): Promise<void> {
  * of all the other tables, which would be changed otherwise.
  */
 async function spareTunnels({ api }: VppContext, { address6 }: SourceSpec): Promise<void> {
-  const index = await fibIndex(api, TUNNEL_TABLE);
+  const [index, pods] = await Promise.all([fibIndex(api, TUNNEL_TABLE), fibIndex(api, TABLE_IDS.pod)]);
   if (index === null || (await readSource(api)) !== null) return;
+  // Ports are kept up to the number of the last table with rules of its own, and of those below that have none there are no ports.
+  if (pods !== null && pods < index) return;
   await api.request('cnat_set_snat_addresses_v2', {
     ...{ fwd_fib_index: index, ret_fib_index: index, sw_if_index: NO_INTERFACE },
     ...{ snat_ip4: '0.0.0.0', snat_ip6: address6 ?? NONE6, flags: ['CNAT_SNAT_POLICY_F_NO_CLIENT'] },
