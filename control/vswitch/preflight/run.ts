@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { AgentConfig } from '../../agent/agent-config.js';
 import type { VppConfig } from '../../agent/vpp/config.js';
 import { readFacts } from '../../node/facts.js';
-import { vppUnder } from '../../sim/vpp/install.js';
+import { vppUnder } from '../install.js';
 import { fingerprint, isAlive, readRecord } from '../record.js';
 import { renderStartup, type StartupTarget, startupFiles } from '../startup.js';
 import { checkMachine } from './check-machine.js';

@@ -6,7 +6,7 @@ import type { Missing } from '../../backends/vpp/objects/missing.js';
 import { missingOf } from '../../backends/vpp/objects/missing.js';
 import { DESCRIPTORS } from '../../backends/vpp/registry.js';
 import { errorText } from '../../common/errors.js';
-import type { VppInstall } from '../../sim/vpp/install.js';
+import type { VppInstall } from '../install.js';
 import type { StartupTarget } from '../startup.js';
 
 export interface VppFacts {
