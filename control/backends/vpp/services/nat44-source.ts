@@ -5,7 +5,7 @@
 import type { InterfaceItem, Ip, SnatItem } from '../../../ruleset/types.js';
 import { familyOf } from '../links/specs.js';
 import { BVI_INTERFACE, interfaceKey, TABLE_IDS } from '../objects/names.js';
-import type { Renderer, VppObject } from '../objects/types.js';
+import type { Renderer, View, VppObject } from '../objects/types.js';
 import { identity, nat44, nat44Interface, pool } from './nat44-objects.js';
 
 const VXLAN_PORT = 4789;
@@ -21,7 +21,7 @@ export const nat44SourceRenderer: Renderer = {
       case 'snat':
         return view.get('node') === undefined ? [] : snatObjects(item);
       case 'interface':
-        return view.get('node') === undefined ? [] : interfaceObjects(item, view.get('snat') !== undefined);
+        return view.get('node') === undefined ? [] : interfaceObjects(item, borrowed(view).length > 0);
       case 'tunnel':
         return view.get('node') === undefined
           ? []
@@ -32,9 +32,19 @@ export const nat44SourceRenderer: Renderer = {
   },
 };
 
+/** What pods borrow on their way out. */
+function borrowed(view: View): readonly Ip[] {
+  const snat = view.get('snat');
+  return snat?.kind === 'snat' ? borrowedOf(snat) : [];
+}
+
+function borrowedOf({ addresses, sources }: Pick<SnatItem, 'addresses' | 'sources'>): readonly Ip[] {
+  return sources.length === 0 ? [] : addresses.filter(is4);
+}
+
 /** The two tables' packets are told apart, so that an address that keeps itself does so in both (rows SVC-12, SVC-13). */
 function snatObjects({ addresses, hairpin, sources }: SnatItem): readonly VppObject[] {
-  const own = sources.length === 0 ? [] : addresses.filter(is4);
+  const own = borrowedOf({ addresses, sources });
   return [
     ...own.map((address) => pool({ address, twice: false })),
     ...hairpin.filter(is4).map((address) => pool({ address, twice: true })),

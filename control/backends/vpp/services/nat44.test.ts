@@ -80,6 +80,14 @@ test('the host and tunnels keep the address that pods borrow', () => {
   ]);
 });
 
+test('where nothing is source-translated the uplink has clients behind it like any other', () => {
+  const place = (snat: Item): unknown => {
+    const objects = renderAll(serviceRenderers(OPTIONS), [NODE, snat, UPLINK], OPTIONS);
+    return (objects.get('nat44-interface/uplink')?.spec as { place: unknown } | undefined)?.place;
+  };
+  assert.equal([place(SNAT), place({ ...SNAT, sources: [] })], ['output', 'both']);
+});
+
 const specOf = (backends: readonly string[], affinity = 0): MappingObject =>
   mapping({
     ...{ address: '10.96.0.10', port: 80, protocol: 'TCP', source: 'self', affinity },
