@@ -8,7 +8,9 @@ import { FieldProblem, Writer } from './bytes.js';
 import type { Codec, FixedCodec } from './codec.js';
 import { casesOf, discriminatorOf } from './discriminators.js';
 import { enumCodec, flagsCodec } from './enums.js';
-import { type Arm, type Discriminator, type FieldCodec, structCodec, unionCodec } from './structs.js';
+import type { FieldCodec } from './fields.js';
+import { structCodec } from './structs.js';
+import { type Arm, type Discriminator, unionCodec } from './unions.js';
 
 /** Compiles the types of one module; what it does not have itself is looked for in all the others. */
 export class TypeCompiler {

@@ -2,7 +2,7 @@
 import type { Value } from '../api.js';
 import type { FieldSchema, StructSchema } from '../schema.js';
 import type { SoFar } from './codec.js';
-import type { Discriminator } from './structs.js';
+import type { Discriminator } from './unions.js';
 
 /** `struct.field` → the field that tells; `^` is one of the struct around. */
 const BY: Readonly<Record<string, string>> = {

@@ -1,90 +1,27 @@
-/** Structs and unions. */
+/** Structs: of fixed size, and those with something of varying size in them. */
 import type { Value } from '../api.js';
 import { DecodeError } from '../errors.js';
 import type { ArrayCodec } from './arrays.js';
 import { FieldProblem, type Reader, type Writer, within } from './bytes.js';
+import { type Codec, type FixedCodec, leastSize, type SoFar, type VariableCodec } from './codec.js';
 import {
-  type Codec,
-  type FixedCodec,
-  isNothing,
-  leastSize,
-  type SoFar,
-  type VariableCodec,
-} from './codec.js';
+  asMembers,
+  type FieldCodec,
+  FieldIndex,
+  fixedRun,
+  type Members,
+  NOTHING,
+  type Placed,
+  type Run,
+  readRun,
+  refuseUnknown,
+} from './fields.js';
 import { type Unrolled, unrolled } from './unrolled.js';
-
-/** A field with its codec: once, or an array whose count is the field `by`, or (null) whose end is the message's. */
-export type FieldCodec =
-  | { readonly name: string; readonly codec: Codec; readonly initial?: Uint8Array }
-  | { readonly name: string; readonly array: ArrayCodec; readonly by: string | null };
-
-type Members = Readonly<Record<string, Value | undefined>>;
-
-const NOTHING: SoFar = {};
 
 /** A struct is of fixed size when all its fields are. */
 export function structCodec(name: string, fields: readonly FieldCodec[]): Codec {
   const fixed = fields.every((field) => 'codec' in field && field.codec.size !== undefined);
   return fixed ? new FixedStruct(name, fixedRun(fields)) : new VariableStruct(name, fields);
-}
-
-/** A field of fixed size, at its place in a run. */
-interface Placed {
-  readonly name: string;
-  readonly codec: FixedCodec;
-  readonly offset: number;
-}
-
-/** Fields of fixed size that follow each other. */
-interface Run {
-  readonly size: number;
-  readonly initial: Uint8Array;
-  readonly fields: readonly Placed[];
-}
-
-function fixedRun(fields: readonly FieldCodec[]): Run {
-  const placed: Placed[] = [];
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for (const { name, ...field } of fields) {
-    if (!('codec' in field) || field.codec.size === undefined) continue;
-    placed.push({ name, codec: field.codec, offset: size });
-    parts.push(field.initial ?? field.codec.initial);
-    size += field.codec.size;
-  }
-  return { size, initial: Buffer.concat(parts), fields: placed };
-}
-
-function readRun(run: Run, from: Reader, self: Record<string, Value>, outer: SoFar): void {
-  const { fields } = run;
-  for (let i = 0; i < fields.length; i++) {
-    const { name, codec } = fields[i] as Placed;
-    self[name] = codec.read(from, self, outer);
-  }
-}
-
-/**
- * Fields by name. Values of one kind have their fields in the same order nearly always, so that the field last found at the same
- * position is tried first.
- */
-class FieldIndex<T extends { readonly name: string }> {
-  /** As the values have them: a comparison of two strings that are the same object takes no time. */
-  readonly #names: string[] = [];
-  readonly #last: T[] = [];
-  readonly #fields: ReadonlyMap<string, T>;
-
-  constructor(fields: readonly T[]) {
-    this.#fields = new Map(fields.map((field) => [field.name, field]));
-  }
-
-  get(position: number, name: string): T | undefined {
-    if (this.#names[position] === name) return this.#last[position];
-    const field = this.#fields.get(name);
-    if (field === undefined) return undefined;
-    this.#names[position] = name;
-    this.#last[position] = field;
-    return field;
-  }
 }
 
 class FixedStruct implements FixedCodec {
@@ -279,75 +216,4 @@ function stepsOf(fields: readonly FieldCodec[]): readonly Step[] {
   }
   endRun();
   return steps;
-}
-
-/**
- * A field this VPP does not have is one of a newer version: it may be given as long as it says nothing.
- * Throws FieldProblem.
- */
-function refuseUnknown(owner: string, given: Value): void {
-  if (!isNothing(given)) throw new FieldProblem(`is no field of ${owner} in this VPP`, given);
-}
-
-function asMembers(value: Value): Members {
-  if (typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array))
-    return value as Members;
-  throw new FieldProblem('must be an object', value);
-}
-
-export interface Arm {
-  readonly name: string;
-  readonly codec: FixedCodec;
-  /** Values of the discriminator that choose it. */
-  readonly when: readonly string[];
-}
-
-/** Finds the discriminator's value among the fields read so far. */
-export type Discriminator = (self: SoFar, outer: SoFar) => Value | undefined;
-
-/**
- * An object with one field, the arm; as many bytes as the largest arm has. Where nothing says which arm was read, it is `raw`, the
- * bytes.
- */
-export function unionCodec(name: string, arms: readonly Arm[], discriminator: Discriminator): FixedCodec {
-  const size = Math.max(0, ...arms.map((arm) => arm.codec.size));
-  const codecs = new Map(arms.map((arm) => [arm.name, arm.codec]));
-  return {
-    size,
-    initial: new Uint8Array(size),
-    put(into, at, value) {
-      const members = asMembers(value);
-      let chosen: string | undefined;
-      for (const arm in members) {
-        if (members[arm] === undefined) continue;
-        if (chosen !== undefined) throw new FieldProblem('must have one arm', value);
-        chosen = arm;
-      }
-      const given = chosen === undefined ? undefined : members[chosen];
-      if (chosen === undefined || given === undefined) return;
-      if (chosen === 'raw' && given instanceof Uint8Array && given.length <= size) {
-        into.bytes.set(given, at);
-        return;
-      }
-      const codec = codecs.get(chosen);
-      if (codec === undefined) throw new FieldProblem(`is no arm of ${name}`, chosen);
-      try {
-        into.bytes.set(codec.initial, at);
-        codec.put(into, at, given);
-      } catch (error) {
-        throw within(error, chosen);
-      }
-    },
-    read(from, self, outer) {
-      const symbol = discriminator(self, outer);
-      const arm =
-        typeof symbol === 'string' ? arms.find((candidate) => candidate.when.includes(symbol)) : undefined;
-      if (arm === undefined) return { raw: from.copy(size) };
-      const start = from.take(size);
-      from.at = start;
-      const inner = { [arm.name]: arm.codec.read(from, NOTHING, self) };
-      from.at = start + size;
-      return inner;
-    },
-  };
 }

@@ -2,22 +2,11 @@
  * Structs of fixed size, written by a function made for each of them: one statement a field. In the loop that serves all structs every
  * access to a field and every call is one of many kinds, and costs several times as much; a list of 1,000 ACL rules has 10,000 fields.
  */
-import type { Value } from '../api.js';
 import type { Writer } from './bytes.js';
-import type { FixedCodec } from './codec.js';
-
-interface Placed {
-  readonly name: string;
-  readonly codec: FixedCodec;
-  readonly offset: number;
-}
+import type { Members, Placed } from './fields.js';
 
 /** False, or whatever a codec throws: the value is not plain, and may have been written in part. */
-export type Unrolled = (
-  into: Writer,
-  at: number,
-  value: Readonly<Record<string, Value | undefined>>,
-) => boolean;
+export type Unrolled = (into: Writer, at: number, value: Members) => boolean;
 
 /** Names come from files: nothing but a name becomes code. */
 const NAME = /^[a-zA-Z_]\w*$/;
