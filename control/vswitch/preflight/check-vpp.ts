@@ -49,9 +49,10 @@ function neededPlugins(config: VppConfig): ReadonlyMap<string, string> {
   const needed = new Map<string, string>([
     ['acl', 'policies are access lists'],
     ['abf', 'traffic of the uplink is led by rules'],
-    [config.services === 'nat44' ? 'nat' : 'cnat', `vpp.services is ${config.services}`],
+    ['cnat', 'addresses are translated by it'],
     ['urpf', 'source addresses of pods are checked'],
   ]);
+  if (config.services === 'nat44') needed.set('nat', 'vpp.services is nat44');
   if (drivers.includes('af_packet')) needed.set('af_packet', 'interfaces are made with af_packet');
   if (drivers.includes('af_xdp')) needed.set('af_xdp', 'interfaces are made with af_xdp');
   if (uplink.type === 'pci' || uplink.type === 'vdev') needed.set('dpdk', 'the uplink is a device of DPDK');
@@ -79,7 +80,6 @@ function checkPlugins({ plugins }: VppFacts, config: VppConfig): readonly Check[
 /** Kinds of objects that only some configurations make. */
 function isUsed(kind: string, config: VppConfig): boolean {
   if (kind.startsWith('nat44')) return config.services === 'nat44';
-  if (kind.startsWith('cnat')) return config.services === 'cnat';
   return true;
 }
 
