@@ -6,7 +6,7 @@ import { type AgentConfig, readAgentConfig } from '../agent/agent-config.js';
 import { endOf } from '../agent/end.js';
 import type { VppConfig } from '../agent/vpp/config.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
-import { listenPrivately } from '../common/listen.js';
+import { listenPrivately, SocketInUseError } from '../common/listen.js';
 import { AgentChild } from './agent-child.js';
 import { NoVppError } from './errors.js';
 import { type VppInstall, vppUnder } from './install.js';
@@ -26,8 +26,8 @@ When it ends, the agent ends, and VPP goes on (unless vpp.endsWithUs): traffic d
 takes it over. In a container VPP ends with the container.
 
   --no-agent         only VPP; the agent runs elsewhere, with the same FILE
-  --restart          end a VPP that runs first, so that it is started with the configuration of now
-  --stop             end VPP and ourselves; traffic stops
+  --restart          end a VPP that runs first, so that it is started with the configuration of now; likewise
+  --stop             end a VPP that runs, after the pteropus vswitch beside it has been ended; traffic stops
   --print-startup    print VPP's startup configuration, and do nothing
   --preflight        say what this machine lacks, one line for each prerequisite, and do nothing; exit code 1 if anything is missing
   --json             with --preflight: as JSON
@@ -77,7 +77,15 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** Two of us would each start a VPP when one ends: the second ends here. Throws SocketInUseError. */
 async function lockOf({ runDir }: VppConfig): Promise<Server> {
   const lock = createServer((socket) => socket.destroy());
-  await listenPrivately(lock, join(runDir, 'vswitch.sock'));
+  try {
+    await listenPrivately(lock, join(runDir, 'vswitch.sock'));
+  } catch (cause) {
+    if (!(cause instanceof SocketInUseError)) throw cause;
+    throw new SocketInUseError('a pteropus vswitch runs here already: end it first', {
+      object: runDir,
+      cause,
+    });
+  }
   return lock;
 }
 

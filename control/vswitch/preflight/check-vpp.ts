@@ -85,7 +85,7 @@ function isUsed(kind: string, config: VppConfig): boolean {
 
 function checkKinds({ missing, messages }: VppFacts, config: VppConfig, taps: boolean): readonly Check[] {
   if (typeof messages === 'string') return [];
-  const lacking = missing.filter(({ kind }) => taps || kind !== 'tap');
+  const lacking = missing.filter(({ kind }) => taps || kind !== 'cut');
   if (lacking.length === 0) return [ok('messages', 'all that the backend uses')];
   return lacking.map(({ kind, messages: names }) => {
     const text = `${kind} cannot be made: VPP lacks ${names.join(', ')}`;
