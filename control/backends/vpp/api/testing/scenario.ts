@@ -145,5 +145,4 @@ export const SCENARIO: readonly ScenarioStep[] = [
   step('cli_inband', { cmd: 'show interface loop7' }),
   step('cli_inband', { cmd: 'no such command' }),
   step('sw_interface_set_flags', { sw_if_index: 1, flags: [] }),
-  step('show_version'),
 ];
