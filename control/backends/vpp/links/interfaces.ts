@@ -12,7 +12,7 @@ import type { InterfaceSource, InterfaceSpec } from './specs.js';
 const OURS = /^if\//;
 const UP = 'IF_STATUS_API_FLAG_ADMIN_UP';
 /** Releases before this one close the packet socket of an interface that goes down, and never open it again. */
-const SOUND_SOCKETS = '26.06';
+export const SOUND_SOCKETS = '26.06';
 /** A table that is never wanted. */
 const NO_TABLE = -1;
 
