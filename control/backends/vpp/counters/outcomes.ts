@@ -26,10 +26,9 @@ const TOLD_OF: Readonly<Record<string, readonly string[]>> = {
   'reject-sent': ['drop-port', 'drop-no-route', 'drop-route-drop'],
 };
 
-/** What VPP says of its own that ends as a drop, likeliest first: multicast reports and discovery on its own interfaces. */
+/** What VPP says of its own that ends as a drop, likeliest first: multicast reports, which access lists keep from pods and the host, and discovery. */
 const OWN_DROPS = [
-  ...['drop-multicast', 'drop-nd', 'drop-arp', 'nd-learned', 'arp-learned'],
-  'drop-policy-ingress',
+  ...['drop-multicast', 'drop-policy-ingress', 'drop-nd', 'drop-arp', 'nd-learned', 'arp-learned'],
 ];
 
 export class OutcomeCounter {
