@@ -63,7 +63,16 @@ function arrived(packet: TracedPacket): Flow | null {
     ({ source, destination, protocol }) =>
       source === flow.source && destination === flow.destination && protocol === flow.protocol,
   );
-  return { ...flow, ports: same?.ports ?? null };
+  return { ...flow, ports: same?.ports ?? portsOfSession(packet, flow) };
+}
+
+/** CNAT prints both ends of a flow it makes, as they came. */
+function portsOfSession({ records }: TracedPacket, { source, destination }: Flow): Flow['ports'] {
+  for (const text of records.flatMap(({ lines }) => lines)) {
+    const [, from, fromPort, to, toPort] = /session:\[(\S+);(\d+) -> (\S+);(\d+), /.exec(text) ?? [];
+    if (from === source && to === destination) return [Number(fromPort), Number(toPort)];
+  }
+  return null;
 }
 
 /** The interface a packet came on: drivers tell the hardware's index, DPDK's its name, drops VPP's name. */
