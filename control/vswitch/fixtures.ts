@@ -68,7 +68,7 @@ export class Bed {
     const said = (pattern: RegExp): Promise<string> =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(
-          () => reject(new Error(`not said: ${pattern}; but ${lines.join(' | ')}`)),
+          () => reject(new Error(`not said: ${pattern}; but ${lines.slice(-5).join(' | ')}`)),
           60_000,
         );
         const look = (): void => {
