@@ -26,6 +26,7 @@ const MEMORY = 1 << 16;
 const DENY = 0;
 
 const NEXT_HEADER = 6;
+const SOURCE = 8;
 const DESTINATION = 24;
 const PAYLOAD = 40;
 
@@ -46,6 +47,11 @@ const COMPARED: Readonly<Record<ClassifierName, readonly (readonly [at: number, 
 const FOLLOWER: Readonly<Record<ClassifierName, ClassifierName | null>> = {
   ...{ options: 'nested', nested: null, discovery: null },
 };
+
+/** Releases before this one have a source check that lets multicast sources pass: there a table behind `nested` drops them. */
+const SOUND_CHECKS = '26.06';
+const hasBehind = ({ version }: { readonly version: string }, name: ClassifierName): boolean =>
+  name === 'nested' && version < SOUND_CHECKS;
 
 function maskOf(name: ClassifierName): Buffer {
   const end = Math.max(...COMPARED[name].map(([at, length]) => at + length));
@@ -97,19 +103,14 @@ export const classifiers: Descriptor<'classifier', ClassifierSpec> = {
 
   async create(vpp, { key, spec }) {
     const { api, handles } = vpp;
-    const mask = maskOf(spec.name);
     const follower = FOLLOWER[spec.name];
-    const { new_table_index } = await api.request('classify_add_del_table', {
-      ...{ is_add: true, del_chain: false, table_index: NONE, nbuckets: 2, memory_size: MEMORY },
-      ...{ skip_n_vectors: 0, match_n_vectors: mask.length / LINE, miss_next_index: NONE },
-      next_table_index: follower === null ? NONE : handles.get(`classifier/${follower}`),
-      ...{ current_data_flag: FROM_HERE, current_data_offset: 0, mask_len: mask.length, mask },
-    });
-    const table = Number(new_table_index);
+    const behind = hasBehind(api, spec.name) ? await addMulticastSources(api) : NONE;
+    const next = follower === null ? behind : handles.get(`classifier/${follower}`);
+    const table = await addTable(api, maskOf(spec.name), next);
     try {
       await Promise.all(spec.matches.map((match) => setMatch(api, table, spec.name, match, true)));
     } catch (error) {
-      await removeTable(api, table).catch(() => undefined);
+      await removeTable(api, table, behind !== NONE).catch(() => undefined);
       throw error;
     }
     handles.set(key, table);
@@ -127,15 +128,35 @@ export const classifiers: Descriptor<'classifier', ClassifierSpec> = {
     ]);
   },
 
-  async remove({ api, handles }, { key }) {
-    await removeTable(api, handles.get(key));
+  async remove({ api, handles }, { key, spec }) {
+    await removeTable(api, handles.get(key), hasBehind(api, spec.name));
   },
 };
 
-async function removeTable(api: VppApi, table_index: number): Promise<void> {
+async function addTable(api: VppApi, mask: Buffer, next_table_index: number): Promise<number> {
+  const { new_table_index } = await api.request('classify_add_del_table', {
+    ...{ is_add: true, del_chain: false, table_index: NONE, nbuckets: 2, memory_size: MEMORY },
+    ...{ skip_n_vectors: 0, match_n_vectors: mask.length / LINE, miss_next_index: NONE, next_table_index },
+    ...{ current_data_flag: FROM_HERE, current_data_offset: 0, mask_len: mask.length, mask },
+  });
+  return Number(new_table_index);
+}
+
+/** Its mask is none of ours: it is read, and goes, with the table in front of it. */
+async function addMulticastSources(api: VppApi): Promise<number> {
+  const bytes = Buffer.alloc(LINE);
+  bytes[SOURCE] = 0xff;
+  const table_index = await addTable(api, bytes, NONE);
+  await api.request('classify_add_del_session', {
+    ...{ is_add: true, table_index, match_len: LINE, match: bytes, opaque_index: NONE, hit_next_index: DENY },
+  });
+  return table_index;
+}
+
+async function removeTable(api: VppApi, table_index: number, del_chain: boolean): Promise<void> {
   // VPP compares these two even then, and the first is 1 where nothing is said.
   const mask = { match_n_vectors: 0, mask_len: 0 };
-  await api.request('classify_add_del_table', { is_add: false, del_chain: false, table_index, ...mask });
+  await api.request('classify_add_del_table', { is_add: false, del_chain, table_index, ...mask });
 }
 
 async function setMatch(

@@ -15,7 +15,7 @@ export interface Asked {
 }
 
 export class FakeApi implements VppApi {
-  readonly version = 'fake';
+  readonly version: string;
   readonly pid = 4711;
   readonly lost = new Promise<Error>(() => undefined);
   /** What was requested, in order; dumps are not noted. */
@@ -31,6 +31,7 @@ export class FakeApi implements VppApi {
 
   /** @param release whose messages those are that the descriptions hold; others are taken as they come */
   constructor(release: string) {
+    this.version = `${release}-release`;
     this.#codecs = new MessageCodecs(schemaOf(release));
   }
 
