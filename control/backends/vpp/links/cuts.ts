@@ -1,6 +1,6 @@
 /**
- * Segments of TCP that a TAP hands over whole are cut before they leave by an interface that takes none, and before they enter a tunnel:
- * what is cut inside of one (VPP 26.06) has the lengths of the whole.
+ * Segments of TCP that a TAP hands over whole are cut before they leave by an interface that takes none, and before they enter a tunnel,
+ * where their headers are still the first ones.
  */
 import type { VppApi } from '../api/api.js';
 import type { Descriptor } from '../objects/types.js';

@@ -87,8 +87,8 @@ async function again<T>(symbol: string, make: () => Promise<T>, remove: () => Pr
 }
 
 /**
- * Packets as they are on a wire. Large segments could pass between pods of a node in one piece, but VPP (26.06) sends nothing that can be read
- * when one of them has to leave by a tunnel. Version 2 of the kernel's rings, as 3 holds packets back for a millisecond to hand out
+ * Packets as they are on a wire. Large segments could pass between pods of a node in one piece, but VPP (26.06) marks them so
+ * that it cuts IPv4 as if it were IPv6 when one has to leave by a tunnel. Version 2 of the kernel's rings, as 3 holds packets back for a millisecond to hand out
  * several at once (five times the round trip, bench/vpp-pods.ts).
  */
 function createAfPacket(api: VppApi, { link }: Source<'af_packet'>, mac: string | null): Promise<number> {
