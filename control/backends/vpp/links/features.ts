@@ -16,14 +16,15 @@ export async function interfacesWith(
   const details = await readInterfaces(api);
   const answers = await Promise.all(
     details.map(async (fields) => {
-      const on = await ask(api, fields, features);
+      const on = await hasAny(api, fields, features);
       return on ? [String(fields['tag'])] : [];
     }),
   );
   return answers.flat();
 }
 
-async function ask(api: VppApi, details: Fields, features: readonly Feature[]): Promise<boolean> {
+/** The same of one interface, of which these are the `sw_interface_details`. */
+export async function hasAny(api: VppApi, details: Fields, features: readonly Feature[]): Promise<boolean> {
   // Asked of an interface that came after the last one with anything on an arc, it says yes (26.06); every interface has something on input.
   const sure = !features.some((feature) => feature.arc.endsWith('-output'));
   if (sure && api.has('feature_is_enabled')) {
