@@ -1,14 +1,20 @@
 /** The behaviour suite on real VPPs, over veth and af_packet; its services also by the other kind of translation. Needs root and VPP. */
-import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
+import type { VppInstall } from '../../control/sim/vpp/install.js';
 import { loadNative } from '../../native/index.js';
 import { file, program, root } from '../support/requires.js';
 import { installedVpps, vpp } from '../support/vpp.js';
 import { backendSuite } from './suite.js';
 import { servicesTests } from './suite-services.js';
 import { openVppRig } from './vpp-rig.js';
+
+/** docs/vpp-services.md says what older ones do not do. */
+function isRecent({ apiDir }: VppInstall): boolean {
+  return readFileSync(join(apiDir, 'plugins/cnat.api.json'), 'utf8').includes('feature_cnat_enable_disable');
+}
 
 const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
 const missing = [root(), file(addon), program('nsenter'), program('setpriv')].find((need) => need !== null);
@@ -19,7 +25,12 @@ if (missing === undefined && installs.length > 0) {
     const name = `vpp ${basename(install.prefix)}`;
     backendSuite(name, () => openVppRig(native, { install }));
     const nat44 = suite(`${name} services by nat44`);
-    servicesTests(nat44, () => openVppRig(native, { install, backend: { services: 'nat44' } }));
+    if (isRecent(install)) {
+      servicesTests(nat44, () => openVppRig(native, { install, backend: { services: 'nat44' } }));
+    } else {
+      process.stdout.write(`skipped: ${name} services by nat44: clients outside get no answer there\n`);
+      nat44.skip('services by nat44');
+    }
     nat44.run();
   }
   if (!existsSync('/dev/vhost-net')) {
