@@ -22,6 +22,8 @@ import { file, program, root } from '../support/requires.js';
 import { installedVpps, startVpp, type TestVpp, vpp } from '../support/vpp.js';
 
 const PODS = ['a', 'b', 'c'];
+/** Of one more, whose name is long. */
+const LONG_LINK = 'l';
 
 interface Opened {
   readonly backend: OpenedVppBackend;
@@ -43,7 +45,7 @@ async function withVpp(install: VppInstall, work: (lab: Lab) => Promise<void>): 
   let running: TestVpp | null = null;
   try {
     for (const link of [items.uplinkLink(1), items.hostLink(1)]) makeLink(netns, link);
-    for (const name of PODS) makeLink(netns, items.podLink(1, name));
+    for (const name of [...PODS, LONG_LINK]) makeLink(netns, items.podLink(1, name));
     const started = await startVpp(netns.path, install);
     running = started;
     const open = async (keep = true, wanted: Partial<VppOptions> = {}): Promise<Opened> => {
@@ -69,6 +71,17 @@ async function withVpp(install: VppInstall, work: (lab: Lab) => Promise<void>): 
   }
 }
 
+/** A name longer than what VPP keeps of names. */
+const LONG = 'long-'.repeat(40);
+
+/** The items of a pod of that name on the link of another one. */
+function longPod(link: string, number: number): readonly Item[] {
+  const text = JSON.stringify(items.podItems(1, number, link));
+  return JSON.parse(
+    text.replaceAll(`shop/${link}`, `shop/${LONG}`).replaceAll(`"name":"${link}"`, `"name":"${LONG}"`),
+  );
+}
+
 /** A node with a peer, pods, policies and services. */
 function everything(): readonly Item[] {
   const web = items.policy('web', 'ingress', [
@@ -81,6 +94,8 @@ function everything(): readonly Item[] {
     items.addressSet('friends', ['10.1.1.2', '10.1.2.2']),
     web,
     items.endpoint('b', web.key, null),
+    ...longPod(LONG_LINK, 9),
+    items.endpoint(LONG, web.key, null),
     items.service('two', {
       frontends: [{ address: '10.96.0.10', port: 80, type: 'ClusterIP' }],
       backends: ['10.1.1.2:80', '10.1.2.2:80'],

@@ -2,6 +2,7 @@
 import type { Fields } from '../api/api.js';
 import type { Descriptor, Handles, ObjectKey, VppContext, VppObject } from '../objects/types.js';
 import type { AclBindingSpec } from './acl-renderer.js';
+import { bindingKey } from './names.js';
 
 const EVERY_INTERFACE = 0xffffffff;
 
@@ -25,8 +26,7 @@ export const aclBindingDescriptor: Descriptor<'acl-binding', AclBindingSpec> = {
         output: keys.slice(inputs),
       };
       const ours = [...new Set(keys)].filter((key) => handles.find(key) !== undefined);
-      const key = `acl-binding/${on.slice('if/'.length)}`;
-      return [{ kind: 'acl-binding', key, needs: [on, ...ours], spec }];
+      return [{ kind: 'acl-binding', key: bindingKey(on), needs: [on, ...ours], spec }];
     });
   },
 

@@ -90,7 +90,7 @@ function endpointObjects(endpoint: EndpointItem, view: View): VppObject[] {
   };
   const binding: VppObject = {
     kind: 'acl-binding',
-    key: bindingKey(pod),
+    key: bindingKey(spec.interface),
     needs: [...new Set([spec.interface, ACL_SETTINGS, ...spec.input, ...spec.output])],
     spec,
   };

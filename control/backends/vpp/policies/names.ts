@@ -23,9 +23,9 @@ export function selfAclKey({ namespace, name }: PodRef, way: 'to' | 'from'): Obj
   return `acl/${short(`self-${way}/${namespace}/${name}`)}`;
 }
 
-/** Of the lists on a pod's interface. */
-export function bindingKey({ namespace, name }: PodRef): ObjectKey {
-  return `acl-binding/pod/${namespace}/${name}`;
+/** Of the lists on an interface: by its key, which is all that VPP tells of whose they are. */
+export function bindingKey(on: ObjectKey): ObjectKey {
+  return `acl-binding/${on.slice('if/'.length)}`;
 }
 
 export function aclTag(key: ObjectKey): string {
