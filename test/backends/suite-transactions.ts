@@ -22,6 +22,15 @@ export function transactionTests(test: Test, open: OpenRig): void {
     assert.is((await node.rig.backend.dump()).size, 0);
   });
 
+  run('the last pod goes and comes back, and nothing else is missing', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    await node.addPod(1, 'a');
+    const pod = items.podItems(1, 1, 'a');
+    await node.remove(...pod.map(({ key }) => key));
+    await node.put(...pod);
+    assert.equal([...(await node.rig.backend.dump()).keys()].sort(), [...node.items.keys()].sort());
+  });
+
   run('a transaction with one change that fails leaves everything as it was', async (rigs) => {
     const node = await TestNode.open(rigs);
     const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];

@@ -24,6 +24,9 @@ export function edge({ mtu, ownAddresses }: InterfaceItem): Loop {
     ...{ key: EDGE_INTERFACE, mac: '02:fe:00:00:00:03', table: TABLE_IDS.main, mtu },
     ...{ address: '169.254.254.4', nextHop: EDGE_NEXT_HOP },
     ip6: ownAddresses.some((address) => familyOf(address) === 6),
+    // Nothing is looked up that comes in there, so that this translates nothing. But once its first list is empty CNAT 26.06 takes itself for
+    // new: it clears no other list any more, and at the next interface forgets what is excluded. Without this the last pod would empty it.
+    lists: ['include-v4'],
   };
 }
 

@@ -5,7 +5,7 @@ import { FAMILIES } from '../links/specs.js';
 import type { ObjectKey, VppObject } from '../objects/types.js';
 import { type AclNotes, type AclSpec, aclRule } from '../policies/acl-rules.js';
 import { ownReports } from '../policies/common-acls.js';
-import { cnatInterface } from './cnat-objects.js';
+import { cnatInterface, type SnatList } from './cnat-objects.js';
 
 const QUIET_ACL: ObjectKey = 'acl/quiet';
 
@@ -22,10 +22,11 @@ export interface Loop {
   readonly address: Ip;
   /** Whoever is asked for there finds the loopback. */
   readonly nextHop: Readonly<Record<4 | 6, Ip>>;
+  readonly lists: readonly SnatList[];
 }
 
 export function loopObjects(loop: Loop): VppObject[] {
-  const { key, mac, table, mtu, ip6, address, nextHop } = loop;
+  const { key, mac, table, mtu, ip6, address, nextHop, lists } = loop;
   return [
     links.iface(key, { source: { type: 'loopback' }, mac, table }),
     links.link({ interface: key, mtu, ip6, unnumbered: null }),
@@ -41,7 +42,7 @@ export function loopObjects(loop: Loop): VppObject[] {
       input: false,
       output: true,
       remember: true,
-      lists: [],
+      lists,
     }),
   ];
 }

@@ -17,6 +17,7 @@ import { type Loop, loopObjects } from './loops.js';
 export const TURN: Omit<Loop, 'ip6'> = {
   ...{ key: 'if/turn', mac: '02:fe:00:00:00:02', table: TUNNEL_TABLE, mtu: UNLIMITED_MTU },
   ...{ address: '169.254.254.2', nextHop: { 4: '169.254.254.1', 6: 'fe80::fe:2' } },
+  lists: [],
 };
 const TURN_ACL: ObjectKey = 'acl/turn';
 /** Of the policies that send packets there, one for each family. */
