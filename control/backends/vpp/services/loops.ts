@@ -5,6 +5,7 @@ import { FAMILIES } from '../links/specs.js';
 import type { ObjectKey, VppObject } from '../objects/types.js';
 import { type AclNotes, type AclSpec, aclRule } from '../policies/acl-rules.js';
 import { ownReports } from '../policies/common-acls.js';
+import { bindingKey } from '../policies/names.js';
 import { cnatInterface, type SnatList } from './cnat-objects.js';
 
 const QUIET_ACL: ObjectKey = 'acl/quiet';
@@ -58,6 +59,5 @@ function quiet(key: ObjectKey): VppObject[] {
   };
   const acl: VppObject<'acl', AclSpec> = { kind: 'acl', key: QUIET_ACL, needs: [], spec: { rules }, notes };
   const spec = { interface: key, input: [], output: [QUIET_ACL] };
-  const binding = `acl-binding/${key.slice('if/'.length)}`;
-  return [acl, { kind: 'acl-binding', key: binding, needs: [key, QUIET_ACL], spec }];
+  return [acl, { kind: 'acl-binding', key: bindingKey(key), needs: [key, QUIET_ACL], spec }];
 }
