@@ -1,6 +1,5 @@
 /** What a VPP lacks of the messages somebody needs: asked once at connect, so that all of it is known before anything is sent. */
 import type { VppApi } from './api.js';
-import { MissingMessageError } from './errors.js';
 
 export interface MessageProblem {
   readonly message: string;
@@ -14,14 +13,4 @@ export function checkMessages(api: VppApi, names: Iterable<string>): readonly Me
     if (api.has(message)) return [];
     return [{ message, problem: api.lacks?.(message) ?? `VPP ${api.version} has no such message` }];
   });
-}
-
-/** Throws MissingMessageError that names all of them. */
-export function requireMessages(api: VppApi, names: Iterable<string>): void {
-  const problems = checkMessages(api, names);
-  if (problems.length === 0) return;
-  throw new MissingMessageError(
-    `${problems.length} messages are missing: ${problems.map(({ message, problem }) => `${message} (${problem})`).join(', ')}`,
-    { object: `VPP ${api.version}` },
-  );
 }
