@@ -27,14 +27,17 @@ export const ups: Descriptor<'up', UpSpec> = {
     const onSockets = details.some((fields) => losesItsSocket(api, fields));
     const closed = new Set(onSockets ? await interfacesWith(api, CLOSED) : []);
     return details
-      .filter((fields) => !losesItsSocket(api, fields) || !closed.has(String(fields['tag'])))
+      .filter(
+        (fields) =>
+          !losesItsSocket(api, fields) || !isPod(String(fields['tag'])) || !closed.has(String(fields['tag'])),
+      )
       .map(({ tag }) => up({ interface: String(tag) }));
   },
 
   async create({ api, handles }, { spec }) {
     const index = handles.get(spec.interface);
-    // One whose removal was begun, and who stays after all.
-    if (isOld(api)) {
+    // One whose removal was begun, and who stays after all. Of others nothing is asked: routes are told next, for which they must be up.
+    if (isOld(api) && isPod(spec.interface)) {
       const fields = await detailsOf(api, index);
       if (losesItsSocket(api, fields) && (await hasAny(api, fields, [CLOSED])))
         await close(api, index, false);
@@ -44,10 +47,14 @@ export const ups: Descriptor<'up', UpSpec> = {
 
   async remove({ api, handles }, { spec }) {
     const index = handles.get(spec.interface);
-    if (isOld(api) && losesItsSocket(api, await detailsOf(api, index))) await close(api, index, true);
-    else await set(api, index, []);
+    if (!isOld(api) || !losesItsSocket(api, await detailsOf(api, index))) await set(api, index, []);
+    else if (isPod(spec.interface)) await close(api, index, true);
   },
 };
+
+function isPod(key: string): boolean {
+  return key.startsWith('if/pod/');
+}
 
 function isOld({ version }: { readonly version: string }): boolean {
   return version < SOUND_SOCKETS;
