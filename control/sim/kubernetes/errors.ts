@@ -11,6 +11,17 @@ export class ApiError extends PteropusError {
   ) {
     super(message, { retryable: code === 0 || code === 409 || code === 429 || code >= 500, ...details });
   }
+
+  /**
+   * Somebody else changed or deleted it meanwhile, or its namespace is going. (The API server refuses what is to be made there with 403 and
+   * the cause NamespaceTerminating, of which the message says this much.)
+   */
+  get overtaken(): boolean {
+    const { code, message } = this;
+    return (
+      code === 404 || code === 409 || (code === 403 && message.includes('because it is being terminated'))
+    );
+  }
 }
 
 /** A program that the environment is made of is not on this machine. */

@@ -74,9 +74,8 @@ export class WorkQueue {
       if (!this.#closed) {
         const wait = this.#backoff.get(key) ?? BACKOFF_MS.first;
         this.#backoff.set(key, Math.min(wait * 2, BACKOFF_MS.most));
-        // Somebody else changed or deleted it meanwhile: that is no news.
         const text = `${name}: ${key}: ${errorText(error)}`;
-        const isNews = !(error instanceof ApiError && [404, 409].includes(error.code));
+        const isNews = !(error instanceof ApiError && error.overtaken);
         if (isNews && this.#said.get(key) !== text) {
           this.#said.set(key, text);
           log(text);
