@@ -1,6 +1,7 @@
 /** What a connection to a real VPP must do, whichever way it takes. */
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejects } from '../../../../test/support/rejects.js';
 import type { TestVpp } from '../../../../test/support/vpp.js';
 import type { Fields, VppApi, VppEvent } from './api.js';
 import { VppConnectError, VppLostError, VppRetvalError } from './errors.js';
@@ -106,14 +107,4 @@ export function transportTests(test: Test, kind: string, makeRig: () => Promise<
     assert.is(again.pid, rig.vpp.pid);
     await again.close();
   });
-}
-
-async function rejects(work: () => Promise<unknown>, type: new (...args: never[]) => Error): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    assert.instance(error, type);
-    return;
-  }
-  assert.unreachable('nothing was thrown');
 }

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejects } from '../../../../test/support/rejects.js';
 import { Random } from '../../../oracle/random.js';
 import { StatsBusyError, StatsTornError, StatsVersionError } from './errors.js';
 import { BASE, SegmentImage } from './image.js';
@@ -204,15 +205,5 @@ test('long vectors are read whole, and one that ends with the segment too', asyn
   assert.is(simpleAt(read.get('/long'), 99), 99);
   assert.equal(read.get('/last'), { type: 'names', names: ['end'] });
 });
-
-async function rejects(work: () => Promise<unknown>, type: new (...args: never[]) => Error): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    assert.instance(error, type);
-    return;
-  }
-  assert.unreachable('nothing was thrown');
-}
 
 test.run();

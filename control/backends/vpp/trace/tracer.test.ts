@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rejects } from '../../../../test/support/rejects.js';
 import type { Fields } from '../api/api.js';
 import { VppRetvalError } from '../api/errors.js';
 import type { InForce } from '../observe.js';
@@ -86,15 +87,5 @@ test('a trace nobody stopped ends with the backend', async () => {
   assert.is(vpp.commands.filter((command) => command === 'clear trace').length, 2);
   await tracer.close();
 });
-
-async function rejects(work: () => Promise<unknown>, type: new (...args: never[]) => Error): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    assert.instance(error, type);
-    return;
-  }
-  assert.unreachable('nothing was thrown');
-}
 
 test.run();
