@@ -33,6 +33,12 @@ test('nodeName and nodeSelector are respected', () => {
   ]);
 });
 
+test('replicas that have a node count, wherever they stand in the list', () => {
+  const bound = { nodeName: 'node-1' };
+  const pods = [planned('a/web-1', 'a/web'), planned('a/web-2', 'a/web'), planned('a/web-3', 'a/web', bound)];
+  assert.equal([...where(pods)].sort(), ['node-1', 'node-2', 'node-3']);
+});
+
 test('nodes of a real cluster are mapped to ours, hardware we lack is a remark', () => {
   const foreign = schedule(
     [planned('a/x', 'a/x', { nodeName: 'ip-10-0-0-9' }), planned('a/y', 'a/y', { nodeName: 'ip-10-0-0-8' })],

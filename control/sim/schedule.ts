@@ -57,11 +57,14 @@ export function schedule(
     total.set(node, (total.get(node) ?? 0) + 1);
     perWorkload.set(`${node} ${planned.workload}`, count(node, planned.workload) + 1);
   };
-  // Those that run already count first, so that newcomers go where there is room.
+  // Those that have a node count first, so that newcomers go where there is room.
   for (const planned of pods) {
     const { metadata, spec } = planned.pod;
-    const node = spec.nodeName === null ? placed.get(`${metadata.namespace}/${metadata.name}`) : undefined;
-    if (node !== undefined && names.has(node)) settle(planned, node);
+    if (spec.nodeName !== null) settle(planned, place(planned));
+    else {
+      const node = placed.get(`${metadata.namespace}/${metadata.name}`);
+      if (node !== undefined && names.has(node)) settle(planned, node);
+    }
   }
   for (const planned of pods) if (!onNode.has(planned)) settle(planned, place(planned));
   const out = pods.map((planned) => ({ ...planned, pod: withNode(planned.pod, onNode.get(planned)!) }));

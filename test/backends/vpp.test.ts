@@ -1,5 +1,6 @@
 /** The behaviour suite on real VPPs, over veth and af_packet; its services also by the other kind of translation. Needs root and VPP. */
 import { existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
@@ -8,8 +9,12 @@ import { loadNative } from '../../native/index.js';
 import { file, program, root } from '../support/requires.js';
 import { installedVpps, vpp } from '../support/vpp.js';
 import { backendSuite } from './suite.js';
+import { reachabilityTests } from './suite-reachability.js';
 import { servicesTests } from './suite-services.js';
 import { openVppRig } from './vpp-rig.js';
+
+/** Packets are moved by another thread than the one that is told of changes. */
+const ONE_WORKER = 'cpu { main-core 0 corelist-workers 1 }';
 
 /** docs/vpp-services.md says what older ones do not do. */
 function isRecent({ apiDir }: VppInstall): boolean {
@@ -32,6 +37,14 @@ if (missing === undefined && installs.length > 0) {
       nat44.skip('services by nat44');
     }
     nat44.run();
+    const workers = suite(`${name} with a worker thread`);
+    if (cpus().length > 1) {
+      reachabilityTests(workers, () => openVppRig(native, { install, startup: ONE_WORKER }));
+    } else {
+      process.stdout.write(`skipped: ${name} with a worker thread: needs two cores\n`);
+      workers.skip('with a worker thread');
+    }
+    workers.run();
   }
   if (!existsSync('/dev/vhost-net')) {
     process.stdout.write('vpp: pods on veth and af_packet; TAP was not exercised: needs /dev/vhost-net\n');
