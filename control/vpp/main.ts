@@ -81,7 +81,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (goal === 'diff' && rest.length <= 2) return await diff(values, rest[0], rest[1]);
   if (goal === 'types' && rest.length === 0) return await types(values);
   if (goal === 'stats' && rest.length <= 1) return await stats(values, rest[0]);
-  const wrong = goal === undefined ? 'no command' : `no such command: ${positionals.join(' ')}`;
+  const wrong = goal === undefined ? 'no command' : `not understood: ${positionals.join(' ')}`;
   process.stderr.write(`pteropus vpp: ${wrong}\n${HELP}`);
   return 2;
 }

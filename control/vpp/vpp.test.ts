@@ -198,7 +198,8 @@ test('wrong use is exit code 2, or an error that names what is wrong', async () 
   for (const argv of [[], ['frobnicate'], ['call'], ['cli'], ['diff', 'a', 'b', 'c']]) {
     const { code, err } = await answer(argv);
     assert.is(code, 2);
-    assert.match(err, /^usage: pteropus vpp/);
+    assert.match(err, argv.length === 0 ? /^pteropus vpp: no command/ : `not understood: ${argv.join(' ')}`);
+    assert.match(err, /^usage: pteropus vpp/m);
   }
   assert.is((await answer(['--help'])).code, 0);
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
