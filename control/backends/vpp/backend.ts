@@ -3,6 +3,7 @@
  * refuses in part is taken back. Nothing here knows a message: descriptors do.
  */
 import { errorText } from '../../common/errors.js';
+import { Turns } from '../../common/turns.js';
 import type { Change, Item, Key } from '../../ruleset/types.js';
 import type { Backend, ChangeResult, Counters, Trace, TraceFilter } from '../backend.js';
 import type { Engine } from './engine.js';
@@ -29,7 +30,8 @@ export class VppBackend implements Backend {
   readonly #engine: Engine;
   /** Items of an earlier agent that are not all there; null: what is in force is what we were told ourselves. */
   #absent: ReadonlySet<Key> | null = new Set();
-  #queue: Promise<unknown> = Promise.resolve();
+  /** One thing at a time, in the order asked for. */
+  readonly #turns = new Turns();
 
   constructor(private readonly parts: VppBackendParts) {
     this.#engine = parts.engine;
@@ -47,11 +49,11 @@ export class VppBackend implements Backend {
   }
 
   apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
-    return this.#inTurn(() => this.#apply(changes));
+    return this.#turns.take(() => this.#apply(changes));
   }
 
   dump(): Promise<ReadonlyMap<Key, Item>> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       await this.#engine.read();
       const found = new Map<Key, Item>();
       const absent = new Set<Key>();
@@ -65,27 +67,20 @@ export class VppBackend implements Backend {
   }
 
   counters(): Promise<Counters> {
-    return this.#inTurn(() => this.parts.observer.counters(this.#engine.inForce()));
+    return this.#turns.take(() => this.parts.observer.counters(this.#engine.inForce()));
   }
 
   trace(filter: TraceFilter): Promise<Trace> {
-    return this.#inTurn(() => this.parts.observer.trace(this.#engine.inForce(), filter));
+    return this.#turns.take(() => this.parts.observer.trace(this.#engine.inForce(), filter));
   }
 
   /** Frees our end; VPP stays as it is. */
   async close(): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       await this.parts.observer.close();
       await this.parts.keep?.close();
       await this.#engine.vpp.api.close();
     });
-  }
-
-  /** One thing at a time, in the order asked for. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(work);
-    this.#queue = result.catch(() => undefined);
-    return result;
   }
 
   async #apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {

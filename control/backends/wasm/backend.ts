@@ -4,6 +4,7 @@
  */
 import * as L from '../../../dataplane-as/layout.js';
 import { errorText, PteropusError } from '../../common/errors.js';
+import { Turns } from '../../common/turns.js';
 import type { Change, Item, Key } from '../../ruleset/types.js';
 import type { Backend, ChangeResult, Counters, Trace, TraceFilter } from '../backend.js';
 import type { Operation } from './cells.js';
@@ -30,7 +31,8 @@ export class WasmBackend implements Backend {
   /** Something in memory is not as it was written: the next transaction writes both images anew. */
   #damaged = false;
   #neighbors: readonly Neighbor[] = [];
-  #queue: Promise<unknown> = Promise.resolve();
+  /** One thing at a time, in the order asked for. */
+  readonly #turns = new Turns();
 
   constructor(
     readonly plan: MemoryPlan,
@@ -48,11 +50,11 @@ export class WasmBackend implements Backend {
   }
 
   apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
-    return this.#inTurn(() => this.#apply(changes));
+    return this.#turns.take(() => this.#apply(changes));
   }
 
   dump(): Promise<ReadonlyMap<Key, Item>> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const found = new Map<Key, Item>();
       const headers = this.#images.every((image) => image.headerHolds());
       for (const [key, item] of this.#lowering.items) if (headers && this.#holds(item)) found.set(key, item);
@@ -62,7 +64,7 @@ export class WasmBackend implements Backend {
   }
 
   counters(): Promise<Counters> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const ports = [...this.#lowering.ports.indexes()].map(([port]) => port);
       // While the worker is being replaced there is nobody to ask; its counters start anew then.
       const lost = await this.runner.feedCounters(ports).catch(() => []);
@@ -71,18 +73,11 @@ export class WasmBackend implements Backend {
   }
 
   trace(filter: TraceFilter): Promise<Trace> {
-    return this.#inTurn(async () => this.#tracer.start(filter));
+    return this.#turns.take(async () => this.#tracer.start(filter));
   }
 
   async close(): Promise<void> {
-    await this.#inTurn(() => this.runner.close());
-  }
-
-  /** One thing at a time, in the order asked for. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(work);
-    this.#queue = result.catch(() => undefined);
-    return result;
+    await this.#turns.take(() => this.runner.close());
   }
 
   async #apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {

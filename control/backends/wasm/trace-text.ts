@@ -2,6 +2,7 @@
 import * as L from '../../../dataplane-as/layout.js';
 import type { Ip } from '../../ruleset/types.js';
 import type { TraceStep } from '../backend.js';
+import { protocolName } from '../protocols.js';
 import { formatWord, swap16 } from './bytes.js';
 import { readIp6 } from './bytes6.js';
 import type { Lowering } from './lowering.js';
@@ -33,14 +34,6 @@ export function readRecord(view: DataView, at: number): TraceRecord {
   };
 }
 
-const PROTOCOLS: Readonly<Record<number, string>> = {
-  1: 'ICMP',
-  6: 'TCP',
-  17: 'UDP',
-  58: 'ICMPv6',
-  132: 'SCTP',
-};
-
 export function traceStep(record: TraceRecord, lowering: Lowering): TraceStep {
   const item = lowering.ports.itemAt(record.port);
   const [stage, text] = describe(record, lowering);
@@ -59,7 +52,7 @@ function describe({ stage, port, words, six }: TraceRecord, lowering: Lowering):
   const source = six?.[0] ?? formatWord(a);
   switch (stage) {
     case L.STAGE_RECEIVE: {
-      const protocol = PROTOCOLS[d] ?? `protocol ${d}`;
+      const protocol = protocolName(d);
       return [
         'receive',
         `${protocol} ${flow(source, six?.[1] ?? formatWord(b), c)}, ${e} bytes, on ${portName(port, lowering)}`,

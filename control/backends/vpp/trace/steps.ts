@@ -1,5 +1,6 @@
 /** A traced packet as lines for people: the stages it passed, and its outcome. What only carries packets from node to node is left out. */
 import type { TraceStep } from '../../backend.js';
+import { protocolName } from '../../protocols.js';
 import type { Port, TraceNames } from './names.js';
 import { outcomeOf } from './outcome.js';
 import { type Flow, flowOf, flowsOf, type TracedPacket, type TraceRecord } from './parse.js';
@@ -135,16 +136,8 @@ function firstLine(stage: string | null): Teller {
   };
 }
 
-const PROTOCOLS: Readonly<Record<number, string>> = {
-  1: 'ICMP',
-  6: 'TCP',
-  17: 'UDP',
-  58: 'ICMPv6',
-  132: 'SCTP',
-};
-
 function describe({ protocol, source, destination, ports, length }: Flow): string {
-  const name = PROTOCOLS[protocol] ?? `protocol ${protocol}`;
+  const name = protocolName(protocol);
   const [from, to] = ports ?? [null, null];
   const ends = `${withPort(source, from)} -> ${withPort(destination, to)}`;
   return `${name} ${ends}${length === null ? '' : `, ${length} bytes,`}`;
