@@ -15,7 +15,9 @@ export type Lack =
   /** Source ranges are asked of those who come by the uplink only. */
   | 'inside-ranges'
   /** Pings over IPv6 out of the cluster get no answer. */
-  | 'outside-ping6';
+  | 'outside-ping6'
+  /** Its check of sources comes first, and counts what others would count as something else; it speaks of multicast groups by itself. */
+  | 'own-counts';
 
 export interface Rig {
   readonly backend: Backend;

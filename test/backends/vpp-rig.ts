@@ -40,7 +40,7 @@ export interface VppRigOptions {
 
 /** docs/vpp-services.md says why. */
 function lacksOf({ api, options }: VppContext): readonly Lack[] {
-  const always = ['client-address', 'outside-backends', 'inside-ranges'] as const;
+  const always = ['client-address', 'outside-backends', 'inside-ranges', 'own-counts'] as const;
   const six: readonly Lack[] = hasFlows(api) ? ['outside-ping6'] : [];
   if (options.services === 'nat44') return [...always, 'maglev', 'pod-address', ...six];
   return [...always, ...six, ...(hasFlows(api) ? [] : (['affinity'] as const))];
