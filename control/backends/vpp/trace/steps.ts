@@ -12,11 +12,10 @@ const TELLERS: readonly (readonly [RegExp, Teller])[] = [
   [/^acl-plugin-(in|out)-/, verdict],
   [/^cnat-input-|^ip[46]-cnat-tx$|^cnat-vip|-cnat-return$/, cnat(false)],
   [/^cnat-(output|snat)-/, cnat(true)],
-  [/^npol-/, firstLine('policy')],
   [/-(rewrite|midchain)$/, route],
   [/^vxlan[46]?-encap$/, tunnelled('encap')],
   [/^vxlan[46]?-input$/, tunnelled('decap')],
-  [/^ip[46]-(punt-redirect|frag)$/, firstLine(null)],
+  [/^ip[46]-(punt-redirect|frag)$/, firstLine],
 ];
 
 /** @param number the packet's, from 1 */
@@ -129,11 +128,9 @@ function tunnelled(stage: string): Teller {
   };
 }
 
-function firstLine(stage: string | null): Teller {
-  return ({ node, lines }) => {
-    const text = lines[0]?.trim();
-    return text === undefined ? null : { stage: stage ?? node, text };
-  };
+function firstLine({ node, lines }: TraceRecord): Stage | null {
+  const text = lines[0]?.trim();
+  return text === undefined ? null : { stage: node, text };
 }
 
 function describe({ protocol, source, destination, ports, length }: Flow): string {
