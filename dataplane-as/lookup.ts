@@ -1,5 +1,6 @@
 /** Stages 2 and 3: hash every packet (touching its home line, so that misses overlap), then look its session up. */
 import { generation, seed, sessionMask, sessions, tracing } from './context';
+import { establish } from './establish';
 import { sessionHash } from './hash';
 import {
   DROP_SESSION_FULL,
@@ -25,6 +26,7 @@ import {
   VECTOR_SIZE,
   VF_ICMP_ERROR,
 } from './layout';
+import { decideNewcomers, passEnd } from './newcomers';
 import { find, KEY_MASK, removals } from './sessions';
 import { reopens, slow } from './slow';
 import { record } from './trace';
@@ -97,16 +99,24 @@ export function lookup(n: i32): bool {
   return missing;
 }
 
+/** Where the list of packets without a line ends; it lies in ELSEWHERE once lookup() is through. */
+let newcomersEnd: usize = ELSEWHERE;
+
 /** The other lines of their windows, and lines that may not be in force. */
 function lookElsewhere(left: usize): bool {
-  let missing = false;
+  let stale = false;
+  let unknown = ELSEWHERE;
   for (let at = ELSEWHERE; at < left; at += 4) {
     const v: usize = load<u32>(at);
     const line = find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
-    if (line === 0 || isStale(v, line)) missing = true;
+    if (line === 0) {
+      store<u32>(unknown, <u32>v);
+      unknown += 4;
+    } else if (isStale(v, line)) stale = true;
     else store<u32>(v, <u32>line, V_SESSION);
   }
-  return missing;
+  newcomersEnd = unknown;
+  return stale || unknown !== ELSEWHERE;
 }
 
 function traceHits(end: usize): void {
@@ -137,10 +147,16 @@ function leads(v: usize, line: usize): bool {
 }
 
 /**
- * Runs the slow path where it is needed. That may take lines from other connections, also from packets of this very batch:
+ * First packets of the usual kind are taken together, the others go the slow path one by one. That may take lines from other connections, also from packets of this very batch:
  * then those are decided anew. Two rounds suffice but for a table far too small; what is left then is dropped.
  */
 export function resolve(n: i32): void {
+  // A trace wants to see each packet by itself.
+  for (let at = ELSEWHERE; at < newcomersEnd && !tracing; ) {
+    const end = passEnd(at, newcomersEnd);
+    establish(decideNewcomers(at, end));
+    at = end;
+  }
   for (let round = 0; round < 3; round++) {
     const before = removals;
     for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {

@@ -6,12 +6,19 @@ import { image, tracing } from './context';
 import { homeOf } from './hash';
 import {
   ACTION_ALLOW,
+  IMG_LPM4,
+  IMG_LPM4_LOG2,
   IMG_PAIRS,
   IMG_PAIRS_LOG2,
   IMG_POLICIES,
   IMG_POLICIES_COUNT,
   IMG_PORTSETS,
   IMG_PORTSETS_COUNT,
+  LPM_USED,
+  LPM4_ADDRESS,
+  LPM4_META,
+  LPM4_SHIFT,
+  LPM4_VALUE,
   PAIR_IDENTITY,
   PAIR_POLICY,
   PAIR_PORTSET,
@@ -87,6 +94,29 @@ export function permits(v: usize, stage: u32, policy: u32, identity: u32, key: u
   verdictRule = verdict & 0x7fffffff;
   if (tracing) record(v, stage, policy, identity, action, verdictRule, 0);
   return action === ACTION_ALLOW;
+}
+
+/**
+ * VERDICT_ALLOW or 0 | rule by which `policy` judges `peer`, an address in network order. The home slots are looked at here, and others
+ * are asked for what they do not answer.
+ */
+export function verdictFor(policy: u32, peer: u32, key: u32): u32 {
+  if (policy >= load<u32>(image, IMG_POLICIES_COUNT)) return RULE_NONE;
+  const meta: u32 = LPM_USED | (SPACE_IDENTITY << 8) | 32;
+  const addresses = image + load<u32>(image, IMG_LPM4);
+  const peerSlot = addresses + (homeOf(peer, meta, load<u32>(image, IMG_LPM4_LOG2)) << LPM4_SHIFT);
+  let identity = load<u32>(peerSlot, LPM4_VALUE);
+  if ((load<u32>(peerSlot, LPM4_META) ^ meta) | (load<u32>(peerSlot, LPM4_ADDRESS) ^ peer)) {
+    identity = lookup4(SPACE_IDENTITY, peer);
+    if (identity === MISS) identity = 0;
+  }
+  const pairs = image + load<u32>(image, IMG_PAIRS);
+  const slot = pairs + (homeOf(policy, identity, load<u32>(image, IMG_PAIRS_LOG2)) << PAIR_SHIFT);
+  let set = load<u32>(slot, PAIR_PORTSET);
+  if ((load<u32>(slot, PAIR_POLICY) ^ policy) | (load<u32>(slot, PAIR_IDENTITY) ^ identity)) {
+    set = portSetOf(policy, identity);
+  }
+  return verdictOf(set, key);
 }
 
 /** permits() for `peer`, an address in network order. */
