@@ -182,6 +182,25 @@ test('what the data plane refuses is left out, told, and healed; the rest is in 
   await agent.close();
 });
 
+test('what is in force but less than asked for is told, and no reason to be unwell', async () => {
+  const machine = new Machine();
+  machine.dataplane.shortfalls = ({ kind }) => (kind === 'policy' ? ['egress: half of it'] : []);
+  await machine.put(pod('web', { app: 'web' }));
+  const agent = await machine.agent();
+  await wired(agent, 'web');
+  await machine.settled(await machine.put(denyAll('small', { app: 'web' })));
+  const told = agent.problems().filter(({ source }) => source === 'dataplane');
+  assert.is(told.length, 1);
+  assert.match(told[0]?.object ?? '', /^policy\//);
+  assert.is(told[0]?.message, 'egress: half of it');
+  assert.is(
+    machine.lines.filter((line) => line.includes('is in force but for this: egress: half')).length,
+    1,
+  );
+  assert.is(agent.status().ready, true);
+  await agent.close();
+});
+
 test('an object that cannot be read is told and skipped', async () => {
   const machine = new Machine();
   const agent = await machine.agent();

@@ -6,7 +6,7 @@ import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import type { KubeObject, ObjectEvent } from '../objects/types.js';
-import type { Key, Ruleset } from '../ruleset/types.js';
+import type { Item, Key, Ruleset } from '../ruleset/types.js';
 import type { Mirror } from '../store/mirror.js';
 import type { Store } from '../store/store.js';
 import { auditPods, restorePods } from './audit.js';
@@ -225,8 +225,17 @@ export class Agent {
       ...(this.nodeProblem === null ? [] : [of('node', null, this.nodeProblem)]),
       ...(this.kept === null ? [] : [of('node', null, 'the store is away: objects are as they were last')]),
       ...[...this.#refused].map(([key, reason]) => of('dataplane', key, reason)),
+      ...[...this.#shortfalls(this.inForce?.values() ?? [])].map(([key, reason]) =>
+        of('dataplane', key, reason),
+      ),
       ...this.objectProblems(),
     ];
+  }
+
+  /** Items in force that the data plane at hand cannot do all of. */
+  *#shortfalls(items: Iterable<Item>): Iterable<readonly [Key, string]> {
+    const { backend } = this.#dataplane;
+    for (const item of items) for (const text of backend?.shortfalls?.(item) ?? []) yield [item.key, text];
   }
 
   get id(): number {
@@ -420,6 +429,8 @@ export class Agent {
     this.options.healthChecks?.follow(ruleset, wanted);
     const { changes, refused } = await this.#dataplane.apply(ruleset, undefined, wanted);
     tx.changed(changeMarks(changes));
+    const put = changes.flatMap((change) => (change.type === 'remove' ? [] : [change.item]));
+    for (const [key, text] of this.#shortfalls(put)) this.#log(`${key} is in force but for this: ${text}`);
     const [first] = refused;
     this.#refused = refused;
     this.#problem = first === undefined ? null : `the data plane refuses ${first[0]}: ${first[1]}`;

@@ -18,6 +18,8 @@ export class FakeDataplane {
   readonly transactions: (readonly Change[])[] = [];
   /** Why a key is refused; empty = everything is taken. */
   refuse: (change: Change) => string | null = () => null;
+  /** What an item in force does less than it says. */
+  shortfalls: (item: Item) => readonly string[] = () => [];
   /** Called before a transaction is applied. */
   before: (changes: readonly Change[]) => Promise<void> = () => Promise.resolve();
   reachable = true;
@@ -66,6 +68,10 @@ class FakeBackend implements Backend {
 
   dump(): Promise<ReadonlyMap<Key, Item>> {
     return Promise.resolve(new Map(this.plane.items));
+  }
+
+  shortfalls(item: Item): readonly string[] {
+    return this.plane.shortfalls(item);
   }
 
   counters(): Promise<Counters> {

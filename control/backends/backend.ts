@@ -83,6 +83,8 @@ export interface Backend {
   apply(changes: readonly Change[]): Promise<readonly ChangeResult[]>;
   /** What is really there, read back from the data plane. An item damaged or missing is absent. */
   dump(): Promise<ReadonlyMap<Key, Item>>;
+  /** What an item in force does less than it says, a sentence for each; absent: nothing ever. Pure. */
+  shortfalls?(item: Item): readonly string[];
   counters(): Promise<Counters>;
   /** Starts recording packets that match. One trace at a time. */
   trace(filter: TraceFilter): Promise<Trace>;

@@ -1,28 +1,15 @@
 /** What the behaviour suite needs of a backend under test: the backend, and stations at the far ends of its links. */
 import type { Backend } from '../../control/backends/backend.js';
+import type { LimitName } from '../../control/backends/vpp/services/limits.js';
 
-export type Lack =
-  /** Clients outside that are led to a pod of another node come there in the name of the node they entered at. */
-  | 'client-address'
-  /** Pods that ask for a node port come to its backend in the name of their node. */
-  | 'pod-address'
-  /** Where those outside have backends of their own, a subset of all, everyone is led to those. */
-  | 'outside-backends'
-  /** A Service with session affinity is refused. */
-  | 'affinity'
-  /** A Service with consistent hashing is refused. */
-  | 'maglev'
-  /** Source ranges are asked of those who come by the uplink only. */
-  | 'inside-ranges'
-  /** Pings over IPv6 out of the cluster get no answer. */
-  | 'outside-ping6'
-  /** Its check of sources comes first, and counts what others would count as something else; it speaks of multicast groups by itself. */
-  | 'own-counts';
+/**
+ * What not every backend under test can do: a test that asks for it says so, and is skipped, with the reason, where the backend's own table
+ * of limits names it. The names are those of that table (`control/backends/vpp/services/limits.ts`).
+ */
+export type Capability = LimitName;
 
 export interface Rig {
   readonly backend: Backend;
-  /** What this backend cannot do, by name and on record in its documentation; the suite then asks for what it does instead. */
-  readonly lacks?: readonly Lack[];
   /** Makes a link of this name and puts a station behind it. To be called before an interface item names the link. */
   attach(link: string, receive: (frame: Uint8Array) => void): Promise<void>;
   /** A frame from the station of a link into the data plane. */
@@ -34,8 +21,9 @@ export interface Rig {
   close(): Promise<void>;
 }
 
-export type OpenRig = () => Promise<Rig>;
-
-export function lacks({ lacks: list = [] }: Rig, what: Lack): boolean {
-  return list.includes(what);
+/** Opens rigs of one kind of backend. */
+export interface OpenRig {
+  (): Promise<Rig>;
+  /** What backends of this kind cannot do, and why; absent: they can do all. */
+  readonly lacks?: ReadonlyMap<Capability, string>;
 }

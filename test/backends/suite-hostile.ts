@@ -6,7 +6,7 @@ import { udp } from '../../control/sim/memory/transport.js';
 import * as items from './items.js';
 import { TestNode, Underlay } from './node.js';
 import type { OpenRig } from './rig.js';
-import { withRigs } from './with-rigs.js';
+import { runOn } from './with-rigs.js';
 
 const IPV4 = 0x0800;
 const ARP = 0x0806;
@@ -26,8 +26,7 @@ function smuggled(source: string, destination: string): Uint8Array {
 }
 
 export function hostileTests(test: Test, open: OpenRig): void {
-  const run = (name: string, body: (open: OpenRig) => Promise<void>): void =>
-    test(name, () => withRigs(open, body));
+  const run = runOn(test, open);
 
   run('a pod cannot take another’s address, by IP or by ARP, nor stand for the gateway', async (rigs) => {
     const node = await TestNode.open(rigs);

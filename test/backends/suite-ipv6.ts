@@ -3,8 +3,8 @@ import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as items from './items.js';
 import { type Host, TestNode, Underlay } from './node.js';
-import { lacks, type OpenRig } from './rig.js';
-import { withRigs } from './with-rigs.js';
+import type { OpenRig } from './rig.js';
+import { runOn } from './with-rigs.js';
 
 const VIP6 = 'fd00:96::a';
 const clusterIp = { address: VIP6, port: 80, type: 'ClusterIP' } as const;
@@ -21,8 +21,7 @@ async function twoNodes(rigs: OpenRig): Promise<{ underlay: Underlay; one: TestN
 const sourcesOf = (host: Host): string[] => [...new Set(host.received.map(({ source }) => source))];
 
 export function ipv6Tests(test: Test, open: OpenRig): void {
-  const run = (name: string, body: (open: OpenRig) => Promise<void>): void =>
-    test(name, () => withRigs(open, body));
+  const run = runOn(test, open);
 
   run('pods of one node reach each other, their gateway and the node', async (rigs) => {
     const node = await TestNode.open(rigs);
@@ -68,10 +67,18 @@ export function ipv6Tests(test: Test, open: OpenRig): void {
     underlay.outside.listen(443, 'outside');
     assert.is(await a.reaches(items.OUTSIDE6, 443), 'outside');
     assert.is(await a.reaches(items.OUTSIDE6, 443, 'udp'), 'outside');
-    if (!lacks(node.rig, 'outside-ping6')) await a.reaches(items.OUTSIDE6, 0, 'icmp');
     assert.equal(sourcesOf(underlay.outside), [items.nodeAddress6(1)]);
     assert.is((await a.probe(items.OUTSIDE6, 444, 'udp')).outcome, 'refused', 'a translated error');
   });
+
+  const pings = async (rigs: OpenRig): Promise<void> => {
+    const underlay = new Underlay();
+    const node = await TestNode.open(rigs, 1, underlay);
+    const a = await node.addPod(1, 'a');
+    await a.reaches(items.OUTSIDE6, 0, 'icmp');
+    assert.equal(sourcesOf(underlay.outside), [items.nodeAddress6(1)]);
+  };
+  run('what leaves the cluster may be a ping', pings, ['outside-ping6']);
 
   run('one policy judges both families, by the addresses of each', async (rigs) => {
     const node = await TestNode.open(rigs);
@@ -149,36 +156,65 @@ export function ipv6Tests(test: Test, open: OpenRig): void {
     assert.is((await a.probe(VIP6, 81)).outcome, 'rejected', 'no such port');
   });
 
-  run('affinity holds a client, source ranges keep others out', async (rigs) => {
+  /** A service of b and c, and a pod that asks. */
+  const twoBackends = async (rigs: OpenRig) => {
     const node = await TestNode.open(rigs);
     const [a, b, c] = [await node.addPod(1, 'a'), await node.addPod(2, 'b'), await node.addPod(3, 'c')];
     const backends = [b, c].map(({ address6 }) => `[${address6}]:80`);
-    const affinity = lacks(node.rig, 'affinity') ? {} : { affinitySeconds: 600 };
-    await node.put(items.service('web', { frontends: [clusterIp], backends, ...affinity }));
-    const answers = new Set<string | null>();
-    for (let i = 0; i < 12; i++) answers.add(await a.reaches(VIP6, 80));
-    assert.is(answers.size, lacks(node.rig, 'affinity') ? 2 : 1);
-    const sourceRanges = [`${b.address6}/128`, 'fd00:ffff::/32'];
-    await node.put(items.service('web', { frontends: [clusterIp], backends, sourceRanges }));
+    const put = (options: { affinitySeconds?: number; sourceRanges?: readonly string[] }): Promise<void> =>
+      node.put(items.service('web', { frontends: [clusterIp], backends, ...options }));
+    const answers = async (): Promise<number> => {
+      const seen = new Set<string | null>();
+      for (let i = 0; i < 12; i++) seen.add(await a.reaches(VIP6, 80));
+      return seen.size;
+    };
+    const ranges = { sourceRanges: [`${b.address6}/128`, 'fd00:ffff::/32'] };
+    return { a, b, put, answers, ranges };
+  };
+  run('connections use all backends; source ranges let in whom they name', async (rigs) => {
+    const { b, put, answers, ranges } = await twoBackends(rigs);
+    await put({});
+    assert.is(await answers(), 2);
+    await put(ranges);
     await b.reaches(VIP6, 80);
-    if (lacks(node.rig, 'inside-ranges')) await a.reaches(VIP6, 80);
-    else await a.isSilent(VIP6, 80);
   });
+  const affinity = async (rigs: OpenRig): Promise<void> => {
+    const { put, answers } = await twoBackends(rigs);
+    await put({ affinitySeconds: 600 });
+    assert.is(await answers(), 1);
+  };
+  run('affinity holds a client', affinity, ['affinity']);
+  const others = async (rigs: OpenRig): Promise<void> => {
+    const { a, b, put, ranges } = await twoBackends(rigs);
+    await put({});
+    await a.reaches(VIP6, 80);
+    await put(ranges);
+    await b.reaches(VIP6, 80);
+    await a.isSilent(VIP6, 80);
+  };
+  run('source ranges keep others out', others, ['inside-ranges']);
 
-  run(
-    'a node port leads to a pod of the other node, and the client is known by its address',
-    async (rigs) => {
-      const { underlay, one, two } = await twoNodes(rigs);
-      const far = await two.addPod(1, 'far');
-      const frontends = [{ address: items.nodeAddress6(1), port: 30080, type: 'NodePort' }] as const;
-      const backends = [`[${far.address6}]:80`];
-      await one.put(items.service('np', { scope: 'external', frontends, backends }));
-      assert.is(await underlay.outside.reaches(items.nodeAddress6(1), 30080), 'far');
-      assert.equal(sourcesOf(far), [
-        lacks(one.rig, 'client-address') ? items.nodeAddress6(1) : items.OUTSIDE6,
-      ]);
-    },
-  );
+  /** Who comes to a pod of the second node by a node port of the first. */
+  const farSources = async (rigs: OpenRig): Promise<readonly string[]> => {
+    const { underlay, one, two } = await twoNodes(rigs);
+    const far = await two.addPod(1, 'far');
+    const frontends = [{ address: items.nodeAddress6(1), port: 30080, type: 'NodePort' }] as const;
+    const backends = [`[${far.address6}]:80`];
+    await one.put(items.service('np', { scope: 'external', frontends, backends }));
+    assert.is(await underlay.outside.reaches(items.nodeAddress6(1), 30080), 'far');
+    return sourcesOf(far);
+  };
+  run('a node port leads to a pod of the other node', async (rigs) => {
+    const [source = '', ...others] = await farSources(rigs);
+    assert.ok([items.OUTSIDE6, items.nodeAddress6(1)].includes(source), source);
+    assert.equal(others, []);
+  });
+  const kept = async (rigs: OpenRig): Promise<void> => {
+    assert.equal(await farSources(rigs), [items.OUTSIDE6]);
+  };
+  run('a node port leads to a pod of the other node, and the client keeps its address', kept, [
+    'client-address',
+  ]);
 
   run('a packet too long for the tunnel is answered with the size that fits', async (rigs) => {
     const one = await TestNode.open(rigs, 1);

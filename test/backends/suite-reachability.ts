@@ -4,11 +4,10 @@ import * as assert from 'uvu/assert';
 import * as items from './items.js';
 import { TestNode, Underlay } from './node.js';
 import type { OpenRig } from './rig.js';
-import { withRigs } from './with-rigs.js';
+import { runOn } from './with-rigs.js';
 
 export function reachabilityTests(test: Test, open: OpenRig): void {
-  const run = (name: string, body: (open: OpenRig) => Promise<void>): void =>
-    test(name, () => withRigs(open, body));
+  const run = runOn(test, open);
 
   run('pods of one node reach each other and their gateway', async (rigs) => {
     const node = await TestNode.open(rigs);

@@ -1,11 +1,10 @@
 /** Services: spread, stickiness, hairpin, reject, node ports, source ranges. */
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ServiceItem } from '../../control/ruleset/types.js';
 import * as items from './items.js';
 import { type Host, TestNode, Underlay } from './node.js';
-import { lacks, type OpenRig } from './rig.js';
-import { withRigs } from './with-rigs.js';
+import type { OpenRig } from './rig.js';
+import { runOn } from './with-rigs.js';
 
 const VIP = '10.96.0.10';
 const clusterIp = { address: VIP, port: 80, type: 'ClusterIP' } as const;
@@ -19,15 +18,8 @@ async function allArrived(pods: readonly Host[], count: number): Promise<void> {
 /** Addresses that the first node may speak with. */
 const NODE_ONE = [items.nodeAddress(1), '172.30.1.1'];
 
-/** Asserts that the backend says so, and why. */
-async function refused(node: TestNode, why: string, service: ServiceItem): Promise<void> {
-  const [result] = await node.rig.backend.apply([node.change(service)]);
-  assert.match(result?.error?.message ?? '', why);
-}
-
 export function servicesTests(test: Test, open: OpenRig): void {
-  const run = (name: string, body: (open: OpenRig) => Promise<void>): void =>
-    test(name, () => withRigs(open, body));
+  const run = runOn(test, open);
 
   run('connections spread evenly over the backends, each sticks to its own', async (rigs) => {
     const node = await TestNode.open(rigs);
@@ -117,20 +109,19 @@ export function servicesTests(test: Test, open: OpenRig): void {
     assert.is(await client.reaches(VIP, 80, 'udp'), 'c');
   });
 
-  run('a client with affinity comes back to the same backend', async (rigs) => {
+  const affinity = async (rigs: OpenRig): Promise<void> => {
     const node = await TestNode.open(rigs);
     const client = await node.addPod(1, 'client');
     const pods = [await node.addPod(2, 'b'), await node.addPod(3, 'c'), await node.addPod(4, 'd')];
     const backends = pods.map(({ address }) => `${address}:80`);
-    const sticky = items.service('sticky', { frontends: [clusterIp], backends, affinitySeconds: 600 });
-    if (lacks(node.rig, 'affinity')) return refused(node, 'affinity', sticky);
-    await node.put(sticky);
+    await node.put(items.service('sticky', { frontends: [clusterIp], backends, affinitySeconds: 600 }));
     const answers = new Set<string | null>();
     for (let i = 0; i < 12; i++) answers.add(await client.reaches(VIP, 80));
     assert.is(answers.size, 1);
-  });
+  };
+  run('a client with affinity comes back to the same backend', affinity, ['affinity']);
 
-  run('a node port works from outside, and source ranges are kept', async (rigs) => {
+  const nodePort = async (rigs: OpenRig): Promise<void> => {
     const underlay = new Underlay();
     const node = await TestNode.open(rigs, 1, underlay);
     const b = await node.addPod(1, 'b');
@@ -142,9 +133,10 @@ export function servicesTests(test: Test, open: OpenRig): void {
     await underlay.outside.isSilent(items.nodeAddress(1), 30080);
     await node.put(items.service('web', { ...options, sourceRanges: ['192.168.16.0/24'] }));
     assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30080), 'b');
-  });
+  };
+  run('a node port works from outside, and source ranges are kept', nodePort);
 
-  run('what serves the inside only drops who comes by the uplink', async (rigs) => {
+  const inside = async (rigs: OpenRig): Promise<void> => {
     const underlay = new Underlay();
     const node = await TestNode.open(rigs, 1, underlay);
     const [b, client] = [await node.addPod(1, 'b'), await node.addPod(2, 'client')];
@@ -157,58 +149,89 @@ export function servicesTests(test: Test, open: OpenRig): void {
     assert.is(await node.host.reaches(VIP, 80), 'b');
     await node.put(items.service('local', options));
     assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30082), 'b');
-  });
+  };
+  run('what serves the inside only drops who comes by the uplink', inside);
+
+  /** A node, its pods b, c and d, a client inside, one outside, and who answers them at one node port. */
+  const apart = async (rigs: OpenRig) => {
+    const underlay = new Underlay();
+    const node = await TestNode.open(rigs, 1, underlay);
+    const client = await node.addPod(1, 'client');
+    const [b, c, d] = [await node.addPod(2, 'b'), await node.addPod(3, 'c'), await node.addPod(4, 'd')];
+    const port = 30083;
+    const answersTo = async (station: { reaches(ip: string, port: number): Promise<string | null> }) => {
+      const seen = new Set<string | null>();
+      for (let i = 0; i < 24; i++) seen.add(await station.reaches(items.nodeAddress(1), port));
+      return [...seen].sort();
+    };
+    const frontends = [{ address: items.nodeAddress(1), port, type: 'NodePort' } as const];
+    const backends = [b, c].map(({ address }) => `${address}:80`);
+    const options = { scope: 'external', frontends, backends } as const;
+    return { node, client, outside: underlay.outside, b, c, d, options, answersTo };
+  };
 
   for (const algorithm of ['random', 'maglev'] as const) {
-    run(`who comes by the uplink may have backends of his own (${algorithm})`, async (rigs) => {
-      const underlay = new Underlay();
-      const node = await TestNode.open(rigs, 1, underlay);
-      const client = await node.addPod(1, 'client');
-      const [b, c, d] = [await node.addPod(2, 'b'), await node.addPod(3, 'c'), await node.addPod(4, 'd')];
-      const frontends = [{ address: items.nodeAddress(1), port: 30083, type: 'NodePort' } as const];
-      const backends = [b, c].map(({ address }) => `${address}:80`);
-      const options = { scope: 'external', frontends, backends, algorithm } as const;
-      if (algorithm === 'maglev' && lacks(node.rig, 'maglev')) {
-        return refused(node, 'consistent hashing', items.service('own', options));
-      }
-      const answers = async (station: { reaches(ip: string, port: number): Promise<string | null> }) => {
-        const seen = new Set<string | null>();
-        for (let i = 0; i < 24; i++) seen.add(await station.reaches(items.nodeAddress(1), 30083));
-        return [...seen].sort();
-      };
+    const choice = algorithm === 'maglev' ? (['maglev'] as const) : [];
+    const outsiders = async (rigs: OpenRig, affinity: { readonly affinitySeconds?: number }) => {
+      const { node, outside, b, c, d, answersTo, ...rest } = await apart(rigs);
+      const options = { ...rest.options, algorithm };
+      const lead = (to: Host) => ({ ...options, ...affinity, outsideBackends: [`${to.address}:80`] });
       await node.put(items.service('own', { ...options, outsideBackends: [`${c.address}:80`] }));
-      assert.equal(await answers(underlay.outside), ['c']);
-      const inside = lacks(node.rig, 'outside-backends') ? ['c'] : ['b', 'c'];
-      assert.equal(await answers(client), inside);
-      const sticky = lacks(node.rig, 'affinity') ? {} : { affinitySeconds: 600 };
-      const apart = { ...options, outsideBackends: [`${d.address}:80`], ...sticky };
-      await node.put(items.service('own', apart));
-      assert.equal(await answers(underlay.outside), ['d']);
-      await node.put(items.service('own', { ...apart, outsideBackends: [`${b.address}:80`] }));
-      assert.equal(await answers(underlay.outside), ['b']);
+      assert.equal(await answersTo(outside), ['c']);
+      await node.put(items.service('own', lead(d)));
+      assert.equal(await answersTo(outside), ['d']);
+      await node.put(items.service('own', lead(b)));
+      assert.equal(await answersTo(outside), ['b']);
       await node.put(items.service('own', options));
-      assert.equal(await answers(underlay.outside), ['b', 'c']);
-    });
+      assert.equal(await answersTo(outside), ['b', 'c']);
+    };
+    run(
+      `who comes by the uplink may have backends of his own (${algorithm})`,
+      (rigs) => outsiders(rigs, {}),
+      choice,
+    );
+    run(
+      `who comes by the uplink may have backends of his own, with affinity (${algorithm})`,
+      (rigs) => outsiders(rigs, { affinitySeconds: 600 }),
+      ['affinity', ...choice],
+    );
+    const insiders = async (rigs: OpenRig): Promise<void> => {
+      const { node, client, outside, c, options, answersTo } = await apart(rigs);
+      const outsideBackends = [`${c.address}:80`];
+      await node.put(items.service('own', { ...options, algorithm, outsideBackends }));
+      assert.equal(await answersTo(client), ['b', 'c']);
+      assert.equal(await answersTo(outside), ['c']);
+    };
+    run(`those inside have all backends meanwhile (${algorithm})`, insiders, ['outside-backends', ...choice]);
   }
 
-  run('a node port leads to a pod of another node, and the client is known by its address', async (rigs) => {
+  /** A node port of the first node that leads to pod b of the second; what of both nodes speaks of. */
+  const far = async (rigs: OpenRig) => {
     const underlay = new Underlay();
     const one = await TestNode.open(rigs, 1, underlay);
     const two = await TestNode.open(rigs, 2, underlay);
     await one.put(...items.peerItems(1, 2));
     await two.put(...items.peerItems(2, 1));
     const b = await two.addPod(1, 'b');
-    const frontend = { address: items.nodeAddress(1), port: 30081, type: 'NodePort' } as const;
-    await one.put(
-      items.service('far', { scope: 'external', frontends: [frontend], backends: [`${b.address}:80`] }),
-    );
+    const frontends = [{ address: items.nodeAddress(1), port: 30081, type: 'NodePort' } as const];
+    await one.put(items.service('far', { scope: 'external', frontends, backends: [`${b.address}:80`] }));
     b.received.length = 0;
     assert.is(await underlay.outside.reaches(items.nodeAddress(1), 30081), 'b');
-    const known = lacks(one.rig, 'client-address') ? NODE_ONE : [items.OUTSIDE];
-    for (const { source } of b.received) assert.ok(known.includes(source), source);
-  });
+    return new Set(b.received.map(({ source }) => source));
+  };
+  const known = async (rigs: OpenRig): Promise<void> => {
+    for (const source of await far(rigs)) assert.ok([items.OUTSIDE, ...NODE_ONE].includes(source), source);
+  };
+  run('a node port leads to a pod of another node', known);
+  const kept = async (rigs: OpenRig): Promise<void> => {
+    assert.equal([...(await far(rigs))], [items.OUTSIDE]);
+  };
+  run('a node port leads to a pod of another node, and the client keeps its address', kept, [
+    'client-address',
+  ]);
 
-  run('to a peer that answers clients by its own uplink they come in our name', async (rigs) => {
+  /** The second node answers clients by its own uplink. Who reaches its pod b by the node port of the first comes from `known`. */
+  const hidden = async (rigs: OpenRig) => {
     const underlay = new Underlay();
     const one = await TestNode.open(rigs, 1, underlay);
     const two = await TestNode.open(rigs, 2, underlay);
@@ -224,35 +247,33 @@ export function servicesTests(test: Test, open: OpenRig): void {
       items.service('hidden', { scope: 'external', frontends, backends }),
       items.service('hidden', { scope: 'external', frontends, backends, protocol: 'UDP' }),
     );
-    const comesFrom = async (
-      known: readonly string[],
-      probe: () => Promise<string | null>,
-    ): Promise<void> => {
+    const comesFrom = async (known: readonly string[], station: Host, protocol: 'tcp' | 'udp' = 'tcp') => {
       // Until the last packets of the connection before are through.
       await two.rig.settle();
       b.received.length = 0;
-      assert.is(await probe(), 'b');
+      assert.is(await station.reaches(items.nodeAddress(1), 30084, protocol), 'b');
       for (const { source } of b.received) assert.ok(known.includes(source), `${source}: ${known}`);
     };
-    const [node, port] = [items.nodeAddress(1), 30084];
-    await comesFrom(NODE_ONE, () => underlay.outside.reaches(node, port));
-    await comesFrom(NODE_ONE, () => underlay.outside.reaches(node, port, 'udp'));
-    // Pods keep theirs.
-    const own = lacks(one.rig, 'pod-address') ? NODE_ONE : [a.address];
-    await comesFrom(own, () => a.reaches(node, port));
-  });
+    return { a, outside: underlay.outside, comesFrom };
+  };
+  const inOurName = async (rigs: OpenRig): Promise<void> => {
+    const { a, outside, comesFrom } = await hidden(rigs);
+    await comesFrom(NODE_ONE, outside);
+    await comesFrom(NODE_ONE, outside, 'udp');
+    await comesFrom([a.address, ...NODE_ONE], a);
+  };
+  run('to a peer that answers clients by its own uplink they come in our name', inOurName);
+  const podsOwn = async (rigs: OpenRig): Promise<void> => {
+    const { a, comesFrom } = await hidden(rigs);
+    await comesFrom([a.address], a);
+  };
+  run('to a peer that answers clients by its own uplink pods keep their address', podsOwn, ['pod-address']);
 
-  run('a maglev service uses all its backends, and no more the one that goes', async (rigs) => {
+  const maglev = async (rigs: OpenRig): Promise<void> => {
     const node = await TestNode.open(rigs);
     const client = await node.addPod(1, 'client');
     const pods = [await node.addPod(2, 'b'), await node.addPod(3, 'c'), await node.addPod(4, 'd')];
     const backends = pods.map(({ address }) => `${address}:80`);
-    if (lacks(node.rig, 'maglev'))
-      return refused(
-        node,
-        'consistent hashing',
-        items.service('maglev', { frontends: [clusterIp], backends, algorithm: 'maglev' }),
-      );
     const put = (list: readonly string[]): Promise<void> =>
       node.put(items.service('maglev', { frontends: [clusterIp], backends: list, algorithm: 'maglev' }));
     await put(backends);
@@ -261,5 +282,6 @@ export function servicesTests(test: Test, open: OpenRig): void {
     assert.equal([...answers].sort(), ['b', 'c', 'd']);
     await put(backends.slice(1));
     for (let i = 0; i < 10; i++) assert.is.not(await client.reaches(VIP, 80), 'b');
-  });
+  };
+  run('a maglev service uses all its backends, and no more the one that goes', maglev, ['maglev']);
 }

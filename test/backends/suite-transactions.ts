@@ -5,11 +5,10 @@ import type { Change, Item } from '../../control/ruleset/types.js';
 import * as items from './items.js';
 import { TestNode } from './node.js';
 import type { OpenRig } from './rig.js';
-import { withRigs } from './with-rigs.js';
+import { runOn } from './with-rigs.js';
 
 export function transactionTests(test: Test, open: OpenRig): void {
-  const run = (name: string, body: (open: OpenRig) => Promise<void>): void =>
-    test(name, () => withRigs(open, body));
+  const run = runOn(test, open);
 
   run('what is read back is what was put in', async (rigs) => {
     const node = await TestNode.open(rigs);

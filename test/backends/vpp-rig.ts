@@ -3,14 +3,16 @@
  * kernel stack answers.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { loadApiDir } from '../../control/backends/vpp/api/load.js';
 import { openVppApi } from '../../control/backends/vpp/api/open.js';
-import type { VppContext, VppOptions } from '../../control/backends/vpp/objects/types.js';
-import { openVppBackend } from '../../control/backends/vpp/open.js';
-import { hasFlows } from '../../control/backends/vpp/services/cnat-version.js';
+import type { VppOptions } from '../../control/backends/vpp/objects/types.js';
+import { type OpenedVppBackend, openVppBackend } from '../../control/backends/vpp/open.js';
+import { DEFAULT_OPTIONS } from '../../control/backends/vpp/options.js';
+import { limitsOf } from '../../control/backends/vpp/services/limits.js';
 import type { VppInstall } from '../../control/sim/vpp/install.js';
 import type { Native } from '../../native/index.js';
 import { startVpp, type TestVpp } from '../support/vpp.js';
-import type { Lack, Rig } from './rig.js';
+import type { OpenRig, Rig } from './rig.js';
 import { makeLink, makeNetns } from './xdp-rig.js';
 import { XdpStations } from './xdp-stations.js';
 
@@ -20,6 +22,7 @@ const WAY_MS = 40;
 const TURNS = 3;
 
 export interface VppRig extends Rig {
+  readonly backend: OpenedVppBackend;
   /** Path of its namespace. */
   readonly netns: string;
   readonly vpp: TestVpp;
@@ -38,12 +41,15 @@ export interface VppRigOptions {
   readonly library?: string;
 }
 
-/** docs/vpp-services.md says why. */
-function lacksOf({ api, options }: VppContext): readonly Lack[] {
-  const always = ['client-address', 'outside-backends', 'inside-ranges', 'own-counts'] as const;
-  const six: readonly Lack[] = hasFlows(api) ? ['outside-ping6'] : [];
-  if (options.services === 'nat44') return [...always, 'maglev', 'pod-address', ...six];
-  return [...always, ...six, ...(hasFlows(api) ? [] : (['affinity'] as const))];
+/** Rigs over this VPP, and what it cannot do. */
+export function vppRigs(native: Native, options: VppRigOptions): OpenRig {
+  const { messages } = loadApiDir(options.install.apiDir);
+  const limits = limitsOf({
+    api: { has: (message) => messages.has(message) },
+    options: { ...DEFAULT_OPTIONS, ...options.backend },
+  });
+  const lacks = new Map(limits.map((limit) => [limit.name, `${limit.what}: ${limit.why}`]));
+  return Object.assign(() => openVppRig(native, options), { lacks });
 }
 
 export async function openVppRig(
@@ -81,7 +87,7 @@ export async function openVppRig(
       }
     };
     return {
-      ...{ backend, lacks: lacksOf(backend.vpp), netns: netns.path, vpp: started, lines, cli },
+      ...{ backend, netns: netns.path, vpp: started, lines, cli },
       attach: async (link, receive) => {
         const { far: end } = makeLink(netns, link);
         // AF_XDP sees frames as they are, so checksums are made by software; segments VPP may leave to the kernel.

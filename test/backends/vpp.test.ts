@@ -1,25 +1,20 @@
 /** The behaviour suite on real VPPs, over veth and af_packet; its services also by the other kind of translation. Needs root and VPP. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
-import type { VppInstall } from '../../control/sim/vpp/install.js';
 import { loadNative } from '../../native/index.js';
 import { file, program, root } from '../support/requires.js';
 import { installedVpps, vpp } from '../support/vpp.js';
 import { backendSuite } from './suite.js';
 import { reachabilityTests } from './suite-reachability.js';
 import { servicesTests } from './suite-services.js';
-import { openVppRig } from './vpp-rig.js';
+import { limitTests } from './vpp-limits.js';
+import { openVppRig, vppRigs } from './vpp-rig.js';
 
 /** Packets are moved by another thread than the one that is told of changes. */
 const ONE_WORKER = 'cpu { main-core 0 corelist-workers 1 }';
-
-/** docs/vpp-services.md says what older ones do not do. */
-function isRecent({ apiDir }: VppInstall): boolean {
-  return readFileSync(join(apiDir, 'plugins/cnat.api.json'), 'utf8').includes('feature_cnat_enable_disable');
-}
 
 const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
 const missing = [root(), file(addon), program('nsenter'), program('setpriv')].find((need) => need !== null);
@@ -28,18 +23,18 @@ if (missing === undefined && installs.length > 0) {
   const native = loadNative();
   for (const install of installs) {
     const name = `vpp ${basename(install.prefix)}`;
-    backendSuite(name, () => openVppRig(native, { install }));
+    backendSuite(name, vppRigs(native, { install }));
+    const limits = suite(`${name} limits`);
+    limitTests(limits, () => openVppRig(native, { install }));
+    limits.run();
     const nat44 = suite(`${name} services by nat44`);
-    if (isRecent(install)) {
-      servicesTests(nat44, () => openVppRig(native, { install, backend: { services: 'nat44' } }));
-    } else {
-      process.stdout.write(`skipped: ${name} services by nat44: clients outside get no answer there\n`);
-      nat44.skip('services by nat44');
-    }
+    const backend = { services: 'nat44' } as const;
+    servicesTests(nat44, vppRigs(native, { install, backend }));
+    limitTests(nat44, () => openVppRig(native, { install, backend }));
     nat44.run();
     const workers = suite(`${name} with a worker thread`);
     if (cpus().length > 1) {
-      reachabilityTests(workers, () => openVppRig(native, { install, startup: ONE_WORKER }));
+      reachabilityTests(workers, vppRigs(native, { install, startup: ONE_WORKER }));
     } else {
       process.stdout.write(`skipped: ${name} with a worker thread: needs two cores\n`);
       workers.skip('with a worker thread');

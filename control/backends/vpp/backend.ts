@@ -14,6 +14,7 @@ import type { Missing } from './objects/missing.js';
 import type { Rendered } from './objects/render.js';
 import type { VppContext } from './objects/types.js';
 import type { Observer } from './observe.js';
+import { shortfallsOf } from './services/limits.js';
 
 export interface VppBackendParts {
   readonly engine: Engine;
@@ -64,6 +65,10 @@ export class VppBackend implements Backend {
       if (this.#absent !== null) this.#absent = absent;
       return found;
     });
+  }
+
+  shortfalls(item: Item): readonly string[] {
+    return shortfallsOf(item, this.#engine.rendering.items.get('node'), this.#engine.vpp);
   }
 
   counters(): Promise<Counters> {

@@ -13,6 +13,7 @@ import { openObserver } from './observer.js';
 import { DEFAULT_OPTIONS } from './options.js';
 import { DESCRIPTORS, renderersOf } from './registry.js';
 import { readRun } from './run.js';
+import { limitsOf, sentence } from './services/limits.js';
 
 export interface VppBackendSpec {
   /** VPP's API socket. */
@@ -75,6 +76,7 @@ export async function openOver(api: VppApi, spec: OverSpec): Promise<OpenedVppBa
   for (const { kind, messages } of engine.missing) {
     log(`VPP ${api.version} cannot hold ${kind} objects: it lacks ${messages.join(', ')}`);
   }
+  log(`not done by VPP ${api.version}: ${limitsOf({ api, options: spec.options }).map(sentence).join('; ')}`);
   let keep: Keep | null = null;
   if (keepFile !== null) {
     keep = new Keep(keepFile, await readRun(api));

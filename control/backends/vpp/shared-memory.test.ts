@@ -2,7 +2,7 @@
 import { suite } from 'uvu';
 import { loadNative } from '../../../native/index.js';
 import { transactionTests } from '../../../test/backends/suite-transactions.js';
-import { openVppRig } from '../../../test/backends/vpp-rig.js';
+import { vppRigs } from '../../../test/backends/vpp-rig.js';
 import { testIf } from '../../../test/support/requires.js';
 import { installedVpp } from '../../../test/support/vpp.js';
 import { needsVpp } from '../../../test/vpp/needs.js';
@@ -14,7 +14,7 @@ const missing = needsVpp().find((need) => need !== null) ?? null;
 if (missing === null) {
   const install = installedVpp();
   const library = clientLibrary(install);
-  transactionTests(test, () => openVppRig(loadNative(), { install, library }));
+  transactionTests(test, vppRigs(loadNative(), { install, library }));
 } else testIf(test, missing)('transactions', () => undefined);
 
 test.run();

@@ -1,6 +1,7 @@
 /** Whether the VPP that is installed can do what the configuration asks for. Pure. */
 import type { VppConfig } from '../../agent/vpp/config.js';
-import { type Check, fail, ok, warn } from './types.js';
+import { limitsOf, sentence } from '../../backends/vpp/services/limits.js';
+import { type Check, fail, note, ok, warn } from './types.js';
 import type { VppFacts } from './vpp-facts.js';
 
 /** The releases the whole suite runs on; those between are expected to work. */
@@ -16,6 +17,7 @@ export function checkVpp(facts: VppFacts, config: VppConfig, taps: boolean): rea
     checkMessages(facts),
     ...checkPlugins(facts, config),
     ...checkKinds(facts, config, taps),
+    ...checkLimits(facts, config),
   ];
 }
 
@@ -96,6 +98,12 @@ function checkKinds({ missing, messages }: VppFacts, config: VppConfig, taps: bo
       `another release of VPP (${TESTED.oldest} to ${TESTED.newest}), or its plugin`,
     );
   });
+}
+
+/** What will not be as one might expect, each thing a line: docs/vpp-services.md. */
+function checkLimits({ messages, has }: VppFacts, options: VppConfig): readonly Check[] {
+  if (typeof messages === 'string') return [];
+  return limitsOf({ api: { has }, options }).map((limit) => note('not done', sentence(limit)));
 }
 
 /** Releases are YY.MM. */

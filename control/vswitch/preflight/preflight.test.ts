@@ -63,6 +63,7 @@ const VPP: VppFacts = {
   plugins: new Set(['abf', 'acl', 'af_packet', 'af_xdp', 'cnat', 'nat', 'urpf', 'dpdk']),
   messages: 1000,
   missing: [],
+  has: () => true,
 };
 
 const worst = (checks: readonly Check[]): string =>
@@ -239,6 +240,21 @@ test('VPP: its version, plugins, and messages', () => {
     assert.is(worst(checks), state, what);
     assert.match(renderChecks(checks), pattern, what);
   }
+});
+
+test('what a release does not do is named, a line each', () => {
+  const { vpp } = configOf({});
+  const named = (has: VppFacts['has'], config = vpp): string =>
+    renderChecks(checkVpp({ ...VPP, has }, config, false).filter(({ state }) => state === 'note'));
+  const [old, recent] = [named((message) => message !== 'feature_cnat_enable_disable'), named(() => true)];
+  assert.match(old, /^note +not done +session affinity: .*refused$/m);
+  assert.not.match(recent, /affinity/);
+  assert.match(recent, /pings over IPv6/);
+  for (const text of [old, recent]) assert.match(text, /source ranges for clients inside/);
+  assert.match(
+    named(() => true, configOf({ services: 'nat44' }).vpp),
+    /consistent hashing/,
+  );
 });
 
 test('facts are read from /proc and /sys', () => {

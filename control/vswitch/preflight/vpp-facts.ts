@@ -18,6 +18,8 @@ export interface VppFacts {
   readonly messages: number | string;
   /** Kinds of objects it cannot hold. */
   readonly missing: readonly Missing[];
+  /** Whether its API files describe this message. */
+  has(message: string): boolean;
 }
 
 export function readVpp(install: VppInstall): VppFacts {
@@ -46,13 +48,13 @@ function versionIn(folder: string): string | null {
   return null;
 }
 
-function messagesOf({ apiDir }: VppInstall): Pick<VppFacts, 'messages' | 'missing'> {
+function messagesOf({ apiDir }: VppInstall): Pick<VppFacts, 'messages' | 'missing' | 'has'> {
   try {
     const { messages } = loadApiDir(apiDir);
     const has = (message: string): boolean => messages.has(message);
-    return { messages: messages.size, missing: missingOf({ has }, DESCRIPTORS) };
+    return { messages: messages.size, missing: missingOf({ has }, DESCRIPTORS), has };
   } catch (error) {
-    return { messages: errorText(error), missing: [] };
+    return { messages: errorText(error), missing: [], has: () => false };
   }
 }
 

@@ -59,6 +59,10 @@ function pathOf({ vrf, prefix, target }: RouteItem, view: View): RoutePath {
       if (vrf === 'pod' && target.interface === UPLINK && isOnCnat(prefix, view)) {
         return { type: 'interface', interface: EDGE_INTERFACE, nextHop: EDGE_NEXT_HOP[familyOf(prefix)] };
       }
+      // VPP 23.02 never completes the neighbors that a table learns of from another one's link.
+      if (vrf === 'pod' && target.interface === UPLINK && target.nextHop === null) {
+        return { type: 'lookup', table: TABLE_IDS.main };
+      }
       const own = isHostPrefix(prefix) ? prefix.slice(0, prefix.indexOf('/')) : null;
       return {
         ...{ type: 'interface', interface: interfaceKey(target.interface) },

@@ -12,11 +12,11 @@ export function backendsOf({ backends, outsideBackends }: ServiceItem): readonly
 }
 
 /** NAT44-ED leaves IPv6 to CNAT. */
-export function cnatFamilies({ services }: VppOptions): readonly (4 | 6)[] {
+export function cnatFamilies({ services }: Pick<VppOptions, 'services'>): readonly (4 | 6)[] {
   return services === 'cnat' ? [4, 6] : [6];
 }
 
 /** A service's addresses are of one family. */
-export function isOnCnat({ frontends }: ServiceItem, options: VppOptions): boolean {
+export function isOnCnat({ frontends }: ServiceItem, options: Pick<VppOptions, 'services'>): boolean {
   return frontends.every(({ address }) => cnatFamilies(options).includes(familyOf(address)));
 }
