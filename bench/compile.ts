@@ -10,7 +10,8 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { NaiveFigures } from './compile-naive.js';
 import { plot } from './compile-plot.js';
-import type { RunFigures, RunSpec } from './compile-run.js';
+import type { RunSpec } from './compile-run.js';
+import { type EventFigures, type RunFigures, takeTurns } from './compile-turns.js';
 import { benchOptions } from './options.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -53,19 +54,14 @@ const NAIVE: readonly Of[] = [
 ];
 const NAIVE_QUICK: readonly Of[] = [{ shape: 'one-namespace', size: 1000, endpoints: 0 }];
 
-function child<T>(program: string, spec: RunSpec): T {
-  const args = [
-    '--expose-gc',
-    `--max-old-space-size=${HEAP_MB}`,
-    `${HERE}${program}.js`,
-    JSON.stringify(spec),
-  ];
+function naiveFigures(spec: RunSpec): NaiveFigures {
+  const args = [`--max-old-space-size=${HEAP_MB}`, `${HERE}compile-naive.js`, JSON.stringify(spec)];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
     encoding: 'utf8',
     maxBuffer: 64 * 2 ** 20,
   });
   if (status !== 0) throw new Error(`${JSON.stringify(spec)}: ${stderr}`);
-  return JSON.parse(stdout) as T;
+  return JSON.parse(stdout) as NaiveFigures;
 }
 
 function line(cells: readonly (string | number)[], widths: readonly number[]): string {
@@ -76,6 +72,26 @@ function line(cells: readonly (string | number)[], widths: readonly number[]): s
 
 const ms = (time: number): string =>
   time >= 100 ? time.toFixed(0) : time >= 1 ? time.toFixed(1) : time.toFixed(3);
+
+function eventCells(
+  run: RunFigures,
+  event: EventFigures,
+  runs: readonly RunFigures[],
+): readonly (string | number)[] {
+  const { name, count, p50, p99, max, effective, changes } = event;
+  const smaller = runs.find(({ spec }) => spec.shape === run.spec.shape);
+  const before = smaller === run ? undefined : smaller?.events.find((other) => other.name === name);
+  const share = `${(effective * 100).toFixed(0)} %`;
+  const grown = [growth(before?.p50, p50), growth(before?.p99, p99)];
+  const times = (run.scratch / Math.max(p50, 1e-6)).toFixed(0);
+  return [`  ${name}`, count, ms(p50), ms(p99), ms(max), ...grown, share, changes.toFixed(1), times];
+}
+
+function growth(before: number | undefined, now: number): string {
+  if (before === undefined) return '';
+  const percent = (now / before - 1) * 100;
+  return `${percent < 0 ? '-' : '+'}${Math.abs(percent).toFixed(0)} %`;
+}
 
 function print({ runs, naive }: CompileResults): void {
   const out = (text = ''): void => void process.stdout.write(`${text}\n`);
@@ -93,20 +109,14 @@ function print({ runs, naive }: CompileResults): void {
     out(line([text, objects, ...times, peak.toFixed(0), heap.toFixed(0), ms(ahead)], wide));
   }
   out();
-  out('One event (milliseconds); x scratch: how many times as long a compile from scratch takes');
-  const narrow = [42, 7, 9, 9, 9, 9, 9, 12];
-  for (const { text, events, scratch } of runs) {
-    out(
-      line(
-        [text, 'events', 'p50', 'p99', 'max', 'changing', 'changes', 'x scratch'],
-        [58, ...narrow.slice(1)],
-      ),
-    );
-    for (const { name, count, p50, p99, max, effective, changes } of events) {
-      const share = `${(effective * 100).toFixed(0)} %`;
-      const cells = [`  ${name}`, count, ms(p50), ms(p99), ms(max), share, changes.toFixed(1)];
-      out(line([...cells, (scratch / Math.max(p50, 1e-6)).toFixed(0)], [58, ...narrow.slice(1)]));
-    }
+  out(
+    'One event (milliseconds, median of the rounds); growth: against the smaller size; x scratch: how many times as long a compile from scratch takes',
+  );
+  const narrow = [58, 7, 8, 8, 8, 8, 8, 9, 9, 10];
+  const heads = ['events', 'p50', 'p99', 'max', 'p50 grows', 'p99 grows', 'changing', 'changes', 'x scratch'];
+  for (const run of runs) {
+    out(line([run.text, ...heads], narrow));
+    for (const event of run.events) out(line(eventCells(run, event, runs), narrow));
   }
   out();
   out(
@@ -117,20 +127,30 @@ function print({ runs, naive }: CompileResults): void {
   }
 }
 
-const { quick = false, only } = benchOptions(
-  'usage: npm run bench:compile [-- --quick] [-- --only namespaces|one-namespace|overlap|services|blocks]',
-  { quick: { type: 'boolean' }, only: { type: 'string' } },
+const ROUNDS = '7';
+
+const {
+  quick = false,
+  only,
+  rounds = quick ? '1' : ROUNDS,
+} = benchOptions(
+  'usage: npm run bench:compile [-- --quick] [-- --only namespaces|one-namespace|overlap|services|blocks] [-- --rounds N]',
+  { quick: { type: 'boolean' }, only: { type: 'string' }, rounds: { type: 'string' } },
 );
 const chosen = (list: readonly Of[]): readonly Of[] =>
   list.filter(({ shape }) => only === undefined || shape === only);
 
 const start = Date.now();
-const runs = chosen(quick ? QUICK : FULL).map((of) => {
-  process.stderr.write(`${of.shape} ${of.size} …\n`);
-  return child<RunFigures>('compile-child', { ...of, events: quick ? 100 : 1000 });
-});
+const all = chosen(quick ? QUICK : FULL);
+const runs: RunFigures[] = [];
+for (const shape of new Set(all.map((of) => of.shape))) {
+  const sizes = all.filter((of) => of.shape === shape);
+  process.stderr.write(`${shape} ${sizes.map(({ size }) => size).join(' and ')} …\n`);
+  const specs = sizes.map((of) => ({ ...of, events: quick ? 100 : 1000 }));
+  runs.push(...(await takeTurns(specs, Number(rounds), HEAP_MB)));
+}
 const naive = chosen(quick ? NAIVE_QUICK : NAIVE).map((of) =>
-  child<NaiveFigures>('compile-naive', { ...of, events: of.size > 10_000 ? 20 : 100 }),
+  naiveFigures({ ...of, events: of.size > 10_000 ? 20 : 100 }),
 );
 const results: CompileResults = {
   machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,

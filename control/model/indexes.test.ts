@@ -74,6 +74,33 @@ test('SelectorIndex finds the selectors that match, each once', () => {
   }
 });
 
+test('SelectorIndex tells apart hundreds that have a label in common, while selectors change and go', () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const random = new Random(seed);
+    const index = new SelectorIndex<number>();
+    const plain = new Map<number, LabelSelector>();
+    for (let step = 0; step < 1500; step++) {
+      const id = random.below(400);
+      // More come than go at first, and then all of them.
+      if (random.chance(step < 900 ? 0.2 : 0.9)) {
+        index.delete(id);
+        plain.delete(id);
+      } else {
+        const selector = selectorOf(random);
+        index.put(id, requirementsOf(selector));
+        plain.set(id, selector);
+      }
+      if (step % 5 > 0) continue;
+      const labels = labelsOf(random);
+      const scan = [...plain].filter(([, selector]) => matches(selector, labels)).map(([member]) => member);
+      assert.equal(sorted(index.matching(labels)), sorted(scan), `seed ${seed} step ${step}`);
+      assert.is(index.size, plain.size);
+    }
+    for (const id of plain.keys()) index.delete(id);
+    assert.equal(index.matching({ app: 'x', tier: 'y', env: 'z' }), []);
+  }
+});
+
 test('ReverseIndex: one member, many, and none again', () => {
   const index = new ReverseIndex<string>();
   const got = (): readonly string[] => [...index.get('k')].sort();
@@ -81,13 +108,22 @@ test('ReverseIndex: one member, many, and none again', () => {
   index.add('k', 'a');
   index.add('k', 'a');
   assert.equal(got(), ['a']);
+  assert.is(index.hasOther('k', 'a'), false);
+  assert.is(index.hasOther('k', 'b'), true);
+  assert.is(index.shared, 0);
   index.add('k', 'b');
   assert.equal(got(), ['a', 'b']);
+  assert.is(index.hasOther('k', 'a'), true);
+  assert.is(index.shared, 1);
   index.delete('k', 'c');
   index.delete('k', 'a');
   assert.equal(got(), ['b']);
+  assert.is(index.hasOther('k', 'b'), false);
+  assert.is(index.hasOther('k', 'a'), true);
   index.delete('k', 'b');
   assert.equal(got(), []);
+  assert.is(index.hasOther('k', 'a'), false);
+  assert.is(index.shared, 0);
 });
 
 test.run();

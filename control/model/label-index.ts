@@ -11,7 +11,7 @@ const FEW = 16;
 export class LabelIndex<Id> {
   private readonly members = new Map<Id, Labels>();
   /** null while there are few members. */
-  private byKey: Map<string, Map<string, Set<Id>>> | null = null;
+  private byKey: ByKey<Id> | null = null;
 
   get size(): number {
     return this.members.size;
@@ -21,12 +21,11 @@ export class LabelIndex<Id> {
   put(id: Id, labels: Labels): void {
     const old = this.members.get(id);
     if (old === labels) return;
-    if (old !== undefined) this.delete(id);
     this.members.set(id, labels);
-    if (this.byKey !== null) file(this.byKey, id, labels);
+    if (this.byKey !== null) refile(this.byKey, id, old ?? NONE, labels);
     else if (this.members.size > FEW) {
       this.byKey = new Map();
-      for (const [member, its] of this.members) file(this.byKey, member, its);
+      for (const [member, its] of this.members) refile(this.byKey, member, NONE, its);
     }
   }
 
@@ -34,15 +33,7 @@ export class LabelIndex<Id> {
     const labels = this.members.get(id);
     if (labels === undefined) return;
     this.members.delete(id);
-    if (this.byKey === null) return;
-    for (const key of Object.keys(labels)) {
-      const value = labels[key] ?? '';
-      const values = this.byKey.get(key);
-      const ids = values?.get(value);
-      ids?.delete(id);
-      if (ids?.size === 0) values?.delete(value);
-      if (values?.size === 0) this.byKey.delete(key);
-    }
+    if (this.byKey !== null) refile(this.byKey, id, labels, NONE);
   }
 
   labelsOf(id: Id): Labels | undefined {
@@ -77,11 +68,30 @@ export class LabelIndex<Id> {
   }
 }
 
-function file<Id>(byKey: Map<string, Map<string, Set<Id>>>, id: Id, labels: Labels): void {
-  for (const key of Object.keys(labels)) {
+const NONE: Labels = {};
+
+type ByKey<Id> = Map<string, Map<string, Set<Id>>>;
+
+/** Moves a member from under its old labels to under the new; where they agree, it is there already. */
+function refile<Id>(byKey: ByKey<Id>, id: Id, old: Labels, now: Labels): void {
+  for (const key of Object.keys(old)) if (!hasToo(now, key, old)) unfile(byKey, id, key, old[key] ?? '');
+  for (const key of Object.keys(now)) {
+    if (hasToo(old, key, now)) continue;
     const values = getOrMake(byKey, key, () => new Map<string, Set<Id>>());
-    getOrMake(values, labels[key] ?? '', () => new Set<Id>()).add(id);
+    getOrMake(values, now[key] ?? '', () => new Set<Id>()).add(id);
   }
+}
+
+function hasToo(labels: Labels, key: string, others: Labels): boolean {
+  return Object.hasOwn(labels, key) && labels[key] === others[key];
+}
+
+function unfile<Id>(byKey: ByKey<Id>, id: Id, key: string, value: string): void {
+  const values = byKey.get(key);
+  const ids = values?.get(value);
+  ids?.delete(id);
+  if (ids?.size === 0) values?.delete(value);
+  if (values?.size === 0) byKey.delete(key);
 }
 
 /** All that satisfy an In or Exists, and no other; the sets of different values do not overlap. null for other requirements. */

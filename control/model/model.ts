@@ -27,6 +27,7 @@ export interface PodSlot {
 }
 
 export class Model {
+  /** All but pods. */
   private readonly objects = new Map<Kind, Map<ObjectKey, KubeObject>>();
   /** Namespace -> its pods. */
   private readonly pods = new Map<string, LabelIndex<PodSlot>>();
@@ -59,21 +60,22 @@ export class Model {
           }
         : event;
     const key = objectKey(kind, namespace, name);
+    if (kind === 'Pod') {
+      this.putPod(key, namespace ?? '', event.type === 'put' ? (event.object as Pod) : undefined);
+      this.indexNamespace(namespace ?? '');
+      return;
+    }
     const ofKind = getOrMake(this.objects, kind, () => new Map<ObjectKey, KubeObject>());
     const old = ofKind.get(key);
     if (old !== undefined) {
       this.unindex(key, old);
-      if (event.type === 'delete') {
-        ofKind.delete(key);
-        this.slots.delete(key);
-      }
+      if (event.type === 'delete') ofKind.delete(key);
     }
     if (event.type === 'put') {
       ofKind.set(key, event.object);
       this.index(key, event.object);
     }
     if (kind === 'Namespace') this.indexNamespace(name);
-    if (kind === 'Pod') this.indexNamespace(namespace ?? '');
   }
 
   get<K extends Kind>(kind: K, namespace: string | null, name: string): ObjectOf<K> | undefined {
@@ -81,7 +83,12 @@ export class Model {
   }
 
   all<K extends Kind>(kind: K): Iterable<ObjectOf<K>> {
-    return (this.objects.get(kind)?.values() ?? []) as Iterable<ObjectOf<K>>;
+    const objects = kind === 'Pod' ? this.allPods() : (this.objects.get(kind)?.values() ?? []);
+    return objects as Iterable<ObjectOf<K>>;
+  }
+
+  private *allPods(): Iterable<Pod> {
+    for (const { pod } of this.slots.values()) yield pod;
   }
 
   /** Pods of one namespace that the selector matches. */
@@ -141,20 +148,35 @@ export class Model {
   }
 
   private byKey<K extends Kind>(kind: K, key: ObjectKey): ObjectOf<K> | undefined {
-    return this.objects.get(kind)?.get(key) as ObjectOf<K> | undefined;
+    const object = kind === 'Pod' ? this.slots.get(key)?.pod : this.objects.get(kind)?.get(key);
+    return object as ObjectOf<K> | undefined;
+  }
+
+  /** Pods change all the time, and mostly in nothing that an index is about: what stays is not touched. */
+  private putPod(key: ObjectKey, namespace: string, now: Pod | undefined): void {
+    let slot = this.slots.get(key);
+    const old = slot?.pod;
+    if (now !== undefined) {
+      if (slot === undefined) {
+        slot = { key, pod: now };
+        this.slots.set(key, slot);
+      }
+      slot.pod = now;
+      getOrMake(this.pods, namespace, () => new LabelIndex<PodSlot>()).put(slot, now.metadata.labels);
+    } else {
+      if (slot === undefined) return;
+      this.slots.delete(key);
+      const index = this.pods.get(namespace);
+      index?.delete(slot);
+      if (index?.size === 0) this.pods.delete(namespace);
+    }
+    move(this.addresses, slot, old?.status.podIPs ?? NONE, now?.status.podIPs ?? NONE);
+    move(this.portNames, slot, portKeys(old), portKeys(now));
   }
 
   private index(key: ObjectKey, object: KubeObject): void {
     const namespace = object.metadata.namespace ?? '';
     switch (object.kind) {
-      case 'Pod': {
-        const slot = getOrMake(this.slots, key, () => ({ key, pod: object }));
-        slot.pod = object;
-        getOrMake(this.pods, namespace, () => new LabelIndex<PodSlot>()).put(slot, object.metadata.labels);
-        for (const ip of object.status.podIPs) this.addresses.add(ip, slot);
-        for (const port of portKeys(object)) this.portNames.add(port, slot);
-        break;
-      }
       case 'NetworkPolicy':
         getOrMake(this.policies, namespace, () => new Map()).set(key, object);
         break;
@@ -170,16 +192,6 @@ export class Model {
   private unindex(key: ObjectKey, object: KubeObject): void {
     const namespace = object.metadata.namespace ?? '';
     switch (object.kind) {
-      case 'Pod': {
-        const slot = this.slots.get(key);
-        if (slot === undefined) break;
-        const index = this.pods.get(namespace);
-        index?.delete(slot);
-        if (index?.size === 0) this.pods.delete(namespace);
-        for (const ip of object.status.podIPs) this.addresses.delete(ip, slot);
-        for (const port of portKeys(object)) this.portNames.delete(port, slot);
-        break;
-      }
       case 'NetworkPolicy':
         remove(this.policies, namespace, key);
         break;
@@ -209,9 +221,22 @@ function serviceOf(slice: EndpointSlice): string {
   return `${slice.metadata.namespace ?? ''}/${slice.metadata.labels[SERVICE_NAME_LABEL] ?? ''}`;
 }
 
-function portKeys(pod: Pod): readonly string[] {
+const NONE: readonly string[] = [];
+
+function move(
+  index: ReverseIndex<PodSlot>,
+  slot: PodSlot,
+  before: readonly string[],
+  now: readonly string[],
+): void {
+  if (before.length === now.length && before.every((key, i) => key === now[i])) return;
+  for (const key of before) index.delete(key, slot);
+  for (const key of now) index.add(key, slot);
+}
+
+function portKeys(pod: Pod | undefined): readonly string[] {
   const keys: string[] = [];
-  for (const { ports } of pod.spec.containers) {
+  for (const { ports } of pod?.spec.containers ?? []) {
     for (const { name, protocol } of ports) if (name !== null) keys.push(`${protocol}/${name}`);
   }
   return keys;

@@ -1,8 +1,11 @@
-/** Sorted lists that share their parts, and bags of addresses, against plain arrays and counts. */
+/** Sorted lists that share their parts, and bags of addresses with their versions, against plain arrays and counts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Random } from '../../oracle/random.js';
-import { AddressBag } from './address-bag.js';
+import { canonical } from '../../ruleset/canonical.js';
+import type { AddressSetItem } from '../../ruleset/types.js';
+import { AddressBag, CountingBag } from './address-bag.js';
+import { AddressVersion } from './address-versions.js';
 import { SortedTexts } from './sorted-texts.js';
 
 test('SortedTexts: any change of any size gives the sorted list, and older lists stay as they were', () => {
@@ -30,35 +33,93 @@ test('SortedTexts: any change of any size gives the sorted list, and older lists
   }
 });
 
-test('AddressBag: an address stays as long as anybody holds it, and deltas say what came and went', () => {
+/** Moves that a plain set allows: out if it has the address, else in. */
+function toggle(bag: AddressBag, plain: Set<string>, address: string): void {
+  if (plain.delete(address)) {
+    bag.remove(address);
+    return;
+  }
+  plain.add(address);
+  bag.add(address);
+}
+
+test('AddressBag: items and deltas say what came and went, and every item reads the same for ever, whenever it is read', () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const random = new Random(seed);
+    const range = seed % 3 === 0 ? 3000 : 40;
+    const address = (): string => `10.0.${random.below(range) >> 8}.${random.below(range) & 255}`;
+    const plain = new Set(random.times(random.below(range), address));
+    const bag = new AddressBag('addressset/x', [...plain]);
+    const unread: { readonly item: AddressSetItem; readonly wanted: readonly string[] }[] = [];
+    for (let step = 0; step < (range > 40 ? 60 : 300); step++) {
+      const old = bag.item;
+      const before = new Set(plain);
+      for (let n = random.chance(0.02) ? range : random.below(6); n > 0; n--) toggle(bag, plain, address());
+      assert.is(bag.size, plain.size);
+      const delta = bag.settle();
+      assert.is(bag.unsettled, 0);
+      const added = [...plain].filter((ip) => !before.has(ip)).sort();
+      const removed = [...before].filter((ip) => !plain.has(ip)).sort();
+      assert.equal(delta, added.length + removed.length === 0 ? null : { added, removed });
+      assert.is(bag.item === old, delta === null);
+      const kept = { item: bag.item, wanted: [...plain].sort() };
+      // Some are read at once, some before the next change, some long after.
+      if (random.chance(0.2)) assert.equal(kept.item.addresses, kept.wanted);
+      else unread.push(kept);
+      if (random.chance(0.1)) assert.equal(old.addresses, [...before].sort());
+    }
+    for (const { item, wanted } of unread) {
+      assert.equal(item.addresses, wanted, `seed ${seed}`);
+      assert.is(item.addresses, item.addresses);
+      assert.is(
+        canonical(item),
+        canonical({ kind: 'addressset', key: 'addressset/x', addresses: wanted, blocks: [] }),
+      );
+    }
+  }
+});
+
+test('AddressVersion: one that is kept holds on to little more than its own addresses, whatever comes after it', () => {
+  const plain = new Set(Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`));
+  let version = AddressVersion.of([...plain].sort()).next(['10.9.9.9'], []);
+  plain.add('10.9.9.9');
+  const kept: { readonly version: AddressVersion; readonly wanted: readonly string[] }[] = [];
+  for (let i = 0; i < 10_000; i++) {
+    if (i % 999 === 0) kept.push({ version, wanted: [...plain].sort() });
+    const address = `10.1.${(i % 600) >> 8}.${i & 255}`;
+    const goes = plain.delete(address);
+    if (!goes) plain.add(address);
+    version = goes ? version.next([], [address]) : version.next([address], []);
+  }
+  kept.push({ version, wanted: [...plain].sort() });
+  for (const { version: one, wanted } of kept) {
+    assert.ok(one.holds < wanted.length * 1.5, `${one.holds} held for ${wanted.length}`);
+    assert.equal(one.toArray(), wanted);
+    assert.is(one.holds, wanted.length);
+  }
+});
+
+test('CountingBag: an address stays as long as anybody holds it', () => {
   for (let seed = 1; seed <= 30; seed++) {
     const random = new Random(seed);
-    const first = random.times(random.below(30), () => `10.0.0.${random.below(20)}`);
-    const bag = new AddressBag('addressset/x', first);
-    const held = [...first];
+    const counting = new CountingBag('addressset/x');
+    const held: string[] = [];
     for (let step = 0; step < 40; step++) {
-      const old = bag.item;
-      const before = [...old.addresses];
       for (let n = random.below(6); n >= 0; n--) {
         const at = random.below(held.length + 1);
         const leaving = held[at];
         if (leaving !== undefined && random.chance(0.5)) {
           held.splice(at, 1);
-          bag.remove(leaving);
+          counting.remove(leaving);
         } else {
           const ip = `10.0.0.${random.below(20)}`;
           held.push(ip);
-          bag.add(ip);
+          counting.add(ip);
         }
       }
-      const wanted = [...new Set(held)].sort();
-      assert.is(bag.size, wanted.length);
-      const delta = bag.settle();
-      assert.equal(bag.item.addresses, wanted, `seed ${seed} step ${step}`);
-      assert.equal(old.addresses, before);
-      const added = wanted.filter((ip) => !before.includes(ip));
-      const removed = before.filter((ip) => !wanted.includes(ip));
-      assert.equal(delta, added.length + removed.length === 0 ? null : { added, removed });
+      counting.bag.settle();
+      assert.equal(counting.bag.item.addresses, [...new Set(held)].sort(), `seed ${seed} step ${step}`);
+      assert.is(counting.bag.size, new Set(held).size);
     }
   }
 });

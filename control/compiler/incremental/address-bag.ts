@@ -1,30 +1,26 @@
 import type { AddressDelta, AddressSetItem, Ip, Key } from '../../ruleset/types.js';
-import { SortedTexts } from './sorted-texts.js';
+import { AddressVersion } from './address-versions.js';
 
 /**
- * The addresses of one set, each counted: an address that two pods name (one of them is on its way out) stays until both have let
- * go of it. Changes gather until `settle` turns them into the next item.
+ * The addresses of one set. Who adds and removes them knows which it has, so that nothing is looked up in it: what a change costs does
+ * not go with how many there are. Changes gather until `settle` turns them into the next item.
  */
 export class AddressBag {
-  #list: SortedTexts;
+  #version: AddressVersion;
   #item: AddressSetItem;
-  /** How often an address is held beyond the first time. */
-  readonly #extra = new Map<Ip, number>();
-  #added = new Set<Ip>();
-  #removed = new Set<Ip>();
+  #size: number;
+  /** Addresses that came or went since the last `settle`, as often as they did, and which of the two it was. */
+  #moved: Ip[] = [];
+  #came: boolean[] = [];
 
+  /** Of distinct addresses. */
   constructor(
     readonly key: Key,
     addresses: readonly Ip[],
   ) {
-    const sorted = [...addresses].sort();
-    const distinct: Ip[] = [];
-    for (const address of sorted) {
-      if (distinct.at(-1) === address) this.#extra.set(address, (this.#extra.get(address) ?? 0) + 1);
-      else distinct.push(address);
-    }
-    this.#list = SortedTexts.of(distinct);
-    this.#item = itemOf(key, this.#list);
+    this.#version = AddressVersion.of([...addresses].sort());
+    this.#size = addresses.length;
+    this.#item = itemOf(key, this.#version);
   }
 
   /** As of the last `settle`. */
@@ -32,65 +28,94 @@ export class AddressBag {
     return this.#item;
   }
 
-  /** Distinct addresses now. */
+  /** How many addresses it has now. */
   get size(): number {
-    return this.#list.size + this.#added.size - this.#removed.size;
+    return this.#size;
   }
 
   /** Changes that `settle` has to take in. */
   get unsettled(): number {
-    return this.#added.size + this.#removed.size;
+    return this.#moved.length;
   }
 
+  /** Takes in an address that it does not have. */
   add(address: Ip): void {
-    if (this.#has(address)) this.#extra.set(address, (this.#extra.get(address) ?? 0) + 1);
-    else if (!this.#removed.delete(address)) this.#added.add(address);
+    this.#moved.push(address);
+    this.#came.push(true);
+    this.#size++;
   }
 
-  /** Lets go of an address that was added. */
+  /** Lets go of an address that it has. */
   remove(address: Ip): void {
-    const extra = this.#extra.get(address) ?? 0;
-    if (extra > 1) this.#extra.set(address, extra - 1);
-    else if (extra === 1) this.#extra.delete(address);
-    else if (!this.#added.delete(address)) this.#removed.add(address);
+    this.#moved.push(address);
+    this.#came.push(false);
+    this.#size--;
   }
 
   /** Takes the changes since the last call into the item; null if they come to nothing. */
   settle(): AddressDelta | null {
-    if (this.#added.size === 0 && this.#removed.size === 0) return null;
-    this.#list = this.#list.change(this.#added, this.#removed);
-    this.#item = itemOf(this.key, this.#list);
-    const delta = { added: sorted(this.#added), removed: sorted(this.#removed) };
-    this.#added = new Set();
-    this.#removed = new Set();
-    return delta;
+    if (this.#moved.length === 0) return null;
+    const added: Ip[] = [];
+    const removed: Ip[] = [];
+    for (const [address, came] of this.#net()) (came ? added : removed).push(address);
+    this.#moved = [];
+    this.#came = [];
+    if (added.length === 0 && removed.length === 0) return null;
+    if (added.length > 1) added.sort();
+    if (removed.length > 1) removed.sort();
+    this.#version = this.#version.next(added, removed);
+    this.#item = itemOf(this.key, this.#version);
+    return { added, removed };
   }
 
-  #has(address: Ip): boolean {
-    return this.#added.has(address) || (this.#list.has(address) && !this.#removed.has(address));
+  /** Of what came and went again, nothing is left. */
+  #net(): Iterable<readonly [Ip, boolean]> {
+    const net = new Map<Ip, boolean>();
+    for (const [i, address] of this.#moved.entries()) {
+      if (!net.delete(address)) net.set(address, this.#came[i] ?? false);
+    }
+    return net;
   }
 }
 
-function sorted(addresses: ReadonlySet<Ip>): readonly Ip[] {
-  const list = [...addresses];
-  return list.length > 1 ? list.sort() : list;
+/** A bag that counts: an address that was added twice stays until it was removed twice. */
+export class CountingBag {
+  readonly bag: AddressBag;
+  readonly #counts = new Map<Ip, number>();
+
+  constructor(key: Key) {
+    this.bag = new AddressBag(key, []);
+  }
+
+  add(address: Ip): void {
+    const count = this.#counts.get(address) ?? 0;
+    this.#counts.set(address, count + 1);
+    if (count === 0) this.bag.add(address);
+  }
+
+  /** Lets go of an address that was added. */
+  remove(address: Ip): void {
+    const count = this.#counts.get(address) ?? 0;
+    if (count > 1) this.#counts.set(address, count - 1);
+    else if (this.#counts.delete(address)) this.bag.remove(address);
+  }
 }
 
-const LIST = Symbol('list');
+const VERSION = Symbol('version');
 
 /**
- * The addresses are laid out in one array only when somebody reads them: who follows deltas need not. All items have one and the same
- * getter: with one of its own, each would be of a shape of its own to the engine, which keeps shapes, and lists with them, for long.
+ * The addresses are laid out in one array only when somebody reads them. All items have one and the same getter: with one of its own,
+ * each would be of a shape of its own to the engine, which keeps shapes, and versions with them, for long.
  */
-const ADDRESSES: PropertyDescriptor & ThisType<{ readonly [LIST]: SortedTexts }> = {
+const ADDRESSES: PropertyDescriptor & ThisType<{ readonly [VERSION]: AddressVersion }> = {
   enumerable: true,
   get() {
-    return this[LIST].toArray();
+    return this[VERSION].toArray();
   },
 };
 
-function itemOf(key: Key, list: SortedTexts): AddressSetItem {
+function itemOf(key: Key, version: AddressVersion): AddressSetItem {
   const item = { kind: 'addressset', key, blocks: [] } as const;
-  Object.defineProperty(item, LIST, { value: list });
+  Object.defineProperty(item, VERSION, { value: version });
   return Object.defineProperty(item, 'addresses', ADDRESSES) as AddressSetItem & typeof item;
 }

@@ -1,10 +1,9 @@
 /** Address sets that follow their pods: a pod that changes touches the sets it enters or leaves, and no other. */
-import { getOrMake } from '../../model/label-index.js';
 import type { Model, PodSlot } from '../../model/model.js';
+import { ReverseIndex } from '../../model/reverse-index.js';
 import { type Labels, type Requirement, requirementsOf } from '../../model/selector.js';
 import { SelectorIndex } from '../../model/selector-index.js';
 import type { LabelSelector, NetworkPolicyPeer, Pod } from '../../objects/types.js';
-import { contentHash } from '../../ruleset/canonical.js';
 import type { AddressBlock, AddressSetItem, Ip, Key, Origin } from '../../ruleset/types.js';
 import { blockContains, blockSet, EVERYTHING, peerSetKey } from '../address-sets.js';
 import { type Context, podAddresses } from '../context.js';
@@ -14,6 +13,7 @@ import { AddressBag } from './address-bag.js';
 import type { Output } from './output.js';
 import { type PeerList, readPeers } from './peer-list.js';
 import { PortGroup } from './port-group.js';
+import { PortGroups } from './port-groups.js';
 
 /** A set given by selectors. */
 interface SelectorSet {
@@ -42,6 +42,7 @@ type LiveSet = SelectorSet | BlockSet;
 
 /** What a pod brings into the sets it is in. */
 interface Place {
+  /** Distinct. */
   readonly addresses: readonly Ip[];
   readonly sets: SelectorSet[];
 }
@@ -78,13 +79,11 @@ class LiveList {
 export class LiveSets implements PeerSets {
   private readonly sets = new Map<Key, LiveSet>();
   private readonly blocks = new Map<string, BlockSet>();
-  private readonly groups = new Map<string, PortGroup>();
-  /** `PROTOCOL/NAME` -> groups that resolve that name. */
-  private readonly groupsByPort = new Map<string, Set<PortGroup>>();
-  /** Pods that are in a group. */
-  private readonly grouped = new Map<PodSlot, Set<PortGroup>>();
+  private readonly groups: PortGroups;
   /** Pods that are in a set. */
   private readonly places = new Map<PodSlot, Place>();
+  /** Address -> the pods in a set that bring it: usually one; two while one of them is on its way out. */
+  private readonly bringers = new ReverseIndex<PodSlot>();
   /** By the labels of pod and namespace together: see `labelsOf`. */
   private readonly byLabels = new SelectorIndex<SelectorSet>();
   /** Sets with a namespaceSelector, by the labels of the namespace. */
@@ -106,7 +105,11 @@ export class LiveSets implements PeerSets {
     /** The one in force: it is replaced when what is wired here changes. */
     public context: Context,
     private readonly output: Output,
-  ) {}
+  ) {
+    this.groups = new PortGroups(output, (peers, slot) =>
+      this.isThere(slot) ? this.addressesIn(peers, slot) : [],
+    );
+  }
 
   private get model(): Context['model'] {
     return this.context.model;
@@ -151,19 +154,8 @@ export class LiveSets implements PeerSets {
   }
 
   ofPort(peers: readonly Key[] | null, named: NamedPort): readonly (readonly [number, Key])[] {
-    const id = contentHash({ peers, named });
-    let group = this.groups.get(id);
-    if (group === undefined) {
-      group = new PortGroup(id, peers, named, this.output);
-      this.groups.set(id, group);
-      this.idle.add(group);
-      const port = `${named.protocol}/${named.name}`;
-      getOrMake(this.groupsByPort, port, () => new Set<PortGroup>()).add(group);
-      for (const slot of this.model.slotsNamingPort(named.name, named.protocol)) {
-        this.placeInGroup(group, slot, true);
-      }
-      group.settle();
-    }
+    const group = this.groups.get(peers, named, this.model);
+    if (group.uses === 0) this.idle.add(group);
     this.asked.push(group);
     return group.numbers;
   }
@@ -175,8 +167,7 @@ export class LiveSets implements PeerSets {
   settle(touched: Set<PodSlot>, namespaces: ReadonlyMap<string, Labels | undefined>): readonly PortGroup[] {
     for (const slot of touched) this.place(slot);
     for (const [name, before] of namespaces) this.placeNamespace(name, before, touched);
-    const groups = new Set<PortGroup>();
-    if (this.groups.size > 0) for (const slot of touched) this.placeInGroups(slot, groups);
+    const groups = this.groups.place(touched);
     for (const { key, bag } of this.changed) {
       if (this.parked.has(key)) {
         if (bag.unsettled > MOST_UNSETTLED) bag.settle();
@@ -187,7 +178,7 @@ export class LiveSets implements PeerSets {
       if (delta !== null) this.output.updateSet(old, bag.item, delta);
     }
     this.changed = new Set();
-    return [...groups].filter((group) => group.settle());
+    return groups.filter((group) => group.settle());
   }
 
   /** Forgets what nobody uses. */
@@ -195,7 +186,7 @@ export class LiveSets implements PeerSets {
     // Sets last: the others look at them, and lists hold them.
     for (const used of this.idle) {
       if (used.uses > 0) continue;
-      if (used instanceof PortGroup) this.dropGroup(used);
+      if (used instanceof PortGroup) this.groups.drop(used);
       else if (used instanceof LiveList) this.dropList(used);
     }
     for (const used of this.idle) if ('kind' in used && used.uses === 0) this.dropSet(used);
@@ -262,14 +253,14 @@ export class LiveSets implements PeerSets {
     for (const slot of membersOf(this.model, namespaces, pods)) {
       let place = this.places.get(slot);
       if (place === undefined) {
-        place = { addresses: podAddresses(this.context, slot.pod), sets: [] };
+        place = { addresses: this.addressesOf(slot), sets: [] };
         if (place.addresses.length === 0) continue;
-        this.places.set(slot, place);
+        this.settleIn(slot, place);
       }
       for (const ip of place.addresses) addresses.push(ip);
       members.push(place);
     }
-    const bag = new AddressBag(key, addresses);
+    const bag = new AddressBag(key, this.bringers.shared > 0 ? [...new Set(addresses)] : addresses);
     const set: SelectorSet = { kind: 'selector', key, bag, pods, namespaces, uses: 0, mark: 0 };
     for (const { sets } of members) sets.push(set);
     this.byLabels.put(set, combinedRequirements(set));
@@ -310,7 +301,7 @@ export class LiveSets implements PeerSets {
       const place = this.places.get(slot);
       if (place === undefined) continue;
       drop(place.sets, set);
-      if (place.sets.length === 0) this.places.delete(slot);
+      if (place.sets.length === 0) this.moveOut(slot, place);
     }
   }
 
@@ -319,28 +310,18 @@ export class LiveSets implements PeerSets {
     this.release(list.read.sets);
   }
 
-  private dropGroup(group: PortGroup): void {
-    this.groups.delete(group.id);
-    const port = `${group.named.protocol}/${group.named.name}`;
-    const ofPort = this.groupsByPort.get(port);
-    ofPort?.delete(group);
-    if (ofPort?.size === 0) this.groupsByPort.delete(port);
-    for (const slot of group.pods()) this.ungroup(slot, group);
-    group.drop();
-  }
-
   private isThere(slot: PodSlot): boolean {
     return this.model.slot(slot.key) === slot;
   }
 
   /** Moves a pod from the sets it was in to those it belongs to now. */
   private place(slot: PodSlot): void {
-    const addresses = this.isThere(slot) ? podAddresses(this.context, slot.pod) : [];
+    const addresses = this.isThere(slot) ? this.addressesOf(slot) : [];
     const old = this.places.get(slot);
     const wanted = addresses.length === 0 ? [] : this.byLabels.matching(this.labelsOf(slot.pod));
     if (old === undefined) {
-      for (const set of wanted) this.enter(set, addresses);
-      if (wanted.length > 0) this.places.set(slot, { addresses, sets: [...wanted] });
+      for (const set of wanted) this.enter(set, slot, addresses);
+      if (wanted.length > 0) this.settleIn(slot, { addresses, sets: wanted });
       return;
     }
     const mark = ++this.marks;
@@ -350,13 +331,26 @@ export class LiveSets implements PeerSets {
       if (set.mark === mark) {
         set.mark = -mark;
         if (!moved) continue;
-        this.leave(set, old.addresses);
+        this.leave(set, slot, old.addresses);
       }
-      this.enter(set, addresses);
+      this.enter(set, slot, addresses);
     }
-    for (const set of old.sets) if (set.mark === mark) this.leave(set, old.addresses);
-    if (wanted.length > 0) this.places.set(slot, { addresses, sets: [...wanted] });
-    else this.places.delete(slot);
+    for (const set of old.sets) if (set.mark === mark) this.leave(set, slot, old.addresses);
+    if (moved || wanted.length === 0) this.moveOut(slot, old);
+    const place = { addresses, sets: wanted };
+    if (wanted.length === 0) return;
+    if (moved) this.settleIn(slot, place);
+    else this.places.set(slot, place);
+  }
+
+  private settleIn(slot: PodSlot, place: Place): void {
+    this.places.set(slot, place);
+    for (const ip of place.addresses) this.bringers.add(ip, slot);
+  }
+
+  private moveOut(slot: PodSlot, { addresses }: Place): void {
+    this.places.delete(slot);
+    for (const ip of addresses) this.bringers.delete(ip, slot);
   }
 
   /** Pods of a namespace that was relabelled, in the sets that this made a difference to. Pods of `touched` are right already. */
@@ -371,47 +365,21 @@ export class LiveSets implements PeerSets {
       for (const slot of this.model.slotsOf(name, set.pods)) {
         if (touched.has(slot)) continue;
         const place = this.places.get(slot);
-        const addresses = place?.addresses ?? podAddresses(this.context, slot.pod);
+        const addresses = place?.addresses ?? this.addressesOf(slot);
         if (addresses.length === 0) continue;
         moved.push(slot);
         if (enters) {
-          this.enter(set, addresses);
-          if (place === undefined) this.places.set(slot, { addresses, sets: [set] });
+          this.enter(set, slot, addresses);
+          if (place === undefined) this.settleIn(slot, { addresses, sets: [set] });
           else place.sets.push(set);
         } else if (place !== undefined) {
-          this.leave(set, addresses);
+          this.leave(set, slot, addresses);
           drop(place.sets, set);
-          if (place.sets.length === 0) this.places.delete(slot);
+          if (place.sets.length === 0) this.moveOut(slot, place);
         }
       }
     }
     for (const slot of moved) touched.add(slot);
-  }
-
-  private placeInGroups(slot: PodSlot, changed: Set<PortGroup>): void {
-    const there = this.isThere(slot);
-    const groups = new Set(this.grouped.get(slot));
-    for (const { ports } of there ? slot.pod.spec.containers : []) {
-      for (const { name, protocol } of ports) {
-        for (const group of this.groupsByPort.get(`${protocol}/${name}`) ?? []) groups.add(group);
-      }
-    }
-    for (const group of groups) {
-      this.placeInGroup(group, slot, there);
-      changed.add(group);
-    }
-  }
-
-  private placeInGroup(group: PortGroup, slot: PodSlot, there: boolean): void {
-    const held = there ? this.addressesIn(group.peers, slot) : [];
-    if (group.put(slot, held)) getOrMake(this.grouped, slot, () => new Set<PortGroup>()).add(group);
-    else this.ungroup(slot, group);
-  }
-
-  private ungroup(slot: PodSlot, group: PortGroup): void {
-    const groups = this.grouped.get(slot);
-    groups?.delete(group);
-    if (groups?.size === 0) this.grouped.delete(slot);
   }
 
   /** The addresses of a pod that any of the sets holds. */
@@ -425,14 +393,28 @@ export class LiveSets implements PeerSets {
     return addresses.filter((ip) => blocks.some((block) => blockContains(block, ip)));
   }
 
-  private enter(set: SelectorSet, addresses: readonly Ip[]): void {
-    for (const ip of addresses) set.bag.add(ip);
+  private enter(set: SelectorSet, slot: PodSlot, addresses: readonly Ip[]): void {
+    for (const ip of addresses) if (!this.isBrought(set, ip, slot)) set.bag.add(ip);
     this.changed.add(set);
   }
 
-  private leave(set: SelectorSet, addresses: readonly Ip[]): void {
-    for (const ip of addresses) set.bag.remove(ip);
+  private leave(set: SelectorSet, slot: PodSlot, addresses: readonly Ip[]): void {
+    for (const ip of addresses) if (!this.isBrought(set, ip, slot)) set.bag.remove(ip);
     this.changed.add(set);
+  }
+
+  /** Whether another pod in the set has the address too. */
+  private isBrought(set: SelectorSet, ip: Ip, slot: PodSlot): boolean {
+    if (!this.bringers.hasOther(ip, slot)) return false;
+    for (const other of this.bringers.get(ip)) {
+      if (other !== slot && this.places.get(other)?.sets.includes(set)) return true;
+    }
+    return false;
+  }
+
+  private addressesOf(slot: PodSlot): readonly Ip[] {
+    const addresses = podAddresses(this.context, slot.pod);
+    return addresses.length > 1 ? [...new Set(addresses)] : addresses;
   }
 
   /** The labels of a pod and of its namespace, and the namespace's name, in one. */

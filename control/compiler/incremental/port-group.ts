@@ -2,7 +2,7 @@ import type { PodSlot } from '../../model/model.js';
 import { contentHash } from '../../ruleset/canonical.js';
 import type { Ip, Key } from '../../ruleset/types.js';
 import { type NamedPort, resolvePort } from '../ports.js';
-import { AddressBag } from './address-bag.js';
+import { CountingBag } from './address-bag.js';
 import type { Output } from './output.js';
 
 interface Share {
@@ -16,7 +16,7 @@ export class PortGroup {
   /** As of the last `settle`: numbers and their sets, ascending. */
   numbers: readonly (readonly [number, Key])[] = [];
   readonly #shares = new Map<PodSlot, Share>();
-  readonly #bags = new Map<number, AddressBag>();
+  readonly #bags = new Map<number, CountingBag>();
   /** Numbers whose addresses changed. */
   #changed = new Set<number>();
 
@@ -45,7 +45,7 @@ export class PortGroup {
     let bag = this.#bags.get(number);
     if (bag === undefined) {
       const { peers, named } = this;
-      bag = new AddressBag(`addressset/${contentHash({ peers, named, number })}`, []);
+      bag = new CountingBag(`addressset/${contentHash({ peers, named, number })}`);
       this.#bags.set(number, bag);
     }
     const addresses = [...new Set(held)];
@@ -59,7 +59,7 @@ export class PortGroup {
   settle(): boolean {
     let renumbered = false;
     for (const number of this.#changed) {
-      const bag = this.#bags.get(number);
+      const bag = this.#bags.get(number)?.bag;
       if (bag === undefined) continue;
       const old = bag.item;
       const wasOut = this.numbers.some(([known]) => known === number);
@@ -78,7 +78,7 @@ export class PortGroup {
     if (renumbered) {
       this.numbers = [...this.#bags]
         .sort(([a], [b]) => a - b)
-        .map(([number, { key }]): readonly [number, Key] => [number, key]);
+        .map(([number, { bag }]): readonly [number, Key] => [number, bag.key]);
     }
     return renumbered;
   }
