@@ -183,7 +183,7 @@ export function ipv6Tests(test: Test, open: OpenRig): void {
     await put({ affinitySeconds: 600 });
     assert.is(await answers(), 1);
   };
-  run('affinity holds a client', affinity, ['affinity']);
+  run('affinity holds a client', affinity, ['affinity6']);
   const others = async (rigs: OpenRig): Promise<void> => {
     const { a, b, put, ranges } = await twoBackends(rigs);
     await put({});

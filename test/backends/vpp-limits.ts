@@ -9,6 +9,7 @@ import type { VppRig } from './vpp-rig.js';
 import { withRigs } from './with-rigs.js';
 
 const VIP = '10.96.0.10';
+const VIP6 = 'fd00:96::a';
 const NODE_PORT = 30090;
 const frontendAt = (port: number): Frontend => ({ address: VIP, port, type: 'ClusterIP' });
 
@@ -31,8 +32,7 @@ export function limitTests(test: Test, open: () => Promise<VppRig>): void {
     });
 
   run('what is not done is named at connect, and refused where an object asks for it', async (node, rig) => {
-    const facts = rig.backend.vpp;
-    const limits = limitsOf(facts);
+    const limits = limitsOf(rig.backend.vpp);
     const line = rig.lines.find((text) => text.startsWith('not done by VPP')) ?? '';
     for (const limit of limits) assert.match(line, sentence(limit));
     const b = await node.addPod(1, 'b');
@@ -40,11 +40,15 @@ export function limitTests(test: Test, open: () => Promise<VppRig>): void {
     const backends = [b, c].map(({ address }) => `${address}:80`);
     const asking: readonly ServiceItem[] = [
       items.service('sticky', { frontends: [frontendAt(80)], backends, affinitySeconds: 600 }),
+      items.service('sticky6', {
+        ...{ frontends: [{ address: VIP6, port: 80, type: 'ClusterIP' }], affinitySeconds: 600 },
+        backends: [b, c].map(({ address6 }) => `[${address6}]:80`),
+      }),
       items.service('hashed', { frontends: [frontendAt(81)], backends, algorithm: 'maglev' }),
     ];
     for (const service of asking) {
       const limit = limits.find(
-        ({ refused, concerns }) => refused !== undefined && concerns?.(service, facts, null),
+        ({ refused, concerns }) => refused !== undefined && concerns?.(service, null),
       );
       const [result] = await rig.backend.apply([node.change(service)]);
       if (limit?.refused === undefined) assert.is(result?.error, null, service.name);

@@ -10,6 +10,7 @@ import { installedVpps, vpp } from '../support/vpp.js';
 import { backendSuite } from './suite.js';
 import { reachabilityTests } from './suite-reachability.js';
 import { servicesTests } from './suite-services.js';
+import { transactionTests } from './suite-transactions.js';
 import { limitTests } from './vpp-limits.js';
 import { openVppRig, vppRigs } from './vpp-rig.js';
 
@@ -29,7 +30,9 @@ if (missing === undefined && installs.length > 0) {
     limits.run();
     const nat44 = suite(`${name} services by nat44`);
     const backend = { services: 'nat44' } as const;
-    servicesTests(nat44, vppRigs(native, { install, backend }));
+    for (const tests of [reachabilityTests, servicesTests, transactionTests]) {
+      tests(nat44, vppRigs(native, { install, backend }));
+    }
     limitTests(nat44, () => openVppRig(native, { install, backend }));
     nat44.run();
     const workers = suite(`${name} with a worker thread`);

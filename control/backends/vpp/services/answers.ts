@@ -24,7 +24,9 @@ export function answerObjects(
   if (!isHostPort || node?.kind !== 'node' || view.all('tunnel').length === 0) return [];
   return backends.flatMap((backend) => {
     const pod = backend.pod === null ? undefined : view.get(podKey(backend.pod));
-    return pod?.kind === 'interface' ? [...turnLoop(node), ...steering(item, backend, node, pod.key)] : [];
+    return pod?.kind === 'interface'
+      ? [...turnLoop(node, view), ...steering(item, backend, node, pod.key)]
+      : [];
   });
 }
 

@@ -13,7 +13,7 @@ export const cnatExcludeDescriptor: Descriptor<'cnat-exclude', ExcludeSpec> = {
 
   async read({ api }) {
     const policy = await readSnatPolicy(api);
-    return (policy?.excluded ?? []).map(exclude);
+    return (policy?.excluded ?? []).map((prefix) => exclude(prefix));
   },
 
   async create({ api }, { spec }) {

@@ -78,11 +78,23 @@ export function source(spec: SourceSpec): SourceObject {
   return { kind: 'cnat-source', key: SOURCE, needs, spec };
 }
 
-export function exclude(prefix: Cidr): ExcludeObject {
-  return { kind: 'cnat-exclude', key: `cnat-exclude/${prefix}`, needs: [SOURCE], spec: { prefix } };
+/** `keeper`: what keeps VPP's first list of interfaces from being empty, without which it clears none of the others (`edge.ts`). */
+export function exclude(prefix: Cidr, keeper: readonly ObjectKey[] = []): ExcludeObject {
+  return {
+    kind: 'cnat-exclude',
+    key: `cnat-exclude/${prefix}`,
+    needs: [SOURCE, ...keeper],
+    spec: { prefix },
+  };
 }
 
-export function cnatInterface(spec: CnatInterfaceSpec): CnatInterfaceObject {
-  const key = `cnat-interface/${spec.interface.slice('if/'.length)}`;
-  return { kind: 'cnat-interface', key, needs: [spec.interface, SOURCE], spec };
+/** `keeper` as above; none for the keeper itself. */
+export function cnatInterface(
+  spec: CnatInterfaceSpec,
+  keeper: readonly ObjectKey[] = [],
+): CnatInterfaceObject {
+  const key = cnatInterfaceKey(spec.interface);
+  return { kind: 'cnat-interface', key, needs: [spec.interface, SOURCE, ...keeper], spec };
 }
+
+export const cnatInterfaceKey = (at: ObjectKey): ObjectKey => `cnat-interface/${at.slice('if/'.length)}`;

@@ -10,7 +10,7 @@ import { BVI_INTERFACE, interfaceKey } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
 import { cnatFamilies } from './backends.js';
 import { type CnatInterfaceSpec, cnatInterface, exclude, type SnatList, source } from './cnat-objects.js';
-import { edge, edgeSteering } from './edge.js';
+import { edge, edgeSteering, keeperOf } from './edge.js';
 import { loopObjects } from './loops.js';
 
 export const cnatSourceRenderer: Renderer = {
@@ -21,28 +21,25 @@ export const cnatSourceRenderer: Renderer = {
       case 'node':
         return [source(addressesOf(item.addresses, snatOf(view)))];
       case 'snat':
-        return item.exclude.map(exclude);
+        return item.exclude.map((prefix) => exclude(prefix, keeperOf(view)));
       case 'interface':
         return interfaceObjects(item, view);
       case 'tunnel':
-        return [
-          cnatInterface({
-            ...{
-              interface: BVI_INTERFACE,
-              families: cnatFamilies(view.options),
-              input: true,
-              remember: true,
-              lists: ['k8s'],
-            },
-            // What is encapsulated there would be translated a second time behind the tunnel.
-            output: false,
-          }),
-        ];
+        return [cnatInterface(tunnelsSpec(view), keeperOf(view))];
       default:
         return [];
     }
   },
 };
+
+function tunnelsSpec({ options }: View): CnatInterfaceSpec {
+  return {
+    ...{ interface: BVI_INTERFACE, families: cnatFamilies(options) },
+    ...{ input: true, remember: true, lists: ['k8s'] },
+    // What is encapsulated there would be translated a second time behind the tunnel.
+    output: false,
+  };
+}
 
 function snatOf(view: View): SnatItem | undefined {
   const item: Item | undefined = view.get('snat');
@@ -62,11 +59,10 @@ function addressesOf(
 function interfaceObjects(item: InterfaceItem, view: View): readonly VppObject[] {
   // Everything CNAT does hangs on the node's addresses.
   if (view.get('node') === undefined) return [];
-  const on = (lists: CnatInterfaceSpec['lists'], output = true): VppObject =>
-    cnatInterface({
-      ...{ interface: interfaceKey(item.key), families: cnatFamilies(view.options) },
-      ...{ input: true, output, remember: true, lists },
-    });
+  const on = (lists: CnatInterfaceSpec['lists'], output = true): VppObject => {
+    const at = { interface: interfaceKey(item.key), families: cnatFamilies(view.options) };
+    return cnatInterface({ ...at, input: true, output, remember: true, lists }, keeperOf(view));
+  };
   switch (item.role) {
     case 'pod':
       return [on([...includes(item, snatOf(view)), 'k8s'])];
@@ -79,7 +75,7 @@ function interfaceObjects(item: InterfaceItem, view: View): readonly VppObject[]
         on(['k8s', 'host']),
         ...edgeSteering(item, view),
         ...[...new Set([...item.ownAddresses, ...item.peerAddresses])].map((address) =>
-          exclude(hostPrefix(address)),
+          exclude(hostPrefix(address), keeperOf(view)),
         ),
       ];
   }

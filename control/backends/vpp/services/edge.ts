@@ -13,6 +13,7 @@ import { type AclRule, type AclSpec, aclRule } from '../policies/acl-rules.js';
 import { abfAttachment, abfPolicy } from './abf-objects.js';
 import { protocolNumber } from './api-values.js';
 import { backendsOf, isOnCnat } from './backends.js';
+import { cnatInterfaceKey } from './cnat-objects.js';
 import type { Loop } from './loops.js';
 
 const EDGE_ACL: ObjectKey = 'acl/edge';
@@ -28,6 +29,13 @@ export function edge({ mtu, ownAddresses }: InterfaceItem): Loop {
     // new: it clears no other list any more, and at the next interface forgets what is excluded. Without this the last pod would empty it.
     lists: ['include-v4'],
   };
+}
+
+/** What of CNAT's has to be there before all else of its kind, and to go after it; none where there is no uplink. */
+export function keeperOf(view: View): readonly ObjectKey[] {
+  const uplink = view.get('interface/uplink');
+  const there = uplink?.kind === 'interface' && view.get('node') !== undefined;
+  return there ? [cnatInterfaceKey(EDGE_INTERFACE)] : [];
 }
 
 /** At the uplink and the host: the way to backends of outsiders that are no pods, and the way back. */

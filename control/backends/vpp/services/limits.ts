@@ -7,7 +7,6 @@ import type { Item, NodeItem, ServiceBackend, ServiceItem } from '../../../rules
 import type { VppApi } from '../api/api.js';
 import { familyOf } from '../links/specs.js';
 import type { VppOptions } from '../objects/types.js';
-import { isOnCnat } from './backends.js';
 import { hasFlows } from './cnat-version.js';
 
 /** What decides which limits there are. */
@@ -28,12 +27,14 @@ export interface Limit {
   /** Whether it is so with this VPP and these options. */
   holds(facts: LimitFacts): boolean;
   /** Whether a service asks for more than it gets; absent: it is Kubernetes' way as well, or no object asks for it. */
-  readonly concerns?: (service: ServiceItem, facts: LimitFacts, node: NodeItem | null) => boolean;
+  readonly concerns?: (service: ServiceItem, node: NodeItem | null) => boolean;
   /** A service that it concerns is refused, with an error that has this in it. */
   readonly refused?: string;
 }
 
-const onCnat = (service: ServiceItem, { options }: LimitFacts): boolean => isOnCnat(service, options);
+/** A service's addresses are of one family. */
+const isIp6 = ({ frontends }: ServiceItem): boolean =>
+  frontends.some(({ address }) => familyOf(address) === 6);
 const always = (): boolean => true;
 const withFlows = ({ api }: LimitFacts): boolean => hasFlows(api);
 const withoutFlows = ({ api }: LimitFacts): boolean => !hasFlows(api);
@@ -42,11 +43,20 @@ const onNat44 = ({ options }: LimitFacts): boolean => options.services === 'nat4
 const LIMITS = [
   {
     name: 'affinity',
-    what: 'session affinity',
+    what: 'session affinity over IPv4',
+    instead: 'a Service that asks for it is refused; NAT44 has it',
+    why: "this release's CNAT chooses a backend by addresses and ports alone",
+    holds: (facts) => withoutFlows(facts) && !onNat44(facts),
+    concerns: (service) => service.affinitySeconds !== null && !isIp6(service),
+    refused: 'no session affinity',
+  },
+  {
+    name: 'affinity6',
+    what: 'session affinity over IPv6',
     instead: 'a Service that asks for it is refused',
     why: "this release's CNAT chooses a backend by addresses and ports alone",
     holds: withoutFlows,
-    concerns: (service, facts) => service.affinitySeconds !== null && onCnat(service, facts),
+    concerns: (service) => service.affinitySeconds !== null && isIp6(service),
     refused: 'no session affinity',
   },
   {
@@ -55,7 +65,7 @@ const LIMITS = [
     instead: 'an IPv4 Service that asks for it is refused',
     why: 'NAT44-ED chooses by shares',
     holds: onNat44,
-    concerns: (service, facts) => service.algorithm === 'maglev' && !onCnat(service, facts),
+    concerns: (service) => service.algorithm === 'maglev' && !isIp6(service),
     refused: 'no consistent hashing',
   },
   {
@@ -65,7 +75,7 @@ const LIMITS = [
       'those who come by the uplink are asked for their address; pods and hosts of the cluster are let in',
     why: 'nothing that looks at destinations stands before CNAT at an interface, and behind it the address asked for is gone',
     holds: always,
-    concerns: ({ scope, sourceRanges, frontends }, _facts, node) =>
+    concerns: ({ scope, sourceRanges, frontends }, node) =>
       scope === 'external' && sourceRanges !== null && !coverPods(sourceRanges, frontends, node),
   },
   {
@@ -89,6 +99,13 @@ const LIMITS = [
     what: "the address of pods that ask for a node port of a pod's on another node",
     instead: 'they come in the name of their node, as with kube-proxy',
     why: 'NAT44-ED does not ask who the client is',
+    holds: onNat44,
+  },
+  {
+    name: 'service-counts',
+    what: 'counters of connections to Services over IPv4',
+    instead: 'they are left out; those of policies and interfaces are there',
+    why: 'NAT44-ED counts sessions, not whose they are',
     holds: onNat44,
   },
   {
@@ -119,7 +136,7 @@ export function shortfallsOf(item: Item, node: Item | undefined, facts: LimitFac
   if (item.kind !== 'service') return [];
   const self = node?.kind === 'node' ? node : null;
   return limitsOf(facts)
-    .filter(({ concerns, refused }) => refused === undefined && concerns?.(item, facts, self) === true)
+    .filter(({ concerns, refused }) => refused === undefined && concerns?.(item, self) === true)
     .map(sentence);
 }
 

@@ -26,7 +26,8 @@ export interface Loop {
   readonly lists: readonly SnatList[];
 }
 
-export function loopObjects(loop: Loop): VppObject[] {
+/** `keeper` as in `cnatInterface`. */
+export function loopObjects(loop: Loop, keeper: readonly ObjectKey[] = []): VppObject[] {
   const { key, mac, table, mtu, ip6, address, nextHop, lists } = loop;
   return [
     links.iface(key, { source: { type: 'loopback' }, mac, table }),
@@ -37,14 +38,10 @@ export function loopObjects(loop: Loop): VppObject[] {
       links.neighbor({ interface: key, ip: nextHop[family], mac, fib: false }),
     ),
     ...(ip6 ? quiet(key) : []),
-    cnatInterface({
-      interface: key,
-      families: FAMILIES,
-      input: false,
-      output: true,
-      remember: true,
-      lists,
-    }),
+    cnatInterface(
+      { interface: key, families: FAMILIES, input: false, output: true, remember: true, lists },
+      keeper,
+    ),
   ];
 }
 

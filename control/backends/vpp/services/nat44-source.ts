@@ -3,8 +3,9 @@
  * uplink, where what leaves is translated, except what keeps its address: the host's own connections, and tunnels.
  */
 import type { InterfaceItem, Ip, SnatItem } from '../../../ruleset/types.js';
-import { familyOf } from '../links/specs.js';
-import { BVI_INTERFACE, interfaceKey, TABLE_IDS } from '../objects/names.js';
+import { route } from '../links/objects.js';
+import { familyOf, hostPrefix } from '../links/specs.js';
+import { BVI_INTERFACE, interfaceKey, TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
 import { identity, nat44, nat44Interface, pool } from './nat44-objects.js';
 
@@ -52,6 +53,11 @@ function snatObjects({ addresses, hairpin, sources }: SnatItem): readonly VppObj
       identity({ address, port: VXLAN_PORT, table: TABLE_IDS.main }),
       identity({ address, port: null, table: TABLE_IDS.main }),
       identity({ address, port: null, table: TABLE_IDS.pod }),
+      // NAT44-ED takes the addresses of its pool for its own in each table where it is on. Routes of ours are better, where there are any.
+      route({
+        ...{ table: TUNNEL_TABLE, prefix: hostPrefix(address) },
+        path: { type: 'lookup', table: TABLE_IDS.pod },
+      }),
     ]),
   ];
 }

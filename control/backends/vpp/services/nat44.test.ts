@@ -80,6 +80,13 @@ test('the host and tunnels keep the address that pods borrow', () => {
   ]);
 });
 
+test('the node’s address is in the tunnels’ table what it is in that of the pods', () => {
+  assert.equal(render().get('route/2/192.168.16.1/32')?.spec, {
+    ...{ table: TUNNEL_TABLE, prefix: '192.168.16.1/32' },
+    path: { type: 'lookup', table: 1 },
+  });
+});
+
 test('where nothing is source-translated the uplink has clients behind it like any other', () => {
   const place = (snat: Item): unknown => {
     const objects = renderAll(serviceRenderers(OPTIONS), [NODE, snat, UPLINK], OPTIONS);

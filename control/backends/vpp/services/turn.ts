@@ -12,6 +12,7 @@ import { interfaceKey, TUNNEL_TABLE } from '../objects/names.js';
 import type { ObjectKey, View, VppObject } from '../objects/types.js';
 import { type AclSpec, aclRule } from '../policies/acl-rules.js';
 import { abfAttachment, abfPolicy } from './abf-objects.js';
+import { keeperOf } from './edge.js';
 import { type Loop, loopObjects } from './loops.js';
 
 export const TURN: Omit<Loop, 'ip6'> = {
@@ -30,11 +31,11 @@ export function turnObjects(item: ServiceItem, backends: readonly ServiceBackend
   if (item.scope !== 'external' || node?.kind !== 'node' || view.get(UPLINK)?.kind !== 'interface') return [];
   const away = backends.filter(({ address }) => isAway(address, node));
   if (away.length === 0 || view.all('tunnel').length === 0) return [];
-  return [...turnLoop(node), ...steering(node)];
+  return [...turnLoop(node, view), ...steering(node)];
 }
 
-export function turnLoop(node: NodeItem): VppObject[] {
-  return loopObjects({ ...TURN, ip6: familiesOf(node).includes(6) });
+export function turnLoop(node: NodeItem, view: View): VppObject[] {
+  return loopObjects({ ...TURN, ip6: familiesOf(node).includes(6) }, keeperOf(view));
 }
 
 /** Of pods. */
