@@ -16,10 +16,12 @@ import { lineOf } from '../policy';
 import {
   BUCKET_DST,
   BUCKET_LINES,
-  BUCKET_PORTS,
+  BUCKET_LOWEST,
   BUCKET_SHIFT,
   BUCKET_SIZE,
   BUCKET_SRC,
+  CLASS_BOUNDS,
+  CLASS_NO_BOUND,
   CLASS_PREFIXES,
   CLASS_SHIFT,
   LINE_DST_PORTS,
@@ -28,6 +30,7 @@ import {
   LINE_SHIFT,
   LINE_SIZE,
   LINE_SRC_PORTS,
+  LIST_BOUND_SHIFT,
   LIST_BOUNDS,
   LIST_CLASS,
   LIST_DST_CLASSES,
@@ -42,39 +45,61 @@ import {
   LIST_NUMBERS,
   LIST_PAIRS,
   LIST_PAIRS_LOG2,
+  LIST_PORT_BLOCK_SHIFT,
   LIST_PROTOCOL_VECTORS,
   LIST_PROTOCOLS,
+  LIST_ROOT_BITS,
+  LIST_SECOND_BITS,
+  LIST_SHORT,
+  LIST_SHORT_ROOT_BITS,
+  LIST_SHORT_SECOND_BITS,
+  LIST_SHORT_THIRD_BITS,
   LIST_SRC_CLASSES,
   LIST_SRC_PORT_VECTORS,
   LIST_SRC_PORTS,
   LIST_SRC_TRIE,
   LIST_SRC_VECTORS,
+  LIST_THIRD_BITS,
+  LIST_TRIE_LINE_SHIFT,
   LIST_VECTOR_SIZE,
   LOOSE_SIZE,
   NO_RULE,
+  PAIR_COUNT,
   PAIR_COUNT_SHIFT,
   PAIR_LINE,
   PREFIX_LENGTH_SHIFT,
 } from './layout';
 
-const BATCH: u32 = 64;
+const BATCH: u32 = 256;
 /** Of each packet: its classes, its three values as a line's ranges want them (48 bytes), its key in port sets. */
-const CLASSES: usize = memory.data(64 * 8, 64);
-const VALUES: usize = memory.data(64 * 48, 64);
-const KEYS: usize = memory.data(64 * 4, 64);
+const CLASSES: usize = memory.data(256 * 8, 64);
+const VALUES: usize = memory.data(256 * 48, 64);
+const KEYS: usize = memory.data(256 * 4, 64);
 /** Pairs to look at, one of each packet: source and destination prefix, bucket, packet (16 bytes each). */
-const PAIRS: usize = memory.data(65 * 16, 64);
+const PAIRS: usize = memory.data(257 * 16, 64);
 /** Lines of rules and port sets to look at: line, packet. */
-const LINES: usize = memory.data(65 * 2 * 8, 64);
-const PORT_SETS: usize = memory.data(65 * 8, 64);
+const LINES: usize = memory.data(257 * 2 * 8, 64);
+const PORT_SETS: usize = memory.data(257 * 8, 64);
 /** Cell of a pair that is not there: no line of rules, no port set. */
 const NONE: usize = memory.data(64, 64);
 
 /** Pairs of each packet that were not looked at yet, and the packets that have some. */
-const OTHERS: usize = memory.data(64 * 8, 64);
-const ACTIVE: usize = memory.data(64 * 4, 64);
+const OTHERS: usize = memory.data(256 * 8, 64);
+const ACTIVE: usize = memory.data(256 * 4, 64);
 /** Vectors of each packet of a batch. */
-const VECTORS: usize = memory.data(64 * 32, 64);
+const VECTORS: usize = VALUES;
+
+/** Byte offsets in the blocks of a trie. */
+const SECOND: u32 = ((1 << LIST_SECOND_BITS) - 1) << 2;
+const THIRD: u32 = ((1 << LIST_THIRD_BITS) - 1) << 2;
+const FOURTH: u32 = ((1 << (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - LIST_THIRD_BITS)) - 1) << 2;
+const SHORT_SECOND: u32 = ((1 << LIST_SHORT_SECOND_BITS) - 1) << 2;
+const SHORT_THIRD: u32 = ((1 << LIST_SHORT_THIRD_BITS) - 1) << 2;
+const SHORT_FOURTH: u32 =
+  ((1 << (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - LIST_SHORT_THIRD_BITS)) - 1) << 2;
+
+/** One in each byte. */
+const EVERY_BYTE: u64 = ((<u64>0x01010101) << 32) | 0x01010101;
 
 /** Bytes of a header that each lane of a line's ranges is compared with, and what complements the upper ones. */
 const SRC_PORT: usize = memory.data<u8>([9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8], 16);
@@ -82,24 +107,40 @@ const DST_PORT: usize = memory.data<u8>([11, 10, 11, 10, 11, 10, 11, 10, 11, 10,
 const PROTOCOL: usize = memory.data<u8>([12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13], 16);
 const UPPER: usize = memory.data<u32>([0, 0, 0xffffffff, 0xffffffff], 16);
 
-/** One step down a trie: the word under `word` that the eight bits in `bits` (a byte offset) choose, or `word` if it is a class. */
+/** One step down a trie: the word under `word` that `bits` (a byte offset) choose, or `word` if it is a class. */
 function down(trie: usize, word: u32, bits: u32): u32 {
   const child = <u32>(<i32>word >> 31);
   // The shift drops LIST_CHILD.
-  const next = load<u32>(trie + (((word << 10) + bits) & child));
+  const next = load<u32>(trie + (((word << LIST_TRIE_LINE_SHIFT) + bits) & child));
   return word ^ ((word ^ next) & child);
 }
 
-/** The class of an address (network order). */
+/** The class of an address (network order) in a list that is not short. */
 function classOf(trie: usize, address: u32): usize {
   const host = bswap<u32>(address);
-  let word = load<u32>(trie + ((host >> 16) << 2));
-  word = down(trie, word, (host >> 6) & 0x3fc);
-  word = down(trie, word, (host << 2) & 0x3fc);
+  let word = load<u32>(trie + ((host >> (32 - LIST_ROOT_BITS)) << 2));
+  word = down(trie, word, (host >> (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - 2)) & SECOND);
+  word = down(trie, word, (host >> (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - LIST_THIRD_BITS - 2)) & THIRD);
+  word = down(trie, word, (host << 2) & FOURTH);
+  return word & LIST_CLASS;
+}
+
+/** The same in a short list. */
+function shortClassOf(trie: usize, address: u32): usize {
+  const host = bswap<u32>(address);
+  let word = load<u32>(trie + ((host >> (32 - LIST_SHORT_ROOT_BITS)) << 2));
+  word = down(trie, word, (host >> (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - 2)) & SHORT_SECOND);
+  word = down(
+    trie,
+    word,
+    (host >> (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - LIST_SHORT_THIRD_BITS - 2)) & SHORT_THIRD,
+  );
+  word = down(trie, word, (host << 2) & SHORT_FOURTH);
   return word & LIST_CLASS;
 }
 
 function classify(list: usize, from: usize, count: u32): void {
+  const short = load<u32>(list, LIST_SHORT) !== 0;
   const srcTrie = list + load<u32>(list, LIST_SRC_TRIE);
   const dstTrie = list + load<u32>(list, LIST_DST_TRIE);
   const srcClasses = list + load<u32>(list, LIST_SRC_CLASSES);
@@ -113,25 +154,33 @@ function classify(list: usize, from: usize, count: u32): void {
     v128.store(to, v128.xor(i8x16.swizzle(header, v128.load(PROTOCOL)), upper), 32);
     const port = <u32>bswap<u16>(load<u16>(from + (i << 4), 10));
     store<u32>(KEYS + (i << 2), (load<u32>(from + (i << 4), 12) << 16) | port);
-    const src = classOf(srcTrie, load<u32>(from + (i << 4)));
-    const dst = classOf(dstTrie, load<u32>(from + (i << 4), 4));
+    const source = load<u32>(from + (i << 4));
+    const target = load<u32>(from + (i << 4), 4);
+    const src = short ? shortClassOf(srcTrie, source) : classOf(srcTrie, source);
+    const dst = short ? shortClassOf(dstTrie, target) : classOf(dstTrie, target);
     store<u32>(CLASSES + (i << 3), <u32>(srcClasses + (src << CLASS_SHIFT)));
     store<u32>(CLASSES + (i << 3), <u32>(dstClasses + (dst << CLASS_SHIFT)), 4);
   }
 }
 
 /** Notes a pair to look at, which `bit` of two classes names; returns the lengths of its prefixes. */
-function note(list: usize, at: usize, bit: u32, packet: usize): u32 {
-  const src = <usize>load<u32>(CLASSES + (packet << 3));
-  const dst = <usize>load<u32>(CLASSES + (packet << 3), 4);
+function note(table: usize, shift: u32, at: usize, bit: u32, src: usize, dst: usize, packet: usize): u32 {
   const s = load<u32>(src + ((bit >> 3) << 2), CLASS_PREFIXES);
   const d = load<u32>(dst + ((bit & 7) << 2), CLASS_PREFIXES);
   let h = (s * <u32>HASH_A) ^ (d * <u32>HASH_C);
   h = (h ^ (h >> 15)) * <u32>HASH_D;
-  const home = (h >> (32 - load<u32>(list, LIST_PAIRS_LOG2))) << BUCKET_SHIFT;
   store<u64>(at, ((<u64>d) << 32) | s);
-  store<u64>(at, ((<u64>packet) << 32) | (list + load<u32>(list, LIST_PAIRS) + home), 8);
+  store<u64>(at, ((<u64>packet) << 32) | (table + ((h >> shift) << BUCKET_SHIFT)), 8);
   return ((s >> PREFIX_LENGTH_SHIFT) << LIST_LENGTHS_SHIFT) | (d >> PREFIX_LENGTH_SHIFT);
+}
+
+/** Those pairs of places of two classes that may have a rule whose number is below `answer`, which is shifted. */
+function below(src: usize, dst: usize, answer: u32): u64 {
+  const limit = i16x8.splat(<i16>answer);
+  const rows = i16x8.le_u(v128.load(src, CLASS_BOUNDS), limit);
+  const columns = <u64>i16x8.bitmask(i16x8.le_u(v128.load(dst, CLASS_BOUNDS), limit));
+  // Each row of pairs is a byte.
+  return <u64>i64x2.extract_lane(i8x16.narrow_i16x8_s(rows, rows), 0) & (columns * EVERY_BYTE);
 }
 
 /**
@@ -140,6 +189,9 @@ function note(list: usize, at: usize, bit: u32, packet: usize): u32 {
  */
 function match(list: usize, count: u32, answers: usize): void {
   const bounds = list + load<u32>(list, LIST_BOUNDS);
+  const boundShift = load<u32>(list, LIST_BOUND_SHIFT);
+  const table = list + load<u32>(list, LIST_PAIRS);
+  const shift = 32 - load<u32>(list, LIST_PAIRS_LOG2);
   let active: usize = 0;
   for (let i: usize = 0; i < <usize>count; i++) {
     const src = <usize>load<u32>(CLASSES + (i << 3));
@@ -155,11 +207,16 @@ function match(list: usize, count: u32, answers: usize): void {
     let left: usize = 0;
     for (let k: usize = 0; k < active; k++) {
       const packet = <usize>load<u32>(ACTIVE + (k << 2));
-      const tuples = load<u64>(OTHERS + (packet << 3));
-      const bit = 63 - <u32>clz(tuples);
-      const lengths = note(list, PAIRS + (noted << 4), bit, packet);
-      noted += <u32>(load<u32>(bounds + (lengths << 2)) < load<u32>(answers + (packet << 2)));
-      const others = tuples ^ ((<u64>1) << bit);
+      const src = <usize>load<u32>(CLASSES + (packet << 3));
+      const dst = <usize>load<u32>(CLASSES + (packet << 3), 4);
+      const answer = load<u32>(answers + (packet << 2));
+      const tuples =
+        load<u64>(OTHERS + (packet << 3)) & below(src, dst, min<u32>(answer >> boundShift, CLASS_NO_BOUND));
+      // Where none is left, bit 0 is looked at for nothing.
+      const bit = 63 - <u32>clz(tuples | 1);
+      const lengths = note(table, shift, PAIRS + (noted << 4), bit, src, dst, packet);
+      noted += <u32>(load<u32>(bounds + (lengths << 2)) < answer) & <u32>(tuples !== 0);
+      const others = tuples & ~((<u64>1) << bit);
       store<u64>(OTHERS + (packet << 3), others);
       store<u32>(ACTIVE + (left << 2), <u32>packet);
       left += <usize>(<u32>(others !== 0));
@@ -184,19 +241,20 @@ function judge(list: usize, noted: u32, answers: usize): void {
     // A pair that is not in a full bucket may be in the next one.
     if (missing & <usize>(<u32>(load<u32>(bucket, BUCKET_SRC + 12) !== 0)))
       cell = further(list, bucket, load<u64>(at));
-    const where = load<u32>(cell, BUCKET_LINES);
-    const ports = load<u32>(cell, BUCKET_PORTS);
-    const packet = load<u64>(at, 8) & 0xffffffff00000000;
+    const packet = <usize>load<u32>(at, 12);
+    // All ones where the pair may have a better rule than what was found so far.
+    const better = 0 - <u32>(load<u32>(cell, BUCKET_LOWEST) < load<u32>(answers + (packet << 2)));
+    const where = load<u32>(cell, BUCKET_LINES) & better;
     const first = lines + ((<usize>(where & PAIR_LINE)) << LINE_SHIFT);
-    const count = where >> PAIR_COUNT_SHIFT;
-    store<u64>(line, packet | first);
-    store<u64>(line, packet | (first + LINE_SIZE), 8);
+    const count = (where >> PAIR_COUNT_SHIFT) & PAIR_COUNT;
+    const other = (<u64>packet) << 32;
+    store<u64>(line, other | first);
+    store<u64>(line, other | (first + LINE_SIZE), 8);
     line += (<usize>(<u32>(count !== 0)) + <usize>(<u32>(count > 1))) << 3;
-    for (let more: u32 = 2; more < count; more++) {
-      test(first + ((<usize>more) << LINE_SHIFT), <usize>(packet >> 32), answers);
-    }
-    store<u64>(set, packet | (lines + ((<usize>(ports - 1)) << LINE_SHIFT)));
-    set += (<usize>(<u32>(ports !== 0))) << 3;
+    for (let more: u32 = 2; more < count; more++)
+      test(first + ((<usize>more) << LINE_SHIFT), packet, answers);
+    store<u64>(set, other | (first + ((<usize>count) << LINE_SHIFT)));
+    set += (<usize>(where >> 31)) << 3;
   }
   for (let at = LINES; at < line; at += 8) test(<usize>load<u32>(at), <usize>load<u32>(at, 4), answers);
   for (let at = PORT_SETS; at < set; at += 8)
@@ -283,6 +341,12 @@ function within(value: u32, range: u32): bool {
   return (range & 0xffff) <= value && value <= range >> 16;
 }
 
+/** Number of a port's vector. */
+function vectorOf(blocks: usize, port: usize): usize {
+  const block = blocks + ((<usize>load<u16>(blocks + ((port >> 8) << 1))) << LIST_PORT_BLOCK_SHIFT);
+  return <usize>load<u16>(block + ((port & 255) << 1));
+}
+
 /** Finds the five vectors of each packet: VECTORS, 32 bytes each. */
 function locate(list: usize, from: usize, count: u32): void {
   const size = <usize>load<u32>(list, LIST_VECTOR_SIZE);
@@ -302,10 +366,10 @@ function locate(list: usize, from: usize, count: u32): void {
     const srcPort = <usize>bswap<u16>(load<u16>(header, 8));
     const dstPort = <usize>bswap<u16>(load<u16>(header, 10));
     const protocol = <usize>load<u8>(header, 12);
-    store<u32>(to, <u32>(srcVectors + classOf(srcTrie, load<u32>(header)) * size));
-    store<u32>(to, <u32>(dstVectors + classOf(dstTrie, load<u32>(header, 4)) * size), 4);
-    store<u32>(to, <u32>(dstPortVectors + <usize>load<u16>(dstPorts + (dstPort << 1)) * size), 8);
-    store<u32>(to, <u32>(srcPortVectors + <usize>load<u16>(srcPorts + (srcPort << 1)) * size), 12);
+    store<u32>(to, <u32>(srcVectors + shortClassOf(srcTrie, load<u32>(header)) * size));
+    store<u32>(to, <u32>(dstVectors + shortClassOf(dstTrie, load<u32>(header, 4)) * size), 4);
+    store<u32>(to, <u32>(dstPortVectors + vectorOf(dstPorts, dstPort) * size), 8);
+    store<u32>(to, <u32>(srcPortVectors + vectorOf(srcPorts, srcPort) * size), 12);
     store<u32>(to, <u32>(protocolVectors + <usize>load<u16>(protocols + (protocol << 1)) * size), 16);
   }
 }

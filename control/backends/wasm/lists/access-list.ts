@@ -26,13 +26,15 @@ export class AccessList {
   readonly #boundsAt: number;
   readonly #looseAt: number;
   readonly #looseRoom: number;
+  readonly #boundShift: number;
   /** Numbers of all rules, in order. */
   readonly #numbers: number[];
 
   /** Host bits of prefixes must be 0. Room is left for a quarter more of everything. */
   constructor(rules: readonly ListRule[]) {
-    const src = new Side(rules.length);
-    const dst = new Side(rules.length);
+    const short = rules.length <= A.VECTOR_RULES;
+    const src = new Side(rules.length, short);
+    const dst = new Side(rules.length, short);
     const sources = new Uint32Array(rules.length);
     const targets = new Uint32Array(rules.length);
     for (let i = 0; i < rules.length; i++) {
@@ -58,8 +60,7 @@ export class AccessList {
       ...{ table: take((A.BUCKET_SIZE / 4) << log2), lines: take(lineCount * LINE) },
       ...{ loose: take(this.#looseRoom * LOOSE), bounds: take(BOUNDS) },
     };
-    const bits =
-      rules.length <= A.VECTOR_RULES ? bitVectors(rules, src, dst, sources, targets, NUMBER_GAP) : null;
+    const bits = short ? bitVectors(rules, src, dst, sources, targets, NUMBER_GAP) : null;
     const bitsAt = (bits?.sections ?? []).map(({ length }) => take(length));
     const list = new ListWords(end);
     for (const [i, section] of (bits?.sections ?? []).entries()) list.words.set(section, bitsAt[i] ?? 0);
@@ -77,6 +78,9 @@ export class AccessList {
       ...bitsAt.map((word) => word * 4),
     ]);
     words[A.LIST_BOUNDS / 4] = at.bounds * 4;
+    words[A.LIST_SHORT / 4] = short ? 1 : 0;
+    this.#boundShift = Math.max(0, Math.ceil(Math.log2((rules.length + 1) * NUMBER_GAP)) - 16);
+    words[A.LIST_BOUND_SHIFT / 4] = this.#boundShift;
     words.fill(A.NO_RULE, at.bounds, at.bounds + BOUNDS);
     this.#boundsAt = at.bounds;
     this.#src = src;
@@ -88,8 +92,9 @@ export class AccessList {
     for (let i = 0; i < borne.src.length; i++) {
       const [source, target] = [borne.src[i] ?? 0, borne.dst[i] ?? 0];
       const tuple = (src.placeOf(source) ?? 0) * A.LIST_PLACES + (dst.placeOf(target) ?? 0);
-      src.note(source, tuple);
-      dst.note(target, tuple);
+      const bound = this.#bound(((borne.rule[i] ?? 0) + 1) * NUMBER_GAP);
+      src.note(source, tuple, bound);
+      dst.note(target, tuple, bound);
     }
     src.spread();
     dst.spread();
@@ -137,8 +142,8 @@ export class AccessList {
           const bound = this.#boundOf(one, two);
           this.#list.put(bound, Math.min(number, this.#list.get(bound)));
           const tuple = from * A.LIST_PLACES + to;
-          this.#src.mark(bearer, tuple);
-          this.#dst.mark(other, tuple);
+          this.#src.mark(bearer, tuple, this.#bound(number));
+          this.#dst.mark(other, tuple, this.#bound(number));
         }
       }
     }
@@ -178,6 +183,11 @@ export class AccessList {
   /** All copies have followed. */
   settle(): void {
     this.#list.forget();
+  }
+
+  /** A number as the bounds of classes hold it: CLASS_NO_BOUND is none. */
+  #bound(number: number): number {
+    return Math.min(number >>> this.#boundShift, A.CLASS_NO_BOUND - 1);
   }
 
   /** Word that holds the lowest number for the lengths of two prefixes. */

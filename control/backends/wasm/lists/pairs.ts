@@ -9,11 +9,11 @@ const BUCKET = A.BUCKET_SIZE / 4;
 const LINE = A.LINE_SIZE / 4;
 const DST = A.BUCKET_DST / 4;
 const WHERE = A.BUCKET_LINES / 4;
-const PORTS = A.BUCKET_PORTS / 4;
+const LOWEST = A.BUCKET_LOWEST / 4;
 const ROOM_IN_TABLE = 0.8;
 /** More rules than this are looked for in a port set. */
 const FEW = 2 * A.LINE_RULES;
-const MOST_LINES = 255;
+const MOST_LINES = A.PAIR_COUNT;
 
 /** Which rule belongs to which pair of prefixes; of equal length, in the rules' order. */
 export interface Borne {
@@ -46,51 +46,67 @@ export class Pairs {
   /** Fills an empty table with all rules, numbered in steps of `gap`. */
   fill(rules: readonly ListRule[], { rule, src, dst }: Borne, gap: number): void {
     const { words } = this.list;
-    const cells = new Uint32Array(rule.length);
-    const counts = new Uint32Array(BUCKET << this.room.log2);
-    for (let i = 0; i < rule.length; i++) {
+    const total = rule.length;
+    // Pairs are numbered as they appear; until it has lines, a pair's number stands in their place.
+    const pairs = new Uint32Array(total);
+    const cells = new Uint32Array(total);
+    const counts = new Uint32Array(total);
+    for (let i = 0; i < total; i++) {
       const cell = this.#cellOf(src[i] ?? 0, dst[i] ?? 0);
       if (words[cell] === 0) {
         words[cell] = src[i] ?? 0;
         words[cell + DST] = dst[i] ?? 0;
-        this.#used++;
+        words[cell + WHERE] = this.#used;
+        words[cell + LOWEST] = ((rule[i] ?? 0) + 1) * gap;
+        cells[this.#used++] = cell;
       }
-      cells[i] = cell;
-      counts[cell - this.room.table] = (counts[cell - this.room.table] ?? 0) + 1;
+      const pair = words[cell + WHERE] ?? 0;
+      pairs[i] = pair;
+      counts[pair] = (counts[pair] ?? 0) + 1;
     }
-    const written = new Uint32Array(counts.length);
+    const many = this.#makeRoom(cells, counts);
+    /** By pair: the u16 where its next rule goes. */
+    const next = cells;
     const halves = new Uint16Array(words.buffer);
-    for (let i = 0; i < rule.length; i++) {
-      const cell = cells[i] ?? 0;
-      const at = cell - this.room.table;
-      const count = counts[at] ?? 0;
+    for (let i = 0; i < total; i++) {
+      const pair = pairs[i] ?? 0;
       const one = rules[rule[i] ?? 0] as ListRule;
       const number = ((rule[i] ?? 0) + 1) * gap;
-      if (count > FEW) {
-        const key = keyOf(src[i] ?? 0, dst[i] ?? 0);
-        const lanes = this.#many.get(key) ?? [];
-        lanes.push(laneOf(one, number));
-        this.#many.set(key, lanes);
-        if (lanes.length === count) this.#place(cell, lanes);
+      if ((counts[pair] ?? 0) > FEW) {
+        many.get(pair)?.push(laneOf(one, number));
         continue;
       }
-      const place = written[at] ?? 0;
-      if (place === 0) {
-        const lines = Math.ceil(count / A.LINE_RULES);
-        words[cell + WHERE] = this.#take(lines) | (lines << A.PAIR_COUNT_SHIFT);
-      }
-      written[at] = place + 1;
-      const line = this.room.lines + (((words[cell + WHERE] ?? 0) & A.PAIR_LINE) + (place >> 2)) * LINE;
-      if ((place & 3) === 0) words.fill(A.NO_RULE, line, line + LINE);
-      const half = line * 2 + (place & 3);
+      const half = next[pair] ?? 0;
       halves[half] = one.srcPorts[0];
       halves[half + 4] = ~one.srcPorts[1];
       halves[half + 8] = one.dstPorts[0];
       halves[half + 12] = ~one.dstPorts[1];
       halves[half + 16] = one.protocols[0];
       halves[half + 20] = ~one.protocols[1];
-      words[line + A.LINE_NUMBERS / 4 + (place & 3)] = number;
+      words[((half >> 5) << 4) + A.LINE_NUMBERS / 4 + (half & 3)] = number;
+      next[pair] = (half & 3) < A.LINE_RULES - 1 ? half + 1 : half + 2 * LINE - A.LINE_RULES + 1;
     }
+    for (const [pair, lanes] of many) this.#place(cells[pair] ?? 0, lanes);
+  }
+
+  /** Takes lines for all pairs with few rules and puts where their first rule goes in place of their cells; the others are returned. */
+  #makeRoom(cells: Uint32Array, counts: Uint32Array): Map<number, Lane[]> {
+    const { words } = this.list;
+    const many = new Map<number, Lane[]>();
+    for (let pair = 0; pair < this.#used; pair++) {
+      const count = counts[pair] ?? 0;
+      const cell = cells[pair] ?? 0;
+      if (count > FEW) {
+        many.set(pair, []);
+        continue;
+      }
+      const lines = (count + A.LINE_RULES - 1) >> 2;
+      const line = this.#take(lines);
+      words[cell + WHERE] = line | (lines << A.PAIR_COUNT_SHIFT);
+      cells[pair] = (this.room.lines + line * LINE) * 2;
+    }
+    words.fill(A.NO_RULE, this.room.lines, this.room.lines + this.#nextLine * LINE);
+    return many;
   }
 
   /** Puts a rule among those of its pair. Throws ListFullError. */
@@ -132,15 +148,19 @@ export class Pairs {
     const others = ruleLines(lanes.length > FEW ? lanes.filter((lane) => keysOf(lane) === null) : lanes);
     const count = others.length / LINE;
     if (count > MOST_LINES) throw new ListFullError('rules of one pair of prefixes');
-    this.list.put(cell + WHERE, (this.#write(others) | (count << A.PAIR_COUNT_SHIFT)) >>> 0);
-    const ports = portSetLines(keyed.map((lane) => [keysOf(lane) ?? [0, 0], lane.number]));
-    this.list.put(cell + PORTS, keyed.length === 0 ? 0 : this.#write(ports) + 1);
+    const ports =
+      keyed.length === 0 ? [] : portSetLines(keyed.map((lane) => [keysOf(lane) ?? [0, 0], lane.number]));
+    const line = this.#take(count + ports.length / LINE);
+    this.#write(line, others);
+    this.#write(line + count, ports);
+    const flag = keyed.length === 0 ? 0 : A.PAIR_PORTS;
+    this.list.put(cell + WHERE, (line | (count << A.PAIR_COUNT_SHIFT) | flag) >>> 0);
+    this.list.put(cell + LOWEST, lanes[0]?.number ?? 0);
   }
 
-  #write(lines: Uint32Array): number {
-    const line = this.#take(lines.length / LINE);
-    for (let i = 0; i < lines.length; i++) this.list.put(this.room.lines + line * LINE + i, lines[i] ?? 0);
-    return line;
+  #write(line: number, words: ArrayLike<number>): void {
+    const at = this.room.lines + line * LINE;
+    for (let i = 0; i < words.length; i++) this.list.put(at + i, words[i] ?? 0);
   }
 
   /** Word index of a pair's cell, or of the empty one where it would be. */
@@ -198,12 +218,12 @@ export class Pairs {
   }
 
   #copy(from: number, to: number): void {
-    for (const word of [0, DST, WHERE, PORTS]) this.list.put(to + word, this.list.get(from + word));
+    for (const word of [0, DST, WHERE, LOWEST]) this.list.put(to + word, this.list.get(from + word));
   }
 
   #move(from: number, to: number): void {
     this.#copy(from, to);
-    for (const word of [0, DST, WHERE, PORTS]) this.list.put(from + word, 0);
+    for (const word of [0, DST, WHERE, LOWEST]) this.list.put(from + word, 0);
   }
 
   #take(count: number): number {
@@ -217,18 +237,17 @@ export class Pairs {
 
   /** Gives the lines of a pair up. */
   #give(cell: number): void {
-    const give = (line: number, count: number) => {
-      if (count === 0) return;
+    const where = this.list.get(cell + WHERE);
+    const line = where & A.PAIR_LINE;
+    let count = (where >>> A.PAIR_COUNT_SHIFT) & A.PAIR_COUNT;
+    if (where >= A.PAIR_PORTS)
+      count += this.list.get(this.room.lines + (line + count) * LINE + PORTSET_LINES / 4);
+    if (count > 0) {
       const runs = this.#free.get(count) ?? [];
       runs.push(line);
       this.#free.set(count, runs);
-    };
-    const where = this.list.get(cell + WHERE);
-    give(where & A.PAIR_LINE, where >>> A.PAIR_COUNT_SHIFT);
-    const ports = this.list.get(cell + PORTS);
-    if (ports !== 0) give(ports - 1, this.list.get(this.room.lines + (ports - 1) * LINE + PORTSET_LINES / 4));
+    }
     this.list.put(cell + WHERE, 0);
-    this.list.put(cell + PORTS, 0);
   }
 
   #lanesOf(cell: number): readonly Lane[] {
@@ -236,7 +255,9 @@ export class Pairs {
     if (many !== undefined) return many;
     const where = this.list.get(cell + WHERE);
     const first = this.room.lines + (where & A.PAIR_LINE) * LINE;
-    return lanesIn(this.list.words.slice(first, first + (where >>> A.PAIR_COUNT_SHIFT) * LINE));
+    return lanesIn(
+      this.list.words.slice(first, first + ((where >>> A.PAIR_COUNT_SHIFT) & A.PAIR_COUNT) * LINE),
+    );
   }
 }
 

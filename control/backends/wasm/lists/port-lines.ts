@@ -64,20 +64,22 @@ export function lanesIn(words: Uint32Array): Lane[] {
   return lanes;
 }
 
+/** The keys that a rule is for, and its number. */
+type KeyedRule = readonly [keys: readonly [number, number], number: number];
+
 /** A port set (PORTSET_SIZE in layout.ts) whose verdict is the number of the first rule. */
-export function portSetLines(
-  rules: readonly (readonly [keys: readonly [number, number], number: number])[],
-): Uint32Array {
+export function portSetLines(rules: readonly KeyedRule[]): Uint32Array {
   const cuts = new Set<number>([0]);
   for (const [[from, to]] of rules) {
     cuts.add(from);
     if (to < LAST_KEY) cuts.add(to + 1);
   }
   const starts = [...cuts].sort((a, b) => a - b);
+  const firsts = firstOver(starts, rules);
   const intervals: { from: number; to: number; number: number }[] = [];
   for (const [i, from] of starts.entries()) {
     const to = (starts[i + 1] ?? LAST_KEY + 1) - 1;
-    const number = rules.find(([keys]) => keys[0] <= from && from <= keys[1])?.[1];
+    const number = rules[firsts[i] ?? 0]?.[1];
     if (number === undefined) continue;
     const last = intervals.at(-1);
     if (last?.number === number && last.to === from - 1) last.to = to;
@@ -96,4 +98,30 @@ export function portSetLines(
   }
   words[L.PORTSET_LINES / 4] = count;
   return words;
+}
+
+/** For each stretch that begins at one of `starts`, the first of the rules that holds there; as many as there are rules: none. */
+function firstOver(starts: readonly number[], rules: readonly KeyedRule[]): Uint32Array {
+  const firsts = new Uint32Array(starts.length).fill(rules.length);
+  const places = new Map(starts.map((start, i) => [start, i]));
+  // Behind a stretch that is taken: where to look for the next one that is not.
+  const next = Uint32Array.from({ length: starts.length + 1 }, (_, i) => i);
+  const free = (at: number): number => {
+    let found = at;
+    while (next[found] !== found) found = next[found] ?? 0;
+    for (let i = at; i !== found; ) {
+      const behind = next[i] ?? 0;
+      next[i] = found;
+      i = behind;
+    }
+    return found;
+  };
+  for (const [rule, [[from, to]]] of rules.entries()) {
+    const end = places.get(to + 1) ?? starts.length;
+    for (let i = free(places.get(from) ?? 0); i < end; i = free(i)) {
+      firsts[i] = rule;
+      next[i] = i + 1;
+    }
+  }
+  return firsts;
 }

@@ -7,9 +7,13 @@ import { PrefixIndex } from './prefix-index.js';
 import { maskOf } from './rule.js';
 import { ListFullError, type ListWords } from './words.js';
 
-const BLOCK = A.LIST_BLOCK_WORDS;
+const LINE = A.LIST_TRIE_LINE_WORDS;
+/** How many bits of an address have been used when each step down a trie is done. */
+const DEPTHS = depthsOf(A.LIST_ROOT_BITS, A.LIST_SECOND_BITS, A.LIST_THIRD_BITS);
+const SHORT_DEPTHS = depthsOf(A.LIST_SHORT_ROOT_BITS, A.LIST_SHORT_SECOND_BITS, A.LIST_SHORT_THIRD_BITS);
 const CLASS = A.CLASS_SIZE / 4;
 const PREFIXES = A.CLASS_PREFIXES / 4;
+const BOUNDS = A.CLASS_BOUNDS / 4;
 const NOWHERE = 255;
 
 export class Side {
@@ -18,6 +22,8 @@ export class Side {
   #places = new Uint8Array(0);
   /** By number: the pairs of places that its own rules have, as two words. */
   #tuples = new Uint32Array(0);
+  /** By number: the lowest shifted number of its own rules, CLASS_NO_BOUND = it has none. */
+  #bounds = new Uint16Array(0);
   /** Prefixes that took the place of one around them, and so have its rules too. */
   readonly #standIns = new Map<number, number[]>();
   /** By number: the longest prefix around it, 0 = none. Right for those that were there when the list was built. */
@@ -27,14 +33,20 @@ export class Side {
   // Until the list is laid out, both are arrays of their own; then parts of its words.
   #trie: Uint32Array;
   #classes: Uint32Array = new Uint32Array(0);
-  #blocks = A.LIST_ROOT_WORDS / BLOCK;
+  #lines: number;
+  readonly #depths: readonly number[];
   #list: ListWords | null = null;
   #trieAt = 0;
   #classesAt = 0;
+  /** Numbers of the prefixes there were when the list was built, the widest first. */
+  #order: Uint32Array = new Uint32Array(0);
 
-  constructor(expected: number) {
+  /** @param short the list has the tries of a short one */
+  constructor(expected: number, short: boolean) {
     this.index = new PrefixIndex(expected);
-    this.#trie = new Uint32Array(A.LIST_ROOT_WORDS + 64 * BLOCK);
+    this.#depths = short ? SHORT_DEPTHS : DEPTHS;
+    this.#lines = 2 ** (this.#depths[0] ?? 0) / LINE;
+    this.#trie = new Uint32Array((this.#lines + 256 + expected) * LINE);
   }
 
   /** The prefix's place, undefined if it has none. */
@@ -70,14 +82,16 @@ export class Side {
     const room = Math.ceil(index.count * 1.25) + 64;
     this.#places = new Uint8Array(room).fill(NOWHERE);
     this.#tuples = new Uint32Array(room * 2);
+    this.#bounds = new Uint16Array(room).fill(A.CLASS_NO_BOUND);
     this.#classes = new Uint32Array(room * CLASS);
-    const order = byLength(index.lengths, index.count);
-    for (const number of order) {
+    this.#order = byLength(index.lengths, index.count);
+    const taken = new Uint8Array(index.count + 1);
+    for (const number of this.#order) {
       const address = index.addresses[number] ?? 0;
       const length = index.lengths[number] ?? 0;
       const parent = this.#fill(address, length, number);
       this.#parents[number] = parent;
-      this.#enter(number, parent);
+      taken[number] = this.#enter(number, parent, taken[parent] ?? 0);
     }
   }
 
@@ -93,7 +107,7 @@ export class Side {
       vectors[at] = (vectors[at] ?? 0) | (1 << (i & 31));
     }
     vectors[last >> 5] = 1 << (last & 31);
-    for (const number of byLength(index.lengths, index.count)) {
+    for (const number of this.#order) {
       const parent = (this.#parents[number] ?? 0) * words;
       for (let word = 0; word < words; word++) {
         const at = number * words + word;
@@ -105,7 +119,7 @@ export class Side {
 
   /** Bytes the parts take, with room to grow. */
   get trieWords(): number {
-    return Math.ceil(this.#blocks * 1.25 + 32) * BLOCK;
+    return Math.ceil(this.#lines * 1.25 + 256) * LINE;
   }
 
   get classWords(): number {
@@ -115,7 +129,7 @@ export class Side {
   /** Moves into the list's words. */
   layOut(list: ListWords, trieAt: number, classesAt: number): void {
     const trie = list.words.subarray(trieAt, trieAt + this.trieWords);
-    trie.set(this.#trie.subarray(0, this.#blocks * BLOCK));
+    trie.set(this.#trie.subarray(0, this.#lines * LINE));
     const classes = list.words.subarray(classesAt, classesAt + this.classWords);
     classes.set(this.#classes);
     this.#trie = trie;
@@ -125,36 +139,45 @@ export class Side {
     this.#classesAt = classesAt;
   }
 
-  /** While building: notes that the prefix has a rule with this pair of places (0-63). */
-  note(number: number, tuple: number): void {
+  /** While building: notes that the prefix has a rule with this pair of places (0-63) and this shifted number. */
+  note(number: number, tuple: number, bound: number): void {
     const at = number * 2 + (tuple >> 5);
     this.#tuples[at] = (this.#tuples[at] ?? 0) | (1 << (tuple & 31));
+    if (bound < (this.#bounds[number] ?? 0)) this.#bounds[number] = bound;
   }
 
-  /** While building, after all rules were noted: each class gets the pairs of all prefixes around it. */
+  /** While building, after all rules were noted: each class gets the pairs and the bounds of all prefixes around it. */
   spread(): void {
-    const { index } = this;
-    for (const number of byLength(index.lengths, index.count)) {
-      const at = number * CLASS;
+    const classes = this.#classes;
+    const tuples = this.#tuples;
+    for (let at = CLASS; at <= this.index.count * CLASS; at += CLASS) {
+      let low = 0;
+      let high = 0;
       for (let place = 0; place < A.LIST_PLACES; place++) {
-        const around = (this.#classes[at + PREFIXES + place] ?? 0) & A.PREFIX_NUMBER;
-        for (let word = 0; word < 2; word++) {
-          const own = this.#tuples[around * 2 + word] ?? 0;
-          if (around !== 0) this.#classes[at + word] = (this.#classes[at + word] ?? 0) | own;
-        }
+        const around = (classes[at + PREFIXES + place] ?? 0) & A.PREFIX_NUMBER;
+        if (around === 0) continue;
+        low |= tuples[around * 2] ?? 0;
+        high |= tuples[around * 2 + 1] ?? 0;
+        const word = at + BOUNDS + (place >> 1);
+        classes[word] = (classes[word] ?? 0) | ((this.#bounds[around] ?? 0) << ((place & 1) << 4));
       }
+      classes[at] = low;
+      classes[at + 1] = high;
     }
   }
 
-  /** Notes a pair of places of a list that is laid out, in the classes of all addresses of the prefix. */
-  mark(number: number, tuple: number): void {
+  /** Notes a rule's pair of places and its bound in the classes of all addresses of the prefix. The list is laid out. */
+  mark(number: number, tuple: number, bound: number): void {
     const at = number * 2 + (tuple >> 5);
     const bit = 1 << (tuple & 31);
-    if (((this.#tuples[at] ?? 0) & bit) !== 0) return;
-    this.note(number, tuple);
+    if (((this.#tuples[at] ?? 0) & bit) !== 0 && bound >= (this.#bounds[number] ?? 0)) return;
+    this.note(number, tuple, bound);
+    const place = this.#places[number] ?? 0;
     for (const inner of [number, ...this.#inside(number)]) {
       const word = inner * CLASS + (tuple >> 5);
       this.#putClass(word, ((this.#classes[word] ?? 0) | bit) >>> 0);
+      if (((this.#classes[inner * CLASS + PREFIXES + place] ?? 0) & A.PREFIX_NUMBER) === number)
+        this.#putBound(inner, place, this.#bounds[number] ?? 0);
     }
   }
 
@@ -176,6 +199,7 @@ export class Side {
     }
     for (const inner of [number, ...inside])
       this.#putClass(inner * CLASS + PREFIXES + place, this.wordOf(number));
+    for (const inner of [number, ...inside]) this.#putBound(inner, place, A.CLASS_NO_BOUND);
     this.#paint(address, length, number);
     return number;
   }
@@ -184,13 +208,21 @@ export class Side {
     this.#list?.put(this.#classesAt + at, value);
   }
 
-  #enter(number: number, parent: number): void {
-    let place = firstFree(this.#takenBy(parent));
+  #putBound(number: number, place: number, bound: number): void {
+    const at = number * CLASS + BOUNDS + (place >> 1);
+    const shift = (place & 1) << 4;
+    this.#putClass(at, (((this.#classes[at] ?? 0) & ~(0xffff << shift)) | (bound << shift)) >>> 0);
+  }
+
+  /** Gives a prefix a place, where those in `taken` (a bit each) are taken; returns these and its own. */
+  #enter(number: number, parent: number, taken: number): number {
+    let place = firstFree(taken);
     if (place === NOWHERE) place = this.#standIn(number, parent);
     this.#places[number] = place;
     const at = number * CLASS;
     this.#classes.copyWithin(at, parent * CLASS, parent * CLASS + CLASS);
     this.#classes[at + PREFIXES + place] = this.wordOf(number);
+    return taken | (1 << place);
   }
 
   /** Chooses the place of one of those around a prefix. */
@@ -242,30 +274,49 @@ export class Side {
 
   /** Covers a prefix that none inside it is known of yet; returns what covered it. */
   #fill(address: number, length: number, number: number): number {
-    let at = address >>> 16;
-    let depth = 16;
-    for (; length > depth; depth += 8) at = this.#under(at) + ((address >>> (24 - depth)) & 255);
+    const at = this.#wordFor(address, length);
     const parent = (this.#trie[at] ?? 0) & A.LIST_CLASS;
     const word = ((length << A.LIST_LENGTH_SHIFT) | number) >>> 0;
-    this.#trie.fill(word, at, at + 2 ** (depth - length));
+    const end = at + this.#wordsOf(length);
+    for (let i = at; i < end; i++) this.#trie[i] = word;
     return parent;
   }
 
-  /** First word of the block under a word; made if there is none. */
-  #under(at: number): number {
+  /** The first word that is wholly of this prefix; makes the blocks that lead there. */
+  #wordFor(address: number, length: number): number {
+    const depths = this.#depths;
+    let depth = depths[0] ?? 0;
+    let at = address >>> (32 - depth);
+    for (let level = 1; length > depth; level++) {
+      const below = depths[level] ?? 32;
+      const words = 2 ** (below - depth);
+      at = this.#under(at, words) + ((address >>> (32 - below)) & (words - 1));
+      depth = below;
+    }
+    return at;
+  }
+
+  /** How many words of a block (or the root) a prefix of this length covers. */
+  #wordsOf(length: number): number {
+    for (const depth of this.#depths) if (length <= depth) return 2 ** (depth - length);
+    return 1;
+  }
+
+  /** First of the `words` words of the block under a word; made if there is none. */
+  #under(at: number, words: number): number {
     const word = this.#trie[at] ?? 0;
-    if (word >= A.LIST_CHILD) return (word - A.LIST_CHILD) * BLOCK;
-    const block = this.#blocks++;
-    if ((block + 1) * BLOCK > this.#trie.length) {
-      if (this.#list !== null) throw new ListFullError('blocks of the trie');
+    if (word >= A.LIST_CHILD) return (word - A.LIST_CHILD) * LINE;
+    const first = this.#lines * LINE;
+    if (first + words > this.#trie.length) {
+      if (this.#list !== null) throw new ListFullError('lines of the trie');
       const grown = new Uint32Array(this.#trie.length * 2);
       grown.set(this.#trie);
       this.#trie = grown;
     }
-    if (this.#list === null) this.#trie.fill(word, block * BLOCK, (block + 1) * BLOCK);
-    else for (let i = 0; i < BLOCK; i++) this.#putTrie(block * BLOCK + i, word);
-    this.#putTrie(at, A.LIST_CHILD + block);
-    return block * BLOCK;
+    for (let i = first; i < first + words; i++) this.#putTrie(i, word);
+    this.#putTrie(at, A.LIST_CHILD + this.#lines);
+    this.#lines += words / LINE;
+    return first;
   }
 
   #putTrie(at: number, value: number): void {
@@ -275,19 +326,25 @@ export class Side {
 
   /** Covers a prefix wherever no longer one does. */
   #paint(address: number, length: number, number: number): void {
-    let at = address >>> 16;
-    let depth = 16;
-    for (; length > depth; depth += 8) at = this.#under(at) + ((address >>> (24 - depth)) & 255);
-    this.#paintWords(at, 2 ** (depth - length), length, ((length << A.LIST_LENGTH_SHIFT) | number) >>> 0);
+    const at = this.#wordFor(address, length);
+    const word = ((length << A.LIST_LENGTH_SHIFT) | number) >>> 0;
+    this.#paintWords(at, this.#wordsOf(length), length, word, 0);
   }
 
-  #paintWords(at: number, count: number, length: number, word: number): void {
+  /** `level` counts from that of the first words on. */
+  #paintWords(at: number, count: number, length: number, word: number, level: number): void {
+    const depth = this.#depths.findIndex((d) => length <= d) + level;
+    const words = 2 ** ((this.#depths[depth + 1] ?? 32) - (this.#depths[depth] ?? 32));
     for (let i = at; i < at + count; i++) {
       const old = this.#trie[i] ?? 0;
-      if (old >= A.LIST_CHILD) this.#paintWords((old - A.LIST_CHILD) * BLOCK, BLOCK, length, word);
+      if (old >= A.LIST_CHILD) this.#paintWords((old - A.LIST_CHILD) * LINE, words, length, word, level + 1);
       else if (old === 0 || old >>> A.LIST_LENGTH_SHIFT < length) this.#putTrie(i, word);
     }
   }
+}
+
+function depthsOf(root: number, second: number, third: number): readonly number[] {
+  return [root, root + second, root + second + third, 32];
 }
 
 function firstFree(taken: number): number {

@@ -1,5 +1,5 @@
 /** The bit vectors of a short list (LIST_VECTOR_SIZE in dataplane-as/lists/layout.ts). */
-import { NO_RULE } from '../../../../dataplane-as/lists/layout.js';
+import { LIST_PORT_BLOCK, NO_RULE } from '../../../../dataplane-as/lists/layout.js';
 import type { ListRule, Range } from './rule.js';
 import type { Side } from './side.js';
 
@@ -9,6 +9,11 @@ export interface BitVectors {
   /** In the order of the list's header. */
   readonly sections: readonly Uint32Array[];
 }
+
+const PORTS = 65_536;
+const PROTOCOLS = 256;
+/** A rule's place in the list fits in so many bits (VECTOR_RULES). */
+const RULE_BITS = 11;
 
 /** Makes them for rules whose prefixes have these numbers; rules are numbered in steps of `gap`. */
 export function bitVectors(
@@ -21,47 +26,89 @@ export function bitVectors(
 ): BitVectors {
   const last = rules.length;
   const words = Math.ceil((last + 1) / 128) * 4;
-  const numbers = Uint32Array.from(rules, (_, i) => (i + 1) * gap);
-  const ranges = (values: number, of: (rule: ListRule) => Range) =>
-    rangeVectors(rules.map(of), values, words);
+  const numbers = new Uint32Array(last + 1);
+  for (let i = 0; i < last; i++) numbers[i] = (i + 1) * gap;
+  numbers[last] = NO_RULE;
+  const srcPorts = rangeVectors(rules, ({ srcPorts }) => srcPorts, PORTS, words);
+  const dstPorts = rangeVectors(rules, ({ dstPorts }) => dstPorts, PORTS, words);
+  const protocols = rangeVectors(rules, ({ protocols }) => protocols, PROTOCOLS, words);
   return {
     size: words * 4,
     sections: [
       ...[src.vectors(sources, words, last), dst.vectors(targets, words, last)],
-      ...ranges(65_536, ({ srcPorts }) => srcPorts),
-      ...ranges(65_536, ({ dstPorts }) => dstPorts),
-      ...ranges(256, ({ protocols }) => protocols),
-      Uint32Array.of(...numbers, NO_RULE),
+      ...[portBlocks(srcPorts.starts), srcPorts.vectors],
+      ...[portBlocks(dstPorts.starts), dstPorts.vectors],
+      ...[protocolTable(protocols.starts), protocols.vectors, numbers],
     ],
   };
 }
 
-/** A table that says for each value which vector is its own, and the vectors: a bit for each range that holds it, and one more. */
-function rangeVectors(ranges: readonly Range[], values: number, words: number): [Uint32Array, Uint32Array] {
-  const begin = new Map<number, number[]>([[0, []]]);
-  const end = new Map<number, number[]>();
-  for (const [i, [low, high]] of ranges.entries()) {
-    push(begin, low, i);
-    if (high + 1 < values) push(end, high + 1, i);
+/** Vectors of the stretches of values in which the same ranges hold: a bit for each of these, and one more; and where each begins. */
+function rangeVectors(
+  rules: readonly ListRule[],
+  of: (rule: ListRule) => Range,
+  values: number,
+  words: number,
+): { readonly starts: readonly number[]; readonly vectors: Uint32Array } {
+  // Where a range begins or has ended, its bit changes.
+  const changes = new Uint32Array(rules.length * 2);
+  let count = 0;
+  for (let i = 0; i < rules.length; i++) {
+    const [low, high] = of(rules[i] as ListRule);
+    changes[count++] = (low << RULE_BITS) | i;
+    if (high + 1 < values) changes[count++] = ((high + 1) << RULE_BITS) | i;
   }
-  const starts = [...new Set([...begin.keys(), ...end.keys()])].sort((a, b) => a - b);
+  const sorted = changes.subarray(0, count).sort();
+  const starts = [0];
+  let latest = 0;
+  for (let i = 0; i < count; i++) {
+    const start = (sorted[i] ?? 0) >>> RULE_BITS;
+    if (start !== latest) starts.push(start);
+    latest = start;
+  }
   const vectors = new Uint32Array(starts.length * words);
-  const table = new Uint16Array(values);
-  for (const [n, start] of starts.entries()) {
+  vectors[rules.length >> 5] = 1 << (rules.length & 31);
+  let next = 0;
+  for (let n = 0; n < starts.length; n++) {
     const at = n * words;
     if (n > 0) vectors.copyWithin(at, at - words, at);
-    else vectors[ranges.length >> 5] = 1 << (ranges.length & 31);
-    for (const i of end.get(start) ?? [])
-      vectors[at + (i >> 5)] = (vectors[at + (i >> 5)] ?? 0) & ~(1 << (i & 31));
-    for (const i of begin.get(start) ?? [])
-      vectors[at + (i >> 5)] = (vectors[at + (i >> 5)] ?? 0) | (1 << (i & 31));
-    table.fill(n, start, starts[n + 1] ?? values);
+    for (; next < count && (sorted[next] ?? 0) >>> RULE_BITS === starts[n]; next++) {
+      const i = (sorted[next] ?? 0) & (2 ** RULE_BITS - 1);
+      vectors[at + (i >> 5)] = (vectors[at + (i >> 5)] ?? 0) ^ (1 << (i & 31));
+    }
   }
-  return [new Uint32Array(table.buffer), vectors];
+  return { starts, vectors };
 }
 
-function push(map: Map<number, number[]>, key: number, value: number): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, [value]);
-  else values.push(value);
+/** Which vector each port has (LIST_PORT_BLOCK); neighbours that are alike share a block. */
+function portBlocks(starts: readonly number[]): Uint32Array {
+  const size = LIST_PORT_BLOCK;
+  const halves = new Uint16Array(size + size * Math.min(size, 2 * starts.length));
+  let n = 0;
+  let block = 0;
+  /** The vector that all of the latest block have, -1 = there are several. */
+  let uniform = -1;
+  for (let upper = 0; upper < size; upper++) {
+    const from = upper * size;
+    while ((starts[n + 1] ?? PORTS) <= from) n++;
+    const whole = (starts[n + 1] ?? PORTS) >= from + size;
+    if (!whole || uniform !== n) {
+      const at = ++block * size;
+      for (let lower = 0; lower < size; ) {
+        while ((starts[n + 1] ?? PORTS) <= from + lower) n++;
+        const end = Math.min(size, (starts[n + 1] ?? PORTS) - from);
+        halves.fill(n, at + lower, at + end);
+        lower = end;
+      }
+      uniform = whole ? n : -1;
+    }
+    halves[upper] = block;
+  }
+  return new Uint32Array(halves.buffer, 0, ((block + 1) * size) / 2);
+}
+
+function protocolTable(starts: readonly number[]): Uint32Array {
+  const table = new Uint16Array(PROTOCOLS);
+  for (const [n, start] of starts.entries()) table.fill(n, start, starts[n + 1] ?? PROTOCOLS);
+  return new Uint32Array(table.buffer);
 }
