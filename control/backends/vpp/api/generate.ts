@@ -1,7 +1,7 @@
 /** TypeScript types of messages, from VPP's description of them. */
 
-import { TEXTUAL } from './codec/addresses.js';
 import { BASE } from './codec/base.js';
+import { TEXTUAL } from './codec/textual.js';
 import type { ApiSchema, FieldSchema, MessageSchema, ModuleSchema } from './schema.js';
 import { subsetOf } from './subset.js';
 

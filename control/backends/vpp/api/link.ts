@@ -6,7 +6,13 @@ import { VppConnectError, VppLostError } from './errors.js';
 import { Deframer, HEADER_SIZE, putHeader } from './framing.js';
 
 /** Written at once, so that VPP works while the rest of a long batch is still being encoded. */
-const FLUSH_AT = 64 * 1024;
+const FLUSH_AT = 32 * 1024;
+
+/** A list of 1,000 access rules has 48 KiB. */
+const CAPACITY = 2 * FLUSH_AT;
+
+/** So many buffers are kept. */
+const KEPT = 8;
 
 /** Bytes that may wait in this process while the socket takes none; as many are in the socket then. */
 const FULL_AT = 256 * 1024;
@@ -40,19 +46,41 @@ export interface Channel {
   readonly gone: Promise<void>;
 }
 
+/** Buffers, used again: fresh memory costs more than what is written into it. */
+class Writers {
+  /** What the socket has not taken at once is read by it until it has. */
+  #lent: Writer[] = [];
+  #free: Writer[] = [];
+
+  /** Keeps what the socket still reads; returns an empty one. */
+  swap(lent: Writer): Writer {
+    if (this.#lent.length < KEPT && lent.bytes.length <= 2 * CAPACITY) this.#lent.push(lent);
+    return this.#free.pop() ?? new Writer(CAPACITY);
+  }
+
+  /** The socket has taken everything. */
+  release(): void {
+    for (const writer of this.#lent) writer.length = 0;
+    if (this.#free.length < KEPT) this.#free.push(...this.#lent);
+    this.#lent = [];
+  }
+}
+
 export class Link implements Channel {
   readonly farewell = 'sockclnt_delete';
   readonly gone = Promise.resolve();
   readonly #socket: Socket;
   readonly #events: LinkEvents;
   readonly #deframer = new Deframer();
-  #out = new Writer(FLUSH_AT);
+  #out = new Writer(CAPACITY);
+  readonly #writers = new Writers();
   #flushing = false;
   #ended = false;
 
   constructor(socket: Socket, events: LinkEvents) {
     this.#socket = socket;
     this.#events = events;
+    socket.on('drain', () => this.#writers.release());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) =>
       this.end(new VppLostError(`connection lost: ${error.message}`, { cause: error })),
@@ -113,9 +141,8 @@ export class Link implements Channel {
     const { bytes, length } = this.#out;
     if (length === 0 || this.#ended) return;
     this.#socket.write(bytes.subarray(0, length));
-    // What the socket took at once is no longer needed here: fresh memory costs more than what is written into it.
     if (this.#socket.writableLength === 0) this.#out.length = 0;
-    else this.#out = new Writer(FLUSH_AT);
+    else this.#out = this.#writers.swap(this.#out);
   }
 
   #receive(chunk: Buffer): void {

@@ -12,6 +12,7 @@ function wholeNumber(low: number, high: number, value: Value): FieldProblem {
 const unsigned8: FixedCodec = {
   size: 1,
   initial: new Uint8Array(1),
+  unsigned: {},
   put({ bytes }, at, value) {
     const number = (value as number) >>> 0;
     if (number !== value || number > 0xff) throw wholeNumber(0, 0xff, value);
@@ -23,6 +24,7 @@ const unsigned8: FixedCodec = {
 const unsigned16: FixedCodec = {
   size: 2,
   initial: new Uint8Array(2),
+  unsigned: {},
   put({ bytes }, at, value) {
     const number = (value as number) >>> 0;
     if (number !== value || number > 0xffff) throw wholeNumber(0, 0xffff, value);
@@ -35,6 +37,7 @@ const unsigned16: FixedCodec = {
 const unsigned32: FixedCodec = {
   size: 4,
   initial: new Uint8Array(4),
+  unsigned: {},
   put({ bytes }, at, value) {
     const number = (value as number) >>> 0;
     if (number !== value) throw wholeNumber(0, 0xffffffff, value);

@@ -193,6 +193,37 @@ test('prefixes keep their host bits', () => {
   }
 });
 
+test('prefixes that come again, in runs and out of order, more of them than are remembered', () => {
+  const codecs = small(`typedef pair { prefix a; prefix b; };
+message m 00000000: u16 _vl_msg_id; u32 context; u32 n; pair l[n];`);
+  const random = randomSource(11);
+  const plain = (x: string): string => {
+    const [text = '', length] = x.split('/');
+    const { family, value } = parseIp(text);
+    const address = value.toString(16).padStart(family === 4 ? 8 : 32, '0');
+    const tail = Number(length).toString(16).padStart(2, '0');
+    return `${family === 4 ? '00' : '01'}${address.padEnd(32, '0')}${tail}`;
+  };
+  const any = (): string =>
+    random(4) === 0
+      ? `fd00::${random(65_536).toString(16)}:${random(8)}/${random(129)}`
+      : `10.${random(4)}.${random(256)}.${random(256)}/${random(33)}`;
+  const few = Array.from({ length: 5 }, any);
+  const pick = (): string => few[random(few.length)] as string;
+  let [a, b] = ['0.0.0.0/0', '0.0.0.0/0'];
+  for (let message = 0; message < 60; message++) {
+    const l = Array.from({ length: 1000 }, () => {
+      if (random(3) === 0) a = random(2) === 0 ? pick() : any();
+      if (random(20) === 0) b = pick();
+      return { a, b };
+    });
+    const expected = l.map((pair) => plain(pair.a) + plain(pair.b)).join('');
+    assert.ok(encode(codecs, 'm', { l }).subarray(10).toString('hex') === expected);
+    const wrong = [...l.slice(0, 7), { a, b: '10.0.0.0/33' }, ...l];
+    assert.throws(() => encode(codecs, 'm', { l: wrong }), isRefusal('m', 'l[7].b'));
+  }
+});
+
 test('strings: of fixed length with a NUL at the end, of any length with it before', () => {
   const fixed = one('string x[8]');
   assert.equal(roundTrip(fixed, { x: 'sieben7' }), { x: 'sieben7' });

@@ -16,6 +16,13 @@ export interface FixedCodec extends Reading {
   readonly initial: Uint8Array;
   /** Writes over `initial`, which is at `at` already. Throws FieldProblem. */
   put(into: Writer, at: number, value: Value): void;
+  /** Only of what is written as an unsigned integer of `size` bytes, big endian: which one a value stands for. */
+  readonly unsigned?: Unsigned;
+}
+
+/** `numberOf` absent: the value is the number. It gives NaN for what `put` has to look at. */
+export interface Unsigned {
+  numberOf?(value: Value): number;
 }
 
 export interface VariableCodec extends Reading {

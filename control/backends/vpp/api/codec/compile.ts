@@ -1,7 +1,6 @@
 /** Codecs of a module's types, made once and kept. */
 import { ApiSchemaError } from '../errors.js';
 import type { ApiSchema, FieldSchema, ModuleSchema, StructSchema } from '../schema.js';
-import { TEXTUAL } from './addresses.js';
 import { type ArrayCodec, arrayOf, bytesArray, fixedArray, fixedBytes } from './arrays.js';
 import { BASE, fixedString, variableString } from './base.js';
 import { FieldProblem, Writer } from './bytes.js';
@@ -10,6 +9,7 @@ import { casesOf, discriminatorOf } from './discriminators.js';
 import { enumCodec, flagsCodec } from './enums.js';
 import type { FieldCodec } from './fields.js';
 import { structCodec } from './structs.js';
+import { TEXTUAL } from './textual.js';
 import { type Arm, type Discriminator, unionCodec } from './unions.js';
 
 /** Compiles the types of one module; what it does not have itself is looked for in all the others. */
@@ -66,7 +66,7 @@ export class TypeCompiler {
   }
 
   #type(name: string, owner: string, field: FieldSchema): Codec {
-    const known = BASE.get(name) ?? TEXTUAL.get(name) ?? this.#done.get(name);
+    const known = BASE.get(name) ?? TEXTUAL.get(name)?.() ?? this.#done.get(name);
     if (known !== undefined) return known;
     const union = this.#find((module) => module.unions.get(name));
     // What tells the arm depends on who holds the union, so that its codec is not kept.

@@ -2,30 +2,48 @@
 import type { Value } from '../api.js';
 import type { EnumSchema } from '../schema.js';
 import { FieldProblem } from './bytes.js';
-import type { FixedCodec } from './codec.js';
+import type { FixedCodec, Unsigned } from './codec.js';
 
 /** `base` is the codec of the enum's integer type. */
 export function enumCodec(schema: EnumSchema, base: FixedCodec): FixedCodec {
-  const numbers = new Map<string, number>(schema.symbols);
-  // Most values are the same as the one before.
-  let [lastSymbol, lastNumber] = ['', 0];
   const symbols = new Map([...schema.symbols].reverse().map(([symbol, value]) => [value, symbol]));
+  const numbers = new Numbers(schema);
   return {
     size: base.size,
     initial: base.initial,
+    ...(base.unsigned === undefined ? {} : { unsigned: numbers }),
     put(into, at, value) {
       if (typeof value !== 'string') return base.put(into, at, value);
-      if (value !== lastSymbol) {
-        lastNumber = numberOf(numbers, value, schema.name);
-        lastSymbol = value;
-      }
-      base.put(into, at, lastNumber);
+      const number = numbers.numberOf(value);
+      if (Number.isNaN(number)) throw noSymbol(schema.name, value);
+      base.put(into, at, number);
     },
     read(from, self, outer) {
       const number = base.read(from, self, outer) as number;
       return symbols.get(number) ?? number;
     },
   };
+}
+
+/** Symbols to numbers; most are the same as the one before. */
+class Numbers implements Unsigned {
+  readonly #numbers: ReadonlyMap<string, number>;
+  #symbol: Value | undefined;
+  #number = 0;
+
+  constructor({ symbols }: EnumSchema) {
+    this.#numbers = new Map(symbols);
+  }
+
+  /** NaN: no symbol. */
+  numberOf(symbol: Value): number {
+    if (symbol === this.#symbol) return this.#number;
+    const number = typeof symbol === 'string' ? this.#numbers.get(symbol) : undefined;
+    if (number === undefined) return Number.NaN;
+    this.#symbol = symbol;
+    this.#number = number;
+    return number;
+  }
 }
 
 /** A list; also accepted: one number for all of them. */
@@ -76,6 +94,10 @@ function split(number: number, named: readonly (readonly [string, number])[]): r
 
 function numberOf(numbers: ReadonlyMap<string, number>, symbol: string, name: string): number {
   const number = numbers.get(symbol);
-  if (number === undefined) throw new FieldProblem(`is no ${name}`, symbol);
+  if (number === undefined) throw noSymbol(name, symbol);
   return number;
+}
+
+function noSymbol(name: string, symbol: string): FieldProblem {
+  return new FieldProblem(`is no ${name}`, symbol);
 }
