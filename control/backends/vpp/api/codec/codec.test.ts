@@ -194,8 +194,7 @@ test('prefixes keep their host bits', () => {
 });
 
 test('prefixes that come again, in runs and out of order, more of them than are remembered', () => {
-  const codecs = small(`typedef pair { prefix a; prefix b; };
-message m 00000000: u16 _vl_msg_id; u32 context; u32 n; pair l[n];`);
+  const codecs = one('u32 n; pair l[n]', 'type pair: prefix a; prefix b');
   const random = randomSource(11);
   const plain = (x: string): string => {
     const [text = '', length] = x.split('/');
