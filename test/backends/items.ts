@@ -24,6 +24,8 @@ import type {
 export const UPLINK: Key = 'interface/uplink';
 export const HOST: Key = 'interface/host';
 export const OUTSIDE = '192.168.16.254';
+export const ROUTED = '192.168.16.253';
+export const ROUTED6 = 'fd00:16::fd';
 
 export const nodeAddress = (node: number): string => `192.168.16.${node}`;
 export const podAddress = (node: number, pod: number): string => `10.1.${node}.${pod + 1}`;

@@ -126,14 +126,26 @@ export class Underlay {
   readonly outside: Host;
   readonly frames: Uint8Array[] = [];
   readonly #nodes: TestNode[] = [];
+  readonly #hosts: Host[] = [];
 
   constructor() {
-    this.outside = new Host(items.OUTSIDE, items.OUTSIDE6, {
-      mac: '02:00:00:00:ff:fe',
-      gateways: null,
-      gatewayMac: null,
+    this.outside = this.#addHost(items.OUTSIDE, items.OUTSIDE6, '02:00:00:00:ff:fe', null);
+  }
+
+  /** One more host outside, with a route to everything by a node. */
+  addRouted(node: number): Host {
+    return this.#addHost(items.ROUTED, items.ROUTED6, '02:00:00:00:ff:fd', node);
+  }
+
+  #addHost(address: string, address6: string, mac: string, node: number | null): Host {
+    const host = new Host(address, address6, {
+      mac,
+      gateways: node === null ? null : [items.nodeAddress(node), items.nodeAddress6(node)],
+      gatewayMac: node === null ? null : items.uplinkMac(node),
       send: (frame) => this.forward(null, frame),
     });
+    this.#hosts.push(host);
+    return host;
   }
 
   join(node: TestNode): void {
@@ -142,7 +154,7 @@ export class Underlay {
 
   forward(from: TestNode | null, frame: Uint8Array): void {
     this.frames.push(frame);
-    if (from !== null) this.outside.receive(frame);
+    if (from !== null) for (const host of this.#hosts) host.receive(frame);
     for (const node of this.#nodes) if (node !== from) node.rig.send(items.uplinkLink(node.id), frame);
   }
 }

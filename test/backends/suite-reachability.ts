@@ -73,6 +73,25 @@ export function reachabilityTests(test: Test, open: OpenRig): void {
     await a.reaches(items.OUTSIDE, 0, 'icmp');
   });
 
+  for (const family of [4, 6] as const) {
+    const routed = async (rigs: OpenRig): Promise<void> => {
+      const underlay = new Underlay();
+      const node = await TestNode.open(rigs, 1, underlay);
+      const a = await node.addPod(1, 'a');
+      const host = underlay.addRouted(1);
+      const to = family === 4 ? a.address : a.address6;
+      assert.is(await host.reaches(to, 80), 'a');
+      assert.is(await host.reaches(to, 80, 'udp'), 'a');
+      const sources = new Set(a.received.map(({ source }) => source));
+      assert.equal([...sources], [family === 4 ? items.ROUTED : items.ROUTED6]);
+    };
+    run(
+      `who has a route to the pods from outside reaches them, by the addresses of both (IPv${family})`,
+      routed,
+      [family === 4 ? 'outside-pods' : 'outside-pods6'],
+    );
+  }
+
   run('an ingress policy lets in whom it names, on the ports it names', async (rigs) => {
     const node = await TestNode.open(rigs);
     const [a, b, c] = [await node.addPod(1, 'a'), await node.addPod(2, 'b'), await node.addPod(3, 'c')];

@@ -50,14 +50,17 @@ test('which limits there are follows from release and renderer', () => {
     limitsOf(facts(...of)).map(({ name }) => name);
   const always = ['apart-counts', 'client-address', 'inside-ranges', 'outside-backends'];
   assert.equal([...names('cnat', true)].sort(), [...always, 'outside-ping6'].sort());
-  assert.equal([...names('cnat', false)].sort(), [...always, 'affinity', 'affinity6'].sort());
+  assert.equal(
+    [...names('cnat', false)].sort(),
+    [...always, 'affinity', 'affinity6', 'outside-pods', 'outside-pods6'].sort(),
+  );
   assert.equal(
     [...names('nat44', true)].sort(),
     [...always, 'maglev', 'outside-ping6', 'pod-address', 'service-counts'].sort(),
   );
   assert.equal(
     [...names('nat44', false)].sort(),
-    [...always, 'affinity6', 'maglev', 'pod-address', 'service-counts'].sort(),
+    [...always, 'affinity6', 'maglev', 'outside-pods6', 'pod-address', 'service-counts'].sort(),
   );
 });
 

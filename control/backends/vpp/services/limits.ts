@@ -40,12 +40,15 @@ const withFlows = ({ api }: LimitFacts): boolean => hasFlows(api);
 const withoutFlows = ({ api }: LimitFacts): boolean => !hasFlows(api);
 const onNat44 = ({ options }: LimitFacts): boolean => options.services === 'nat44';
 
+const NO_AFFINITY = "this release's CNAT chooses a backend by addresses and ports alone";
+const NO_INCOMING = "this release's CNAT knows no connections but those that it has translated";
+
 const LIMITS = [
   {
     name: 'affinity',
     what: 'session affinity over IPv4',
     instead: 'a Service that asks for it is refused; NAT44 has it',
-    why: "this release's CNAT chooses a backend by addresses and ports alone",
+    why: NO_AFFINITY,
     holds: (facts) => withoutFlows(facts) && !onNat44(facts),
     concerns: (service) => service.affinitySeconds !== null && !isIp6(service),
     refused: 'no session affinity',
@@ -54,7 +57,7 @@ const LIMITS = [
     name: 'affinity6',
     what: 'session affinity over IPv6',
     instead: 'a Service that asks for it is refused',
-    why: "this release's CNAT chooses a backend by addresses and ports alone",
+    why: NO_AFFINITY,
     holds: withoutFlows,
     concerns: (service) => service.affinitySeconds !== null && isIp6(service),
     refused: 'no session affinity',
@@ -67,6 +70,21 @@ const LIMITS = [
     holds: onNat44,
     concerns: (service) => service.algorithm === 'maglev' && !isIp6(service),
     refused: 'no consistent hashing',
+  },
+  {
+    name: 'outside-pods',
+    what: 'connections over IPv4 from outside straight to the address of a pod',
+    instead:
+      "the pod's answers carry the node's address, and are lost; through Services they come, and with NAT44",
+    why: NO_INCOMING,
+    holds: (facts) => withoutFlows(facts) && !onNat44(facts),
+  },
+  {
+    name: 'outside-pods6',
+    what: 'connections over IPv6 from outside straight to the address of a pod',
+    instead: "the pod's answers carry the node's address, and are lost; through Services they come",
+    why: NO_INCOMING,
+    holds: withoutFlows,
   },
   {
     name: 'inside-ranges',
