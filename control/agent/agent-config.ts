@@ -154,7 +154,8 @@ export function parseAgentConfig(
     podFeed,
     cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),
     rest: parseRestConfig(raw['rest'], object),
-    resyncIntervalSeconds: seconds('resyncIntervalSeconds', 0),
+    // VPP can be changed by others, and does not tell of it.
+    resyncIntervalSeconds: seconds('resyncIntervalSeconds', vpp === null ? 0 : 60),
     statusIntervalSeconds: seconds('statusIntervalSeconds', 1),
     dieWithStdin,
   };

@@ -47,7 +47,8 @@ FILE is JSON:
   cluster       cluster configuration; what is absent takes its default
   rest          REST and metrics: ADDRESS:PORT (default 127.0.0.1:9999), the path of a unix socket, null for none, or
                 a mapping of listen, certFile, keyFile, clientCaFile, hosts; beyond loopback only with TLS
-  resyncIntervalSeconds  read the data plane back and repair it that often (default 0: only when something calls for it)
+  resyncIntervalSeconds  read the data plane back and repair it that often (default: every 60 on VPP, which others can change;
+                         else 0, only when something calls for it)
   statusIntervalSeconds  the store is told at most that often which revision is in force (default 1); trouble is told at once
   dieWithStdin  true: end when standard input ends; so does the option
 `;

@@ -48,6 +48,7 @@ test('the agent on VPP needs neither a data plane process nor a Linux link', () 
   const config = parseAgentConfig({ ...least, vpp: { uplink: { pci: '0000:00:08.0' } } }, 'f', false);
   assert.is(config.uplink, 'uplink');
   assert.is(config.dataplane, '');
+  assert.is(config.resyncIntervalSeconds, 60, 'others can change VPP');
   assert.throws(() => parseAgentConfig(least, 'f', false), /uplink: must be text/);
 });
 
