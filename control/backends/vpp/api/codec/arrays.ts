@@ -37,7 +37,19 @@ export function fixedArray(element: FixedCodec, length: number): FixedCodec {
 }
 
 function putAll(element: FixedCodec, into: Writer, at: number, list: readonly Value[]): void {
-  let i = 0;
+  if (element.putAll === undefined) putEach(element, into, at, list);
+  else element.putAll(into, at, list);
+}
+
+/** One by one. Throws FieldProblem. */
+export function putEach(
+  element: FixedCodec,
+  into: Writer,
+  at: number,
+  list: readonly Value[],
+  from = 0,
+): void {
+  let i = from;
   try {
     for (; i < list.length; i++) element.put(into, at + i * element.size, list[i] as Value);
   } catch (error) {

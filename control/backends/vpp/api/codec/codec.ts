@@ -16,6 +16,8 @@ export interface FixedCodec extends Reading {
   readonly initial: Uint8Array;
   /** Writes over `initial`, which is at `at` already. Throws FieldProblem. */
   put(into: Writer, at: number, value: Value): void;
+  /** The same of all of a list, which follow each other; absent: one by one. */
+  putAll?(into: Writer, at: number, list: readonly Value[]): void;
   /** Only of what is written as an unsigned integer of `size` bytes, big endian: which one a value stands for. */
   readonly unsigned?: Unsigned;
 }

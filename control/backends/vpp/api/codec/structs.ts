@@ -1,7 +1,7 @@
 /** Structs: of fixed size, and those with something of varying size in them. */
 import type { Value } from '../api.js';
 import { DecodeError } from '../errors.js';
-import type { ArrayCodec } from './arrays.js';
+import { type ArrayCodec, putEach } from './arrays.js';
 import { FieldProblem, type Reader, type Writer, within } from './bytes.js';
 import { type Codec, type FixedCodec, leastSize, type SoFar, type VariableCodec } from './codec.js';
 import {
@@ -38,17 +38,17 @@ class FixedStruct implements FixedCodec {
     this.size = run.size;
     this.initial = run.initial;
     this.#run = run;
-    this.#unrolled = unrolled(run.fields);
+    this.#unrolled = unrolled(run.fields, run.size);
     this.#fields = new FieldIndex(run.fields);
   }
 
   put(into: Writer, at: number, value: Value): void {
-    const members = asMembers(value);
     try {
-      if (this.#unrolled(into, at, members)) return;
+      if (this.#unrolled.one(into, at, value)) return;
     } catch {
       // Done again, by the way that says which field it is.
     }
+    const members = asMembers(value);
     let current = '';
     let position = 0;
     try {
@@ -63,6 +63,16 @@ class FixedStruct implements FixedCodec {
     } catch (error) {
       throw within(error, current);
     }
+  }
+
+  putAll(into: Writer, at: number, list: readonly Value[]): void {
+    let plain = 0;
+    try {
+      plain = this.#unrolled.many(into, at, list, 0);
+    } catch {
+      // The same.
+    }
+    putEach(this, into, at, list, plain);
   }
 
   read(from: Reader, outer: SoFar): Value {

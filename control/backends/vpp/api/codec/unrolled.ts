@@ -1,37 +1,50 @@
 /**
- * Structs of fixed size, written by a function made for each of them: a few statements a field. In the loop that serves all structs every
+ * Structs of fixed size, written by functions made for each of them: a few statements a field. In the loop that serves all structs every
  * access to a field and every call is one of many kinds, and costs several times as much; a list of 1,000 ACL rules has 10,000 fields.
  */
+import type { Value } from '../api.js';
 import type { Writer } from './bytes.js';
 import type { FixedCodec } from './codec.js';
-import type { Members, Placed } from './fields.js';
+import type { Placed } from './fields.js';
 
-/** False, or whatever a codec throws: the value is not plain, and may have been written in part. */
-export type Unrolled = (into: Writer, at: number, value: Members) => boolean;
+export interface Unrolled {
+  /** False, or whatever a codec throws: the value is not plain, and may have been written in part. */
+  one(into: Writer, at: number, value: Value): boolean;
+  /** The same of values that follow each other, from that of an index on; returns the index of the first that is not plain. */
+  many(into: Writer, at: number, list: readonly Value[], from: number): number;
+}
+
+const NOTHING_PLAIN: Unrolled = { one: () => false, many: (_into, _at, _list, from) => from };
 
 /** Names come from files: nothing but a name becomes code. */
 const NAME = /^[a-zA-Z_]\w*$/;
 
-/** Where a function cannot be made (`--disallow-code-generation-from-strings`) it is one that always says false. */
-export function unrolled(fields: readonly Placed[]): Unrolled {
-  if (!fields.every(({ name }) => NAME.test(name))) return () => false;
+/** Where functions cannot be made (`--disallow-code-generation-from-strings`) nothing is plain for them. `size`: of the struct. */
+export function unrolled(fields: readonly Placed[], size: number): Unrolled {
+  if (!fields.every(({ name }) => NAME.test(name))) return NOTHING_PLAIN;
   const body = [
     '"use strict";',
     ...fields.map((_, i) => `const c${i} = codecs[${i}];`),
-    'return function (into, at, o) {',
+    'function one(into, at, o) {',
     'const b = into.bytes;',
     'let v, n = 0;',
     'for (const _ in o) n++;',
+    // An empty one, or what is no object at all.
+    'if (n === 0) return false;',
     ...fields.map(
       ({ name, offset, codec }, i) =>
         `if ((v = o.${name}) !== undefined) { n--; ${statements(codec, `c${i}`, offset)} }`,
     ),
-    'return n === 0; };',
+    'return n === 0; }',
+    'function many(into, at, list, i) {',
+    `while (i < list.length && one(into, at + i * ${size}, list[i])) i++;`,
+    'return i; }',
+    'return { one, many };',
   ];
   try {
     return new Function('codecs', body.join('\n'))(fields.map(({ codec }) => codec)) as Unrolled;
   } catch (error) {
-    if (error instanceof EvalError) return () => false;
+    if (error instanceof EvalError) return NOTHING_PLAIN;
     throw error;
   }
 }
