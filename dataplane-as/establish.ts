@@ -75,7 +75,7 @@ export function establish(end: usize): void {
       const line = table + ((<usize>(index & mask)) << SESSION_SHIFT);
       const one = load<u64>(line, S_SRC);
       const two = load<u64>(line, S_PORTS);
-      if (one === addresses && (two & KEY_MASK) === tuple) {
+      if (((one ^ addresses) | ((two & KEY_MASK) ^ tuple)) === 0) {
         found = line;
         break;
       }
@@ -106,7 +106,7 @@ export function establish(end: usize): void {
       const line = table + ((<usize>(index & mask)) << SESSION_SHIFT);
       const one = load<u64>(line, S_SRC);
       const two = load<u64>(line, S_PORTS);
-      if (one === answers && (two & KEY_MASK) === answerKey) {
+      if (((one ^ answers) | ((two & KEY_MASK) ^ answerKey)) === 0) {
         found = line;
         break;
       }

@@ -121,7 +121,7 @@ function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd:
       (((limit - load<u32>(v, V_TOTAL)) | ~(hop - (word & 0xff))) & SIGN);
     if ((word & 0xff00) === TCP << 8) unusual |= <u32>load<u8>(l4, 13) & (FIN | RST);
     else unusual |= (word & 0xff00) ^ (UDP << 8);
-    if (unusual !== 0) {
+    if (unusual !== 0 && !opens(unusual, word, kind, l4)) {
       store<u32>(odd, <u32>v);
       odd += 4;
       continue;
@@ -151,6 +151,16 @@ function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd:
   }
   runEnd = v;
   return odd;
+}
+
+/**
+ * Is all that is unusual that its connection is new, and does it leave that so? `word` is that of the IP header with the protocol, `kind`
+ * the line's with its state. As follow() has it.
+ */
+function opens(unusual: u32, word: u32, kind: u32, l4: usize): bool {
+  if (unusual !== (ST_NEW ^ ST_ESTABLISHED) << 8) return false;
+  if ((word & 0xff00) === TCP << 8) return (load<u8>(l4, 13) & SYN) !== 0;
+  return (word & 0xff00) === UDP << 8 && (kind & (SF_REPLY << 16)) === 0;
 }
 
 /** A packet of any kind. */

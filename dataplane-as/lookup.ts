@@ -27,7 +27,7 @@ import {
   VF_ICMP_ERROR,
 } from './layout';
 import { decideNewcomers, passEnd } from './newcomers';
-import { find, KEY_MASK, removals } from './sessions';
+import { find, KEY_MASK, lineAt, removals } from './sessions';
 import { reopens, slow } from './slow';
 import { record } from './trace';
 
@@ -99,16 +99,30 @@ export function lookup(n: i32): bool {
   return missing;
 }
 
+/** Reads the lines behind the home lines that somebody else has, as touch() does. */
+function touchSecond(left: usize): void {
+  let sum: u32 = 0;
+  for (let at = ELSEWHERE; at < left; at += 4) {
+    const hash = load<u32>(<usize>load<u32>(at), V_HASH);
+    sum += load<u32>(lineAt(hash + <u32>(load<u32>(lineAt(hash), S_SRC) !== 0)));
+  }
+  touched = sum;
+}
+
 /** Where the list of packets without a line ends; it lies in ELSEWHERE once lookup() is through. */
 let newcomersEnd: usize = ELSEWHERE;
 
 /** The other lines of their windows, and lines that may not be in force. */
 function lookElsewhere(left: usize): bool {
+  touchSecond(left);
   let stale = false;
   let unknown = ELSEWHERE;
   for (let at = ELSEWHERE; at < left; at += 4) {
     const v: usize = load<u32>(at);
-    const line = find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
+    const home = lineAt(load<u32>(v, V_HASH));
+    // Most new connections find their home vacant.
+    const vacant = (<u64>load<u32>(home, S_SRC) | load<u64>(home, S_PORTS)) === 0;
+    const line = vacant ? 0 : find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
     if (line === 0) {
       store<u32>(unknown, <u32>v);
       unknown += 4;

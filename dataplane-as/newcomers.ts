@@ -41,6 +41,7 @@ import {
   RULE_OPEN,
   RULE_SELF,
   S_DIRECT,
+  S_SRC,
   SERVICE_AFFINITY,
   SERVICE_FLAGS,
   SERVICE_SLOTS,
@@ -68,7 +69,7 @@ import {
   VXLAN_PORT,
 } from './layout';
 import { lookup4, MISS } from './lpm';
-import { verdictFor } from './policy';
+import { setFor, verdictFor, verdictOf } from './policy';
 import { backendBySlot, row, serviceByKey } from './services';
 
 /** What is known of a connection before it is opened; a line each. */
@@ -116,7 +117,10 @@ export function decideNewcomers(list: usize, end: usize): usize {
   for (let at = list; at < end; at += 4) {
     if (serve(load<u32>(at), left)) left += N_SIZE;
   }
+  findSets(left);
+  judgeEgress(left);
   for (let at = NEWCOMERS; at < left; at += N_SIZE) {
+    if (load<u32>(at, N_OUTCOME) !== 0) continue;
     if (!judgeNewcomer(load<u32>(at, N_PACKET), at)) store<u32>(at, 0, N_PACKET);
   }
   touchAnswers(left);
@@ -129,6 +133,12 @@ function touchAnswers(end: usize): void {
   let sum: u32 = 0;
   for (let at = NEWCOMERS; at < end; at += N_SIZE)
     sum += load<u32>(table + ((<usize>(load<u32>(at, N_HASH) & mask)) << SESSION_SHIFT));
+  // Where somebody has that line, the one behind it.
+  for (let at = NEWCOMERS; at < end; at += N_SIZE) {
+    const hash = load<u32>(at, N_HASH);
+    const taken = load<u32>(table + ((<usize>(hash & mask)) << SESSION_SHIFT), S_SRC) !== 0;
+    sum += load<u32>(table + ((<usize>((hash + <u32>taken) & mask)) << SESSION_SHIFT));
+  }
   touchedAnswers = sum;
 }
 
@@ -192,6 +202,39 @@ function serviceAt(address: u32, key: u32): u32 {
   return service < load<u32>(image, IMG_SERVICES_COUNT) ? service : 0;
 }
 
+/** The port sets of the policies of the pods that send; they lie in N_EGRESS until judgeEgress() has read them. */
+function findSets(end: usize): void {
+  for (let at = NEWCOMERS; at < end; at += N_SIZE) {
+    const back = load<u32>(at, N_BACK);
+    let policy: u32 = 0;
+    if (back & <u32>S_DIRECT) {
+      policy = load<u32>(ports + ((<usize>(back & ~(<u32>S_DIRECT))) << PORT_SHIFT), PORT_EGRESS_POLICY);
+    }
+    const destination = load<u32>(at, N_NEW_DST);
+    store<u32>(at, 0, N_OUTCOME);
+    store<u32>(at, NOBODY, N_INGRESS);
+    if (policy === 0 || load<u32>(at, N_NEW_SRC) === destination) {
+      store<u32>(at, 0, N_RULE);
+      store<u32>(at, NOBODY, N_EGRESS);
+      continue;
+    }
+    store<u32>(at, 1, N_RULE);
+    store<u32>(at, setFor(policy, destination), N_EGRESS);
+  }
+}
+
+function judgeEgress(end: usize): void {
+  for (let at = NEWCOMERS; at < end; at += N_SIZE) {
+    if (load<u32>(at, N_RULE) === 0) continue;
+    const v: usize = load<u32>(at, N_PACKET);
+    const key = (load<u32>(v, V_PROTOCOL) << 16) | <u32>bswap<u16>(<u16>(load<u32>(at, N_NEW_PORTS) >> 16));
+    const verdict = verdictOf(load<u32>(at, N_EGRESS), key);
+    const rule = verdict & ~(<u32>VERDICT_ALLOW);
+    store<u32>(at, rule, N_EGRESS);
+    if (rule === verdict) store<u32>(at, DROP_POLICY_EGRESS, N_OUTCOME);
+  }
+}
+
 /** Completes the record `at` of packet `v`: policies, route, source translation, hash of the answers. False: not of the usual kind. */
 function judgeNewcomer(v: usize, at: usize): bool {
   const source = load<u32>(at, N_NEW_SRC);
@@ -203,19 +246,12 @@ function judgeNewcomer(v: usize, at: usize): bool {
   const itself = source === destination;
   let rule: u32 = RULE_NOT_A_POD;
   let space: u32 = SPACE_POD;
-  let egress = NOBODY;
-  let ingress = NOBODY;
+  const egress = load<u32>(at, N_EGRESS);
   let backFlags: u32 = 0;
   if (back & <u32>S_DIRECT) {
     const origin = ports + ((<usize>(back & ~(<u32>S_DIRECT))) << PORT_SHIFT);
-    const policy = load<u32>(origin, PORT_EGRESS_POLICY);
     if (load<u8>(origin, PORT_VRF) === SPACE_MAIN) space = SPACE_MAIN;
-    rule = itself ? RULE_SELF : RULE_OPEN;
-    if (!itself && policy !== 0) {
-      const verdict = verdictFor(policy, destination, key);
-      egress = rule = verdict & ~(<u32>VERDICT_ALLOW);
-      if (rule === verdict) return deny(at, DROP_POLICY_EGRESS, egress, NOBODY);
-    }
+    rule = egress !== NOBODY ? egress : itself ? RULE_SELF : RULE_OPEN;
   } else if (lookup4(SPACE_POD, source) !== back) {
     backFlags = SF_RETURN_TUNNEL;
   }
@@ -239,8 +275,12 @@ function judgeNewcomer(v: usize, at: usize): bool {
       let arrived: u32 = itself ? RULE_SELF : RULE_OPEN;
       if (!itself && policy !== 0) {
         const verdict = verdictFor(policy, source, key);
-        ingress = arrived = verdict & ~(<u32>VERDICT_ALLOW);
-        if (arrived === verdict) return deny(at, DROP_POLICY_INGRESS, egress, ingress);
+        arrived = verdict & ~(<u32>VERDICT_ALLOW);
+        store<u32>(at, arrived, N_INGRESS);
+        if (arrived === verdict) {
+          store<u32>(at, DROP_POLICY_INGRESS, N_OUTCOME);
+          return true;
+        }
       }
       if (arrived >= <u32>RULE_FIRST || rule < <u32>RULE_FIRST) rule = arrived;
     } else if (role === ROLE_UPLINK) {
@@ -262,16 +302,5 @@ function judgeNewcomer(v: usize, at: usize): bool {
   store<u32>(at, way, N_AHEAD);
   store<u32>(at, backFlags, N_BACK_FLAGS);
   store<u32>(at, hash, N_HASH);
-  store<u32>(at, 0, N_OUTCOME);
-  store<u32>(at, egress, N_EGRESS);
-  store<u32>(at, ingress, N_INGRESS);
-  return true;
-}
-
-/** The packet is dropped when its turn comes, unless another one has opened its connection by then. */
-function deny(at: usize, outcome: u32, egress: u32, ingress: u32): bool {
-  store<u32>(at, outcome, N_OUTCOME);
-  store<u32>(at, egress, N_EGRESS);
-  store<u32>(at, ingress, N_INGRESS);
   return true;
 }

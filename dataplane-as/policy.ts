@@ -37,6 +37,9 @@ import {
 import { lookup4, MISS } from './lpm';
 import { record } from './trace';
 
+/** No image has so many: what it judges is denied. */
+const NO_SET: u32 = 0xffffffff;
+
 /** Rule that decided the latest verdict. */
 export let verdictRule: u32 = RULE_NONE;
 
@@ -96,12 +99,17 @@ export function permits(v: usize, stage: u32, policy: u32, identity: u32, key: u
   return action === ACTION_ALLOW;
 }
 
-/**
- * VERDICT_ALLOW or 0 | rule by which `policy` judges `peer`, an address in network order. The home slots are looked at here, and others
- * are asked for what they do not answer.
- */
+/** VERDICT_ALLOW or 0 | rule by which `policy` judges `peer`, an address in network order. */
 export function verdictFor(policy: u32, peer: u32, key: u32): u32 {
-  if (policy >= load<u32>(image, IMG_POLICIES_COUNT)) return RULE_NONE;
+  return verdictOf(setFor(policy, peer), key);
+}
+
+/**
+ * The port set by which `policy` judges `peer`, an address in network order; one that is not there for a policy that is not. The home
+ * slots are looked at here, and others are asked for what they do not answer.
+ */
+export function setFor(policy: u32, peer: u32): u32 {
+  if (policy >= load<u32>(image, IMG_POLICIES_COUNT)) return NO_SET;
   const meta: u32 = LPM_USED | (SPACE_IDENTITY << 8) | 32;
   const addresses = image + load<u32>(image, IMG_LPM4);
   const peerSlot = addresses + (homeOf(peer, meta, load<u32>(image, IMG_LPM4_LOG2)) << LPM4_SHIFT);
@@ -112,11 +120,10 @@ export function verdictFor(policy: u32, peer: u32, key: u32): u32 {
   }
   const pairs = image + load<u32>(image, IMG_PAIRS);
   const slot = pairs + (homeOf(policy, identity, load<u32>(image, IMG_PAIRS_LOG2)) << PAIR_SHIFT);
-  let set = load<u32>(slot, PAIR_PORTSET);
   if ((load<u32>(slot, PAIR_POLICY) ^ policy) | (load<u32>(slot, PAIR_IDENTITY) ^ identity)) {
-    set = portSetOf(policy, identity);
+    return portSetOf(policy, identity);
   }
-  return verdictOf(set, key);
+  return load<u32>(slot, PAIR_PORTSET);
 }
 
 /** permits() for `peer`, an address in network order. */

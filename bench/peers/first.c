@@ -1,7 +1,6 @@
 /* A first packet: service, egress policy, route, ingress policy, source NAT, two session lines (dataplane-as/first.ts and after). */
 #include "memory.h"
 
-#define MISS 0xffffffffu
 #define ROLE_TUNNEL 255
 
 static adr origin;
@@ -53,16 +52,16 @@ static u32 verdict_of(u32 set, u32 key) {
   return r32(line + ((u32)__builtin_ctz(inside | 1 << PORTSET_INTERVALS) << 2) + PORTSET_VERDICT);
 }
 
-static bool allows(u32 policy, u32 peer, u32 key) {
-  u32 identity = lookup4(SPACE_IDENTITY, peer), verdict = RULE_NONE;
-  if (identity == MISS) identity = 0;
-  if (policy < r32(image + IMG_POLICIES_COUNT)) verdict = verdict_of(port_set_of(policy, identity), key);
-  verdict_rule = verdict & 0x7fffffff;
-  return verdict >> 31 == ACTION_ALLOW;
+u32 verdict_for(u32 policy, u32 peer, u32 key) {
+  u32 identity = lookup4(SPACE_IDENTITY, peer);
+  if (policy >= r32(image + IMG_POLICIES_COUNT)) return RULE_NONE;
+  return verdict_of(port_set_of(policy, identity == MISS ? 0 : identity), key);
 }
 
-static void count_rule(u32 id) {
-  if (id < MAX_RULES) add64(RULE_COUNTERS_BASE + (id << 3), 1);
+static bool allows(u32 policy, u32 peer, u32 key) {
+  u32 verdict = verdict_for(policy, peer, key);
+  verdict_rule = verdict & 0x7fffffff;
+  return verdict >> 31 == ACTION_ALLOW;
 }
 
 static u32 route(u32 space, u32 address) {
@@ -78,7 +77,7 @@ static void set_origin(adr v) {
   role = origin ? r8(origin + PORT_ROLE) : ROLE_TUNNEL;
 }
 
-static u32 service_of(u32 address, u32 port, u32 protocol) {
+u32 service_of(u32 address, u32 port, u32 protocol) {
   u32 key = port | protocol << 16, table = image + r32(image + IMG_FRONTENDS4);
   u32 log2 = r32(image + IMG_FRONTENDS4_LOG2), mask = (1u << log2) - 1, home = home_of(address, key, log2);
   for (u32 i = 0; i <= mask; i++) {
@@ -91,10 +90,8 @@ static u32 service_of(u32 address, u32 port, u32 protocol) {
   return 0;
 }
 
-/* Chooses the backend; returns its id, 0 = none. */
-static u32 choose(u32 service, u64 addresses, u64 key) {
-  u32 row = image + r32(image + IMG_SERVICES) + (service << SERVICE_SHIFT);
-  if (r32(row + SERVICE_FLAGS) & SVF_RANGES || r32(row + SERVICE_AFFINITY)) unusual("choose");
+/* Row of the backend of a new connection, 0 = none. */
+adr backend_of(adr row, u64 addresses, u64 key) {
   u64 h = addresses * 0xff51afd7ed558ccdull;
   h ^= h >> 33;
   h = (h + key) * 0xc4ceb9fe1a85ec53ull;
@@ -104,7 +101,15 @@ static u32 choose(u32 service, u64 addresses, u64 key) {
   if (place >= r32(row + SERVICE_BACKEND_COUNT)) return 0;
   u32 index = r32(row + SERVICE_BACKENDS) + place;
   if (index >= r32(image + IMG_BACKENDS_COUNT)) return 0;
-  u32 backend = image + r32(image + IMG_BACKENDS) + (index << BACKEND_SHIFT);
+  return image + r32(image + IMG_BACKENDS) + (index << BACKEND_SHIFT);
+}
+
+/* Chooses the backend; returns its id, 0 = none. */
+static u32 choose(u32 service, u64 addresses, u64 key) {
+  u32 row = image + r32(image + IMG_SERVICES) + (service << SERVICE_SHIFT);
+  if (r32(row + SERVICE_FLAGS) & SVF_RANGES || r32(row + SERVICE_AFFINITY)) unusual("choose");
+  adr backend = backend_of(row, addresses, key);
+  if (!backend) return 0;
   new_destination = r32(backend + BACKEND_IP4);
   new_ports = (new_ports & 0xffff) | (u32)r16(backend + BACKEND_PORT) << 16;
   translation |= SF_DNAT;

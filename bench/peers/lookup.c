@@ -1,7 +1,6 @@
 /* Stages 2 and 3: hash and session look-up (dataplane-as/lookup.ts, sessions.ts). */
 #include "memory.h"
 
-#define KEY_MASK 0xffffffffffull
 #define OPEN_MASK (KEY_MASK | (u64)ST_CLOSING << 40)
 
 volatile u32 touched;
@@ -26,22 +25,27 @@ adr find(u64 addresses, u64 key, u32 hash) {
 }
 
 bool lookup(u32 n) {
-  bool missing = false;
+  static adr elsewhere[VECTOR_CAPACITY];
+  adr *left = elsewhere;
   for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE) {
     if (r32(v + V_OUTCOME)) continue;
-    u64 addresses = r64(v + V_SRC), key = r64(v + V_PORTS);
-    u32 hash = r32(v + V_HASH);
-    adr line = line_at(hash);
-    u64 different = (r64(line + S_SRC) ^ addresses) | ((r64(line + S_PORTS) ^ key) & OPEN_MASK) |
+    adr line = line_at(r32(v + V_HASH));
+    u64 different = (r64(line + S_SRC) ^ r64(v + V_SRC)) | ((r64(line + S_PORTS) ^ r64(v + V_PORTS)) & OPEN_MASK) |
                     (r32(line + S_GENERATION) ^ generation);
-    if (different) {
-      line = find(addresses, key, hash);
-      if (!line) {
-        missing = true;
-        continue;
-      }
-      if (r32(line + S_GENERATION) != generation || r8(line + S_STATE) == ST_CLOSING) unusual("lookup");
+    if (different) *left++ = v;
+    else w32(v + V_SESSION, (u32)line);
+  }
+  u32 sum = 0;
+  for (adr *at = elsewhere; at < left; at++) sum += second_of(r32(*at + V_HASH));
+  touched = sum;
+  bool missing = false;
+  for (adr *at = elsewhere; at < left; at++) {
+    adr v = *at, line = find(r64(v + V_SRC), r64(v + V_PORTS), r32(v + V_HASH));
+    if (!line) {
+      missing = true;
+      continue;
     }
+    if (r32(line + S_GENERATION) != generation || r8(line + S_STATE) == ST_CLOSING) unusual("lookup");
     w32(v + V_SESSION, (u32)line);
   }
   return missing;
@@ -55,6 +59,7 @@ static void decide(adr v) {
 }
 
 void resolve(u32 n) {
+  newcomers(n);
   for (int round = 0; round < 3; round++) {
     u32 before = removals;
     for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE)

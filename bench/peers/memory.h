@@ -82,7 +82,17 @@ INLINE u32 image_hash(u32 a, u32 b) {
 }
 
 INLINE adr line_at(u32 index) { return sessions + ((adr)(index & session_mask) << SESSION_SHIFT); }
+/* A word of the line behind a home line that somebody has, or of the home line. */
+INLINE u32 second_of(u32 hash) { return r32(line_at(hash + (r32(line_at(hash) + S_SRC) != 0))); }
 INLINE void add64(adr at, u64 n) { w64(at, r64(at) + n); }
+INLINE void count_rule(u32 id) {
+  if (id < MAX_RULES) add64(RULE_COUNTERS_BASE + (id << 3), 1);
+}
+
+/* No prefix matches. */
+#define MISS 0xffffffffu
+/* Ports and protocol of a line's tuple. */
+#define KEY_MASK 0xffffffffffull
 
 void feed(adr source, u32 count, u32 n, adr frames, u32 frame_size, u32 length, u32 port);
 void feed_reset(void);
@@ -96,5 +106,10 @@ void output(u32 n);
 void tally(u32 n);
 adr find(u64 addresses, u64 key, u32 hash);
 int first(adr v);
+void newcomers(u32 n);
+u32 lookup4(u32 space, u32 address);
+u32 service_of(u32 address, u32 port, u32 protocol);
+adr backend_of(adr row, u64 addresses, u64 key);
+u32 verdict_for(u32 policy, u32 peer, u32 key);
 u64 neighbor_mac(u32 address, u32 port);
 void confirm(u32 address, u32 port, u64 mac);
