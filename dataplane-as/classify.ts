@@ -32,7 +32,7 @@ import {
 import { lookup4, MISS } from './lpm';
 import { lineOf, portSetOf } from './policy';
 
-/** Packets of one pass; what lies between its two halves stays in the first cache. */
+/** Packets of one pass; what lies between its parts stays in the first cache. */
 const BATCH: u32 = 64;
 /** Of each packet: the first line of its port set, and the key to look for there. */
 const LINES: usize = memory.data(64 * 4, 64);
@@ -50,15 +50,15 @@ const AWAY: usize = memory.data<u32>(
   [NO, NO, NO, NO, 0, 0, 0, 0, 0, 0, 0, 0, VERDICT_ALLOW | RULE_NOT_A_POD, 1, 0, 0],
   64,
 );
-/** Of each packet, between the stages: addresses, slots to look at, what was found there. */
-const SRC: usize = memory.data(64 * 4, 64);
-const DST: usize = memory.data(64 * 4, 64);
+/** Of each packet, between the stages: slots to look at, what was found there. */
 const SRC_SLOTS: usize = memory.data(64 * 4, 64);
 const DST_SLOTS: usize = memory.data(64 * 4, 64);
 const IDENTITIES: usize = memory.data(64 * 4, 64);
 const POLICIES: usize = memory.data(64 * 4, 64);
 const PAIR_SLOTS: usize = memory.data(64 * 4, 64);
 const ROWS: usize = memory.data(64 * 4, 64);
+/** Groups of four whose slots do not answer for all of them, as offsets of the first. */
+const OTHERS: usize = memory.data(17 * 4, 64);
 const LANES: usize = memory.data(32, 16);
 
 /** Constants of four lanes, loaded where they are used: written out, they are put together anew every time. */
@@ -75,80 +75,90 @@ function metaOf(space: u32): u32 {
   return <u32>LPM_USED | (space << 8) | 32;
 }
 
-/** Slots, keys of the port sets. */
-function locate(from: usize, stride: usize, count: u32): void {
+/** Parts of a transposition of four times four words. */
+function first2(a: v128, b: v128): v128 {
+  return v128.shuffle<i32>(a, b, 0, 4, 1, 5);
+}
+
+function last2(a: v128, b: v128): v128 {
+  return v128.shuffle<i32>(a, b, 2, 6, 3, 7);
+}
+
+function evens(ab: v128, cd: v128): v128 {
+  return v128.shuffle<i64>(ab, cd, 0, 2);
+}
+
+function odds(ab: v128, cd: v128): v128 {
+  return v128.shuffle<i64>(ab, cd, 1, 3);
+}
+
+/** Source to identity, destination to policy, both to the slot of the pair; keys of the port sets. */
+function identify(from: usize, stride: usize, count: u32): void {
   const table = i32x4.splat(<i32>(image + load<u32>(image, IMG_LPM4)));
   const shift = 32 - load<u32>(image, IMG_LPM4_LOG2);
-  const identity = i32x4.splat(<i32>((metaOf(SPACE_IDENTITY) + <u32>HASH_B) * <u32>HASH_C));
-  const target = i32x4.splat(<i32>((metaOf(SPACE_TARGET) + <u32>HASH_B) * <u32>HASH_C));
-  for (let at: usize = 0, q = from; at < (<usize>count) << 2; at += 16, q += stride << 2) {
+  const identity = i32x4.splat(<i32>metaOf(SPACE_IDENTITY));
+  const target = i32x4.splat(<i32>metaOf(SPACE_TARGET));
+  const identityHash = i32x4.splat(<i32>((metaOf(SPACE_IDENTITY) + <u32>HASH_B) * <u32>HASH_C));
+  const targetHash = i32x4.splat(<i32>((metaOf(SPACE_TARGET) + <u32>HASH_B) * <u32>HASH_C));
+  const end = (<usize>count) << 2;
+  let others = OTHERS;
+  for (let at: usize = 0, q = from; at < end; at += 16, q += stride << 2) {
     const a = v128.load(q);
     const b = v128.load(q + stride);
     const c = v128.load(q + stride * 2);
     const d = v128.load(q + stride * 3);
-    const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
-    const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
-    const src = v128.shuffle<i64>(ab, cd, 0, 2);
-    const dst = v128.shuffle<i64>(ab, cd, 1, 3);
-    v128.store(SRC + at, src);
-    v128.store(DST + at, dst);
-    v128.store(
-      SRC_SLOTS + at,
-      i32x4.add(
-        i32x4.shl(i32x4.shr_u(v128.xor(i32x4.mul(src, v128.load(K_HASH_A)), identity), shift), 4),
-        table,
-      ),
-    );
-    v128.store(
-      DST_SLOTS + at,
-      i32x4.add(
-        i32x4.shl(i32x4.shr_u(v128.xor(i32x4.mul(dst, v128.load(K_HASH_A)), target), shift), 4),
-        table,
-      ),
-    );
-    const ab2 = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
-    const cd2 = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
-    const ports = v128.shuffle<i64>(ab2, cd2, 0, 2);
-    const protocols = v128.shuffle<i64>(ab2, cd2, 1, 3);
+    const src = evens(first2(a, b), first2(c, d));
+    const dst = odds(first2(a, b), first2(c, d));
+    const srcHash = v128.xor(i32x4.mul(src, v128.load(K_HASH_A)), identityHash);
+    const dstHash = v128.xor(i32x4.mul(dst, v128.load(K_HASH_A)), targetHash);
+    v128.store(SRC_SLOTS + at, i32x4.add(i32x4.shl(i32x4.shr_u(srcHash, shift), 4), table));
+    v128.store(DST_SLOTS + at, i32x4.add(i32x4.shl(i32x4.shr_u(dstHash, shift), 4), table));
+    const ports = evens(last2(a, b), last2(c, d));
+    const protocols = odds(last2(a, b), last2(c, d));
     // The destination port lies in the upper half, its bytes the other way round; only TCP, UDP and SCTP have one.
     const port = v128.or(i32x4.shr_u(ports, 24), v128.and(i32x4.shr_u(ports, 8), v128.load(K_PORT)));
     const tcp = i32x4.eq(protocols, v128.load(K_TCP));
     const udp = i32x4.eq(protocols, v128.load(K_UDP));
     const ported = v128.or(v128.or(tcp, udp), i32x4.eq(protocols, v128.load(K_SCTP)));
     v128.store(KEYS + at, v128.or(i32x4.shl(protocols, 16), v128.and(port, ported)));
+    const sa = v128.load(load<u32>(SRC_SLOTS + at));
+    const sb = v128.load(load<u32>(SRC_SLOTS + at, 4));
+    const sc = v128.load(load<u32>(SRC_SLOTS + at, 8));
+    const sd = v128.load(load<u32>(SRC_SLOTS + at, 12));
+    v128.store(IDENTITIES + at, evens(last2(sa, sb), last2(sc, sd)));
+    const srcOther = v128.or(
+      v128.xor(evens(first2(sa, sb), first2(sc, sd)), src),
+      v128.xor(odds(first2(sa, sb), first2(sc, sd)), identity),
+    );
+    const da = v128.load(load<u32>(DST_SLOTS + at));
+    const db = v128.load(load<u32>(DST_SLOTS + at, 4));
+    const dc = v128.load(load<u32>(DST_SLOTS + at, 8));
+    const dd = v128.load(load<u32>(DST_SLOTS + at, 12));
+    v128.store(POLICIES + at, evens(last2(da, db), last2(dc, dd)));
+    const dstOther = v128.or(
+      v128.xor(evens(first2(da, db), first2(dc, dd)), dst),
+      v128.xor(odds(first2(da, db), first2(dc, dd)), target),
+    );
+    store<u32>(others, <u32>at);
+    others += (<usize>(<u32>v128.any_true(v128.or(srcOther, dstOther)))) << 2;
+  }
+  for (let other = OTHERS; other < others; other += 4) {
+    const at = <usize>load<u32>(other);
+    oneByOne(from + (at >> 2) * stride, stride, at);
   }
 }
 
-/** Values of single addresses in `space`, whose slots are known. What the slots do not answer is looked up one by one. */
-function valuesOf(addresses: usize, slots: usize, to: usize, space: u32, count: u32): void {
-  const metas = i32x4.splat(<i32>metaOf(space));
-  for (let at: usize = 0; at < (<usize>count) << 2; at += 16) {
-    const a = v128.load(load<u32>(slots + at));
-    const b = v128.load(load<u32>(slots + at, 4));
-    const c = v128.load(load<u32>(slots + at, 8));
-    const d = v128.load(load<u32>(slots + at, 12));
-    const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
-    const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
-    const ab2 = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
-    const cd2 = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
-    v128.store(to + at, v128.shuffle<i64>(ab2, cd2, 0, 2));
-    const other = v128.xor(v128.shuffle<i64>(ab, cd, 0, 2), v128.load(addresses + at));
-    const foreign = v128.xor(v128.shuffle<i64>(ab, cd, 1, 3), metas);
-    if (v128.any_true(v128.or(other, foreign))) oneByOne(addresses + at, to + at, space);
+/** Looks up what four packets' slots do not answer, in tables and tries. */
+function oneByOne(from: usize, stride: usize, at: usize): void {
+  for (let i: usize = 0; i < 16; i += 4, from += stride) {
+    const identity = lookup4(SPACE_IDENTITY, load<u32>(from));
+    store<u32>(IDENTITIES + at + i, identity === MISS ? 0 : identity);
+    store<u32>(POLICIES + at + i, lookup4(SPACE_TARGET, load<u32>(from, 4)));
   }
 }
 
-function oneByOne(addresses: usize, to: usize, space: u32): void {
-  for (let i: usize = 0; i < 16; i += 4) {
-    const value = lookup4(space, load<u32>(addresses + i));
-    store<u32>(to + i, value === MISS && space === SPACE_IDENTITY ? 0 : value);
-  }
-}
-
-/** Source to identity, destination to policy, and the slots of both as a pair. */
-function identify(count: u32): void {
-  valuesOf(SRC, SRC_SLOTS, IDENTITIES, SPACE_IDENTITY, count);
-  valuesOf(DST, DST_SLOTS, POLICIES, SPACE_TARGET, count);
+/** Where the pairs of policy and identity lie, and the policies' rows. */
+function locate(count: u32): void {
   const table = i32x4.splat(<i32>(image + load<u32>(image, IMG_PAIRS)));
   const shift = 32 - load<u32>(image, IMG_PAIRS_LOG2);
   const rows = i32x4.splat(<i32>(image + load<u32>(image, IMG_POLICIES)));
@@ -156,7 +166,8 @@ function identify(count: u32): void {
   const denied = i32x4.splat(<i32>DENIED);
   const open = i32x4.splat(<i32>(DENIED ^ OPEN));
   const away = i32x4.splat(<i32>(DENIED ^ AWAY));
-  for (let at: usize = 0; at < (<usize>count) << 2; at += 16) {
+  const end = (<usize>count) << 2;
+  for (let at: usize = 0; at < end; at += 16) {
     const targets = v128.load(POLICIES + at);
     // Numbers that no policy has: open, no pod of this node, or a broken table, which must not open anything.
     const toOpen = v128.and(open, i32x4.eq(targets, i32x4.splat(0)));
@@ -175,36 +186,41 @@ function identify(count: u32): void {
 function pair(count: u32): void {
   const lines = i32x4.splat(<i32>(image + load<u32>(image, IMG_PORTSETS)));
   const last = i32x4.splat(load<u32>(image, IMG_PORTSETS_COUNT) - 1);
-  for (let at: usize = 0; at < (<usize>count) << 2; at += 16) {
+  const end = (<usize>count) << 2;
+  let others = OTHERS;
+  for (let at: usize = 0; at < end; at += 16) {
     const a = v128.load(load<u32>(PAIR_SLOTS + at));
     const b = v128.load(load<u32>(PAIR_SLOTS + at, 4));
     const c = v128.load(load<u32>(PAIR_SLOTS + at, 8));
     const d = v128.load(load<u32>(PAIR_SLOTS + at, 12));
-    const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
-    const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
     const policies = v128.load(POLICIES + at);
-    const policy = v128.shuffle<i64>(ab, cd, 0, 2);
-    const identity = i32x4.eq(v128.shuffle<i64>(ab, cd, 1, 3), v128.load(IDENTITIES + at));
+    const policy = evens(first2(a, b), first2(c, d));
+    const identity = i32x4.eq(odds(first2(a, b), first2(c, d)), v128.load(IDENTITIES + at));
     const same = v128.and(i32x4.eq(policy, policies), identity);
-    const value = v128.shuffle<i64>(
-      v128.shuffle<i32>(a, b, 2, 6, 3, 7),
-      v128.shuffle<i32>(c, d, 2, 6, 3, 7),
-      0,
-      2,
-    );
+    const value = evens(last2(a, b), last2(c, d));
     let fallback = v128.load32_zero(load<u32>(ROWS + at));
     fallback = v128.load32_lane(load<u32>(ROWS + at, 4), fallback, 1);
     fallback = v128.load32_lane(load<u32>(ROWS + at, 8), fallback, 2);
     fallback = v128.load32_lane(load<u32>(ROWS + at, 12), fallback, 3);
-    let sets = v128.xor(fallback, v128.and(v128.xor(value, fallback), same));
+    const sets = v128.bitselect(value, fallback, same);
+    v128.store(LINES + at, firstLines(sets, at, lines, last));
     // An empty slot answers too. Only where another pair has taken the slot is there more to do.
     const answered = v128.or(same, i32x4.eq(policy, i32x4.splat(0)));
-    if (v128.any_true(v128.not(answered))) sets = pairByPair(at);
-    const there = v128.and(i32x4.eq(i32x4.min_u(sets, last), sets), i32x4.gt_s(policies, i32x4.splat(0)));
-    const fixed = v128.load(FIXED + at);
-    const found = i32x4.add(i32x4.shl(sets, PORTSET_SHIFT), lines);
-    v128.store(LINES + at, v128.xor(fixed, v128.and(v128.xor(fixed, found), there)));
+    store<u32>(others, <u32>at);
+    others += (<usize>(<u32>!i32x4.all_true(answered))) << 2;
   }
+  for (let other = OTHERS; other < others; other += 4) {
+    const at = <usize>load<u32>(other);
+    v128.store(LINES + at, firstLines(pairByPair(at), at, lines, last));
+  }
+}
+
+/** Where four port sets begin. One that is not there denies. */
+function firstLines(sets: v128, at: usize, lines: v128, last: v128): v128 {
+  const policies = v128.load(POLICIES + at);
+  const there = v128.and(i32x4.eq(i32x4.min_u(sets, last), sets), i32x4.gt_s(policies, i32x4.splat(0)));
+  const found = i32x4.add(i32x4.shl(sets, PORTSET_SHIFT), lines);
+  return v128.bitselect(found, v128.load(FIXED + at), there);
 }
 
 function pairByPair(at: usize): v128 {
@@ -216,15 +232,40 @@ function pairByPair(at: usize): v128 {
 
 /** Verdicts of `count` packets whose port sets are found. */
 function decide(answers: usize, count: u32): void {
-  for (let at: usize = 0; at < (<usize>count) << 2; at += 4) {
-    let line = <usize>load<u32>(LINES + at);
-    const lines = load<u32>(line, PORTSET_LINES);
-    if (lines > 1) line = lineOf(line, lines, load<u32>(KEYS + at));
-    const keys = v128.load32_splat(KEYS + at);
-    const above = i32x4.gt_s(v128.load(line, PORTSET_FROM), keys);
-    const outside = i32x4.bitmask(v128.or(above, i32x4.gt_s(keys, v128.load(line, PORTSET_TO))));
-    store<u32>(answers + at, load<u32>(line + (ctz(~outside) << 2), PORTSET_VERDICT));
+  const end = (<usize>count) << 2;
+  const groups = end & ~15;
+  for (let at: usize = 0; at < groups; at += 16) {
+    let a = <usize>load<u32>(LINES + at);
+    let b = <usize>load<u32>(LINES + at, 4);
+    let c = <usize>load<u32>(LINES + at, 8);
+    let d = <usize>load<u32>(LINES + at, 12);
+    const most =
+      load<u32>(a, PORTSET_LINES) |
+      load<u32>(b, PORTSET_LINES) |
+      (load<u32>(c, PORTSET_LINES) | load<u32>(d, PORTSET_LINES));
+    if (most > 1) {
+      a = lineOf(a, load<u32>(a, PORTSET_LINES), load<u32>(KEYS + at));
+      b = lineOf(b, load<u32>(b, PORTSET_LINES), load<u32>(KEYS + at, 4));
+      c = lineOf(c, load<u32>(c, PORTSET_LINES), load<u32>(KEYS + at, 8));
+      d = lineOf(d, load<u32>(d, PORTSET_LINES), load<u32>(KEYS + at, 12));
+    }
+    store<u32>(answers + at, verdictIn(a, v128.load32_splat(KEYS + at)));
+    store<u32>(answers + at, verdictIn(b, v128.load32_splat(KEYS + at, 4)), 4);
+    store<u32>(answers + at, verdictIn(c, v128.load32_splat(KEYS + at, 8)), 8);
+    store<u32>(answers + at, verdictIn(d, v128.load32_splat(KEYS + at, 12)), 12);
   }
+  for (let at = groups; at < end; at += 4) {
+    const first = <usize>load<u32>(LINES + at);
+    const line = lineOf(first, load<u32>(first, PORTSET_LINES), load<u32>(KEYS + at));
+    store<u32>(answers + at, verdictIn(line, v128.load32_splat(KEYS + at)));
+  }
+}
+
+/** The verdict that a line has for a key. */
+function verdictIn(line: usize, keys: v128): u32 {
+  const above = i32x4.gt_s(v128.load(line, PORTSET_FROM), keys);
+  const outside = i32x4.bitmask(v128.or(above, i32x4.gt_s(keys, v128.load(line, PORTSET_TO))));
+  return load<u32>(line + (ctz(~outside) << 2), PORTSET_VERDICT);
 }
 
 /**
@@ -234,8 +275,8 @@ function decide(answers: usize, count: u32): void {
 export function classifyIngress(from: usize, stride: usize, count: u32, answers: usize): void {
   for (let done: u32 = 0; done < count; done += BATCH) {
     const n = min<u32>(BATCH, count - done);
-    locate(from + <usize>done * stride, stride, n);
-    identify(n);
+    identify(from + <usize>done * stride, stride, n);
+    locate(n);
     pair(n);
     decide(answers + ((<usize>done) << 2), n);
   }
