@@ -5,30 +5,92 @@ export interface BoundedTable {
   readonly limit: number;
 }
 
+/** Something that can put back what it held under a key. */
+export interface Restorable<K, O> {
+  restore(key: K, old: O): void;
+}
+
 /**
  * State that can be taken back: every change notes its undo in a ledger, and a failed transaction is rolled back in reverse
  * order. So lowering may fail anywhere and leave nothing behind.
  */
 export class Ledger {
-  readonly #undo: (() => void)[] = [];
+  // What to undo, in parallel arrays: with a source, its key and what was there; or a function alone.
+  readonly #sources: (Restorable<unknown, unknown> | (() => void))[] = [];
+  readonly #keys: unknown[] = [];
+  readonly #olds: unknown[] = [];
+  #transaction = 0;
   /** Every table whose room is handed out under this ledger. */
   readonly tables: BoundedTable[] = [];
 
+  /** Another number after each commit or rollback. What was noted once in a transaction need not be noted again. */
+  get transaction(): number {
+    return this.#transaction;
+  }
+
   note(undo: () => void): void {
-    this.#undo.push(undo);
+    this.#push(undo, undefined, undefined);
+  }
+
+  /** The same as `note(() => source.restore(key, old))`, with nothing made for it. */
+  noteOld<K, O>(source: Restorable<K, O>, key: K, old: O): void {
+    this.#push(source, key, old);
   }
 
   commit(): void {
-    this.#undo.length = 0;
+    this.#transaction++;
+    this.#sources.length = 0;
+    this.#keys.length = 0;
+    this.#olds.length = 0;
   }
 
   rollback(): void {
-    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) undo();
+    this.#transaction++;
+    for (let source = this.#sources.pop(); source !== undefined; source = this.#sources.pop()) {
+      const key = this.#keys.pop();
+      const old = this.#olds.pop();
+      if (typeof source === 'function') source();
+      else source.restore(key, old);
+    }
+  }
+
+  #push(source: Restorable<unknown, unknown> | (() => void), key: unknown, old: unknown): void {
+    this.#sources.push(source);
+    this.#keys.push(key);
+    this.#olds.push(old);
   }
 }
 
+/** Counted references; one when made. */
+export class References implements Restorable<null, number> {
+  #count = 1;
+  #noted: number;
+
+  constructor(readonly ledger: Ledger) {
+    this.#noted = ledger.transaction;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(references: number): void {
+    if (this.#noted !== this.ledger.transaction) {
+      this.#noted = this.ledger.transaction;
+      this.ledger.noteOld(this, null, this.#count);
+    }
+    this.#count += references;
+  }
+
+  restore(_key: null, count: number): void {
+    this.#count = count;
+  }
+}
+
+const ABSENT = Symbol('absent');
+
 /** A map whose changes are noted in a ledger. Values are treated as immutable: replace, never change in place. */
-export class TrackedMap<K, V> implements Iterable<[K, V]> {
+export class TrackedMap<K, V> implements Iterable<[K, V]>, Restorable<K, V | typeof ABSENT> {
   readonly #map = new Map<K, V>();
 
   constructor(readonly ledger: Ledger) {}
@@ -68,14 +130,16 @@ export class TrackedMap<K, V> implements Iterable<[K, V]> {
     this.#map.delete(key);
   }
 
+  /** For the ledger. */
+  restore(key: K, old: V | typeof ABSENT): void {
+    if (old === ABSENT) this.#map.delete(key);
+    else this.#map.set(key, old);
+  }
+
   #noteOld(key: K): void {
-    const map = this.#map;
-    if (map.has(key)) {
-      const old = map.get(key) as V;
-      this.ledger.note(() => map.set(key, old));
-    } else {
-      this.ledger.note(() => map.delete(key));
-    }
+    const old = this.#map.get(key);
+    const absent = old === undefined && !this.#map.has(key);
+    this.ledger.noteOld<K, V | typeof ABSENT>(this, key, absent ? ABSENT : (old as V));
   }
 }
 

@@ -4,7 +4,7 @@
  * operations, which are played into one image and then into the other.
  */
 import type { Key } from '../../ruleset/types.js';
-import type { Ledger } from '../ledger.js';
+import type { Ledger, Restorable } from '../ledger.js';
 import { TableFullError } from './errors.js';
 import type { HashName, ImagePlan } from './image-plan.js';
 
@@ -45,10 +45,26 @@ export type Operation =
     }
   | { readonly type: 'insert'; readonly entry: Entry };
 
-export class CellStore {
-  readonly #units = new Map<string, Unit>();
-  /** Units of this transaction, as they were before it. */
-  readonly #touched = new Map<string, Unit | undefined>();
+/** A unit's name. Where there are very many of a kind they are numbers: addresses' words as signed 32 bits, pairs from FIRST_PAIR_UNIT. */
+export type UnitId = string | number;
+
+export const FIRST_PAIR_UNIT = 2 ** 40;
+
+interface Slot {
+  readonly id: UnitId;
+  /** What holds now; undefined: nothing, and the store forgets the slot. */
+  unit: Unit | undefined;
+  /** Touched in this transaction, before which `before` held. */
+  touched: boolean;
+  before: Unit | undefined;
+  /** The ledger's latest transaction that notes what held before it. */
+  noted: number;
+}
+
+export class CellStore implements Restorable<Slot, Unit | undefined> {
+  readonly #slots = new Map<UnitId, Slot>();
+  /** Those of this transaction. */
+  readonly #touched: Slot[] = [];
   readonly #counts: Record<HashName, number> = { addresses: 0, addresses6: 0, pairs: 0, frontends: 0 };
 
   constructor(
@@ -67,30 +83,47 @@ export class CellStore {
     }
   }
 
-  get(id: string): Unit | undefined {
-    return this.#units.get(id);
+  get(id: UnitId): Unit | undefined {
+    return this.#slots.get(id)?.unit;
   }
 
-  units(): IterableIterator<[string, Unit]> {
-    return this.#units[Symbol.iterator]();
+  *units(): Iterable<[UnitId, Unit]> {
+    for (const { id, unit } of this.#slots.values()) if (unit !== undefined) yield [id, unit];
   }
 
   /** Sets what a unit puts into the image; null takes it away. */
-  set(id: string, unit: Unit | null): void {
-    const old = this.#units.get(id);
-    if (!this.#touched.has(id)) this.#touched.set(id, old);
-    this.#replace(id, unit ?? undefined);
-    this.ledger.note(() => this.#replace(id, old));
+  set(id: UnitId, unit: Unit | null): void {
+    let slot = this.#slots.get(id);
+    if (slot === undefined) {
+      slot = { id, unit: undefined, touched: false, before: undefined, noted: -1 };
+      this.#slots.set(id, slot);
+    }
+    if (!slot.touched) {
+      slot.touched = true;
+      slot.before = slot.unit;
+      this.#touched.push(slot);
+    }
+    if (slot.noted !== this.ledger.transaction) {
+      slot.noted = this.ledger.transaction;
+      this.ledger.noteOld(this, slot, slot.unit);
+    }
+    slot.unit = unit ?? undefined;
   }
 
-  #replace(id: string, unit: Unit | undefined): void {
-    if (unit === undefined) this.#units.delete(id);
-    else this.#units.set(id, unit);
+  /** For the ledger. */
+  restore(slot: Slot, unit: Unit | undefined): void {
+    slot.unit = unit;
+    if (unit === undefined) this.#slots.delete(slot.id);
+    else this.#slots.set(slot.id, slot);
   }
 
   /** Forgets the transaction's differences (it was rolled back). */
   discard(): void {
-    this.#touched.clear();
+    for (const slot of this.#touched) {
+      slot.touched = false;
+      slot.before = undefined;
+    }
+    this.#touched.length = 0;
   }
 
   /**
@@ -101,39 +134,39 @@ export class CellStore {
     const clears: Operation[] = [];
     const writes: Operation[] = [];
     const counts = { ...this.#counts };
-    for (const [id, old] of this.#touched) {
-      const unit = this.#units.get(id);
-      differRows(old?.rows ?? [], unit?.rows ?? [], clears, writes);
-      const entries = differEntries(old?.entries ?? [], unit?.entries ?? [], clears, writes);
-      for (const table in entries) counts[table as HashName] += entries[table as HashName] ?? 0;
+    for (const { before, unit } of this.#touched) {
+      differRows(before?.rows ?? NO_ROWS, unit?.rows ?? NO_ROWS, clears, writes);
+      differEntries(before?.entries ?? NO_ENTRIES, unit?.entries ?? NO_ENTRIES, clears, writes, counts);
     }
     const tables = Object.keys(counts) as HashName[];
     const full = tables.some((table) => counts[table] > this.plan.hashes[table].limit);
-    for (const id of full ? this.#touched.keys() : []) {
-      for (const entry of this.#units.get(id)?.entries ?? []) {
+    for (const { id, unit } of full ? this.#touched : []) {
+      for (const entry of unit?.entries ?? []) {
         const { limit } = this.plan.hashes[entry.table];
-        if (counts[entry.table] > limit) {
-          throw new TableFullError(entry.table, limit, this.#units.get(id)?.owner ?? id);
-        }
+        if (counts[entry.table] > limit) throw new TableFullError(entry.table, limit, unit?.owner ?? `${id}`);
       }
     }
     const before = { ...this.#counts };
     Object.assign(this.#counts, counts);
     this.ledger.note(() => Object.assign(this.#counts, before));
-    this.#touched.clear();
-    return [...clears, ...writes];
+    for (const slot of this.#touched) if (slot.unit === undefined) this.#slots.delete(slot.id);
+    this.discard();
+    return clears.length === 0 ? writes : [...clears, ...writes];
   }
 
   /** Operations that write everything into an empty image. */
   everything(): Operation[] {
     const writes: Operation[] = [];
-    for (const unit of this.#units.values()) {
+    for (const [, unit] of this.units()) {
       for (const { at, words } of unit.rows ?? []) writes.push({ type: 'write', at, words });
       for (const entry of unit.entries ?? []) writes.push({ type: 'insert', entry });
     }
     return writes;
   }
 }
+
+const NO_ROWS: readonly Row[] = [];
+const NO_ENTRIES: readonly Entry[] = [];
 
 function sameWords(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   if (a.length !== b.length) return false;
@@ -157,31 +190,34 @@ function differRows(
   }
 }
 
+/** Notes in `counts` how many entries more, or fewer, each table has then. */
 function differEntries(
   old: readonly Entry[],
   now: readonly Entry[],
   clears: Operation[],
   writes: Operation[],
-): Partial<Record<HashName, number>> {
-  const counts: Partial<Record<HashName, number>> = {};
-  if (old.length === 0) {
+  counts: Record<HashName, number>,
+): void {
+  const remove = (entry: Entry): void => {
+    const { table, a, b, rest } = entry;
+    counts[table]--;
+    clears.push({ type: 'delete', table, a, b, ...(rest === undefined ? {} : { rest }) });
+  };
+  if (old.length === 0 || now.length === 0) {
+    for (const entry of old) remove(entry);
     for (const entry of now) {
-      counts[entry.table] = (counts[entry.table] ?? 0) + 1;
+      counts[entry.table]++;
       writes.push({ type: 'insert', entry });
     }
-    return counts;
+    return;
   }
   const id = (e: Entry): string => `${e.table} ${e.a} ${e.b} ${e.rest?.join(' ') ?? ''}`;
   const before = new Map(old.map((entry) => [id(entry), entry]));
   for (const entry of now) {
     const was = before.get(id(entry));
-    if (was === undefined) counts[entry.table] = (counts[entry.table] ?? 0) + 1;
+    if (was === undefined) counts[entry.table]++;
     if (was?.value !== entry.value) writes.push({ type: 'insert', entry });
     before.delete(id(entry));
   }
-  for (const { table, a, b, rest } of before.values()) {
-    counts[table] = (counts[table] ?? 0) - 1;
-    clears.push({ type: 'delete', table, a, b, ...(rest === undefined ? {} : { rest }) });
-  }
-  return counts;
+  for (const entry of before.values()) remove(entry);
 }

@@ -5,23 +5,49 @@
  */
 import { SPACE_IDENTITY } from '../../../dataplane-as/layout.js';
 import type { AddressDelta, AddressSetItem, Key } from '../../ruleset/types.js';
-import { type Ledger, TrackedIndex, TrackedMap } from '../ledger.js';
+import { type Ledger, References, type Restorable, TrackedIndex, TrackedMap } from '../ledger.js';
 import { containsPrefix, isPrefix6, type Prefix, parsePrefix, prefixName, widen } from './bytes6.js';
+import type { UnitId } from './cells.js';
 import type { LongestPrefix } from './lpm.js';
 import { IndexPool } from './pools.js';
 
 /** Why a set knows a prefix: a member address (`block` null), a block, or an except of that block. */
 interface Mark {
   readonly set: Key;
+  readonly text: string;
   readonly block: string | null;
   readonly except: boolean;
 }
 
-interface Known {
-  readonly prefix: Prefix;
-  readonly marks: ReadonlyMap<string, Mark>;
+type State = Pick<Known, 'marks' | 'membership'>;
+
+/** A prefix that some set knows. */
+class Known implements Restorable<null, State> {
+  marks: readonly Mark[] = [];
   /** Name of its class: the keys of the sets that hold it, joined; '' = identity 0; null = not settled yet. */
-  readonly membership: string | null;
+  membership: string | null = null;
+  #noted: number;
+
+  constructor(
+    readonly ledger: Ledger,
+    readonly id: PrefixId,
+    readonly prefix: Prefix,
+  ) {
+    this.#noted = ledger.transaction;
+  }
+
+  /** To be called before a change. */
+  note(): void {
+    if (this.#noted === this.ledger.transaction) return;
+    this.#noted = this.ledger.transaction;
+    const { marks, membership } = this;
+    this.ledger.noteOld(this, null, { marks, membership });
+  }
+
+  restore(_key: null, { marks, membership }: State): void {
+    this.marks = marks;
+    this.membership = membership;
+  }
 }
 
 /** An identity came into being or ceased to be. */
@@ -32,18 +58,19 @@ export interface IdentityEvent {
 }
 
 /** What a word of the trie can hold. */
-const MAX_IDENTITIES = 2 ** 24;
+export const MAX_IDENTITIES = 2 ** 24;
 const SEPARATOR = '\n';
 
 export class Identities {
-  readonly #known: TrackedMap<string, Known>;
-  readonly #lengths: TrackedMap<number, number>;
+  readonly #known: TrackedMap<PrefixId, Known>;
+  /** How many known prefixes there are of each length. */
+  readonly #lengths: TrackedMap<number, References>;
   readonly #classes: IndexPool;
   readonly #bySet: TrackedIndex<Key, number>;
-  #dirty = new Set<string>();
+  #dirty = new Set<Known>();
 
   constructor(
-    ledger: Ledger,
+    readonly ledger: Ledger,
     readonly lpm: LongestPrefix,
   ) {
     this.#known = new TrackedMap(ledger);
@@ -75,13 +102,14 @@ export class Identities {
     };
     const before = marksOf(delta === null ? old : part(delta.removed));
     const after = marksOf(delta === null ? now : part(delta.added));
-    for (const [id, { prefix, mark }] of before) if (!after.has(id)) this.#mark(prefix, id, mark, false);
-    for (const [id, { prefix, mark }] of after) if (!before.has(id)) this.#mark(prefix, id, mark, true);
+    const [gone, come] = before.length > 0 && after.length > 0 ? differ(before, after) : [before, after];
+    for (const { prefix, mark } of gone) this.#mark(prefix, mark, false);
+    for (const { prefix, mark } of come) this.#mark(prefix, mark, true);
   }
 
   /** The units that hold a set's addresses, for reading them back. */
-  unitsOf(item: AddressSetItem): string[] {
-    return [...marksOf(item).values()].flatMap(({ prefix }) => {
+  unitsOf(item: AddressSetItem): UnitId[] {
+    return marksOf(item).flatMap(({ prefix }): UnitId[] => {
       return [unitOf(prefix), ...this.lpm.unitsOf(SPACE_IDENTITY, prefix)];
     });
   }
@@ -89,19 +117,20 @@ export class Identities {
   /** Works out the classes of all prefixes touched since the last call, and what that did to the identities, in order. */
   settle(): IdentityEvent[] {
     const events: IdentityEvent[] = [];
-    for (const id of this.#dirty) {
-      const known = this.#known.get(id);
-      if (known === undefined) continue;
-      const empty = known.marks.size === 0;
-      const membership = empty ? '' : this.#membershipOf(known.prefix).join(SEPARATOR);
+    for (const known of this.#dirty) {
+      const empty = known.marks.length === 0;
+      const membership = empty ? '' : this.#membershipOf(known);
       if (membership !== known.membership) {
         const identity = this.#enter(membership, known, events);
         if (known.membership !== null) this.#leave(known.membership, events);
         if (!empty)
           this.lpm.set(unitOf(known.prefix), ownerOf(known), SPACE_IDENTITY, known.prefix, identity);
       }
-      if (empty) this.#forget(id, known);
-      else this.#known.set(id, { ...known, membership });
+      if (empty) this.#forget(known);
+      else {
+        known.note();
+        known.membership = membership;
+      }
     }
     this.#dirty = new Set();
     return events;
@@ -112,27 +141,30 @@ export class Identities {
     this.#dirty = new Set();
   }
 
-  #mark(prefix: Prefix, id: string, mark: Mark, add: boolean): void {
-    const name = prefixName(prefix);
-    const known = this.#known.get(name) ?? { prefix, marks: new Map<string, Mark>(), membership: null };
-    if (!this.#known.has(name)) {
-      this.#lengths.set(lengthId(prefix), (this.#lengths.get(lengthId(prefix)) ?? 0) + 1);
+  #mark(prefix: Prefix, mark: Mark, add: boolean): void {
+    const id = idOf(prefix);
+    let known = this.#known.get(id);
+    if (known === undefined) {
+      known = new Known(this.ledger, id, prefix);
+      this.#known.set(id, known);
+      const length = lengthId(prefix);
+      const references = this.#lengths.get(length);
+      if (references === undefined) this.#lengths.set(length, new References(this.ledger));
+      else references.add(1);
     }
-    const marks = new Map(known.marks);
-    if (add) marks.set(id, mark);
-    else marks.delete(id);
-    this.#known.set(name, { ...known, marks });
-    this.#dirty.add(name);
+    known.note();
+    const others = known.marks.length === 0 ? NO_MARKS : known.marks.filter((one) => !isSame(one, mark));
+    known.marks = add ? [...others, mark] : others;
+    this.#dirty.add(known);
     if (mark.block === null) return;
-    for (const [other, { prefix: inner }] of this.#known) {
-      if (containsPrefix(prefix, inner)) this.#dirty.add(other);
+    for (const inner of this.#known.values()) {
+      if (containsPrefix(prefix, inner.prefix)) this.#dirty.add(inner);
     }
   }
 
-  #forget(id: string, known: Known): void {
-    this.#known.delete(id);
-    const length = lengthId(known.prefix);
-    this.#lengths.set(length, (this.#lengths.get(length) ?? 1) - 1);
+  #forget(known: Known): void {
+    this.#known.delete(known.id);
+    this.#lengths.get(lengthId(known.prefix))?.add(-1);
     this.lpm.delete(unitOf(known.prefix), SPACE_IDENTITY, known.prefix);
   }
 
@@ -154,24 +186,38 @@ export class Identities {
     events.push({ type: 'gone', identity, sets });
   }
 
-  /** The sets, sorted, that hold the addresses whose longest known prefix this is. */
-  #membershipOf(prefix: Prefix): Key[] {
+  /** The sets, sorted and joined, that hold the addresses whose longest known prefix this is. */
+  #membershipOf(known: Known): string {
+    const around = this.#around(known);
+    const only = around.length === 1 && known.marks.length === 1 ? known.marks[0] : undefined;
+    // What nearly all are: an address in one set.
+    if (only !== undefined && !only.except) return only.set;
     const sets = new Set<Key>();
     const blocks = new Map<string, Key>();
     const excepts = new Set<string>();
-    const family = isPrefix6(prefix) ? SIX : 0;
-    for (const [id, count] of this.#lengths) {
-      const length = id - family;
-      if (count === 0 || length < 0 || length > prefix.length) continue;
-      const outer = this.#known.get(prefixName(widen(prefix, length)));
-      for (const { set, block, except } of outer?.marks.values() ?? []) {
+    for (const { marks } of around) {
+      for (const { set, block, except } of marks) {
         if (block === null) sets.add(set);
         else if (except) excepts.add(`${set} ${block}`);
         else blocks.set(`${set} ${block}`, set);
       }
     }
     for (const [block, set] of blocks) if (!excepts.has(block)) sets.add(set);
-    return [...sets].sort();
+    return [...sets].sort().join(SEPARATOR);
+  }
+
+  /** A known prefix and those around it. */
+  #around(known: Known): readonly Known[] {
+    const { prefix } = known;
+    const family = isPrefix6(prefix) ? SIX : 0;
+    const around = [known];
+    for (const [id, references] of this.#lengths) {
+      const length = id - family;
+      if (references.count === 0 || length < 0 || length >= prefix.length) continue;
+      const outer = this.#known.get(idOf(widen(prefix, length)));
+      if (outer !== undefined) around.push(outer);
+    }
+    return around;
   }
 }
 
@@ -186,23 +232,41 @@ function lengthId(prefix: Prefix): number {
   return prefix.length + (isPrefix6(prefix) ? SIX : 0);
 }
 
-function unitOf(prefix: Prefix): string {
+/** Unique over both families. A single IPv4 address is a small number, which is the quickest to look up, and there are many. */
+type PrefixId = string | number;
+
+function idOf(prefix: Prefix): PrefixId {
+  if (isPrefix6(prefix)) return prefixName(prefix);
+  return prefix.length === 32 ? prefix.host | 0 : (prefix.length + 1) * 2 ** 32 + prefix.host;
+}
+
+function unitOf(prefix: Prefix): UnitId {
+  if (!isPrefix6(prefix) && prefix.length === 32) return prefix.host | 0;
   return `identity ${prefixName(prefix)}`;
 }
 
 function ownerOf(known: Known): Key {
-  for (const { set } of known.marks.values()) return set;
-  return 'addressset';
+  return known.marks[0]?.set ?? 'addressset';
 }
 
-/** Every prefix a set knows, by a name that is unique over all sets. */
-function marksOf(item: AddressSetItem | undefined): Map<string, { prefix: Prefix; mark: Mark }> {
-  const marks = new Map<string, { prefix: Prefix; mark: Mark }>();
-  if (item === undefined) return marks;
+function isSame(a: Mark, b: Mark): boolean {
+  return a.set === b.set && a.text === b.text && a.block === b.block && a.except === b.except;
+}
+
+interface Marked {
+  readonly prefix: Prefix;
+  readonly mark: Mark;
+}
+
+const NO_MARKS: readonly Mark[] = [];
+
+/** Every prefix a set knows. */
+function marksOf(item: AddressSetItem | undefined): readonly Marked[] {
+  if (item === undefined) return [];
+  const { key: set } = item;
+  const marks: Marked[] = [];
   const add = (text: string, block: string | null, except: boolean): void => {
-    const prefix = parsePrefix(text);
-    const id = `${item.key} ${text} ${block ?? ''} ${except ? 'except' : ''}`;
-    marks.set(id, { prefix, mark: { set: item.key, block, except } });
+    marks.push({ prefix: parsePrefix(text), mark: { set, text, block, except } });
   };
   for (const address of item.addresses) add(address, null, false);
   for (const { cidr, except } of item.blocks) {
@@ -212,4 +276,12 @@ function marksOf(item: AddressSetItem | undefined): Map<string, { prefix: Prefix
     for (const inner of except) add(inner, block, true);
   }
   return marks;
+}
+
+/** What of two versions of a set's marks only one has. */
+function differ(before: readonly Marked[], after: readonly Marked[]): [Marked[], Marked[]] {
+  const name = ({ mark: { text, block, except } }: Marked) =>
+    `${text} ${block ?? ''} ${except ? 'except' : ''}`;
+  const [had, has] = [new Set(before.map(name)), new Set(after.map(name))];
+  return [before.filter((one) => !has.has(name(one))), after.filter((one) => !had.has(name(one)))];
 }

@@ -266,7 +266,7 @@ test('after any history, failures included, the image holds exactly what is in f
         assert.ok(error instanceof DanglingReferenceError || error instanceof TableFullError, String(error));
       }
       assert.equal(new Map(bench.lowering.items), bench.items);
-      for (const [id, unit] of bench.lowering.cells.units()) assert.ok(bench.image.holds(unit), id);
+      for (const [id, unit] of bench.lowering.cells.units()) assert.ok(bench.image.holds(unit), `${id}`);
       const fresh = new Image(new Uint32Array(bench.plan.bytes / 4), 0, bench.plan);
       fresh.reset();
       fresh.play(bench.lowering.cells.everything());

@@ -5,7 +5,7 @@
 import type { AddressDelta, Change, Item, Key } from '../../ruleset/types.js';
 import { DanglingReferenceError } from '../errors.js';
 import { Ledger, TrackedMap } from '../ledger.js';
-import { CellStore, type Operation } from './cells.js';
+import { CellStore, type Operation, type UnitId } from './cells.js';
 import { Identities } from './identities.js';
 import type { ImagePlan } from './image-plan.js';
 import { LongestPrefix } from './lpm.js';
@@ -88,7 +88,7 @@ export class Lowering {
   }
 
   /** Ids of the units an item lowered to. */
-  unitsOf(item: Item): string[] {
+  unitsOf(item: Item): UnitId[] {
     switch (item.kind) {
       case 'node':
         return ['special'];

@@ -7,7 +7,7 @@ import type { Key } from '../../ruleset/types.js';
 import type { Ledger } from '../ledger.js';
 import type { Prefix4 } from './bytes.js';
 import { isPrefix6, type Prefix } from './bytes6.js';
-import type { CellStore, Entry } from './cells.js';
+import type { CellStore, Entry, UnitId } from './cells.js';
 import { LENGTHS6_UNIT, LongestPrefix6 } from './lpm6.js';
 import { PrefixTrie } from './prefix-trie.js';
 
@@ -24,7 +24,7 @@ export class LongestPrefix {
   }
 
   /** Puts or replaces the entry of `unit`; one unit has one entry, and its prefix never changes. `value` has at most 24 bits. */
-  set(unit: string, owner: Key, space: number, prefix: Prefix, value: number): void {
+  set(unit: UnitId, owner: Key, space: number, prefix: Prefix, value: number): void {
     if (isPrefix6(prefix)) {
       this.#six.set(unit, owner, space, prefix, value);
       return;
@@ -33,7 +33,7 @@ export class LongestPrefix {
     if (prefix.length < 32) this.#trie.set(space, prefix, value, owner);
   }
 
-  delete(unit: string, space: number, prefix: Prefix): void {
+  delete(unit: UnitId, space: number, prefix: Prefix): void {
     if (isPrefix6(prefix)) {
       this.#six.delete(unit, space, prefix);
       return;

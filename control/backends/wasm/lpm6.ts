@@ -3,7 +3,7 @@ import * as L from '../../../dataplane-as/layout.js';
 import type { Key } from '../../ruleset/types.js';
 import { type Ledger, TrackedMap } from '../ledger.js';
 import type { Prefix6 } from './bytes6.js';
-import type { CellStore } from './cells.js';
+import type { CellStore, UnitId } from './cells.js';
 
 export const LENGTHS6_UNIT = 'lengths6';
 const WORDS_OF_SPACE = 6;
@@ -21,14 +21,14 @@ export class LongestPrefix6 {
   }
 
   /** Puts or replaces the entry of `unit`; one unit has one entry, and its prefix never changes. */
-  set(unit: string, owner: Key, space: number, { words, length }: Prefix6, value: number): void {
+  set(unit: UnitId, owner: Key, space: number, { words, length }: Prefix6, value: number): void {
     if (this.cells.get(unit) === undefined) this.#count(space, length, 1);
     const [a, ...rest] = words;
     const b = (L.LPM_USED | (space << 8) | length) >>> 0;
     this.cells.set(unit, { owner, entries: [{ table: 'addresses6', a, b, rest, value }] });
   }
 
-  delete(unit: string, space: number, { length }: Prefix6): void {
+  delete(unit: UnitId, space: number, { length }: Prefix6): void {
     if (this.cells.get(unit) === undefined) return;
     this.#count(space, length, -1);
     this.cells.set(unit, null);

@@ -5,10 +5,10 @@
 import * as L from '../../../dataplane-as/layout.js';
 import type { Key, Origin, PolicyItem } from '../../ruleset/types.js';
 import { DanglingReferenceError } from '../errors.js';
-import { type Ledger, TrackedIndex, TrackedMap } from '../ledger.js';
-import type { CellStore } from './cells.js';
+import { type Ledger, References, TrackedIndex, TrackedMap } from '../ledger.js';
+import { type CellStore, FIRST_PAIR_UNIT, type UnitId } from './cells.js';
 import { type FlatRule, flatten, keyRanges, type PortSet } from './flatten.js';
-import type { Identities, IdentityEvent } from './identities.js';
+import { type Identities, type IdentityEvent, MAX_IDENTITIES } from './identities.js';
 import { IndexPool, type Span, SpanPool } from './pools.js';
 
 interface Compiled {
@@ -39,7 +39,7 @@ export class Policies {
   readonly #rules: IndexPool;
   readonly #lines: SpanPool;
   /** Port sets in use, by what they say. */
-  readonly #portSets: TrackedMap<string, { readonly span: Span; readonly references: number }>;
+  readonly #portSets: TrackedMap<string, { readonly span: Span; readonly references: References }>;
 
   constructor(
     readonly ledger: Ledger,
@@ -117,10 +117,10 @@ export class Policies {
   }
 
   /** The units of a policy, for reading it back. */
-  unitsOf(key: Key): string[] {
+  unitsOf(key: Key): UnitId[] {
     const policy = this.#compiled.get(key);
     if (policy === undefined) return [];
-    const units = [`policy ${key}`, `portset ${policy.fallback.id}`];
+    const units: UnitId[] = [`policy ${key}`, `portset ${policy.fallback.id}`];
     for (const [identity, portSet] of policy.pairs) {
       units.push(pairUnit(policy, identity), `portset ${portSet.id}`);
     }
@@ -184,12 +184,12 @@ export class Policies {
   #holdPortSet(portSet: PortSet, owner: Key): number {
     const held = this.#portSets.get(portSet.id);
     if (held !== undefined) {
-      this.#portSets.set(portSet.id, { ...held, references: held.references + 1 });
+      held.references.add(1);
       return held.span.first;
     }
     const words = portSetWords(portSet);
     const span = this.#lines.allocate(words.length / PORTSET_WORDS, owner);
-    this.#portSets.set(portSet.id, { span, references: 1 });
+    this.#portSets.set(portSet.id, { span, references: new References(this.ledger) });
     const at = this.cells.plan.portSets + span.first * L.PORTSET_SIZE;
     this.cells.set(`portset ${portSet.id}`, { owner, rows: [{ at, words }] });
     return span.first;
@@ -198,8 +198,8 @@ export class Policies {
   #dropPortSet({ id }: PortSet): void {
     const held = this.#portSets.get(id);
     if (held === undefined) return;
-    if (held.references > 1) {
-      this.#portSets.set(id, { ...held, references: held.references - 1 });
+    if (held.references.count > 1) {
+      held.references.add(-1);
       return;
     }
     this.#portSets.delete(id);
@@ -232,6 +232,7 @@ function verdictWord(action: number, rule: number): number {
   return ((action === L.ACTION_ALLOW ? L.VERDICT_ALLOW : 0) | rule) >>> 0;
 }
 
-function pairUnit(policy: Compiled, identity: number): string {
-  return `pair ${policy.index} ${identity}`;
+/** Numbers are quicker than names, and there are many pairs. */
+function pairUnit(policy: Compiled, identity: number): UnitId {
+  return FIRST_PAIR_UNIT + policy.index * MAX_IDENTITIES + identity;
 }

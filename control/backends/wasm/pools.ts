@@ -1,11 +1,11 @@
 /** Allocators of table indexes and of runs of table rows. Both can be rolled back (ledger.ts). */
 import type { Key } from '../../ruleset/types.js';
-import { type Ledger, TrackedMap } from '../ledger.js';
+import { type Ledger, References, TrackedMap } from '../ledger.js';
 import { TableFullError } from './errors.js';
 
 interface Held {
   readonly index: number;
-  readonly references: number;
+  readonly references: References;
 }
 
 /** Indexes for named things, counted references: an index belongs to its name until the last reference is released. */
@@ -49,11 +49,11 @@ export class IndexPool {
   acquire(name: string, owner: Key): { readonly index: number; readonly fresh: boolean } {
     const held = this.#held.get(name);
     if (held !== undefined) {
-      this.#held.set(name, { index: held.index, references: held.references + 1 });
+      held.references.add(1);
       return { index: held.index, fresh: false };
     }
     const index = this.#take(owner);
-    this.#held.set(name, { index, references: 1 });
+    this.#held.set(name, { index, references: new References(this.ledger) });
     this.#names.set(index, name);
     return { index, fresh: true };
   }
@@ -62,8 +62,8 @@ export class IndexPool {
   release(name: string): boolean {
     const held = this.#held.get(name);
     if (held === undefined) return false;
-    if (held.references > 1) {
-      this.#held.set(name, { index: held.index, references: held.references - 1 });
+    if (held.references.count > 1) {
+      held.references.add(-1);
       return false;
     }
     this.#held.delete(name);
