@@ -7,10 +7,12 @@
  */
 import { InvalidInputError } from '../../../common/errors.js';
 import type { Family } from '../../../common/ip.js';
-import type { AddressSetItem, Key, PolicyItem } from '../../../ruleset/types.js';
+import type { AddressSetItem, Cidr, Key, PolicyItem } from '../../../ruleset/types.js';
 import {
+  type AclRule,
   ALL_PORTS,
-  aclRule,
+  EVERYWHERE,
+  NO_FLAGS,
   type NotedRule,
   type Range,
   type RuleNote,
@@ -53,18 +55,17 @@ export function lowerPolicy(
     told.set(name, found);
     return found;
   };
-  const rulesOf = (family: Family, nodes: readonly PrefixClass[]): NotedRule[] =>
-    nodes.flatMap((node) => {
+  const rulesOf = (family: Family, nodes: readonly PrefixClass[]): NotedRule[] => {
+    const rules: NotedRule[] = [];
+    for (const node of nodes) {
       const found = differencesOf(node);
-      const prefixes = found.length === 0 ? [] : wholeBytes(family, node.cidr, node.length);
-      return prefixes.flatMap((prefix) =>
-        found.map(({ note, protocol, ports }): NotedRule => {
-          const peer = policy.direction === 'ingress' ? { source: prefix } : { destination: prefix };
-          const match = { ...peer, protocol, destinationPorts: ports };
-          return { rule: aclRule(note.allowed ? 'reflect' : 'deny', family, match), note };
-        }),
-      );
-    });
+      if (found.length === 0) continue;
+      for (const prefix of wholeBytes(family, node.cidr, node.length)) {
+        for (const difference of found) rules.push(noted(policy.direction, family, prefix, difference));
+      }
+    }
+    return rules;
+  };
   return ([4, 6] as const).flatMap((family) => {
     const { hosts, blocks } = prefixClasses(family, sets);
     return [...widestFirst(rulesOf(family, hosts)), ...rulesOf(family, inOrder(blocks))];
@@ -76,9 +77,12 @@ export function lowerPolicy(
  * of an earlier one whose mask is part of its own, so that exact ports join it. What an address says of all protocols stays last.
  */
 function widestFirst(rules: readonly NotedRule[]): readonly NotedRule[] {
-  const rank = ({ rule: { protocol, destinationPorts: ports } }: NotedRule): number =>
-    protocol === 0 ? 2 : ports[0] === ports[1] ? 1 : 0;
-  return [...rules].sort((a, b) => rank(a) - rank(b));
+  const ranks: readonly NotedRule[][] = [[], [], []];
+  for (const each of rules) {
+    const { protocol, destinationPorts: ports } = each.rule;
+    ranks[protocol === 0 ? 2 : ports[0] === ports[1] ? 1 : 0]?.push(each);
+  }
+  return ranks.flat();
 }
 
 /**
@@ -117,6 +121,26 @@ interface Difference {
   readonly note: RuleNote;
   readonly protocol: number;
   readonly ports: Range;
+}
+
+function noted(
+  direction: PolicyItem['direction'],
+  family: Family,
+  peer: Cidr,
+  { note, protocol, ports }: Difference,
+): NotedRule {
+  const everywhere = EVERYWHERE[family];
+  const ingress = direction === 'ingress';
+  const rule: AclRule = {
+    action: note.allowed ? 'reflect' : 'deny',
+    source: ingress ? peer : everywhere,
+    destination: ingress ? everywhere : peer,
+    protocol,
+    sourcePorts: ALL_PORTS,
+    destinationPorts: ports,
+    flags: NO_FLAGS,
+  };
+  return { rule, note };
 }
 
 /** What must be said in front of `around`, which decides all that is not; null = nothing follows, so everything is said. */

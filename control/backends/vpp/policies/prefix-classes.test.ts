@@ -5,7 +5,7 @@ import { cidrContains, formatIp, parseCidr, parseIp } from '../../../common/ip.j
 import { Random } from '../../../oracle/random.js';
 import { setContains } from '../../../ruleset/evaluate.js';
 import type { AddressSetItem } from '../../../ruleset/types.js';
-import { aggregate } from './aggregate.js';
+import { aggregateIp4 } from './aggregate.js';
 import { type PrefixClass, prefixClasses } from './prefix-classes.js';
 import { ADDRESSES, randomSet } from './random-policies.js';
 
@@ -57,18 +57,20 @@ test('exceptions: of the block, of nothing, of more than the block, at its very 
 
 test('neighbours become one prefix, and nobody else with them', () => {
   assert.equal(
-    aggregate(4, ['10.0.0.5', '10.0.0.4', '10.0.0.7', '10.0.0.6', '10.0.0.9']).map(({ cidr }) => cidr),
+    aggregateIp4(['10.0.0.5', '10.0.0.4', '10.0.0.7', '10.0.0.6', '10.0.0.9']).map(({ cidr }) => cidr),
     ['10.0.0.4/30', '10.0.0.9/32'],
   );
   assert.equal(
-    aggregate(6, ['fd00::2', 'fd00::3', 'fd00::1']).map(({ cidr }) => cidr),
-    ['fd00::1/128', 'fd00::2/127'],
+    aggregateIp4(['0.0.0.1', '255.255.255.255', '0.0.0.0', '128.0.0.0', '255.255.255.254']).map(
+      ({ cidr }) => cidr,
+    ),
+    ['0.0.0.0/31', '128.0.0.0/32', '255.255.255.254/31'],
   );
   const random = new Random(9);
   for (let i = 0; i < 200; i++) {
     const members = new Set(random.times(1 + random.below(80), () => BigInt(random.below(128))));
     const addresses = [...members].map((value) => formatIp({ family: 4, value: 0x0a000000n + value }));
-    const prefixes = aggregate(4, addresses).map(({ cidr }) => parseCidr(cidr));
+    const prefixes = aggregateIp4(addresses).map(({ cidr }) => parseCidr(cidr));
     for (let value = 0n; value < 130n; value++) {
       const around = prefixes.filter((prefix) =>
         cidrContains(prefix, { family: 4, value: 0x0a000000n + value }),

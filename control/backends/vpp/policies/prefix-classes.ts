@@ -13,7 +13,7 @@ import {
   toCidr,
 } from '../../../common/ip.js';
 import type { AddressSetItem, Cidr, Ip } from '../../../ruleset/types.js';
-import { aggregate } from './aggregate.js';
+import { aggregateIp4 } from './aggregate.js';
 
 export interface PrefixClass {
   readonly cidr: Cidr;
@@ -57,25 +57,28 @@ export function prefixClasses(family: Family, sets: readonly AddressSetItem[]): 
   }
   const all = [...hosts, ...named.values()];
   // Of IPv6 VPP is told prefixes of whole bytes only (whole-bytes.ts).
-  return { blocks, hosts: family === 4 ? joined(family, all) : all };
+  return { blocks, hosts: family === 4 ? joined(all) : all };
 }
 
-function joined(family: Family, hosts: readonly PrefixClass[]): PrefixClass[] {
-  const alike = new Map<string, PrefixClass[]>();
+/** Of IPv4. */
+function joined(hosts: readonly PrefixClass[]): PrefixClass[] {
+  const alike = new Map<PrefixClass | null, Map<string, PrefixClass[]>>();
   for (const host of hosts) {
-    const name = `${host.id} in ${host.parent?.cidr}`;
-    const others = alike.get(name);
-    if (others === undefined) alike.set(name, [host]);
+    const inside = alike.get(host.parent) ?? new Map<string, PrefixClass[]>();
+    alike.set(host.parent, inside);
+    const others = inside.get(host.id);
+    if (others === undefined) inside.set(host.id, [host]);
     else others.push(host);
   }
-  const found = [...alike.values()].flatMap((same) => {
+  const found: { readonly node: PrefixClass; readonly value: number }[] = [];
+  for (const same of [...alike.values()].flatMap((inside) => [...inside.values()])) {
     const addresses = same.map(({ cidr }) => cidr.slice(0, cidr.indexOf('/')));
     const [{ sets, id, parent }] = same as [PrefixClass];
-    return aggregate(family, addresses).map(({ cidr, length, value }) => ({
-      ...{ node: { cidr, length, sets, id, parent }, value },
-    }));
-  });
-  return found.sort((a, b) => compare(a.value, b.value)).map(({ node }) => node);
+    for (const { cidr, length, value } of aggregateIp4(addresses)) {
+      found.push({ node: { cidr, length, sets, id, parent }, value });
+    }
+  }
+  return found.sort((a, b) => a.value - b.value).map(({ node }) => node);
 }
 
 /** Addresses that the sets name, with the indexes of those that do. */
