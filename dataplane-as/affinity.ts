@@ -10,6 +10,8 @@ import {
   AFFINITY_CAPACITY,
   AFFINITY_SIZE,
 } from './layout';
+import { workers } from './workers/ring';
+import { announceAffinity } from './workers/tables';
 
 const MASK: u32 = AFFINITY_CAPACITY - 1;
 const WINDOW: u32 = 8;
@@ -34,6 +36,16 @@ export function affine(client: u32, service: u32, seconds: u32): u32 {
 
 /** Notes (or refreshes) the client's backend, in the place of the oldest of its window. */
 export function remember(client: u32, service: u32, backend: u32): void {
+  const entry = placeOf(client, service);
+  store<u32>(entry, client, AF_CLIENT);
+  store<u32>(entry, service, AF_SERVICE);
+  store<u32>(entry, backend, AF_BACKEND);
+  store<u32>(entry, now, AF_SEEN);
+  if (workers > 1) announceAffinity(entry);
+}
+
+/** The client's entry, else the place for one. */
+export function placeOf(client: u32, service: u32): usize {
   const home = imageHash(client, service);
   let chosen: usize = 0;
   let oldest: u32 = 0;
@@ -49,10 +61,7 @@ export function remember(client: u32, service: u32, backend: u32): void {
       oldest = age;
     }
   }
-  store<u32>(chosen, client, AF_CLIENT);
-  store<u32>(chosen, service, AF_SERVICE);
-  store<u32>(chosen, backend, AF_BACKEND);
-  store<u32>(chosen, now, AF_SEEN);
+  return chosen;
 }
 
 export function sweepAffinity(index: u32): void {

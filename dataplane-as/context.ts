@@ -9,12 +9,14 @@ import {
   CTL_SEED,
   CTL_SESSIONS_BASE,
   CTL_SESSIONS_LOG2,
+  CTL_SHARED_BASE,
   CTL_TRACE_LEFT,
   IMG_ADJACENCIES,
   IMG_ADJACENCIES_COUNT,
   IMG_GENERATION,
   IMG_PORTS,
   IMG_TUNNELS,
+  SH_ACTIVE_IMAGE,
 } from './layout';
 import { indexTunnels } from './tunnels';
 
@@ -30,6 +32,9 @@ export let sessions: usize = 0;
 export let sessionMask: u32 = 0;
 export let seed: u64 = 0;
 
+/** Where the image in force is named. */
+let active: usize = CONTROL_BASE + CTL_ACTIVE_IMAGE;
+
 /** Is there an index of tunnels, and of which IMG_TUNNELS? */
 let isIndexed: bool = false;
 let indexed: u32 = 0;
@@ -39,14 +44,21 @@ export function attach(): void {
   sessions = load<u32>(CONTROL_BASE, CTL_SESSIONS_BASE);
   sessionMask = ((<u32>1) << load<u32>(CONTROL_BASE, CTL_SESSIONS_LOG2)) - 1;
   const word = <u64>load<u32>(CONTROL_BASE, CTL_SEED);
+  const shared = load<u32>(CONTROL_BASE, CTL_SHARED_BASE);
+  active = shared === 0 ? CONTROL_BASE + CTL_ACTIVE_IMAGE : shared + SH_ACTIVE_IMAGE;
   seed = (word ^ (word << 32)) * 0x9e3779b97f4a7c15;
   isIndexed = false;
+}
+
+/** Sets the clock alone. */
+export function setClock(nowMs: u32): void {
+  now = nowMs;
 }
 
 /** Takes the image that is in force now; `nowMs` is the clock of the whole batch. */
 export function begin(nowMs: u32): void {
   now = nowMs;
-  image = atomic.load<u32>(CONTROL_BASE, CTL_ACTIVE_IMAGE);
+  image = atomic.load<u32>(active);
   generation = load<u32>(image, IMG_GENERATION);
   ports = image + load<u32>(image, IMG_PORTS);
   adjacencies = image + load<u32>(image, IMG_ADJACENCIES);

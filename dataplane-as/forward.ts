@@ -10,6 +10,7 @@ import {
   DROP_FRAGMENT_UNKNOWN,
   PORT_MTU,
   PORT_SHIFT,
+  RK_STATE,
   S_ADJACENCY,
   S_DIRECT,
   S_FLAGS,
@@ -52,6 +53,8 @@ import { longestSent } from './offload';
 import { crcChange } from './sctp';
 import { countService } from './services';
 import { record } from './trace';
+import { announce } from './workers/announce';
+import { workers } from './workers/ring';
 
 /** Lengths are far below it: the sign of a difference tells which is less. */
 const SIGN: u32 = 0x80000000;
@@ -159,8 +162,10 @@ function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd:
  */
 function opens(unusual: u32, word: u32, kind: u32, l4: usize): bool {
   if (unusual !== (ST_NEW ^ ST_ESTABLISHED) << 8) return false;
-  if ((word & 0xff00) === TCP << 8) return (load<u8>(l4, 13) & SYN) !== 0;
-  return (word & 0xff00) === UDP << 8 && (kind & (SF_REPLY << 16)) === 0;
+  const forth = (kind & (SF_REPLY << 16)) === 0;
+  // Of several workers the others are told of a first answer.
+  if ((word & 0xff00) === TCP << 8) return (load<u8>(l4, 13) & SYN) !== 0 && (forth || workers === 1);
+  return (word & 0xff00) === UDP << 8 && forth;
 }
 
 /** A packet of any kind. */
@@ -254,6 +259,7 @@ export function rewriteOther(l4: usize, line: usize, protocol: u32, vf: u32, len
 function setState(line: usize, state: u32): void {
   store<u8>(line, state, S_STATE);
   store<u8>(<usize>load<u32>(line, S_PEER), state, S_STATE);
+  if (workers > 1) announce(line, RK_STATE);
 }
 
 /**
@@ -274,7 +280,10 @@ export function follow(line: usize, l4: usize, protocol: u32, vf: u32): void {
   const bits: u32 = load<u16>(line, S_FLAGS);
   if (tcp & (FIN | RST)) {
     store<u16>(line, bits | SF_FIN_SEEN, S_FLAGS);
-    setState(line, ST_CLOSING);
+    if (state !== ST_CLOSING) setState(line, ST_CLOSING);
+  } else if (workers > 1 && state === ST_NEW && (bits & SF_REPLY) !== 0) {
+    // The answer: whoever meets the opener's acknowledgement must know of it.
+    if (load<u32>(line, S_PACKETS) === 1) announce(line, RK_STATE);
   } else if (state === ST_NEW && (tcp & (SYN | ACK)) === ACK && (bits & SF_REPLY) === 0) {
     const answered = load<u32>(<usize>load<u32>(line, S_PEER), S_PACKETS) !== 0;
     if (answered) setState(line, ST_ESTABLISHED);

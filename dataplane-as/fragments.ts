@@ -36,6 +36,8 @@ import {
   VF_ICMP_ERROR,
   VF_LATER_FRAGMENT,
 } from './layout';
+import { workers } from './workers/ring';
+import { announceFragment } from './workers/tables';
 
 const MASK: u32 = FRAGMENT_CAPACITY - 1;
 const WINDOW: u32 = 8;
@@ -103,8 +105,14 @@ export function findFragment(addresses: u64, id: u32): usize {
   return 0;
 }
 
-/** Notes a first fragment, in the place of the oldest of its window. */
+/** Notes a first fragment, and tells the other workers. */
 export function rememberFragment(addresses: u64, id: u32, pair: u32, protocol: u32): void {
+  const entry = noteFragment(addresses, id, pair, protocol);
+  if (workers > 1) announceFragment(entry);
+}
+
+/** Notes a first fragment, in the place of the oldest of its window. Returns its entry. */
+export function noteFragment(addresses: u64, id: u32, pair: u32, protocol: u32): usize {
   const start = home(addresses, id);
   let chosen: usize = 0;
   let oldest: u32 = 0;
@@ -125,6 +133,7 @@ export function rememberFragment(addresses: u64, id: u32, pair: u32, protocol: u
   store<u32>(chosen, pair, FR_PORTS);
   store<u32>(chosen, now, FR_SEEN);
   store<u32>(chosen, protocol, FR_PROTOCOL);
+  return chosen;
 }
 
 /** Frees one stale entry's place (called round robin by the sweep). */

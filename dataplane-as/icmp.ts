@@ -40,6 +40,7 @@ import {
   VF_LATER_FRAGMENT,
   VF_TUNNEL_SHIFT,
 } from './layout';
+import { workers } from './workers/ring';
 
 const HEADERS: u32 = 28; // IPv4 and ICMP
 /** RFC 1812 section 4.3.2.3: an error is at most 576 bytes long. */
@@ -54,7 +55,8 @@ let refilled: u32 = 0;
 /** May another error be sent now? If so it is counted. */
 export function withinRate(): bool {
   const elapsed = min<u32>(now - refilled, BURST);
-  tokens = min<u32>(BURST, tokens + elapsed * RATE_PER_MS);
+  // Of several workers each has its part.
+  tokens = min<u32>(BURST / workers, tokens + elapsed * max<u32>(RATE_PER_MS / workers, 1));
   refilled = now;
   if (tokens === 0) return false;
   tokens--;

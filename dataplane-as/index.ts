@@ -29,17 +29,22 @@ import { police } from './police';
 import { prepareCrc } from './sctp';
 import { age } from './sweep';
 import { chooseTraced } from './trace';
+import { catchUp } from './workers/receive';
+import { attachRings, workers } from './workers/ring';
 
 /** Reads the control block; call once its bases are written, before anything else. */
 export function init(): void {
   attach();
   attach6();
+  attachRings();
   prepareCrc();
   prepareParse();
 }
 
 /** One pass over the packets 0..n-1 of the vector. `nowMs`: a clock that never goes back (it may wrap). */
 export function process(n: i32, nowMs: u32): void {
+  // What others say comes before the image is looked for: it is at least as new as theirs then.
+  if (workers > 1) catchUp(nowMs);
   begin(nowMs);
   if (n > VECTOR_CAPACITY) n = VECTOR_CAPACITY;
   if (image === 0) refuseAll(n);
@@ -62,6 +67,7 @@ function work(n: i32): void {
 
 /** Ages `lines` session lines, and some entries of the small tables. Returns how many connections expired. */
 export function sweep(nowMs: u32, lines: i32): i32 {
+  if (workers > 1) catchUp(nowMs);
   begin(nowMs);
   return age(lines);
 }

@@ -11,7 +11,7 @@
  */
 
 export const LAYOUT_MAGIC = 0x50545250; // "PRTP"
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 
 // ---------------------------------------------------------------------------------------------- memory map
 // [0, 64 KiB): AssemblyScript's static data. Fixed regions follow; images, sessions and frames have run-time bases.
@@ -42,10 +42,12 @@ export const AFFINITY_BASE = 0x100000; // AFFINITY_CAPACITY x AFFINITY_SIZE
 export const RULE_COUNTERS_BASE = 0x200000; // MAX_RULES x u64: new connections the rule decided
 export const SERVICE_COUNTERS_BASE = 0x280000; // MAX_SERVICES x 2 x u64: connections, packets
 export const IMAGES_BASE = 0x400000; // two images of CTL_IMAGE_SIZE bytes each
+/** With several workers a region follows the images that all of them share, as they share those (CTL_SHARED_BASE). */
 
 export const MAX_PORTS = 1024;
 export const MAX_RULES = 65536;
 export const MAX_SERVICES = 65536;
+export const MAX_WORKERS = 16;
 
 // ---------------------------------------------------------------------------------------------- control block
 // Offsets from CONTROL_BASE, u32 each.
@@ -80,6 +82,14 @@ export const CTL_TIMEOUT_ICMP = 84;
 export const CTL_TIMEOUT_SCTP = 88;
 export const CTL_TIMEOUT_OTHER = 92;
 export const CTL_TIMEOUT_FRAGMENT = 96;
+
+// Several workers: each has a memory of its own with one plan; images and what lies behind CTL_SHARED_BASE are one for all.
+/** How many; 0 or 1 = this one only, and nothing is shared. */
+export const CTL_WORKERS = 100;
+export const CTL_WORKER = 104; // which of them this one is, from 0
+export const CTL_SHARED_BASE = 108;
+/** log2 of the slots of each ring. */
+export const CTL_RING_LOG2 = 112;
 
 // Trace (control writes the filter first, then CTL_TRACE_LEFT; 0 fields match everything).
 export const CTL_TRACE_LEFT = 128; // packets still to trace; 0 = off. worker counts down
@@ -414,6 +424,8 @@ export const SF_KEEP_TTL = 64;
 export const SF_FROM_UPLINK = 128;
 /** TCP met in the middle: which end opened it is not known, so policies must allow both ways. */
 export const SF_PICKED_UP = 256;
+/** Several workers: the others were asked whether they saw it lately. */
+export const SF_ASKED = 512;
 
 // IPv6: a line is 64 bytes of addresses and, behind them, a block of the same shape as an IPv4 line, by which it is known everywhere
 // (V_SESSION, S_PEER point to the block). The block's S_SRC is 1 in a line in use; its other address words are unused.
@@ -433,6 +445,45 @@ export const SS_EVICTED = 16;
 export const SS_EXPIRED = 24;
 export const SS_REJUDGED = 32;
 export const SS_TABLE_FULL = 40;
+export const SS_UNTOLD = 48; // records that found a ring full
+
+// ---------------------------------------------------------------------------------------------- shared by several workers
+// Offsets from CTL_SHARED_BASE.
+/** control, atomic: address of the image in force, in place of CTL_ACTIVE_IMAGE. */
+export const SH_ACTIVE_IMAGE = 0;
+/** What is left of each limit, in place of BUCKETS_BASE: MAX_PORTS x 2 x BUCKET_SIZE. */
+export const SH_BUCKETS = 0x1000;
+/** Workers x workers rings, by who writes and then by who reads, each RING_SLOTS + slots x RECORD_SIZE bytes. */
+export const SH_RINGS = 0x10000;
+export const RING_HEAD = 0; // u32, who writes: slots written so far
+export const RING_TAIL = 64; // u32, who reads: slots read so far
+export const RING_SLOTS = 128;
+// A bucket that several workers take from.
+export const SB_FILLED = 0; // u64: when the bucket will be full of debt again, milliseconds << 32
+export const SB_RATE = 8; // u32: the rate it was filled by
+
+/**
+ * A record is one slot, or two. What is told of a session is its first line with the following changes; the second slot has the
+ * addresses of an IPv6 one (S6_*).
+ */
+export const RECORD_SIZE = 64;
+export const RECORD_SHIFT = 6;
+/** Which kind (RK_*): the last two bytes of the slot, whatever else it holds. */
+export const R_KIND = 62;
+export const R_REPLY_ADJACENCY = 20; // in place of S_PEER
+export const R_REPLY_FLAGS = 60; // u16: S_FLAGS of the other line, in place of S_PACKETS
+export const RK_MASK = 0xff;
+export const RK_SIX = 0x100;
+export const RK_ANSWERED = 0x200; // a packet of the other direction was seen
+export const RK_OPEN = 1; // a connection, new to who reads it
+export const RK_STATE = 2; // its state, and when it was seen last
+export const RK_END = 3; // it is over
+export const RK_SILENT = 4; // nobody answered RK_ASK: it is over, unless it was seen meanwhile
+export const RK_ASK = 5; // has anybody seen it lately?
+export const RK_AFFINITY = 6; // an entry of that table, as it is
+export const RK_NEIGHBOR = 7;
+export const RK_NEIGHBOR6 = 8; // two slots: the entry whole
+export const RK_FRAGMENT = 9;
 
 // ---------------------------------------------------------------------------------------------- small tables of the worker
 export const NEIGHBOR_CAPACITY = 4096;
@@ -527,6 +578,7 @@ export const DROP_RATE_LIMIT = 45; // ICMP error not sent: limit reached
 export const DROP_SERVICE_ELSEWHERE = 46; // from outside, and all endpoints are on other nodes (SVF_OUTSIDE)
 export const DROP_ND = 47; // neighbor discovery that is malformed, not for us, or of a kind that nobody here may send
 export const DROP_BANDWIDTH = 48; // beyond what the pod may send or receive
+export const DROP_WORKERS = 49; // opens a connection, and another worker is too far behind to be told
 
 // ---------------------------------------------------------------------------------------------- trace
 // 64-byte records: packet number, time, stage, then five words that depend on the stage. IPv6: the stage has STAGE_IP6 set, and

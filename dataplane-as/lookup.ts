@@ -30,6 +30,8 @@ import { decideNewcomers, passEnd } from './newcomers';
 import { find, KEY_MASK, lineAt, removals } from './sessions';
 import { reopens, slow } from './slow';
 import { record } from './trace';
+import { announceNewcomers, mayOpen } from './workers/newcomers';
+import { workers } from './workers/ring';
 
 /** Of the word at S_PORTS: the key's 40 bits, and above them ST_CLOSING, whose bit no other state has. */
 const OPEN_MASK: u64 = KEY_MASK | ((<u64>ST_CLOSING) << 40);
@@ -166,9 +168,11 @@ function leads(v: usize, line: usize): bool {
  */
 export function resolve(n: i32): void {
   // A trace wants to see each packet by itself.
-  for (let at = ELSEWHERE; at < newcomersEnd && !tracing; ) {
+  for (let at = ELSEWHERE; at < newcomersEnd && !tracing && mayOpen(); ) {
     const end = passEnd(at, newcomersEnd);
-    establish(decideNewcomers(at, end));
+    const decided = decideNewcomers(at, end);
+    establish(decided);
+    if (workers > 1) announceNewcomers(decided);
     at = end;
   }
   for (let round = 0; round < 3; round++) {

@@ -17,6 +17,8 @@ import {
   NEIGHBOR_SIZE,
   NEIGHBORS_BASE,
 } from './layout';
+import { workers } from './workers/ring';
+import { announceNeighbor } from './workers/tables';
 
 const MASK: u32 = NEIGHBOR_CAPACITY - 1;
 const WINDOW: u32 = 8;
@@ -99,16 +101,34 @@ export function mayAsk(address: u32, port: u32): bool {
   return true;
 }
 
+/** Between two announcements of a neighbor that is what it was. */
+const TELL_INTERVAL: u32 = 1_000;
+
+/** Is this of a neighbor new to the other workers? */
+export function isNews(entry: usize, mac: u64): bool {
+  if (load<u64>(entry, NB_MAC) !== (mac | ((<u64>KNOWN) << 48))) return true;
+  return now - load<u32>(entry, NB_SEEN) > TELL_INTERVAL;
+}
+
 /** Notes a neighbor's MAC. `onlyKnown`: do not add one that nobody asked for. Returns whether it was noted. */
 export function learn(address: u32, port: u32, mac: u64, onlyKnown: bool): bool {
+  const known = find(address, port);
+  const news = workers > 1 && (known === 0 || isNews(known, mac));
+  const entry = note(address, port, mac, onlyKnown);
+  if (news && entry !== 0) announceNeighbor(entry);
+  return entry !== 0;
+}
+
+/** As learn(), told nobody. Returns the entry, 0 = not noted. */
+export function note(address: u32, port: u32, mac: u64, onlyKnown: bool): usize {
   let entry = find(address, port);
   if (entry === 0) {
-    if (onlyKnown) return false;
+    if (onlyKnown) return 0;
     entry = place(address, port);
     store<u32>(entry, now, NB_USED);
   }
   writeNeighbor(entry, address, port, mac, KNOWN);
-  return true;
+  return entry;
 }
 
 /** A packet from this address and MAC came in: if that is what we know, it is still true. */

@@ -6,6 +6,7 @@ import { adjacency, exitRole, ROLE_TUNNEL, role, routedBack, rule, wayBack } fro
 import { FIN, ICMP, REPLY, RST, TCP } from './l4';
 import {
   DROP_SESSION_FULL,
+  RK_OPEN,
   ROLE_HOST,
   ROLE_UPLINK,
   S_ADJACENCY,
@@ -45,6 +46,9 @@ import { countService } from './services';
 import { allocate, answerKey, count, pave, removals } from './sessions';
 import { record } from './trace';
 import { newDestination, newPorts, newSource, translation } from './translation';
+import { announce } from './workers/announce';
+import { workers } from './workers/ring';
+
 /** `bits`: further S_FLAGS of both lines. Returns 0 with V_SESSION set, or the outcome to drop with. */
 export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: u32): i32 {
   let flags = translation | bits;
@@ -85,6 +89,7 @@ export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: 
   if (service !== 0) countService(service, 0);
   count(SS_CREATED);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) + 1);
+  if (workers > 1) announce(forth, RK_OPEN);
   store<u32>(v, <u32>forth, V_SESSION);
   if (tracing) record(v, STAGE_SESSION_NEW, <u32>forth, rule, 0, 0, 0);
   return 0;
@@ -122,7 +127,7 @@ export function writeService(line: usize, service: u32, backend: u32): void {
  * A line of IPv4, in eight stores. `key`: ports, protocol, state and flags; `next` and `ports`: what the packet gets; `about`: rule and
  * service. The differences are what the rewrite changes in checksums: IPv4 header; TCP and UDP with pseudo header; ICMP's identifier.
  */
-function writeWhole(
+export function writeWhole(
   line: usize,
   peer: usize,
   addresses: u64,

@@ -25,6 +25,8 @@ import {
   VECTOR_BASE,
   VECTOR_SIZE,
 } from './layout';
+import { takeShared } from './workers/limits';
+import { workers } from './workers/ring';
 
 /** Costs one load a batch as long as no port has a limit. */
 export function police(n: i32): void {
@@ -52,7 +54,9 @@ function passes(limits: usize, port: u32, direction: u32, bytes: u32): bool {
   const limit = limits + ((<usize>port) << LIMIT_SHIFT) + direction;
   const rate = load<u32>(limit, LIMIT_RATE);
   if (rate === 0) return true;
-  const bucket: usize = BUCKETS_BASE + (((<usize>port) << LIMIT_SHIFT) + direction) * 2;
+  const place: usize = (((<usize>port) << LIMIT_SHIFT) + direction) * 2;
+  if (workers > 1) return takeShared(place, rate, load<u32>(limit, LIMIT_BURST), bytes);
+  const bucket: usize = <usize>BUCKETS_BASE + place;
   const burst = <f64>load<u32>(limit, LIMIT_BURST);
   let tokens = burst;
   if (load<u32>(bucket, BUCKET_RATE) === rate) {

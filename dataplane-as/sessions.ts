@@ -19,6 +19,8 @@ import {
   CTL_TIMEOUT_TCP_SYN,
   CTL_TIMEOUT_UDP,
   CTL_TIMEOUT_UDP_STREAM,
+  RK_END,
+  S_FLAGS,
   S_PEER,
   S_PORTS,
   S_PROTOCOL,
@@ -29,6 +31,7 @@ import {
   SESSION_SIZE,
   SESSION_STATS_BASE,
   SESSION_WINDOW,
+  SF_ASKED,
   SS_ACTIVE,
   SS_EVICTED,
   SS_EXPIRED,
@@ -38,6 +41,8 @@ import {
   ST_ESTABLISHED,
   ST_TOMBSTONE,
 } from './layout';
+import { announce } from './workers/announce';
+import { workers } from './workers/ring';
 
 /** Ports and protocol of a line's tuple as one word: S_PORTS and the byte behind it. */
 export const KEY_MASK: u64 = 0xff_ffffffff;
@@ -103,6 +108,16 @@ export function expired(line: usize): bool {
   return idle(line) > timeoutOf(load<u8>(line, S_PROTOCOL), load<u8>(line, S_STATE));
 }
 
+/**
+ * As expired(), but not before the other workers were asked: a connection may be silent here and alive there.
+ */
+export function lapsed(line: usize): bool {
+  if (!expired(line)) return false;
+  if (workers === 1) return true;
+  const other: usize = load<u32>(line, S_PEER);
+  return ((load<u16>(line, S_FLAGS) | load<u16>(other, S_FLAGS)) & SF_ASKED) !== 0;
+}
+
 function isVacant(line: usize): bool {
   return (<u64>load<u32>(line, S_SRC) | load<u64>(line, S_PORTS)) === 0;
 }
@@ -156,8 +171,14 @@ export function clearTombstone(line: usize): void {
   clearBefore(index);
 }
 
-/** Empties both lines of a connection. */
+/** Empties both lines of a connection, and tells the other workers. */
 export function removePair(line: usize): void {
+  if (workers > 1) announce(line, RK_END);
+  forget(line);
+}
+
+/** Empties both lines of a connection. */
+export function forget(line: usize): void {
   const peer: usize = load<u32>(line, S_PEER);
   vacate(line);
   vacate(peer);
@@ -168,7 +189,7 @@ export function removePair(line: usize): void {
 /** How gladly a line is given up: expired, then closing, then not established, then longest silent. */
 export function rankOf(line: usize): u32 {
   const silent = min<u32>(idle(line), 0x0fffffff);
-  if (expired(line)) return 0x30000000 | silent;
+  if (lapsed(line)) return 0x30000000 | silent;
   const state: u32 = load<u8>(line, S_STATE);
   if (state === ST_CLOSING) return 0x20000000 | silent;
   return state === ST_ESTABLISHED ? silent : 0x10000000 | silent;

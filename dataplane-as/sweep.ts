@@ -6,7 +6,8 @@ import { sweepNeighbor6 } from './ip6/neighbors6';
 import { age6 } from './ip6/sweep6';
 import { S_SRC, SS_EXPIRED } from './layout';
 import { sweepNeighbor } from './neighbors';
-import { clearTombstone, count, expired, lineAt, removePair } from './sessions';
+import { clearTombstone, count, expired, forget, lineAt } from './sessions';
+import { agreed, isAwake } from './workers/silence';
 
 let sessionCursor: u32 = 0;
 let smallCursor: u32 = 0;
@@ -21,8 +22,12 @@ export function age(lines: i32): i32 {
       clearTombstone(line);
       continue;
     }
-    if (!expired(line)) continue;
-    removePair(line);
+    if (!expired(line)) {
+      isAwake(line);
+      continue;
+    }
+    if (!agreed(line)) continue;
+    forget(line);
     count(SS_EXPIRED);
     gone++;
   }

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "afxdp/xdp_object.h"
 #include "common/namespace.h"
 #include "common/napi.h"
+#include "common/shared_pages.h"
 #include "netlink/netns_object.h"
 #include "vpp/channel_object.h"
 #include "vpp/segment_object.h"
@@ -112,6 +114,24 @@ Napi::Value preferHugePages(Info info) {
   return Napi::Boolean::New(info.Env(), taken);
 }
 
+// Every view is one place; all are of one length.
+void shareMemory(Info info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsArray()) throw Napi::TypeError::New(env, "views: an array is needed");
+  const auto views = info[0].As<Napi::Array>();
+  std::vector<void*> places;
+  size_t length = 0;
+  for (uint32_t i = 0; i < views.Length(); i++) {
+    const Napi::Value view = views[i];
+    if (!view.IsTypedArray()) throw Napi::TypeError::New(env, "views: a Uint8Array is needed");
+    auto bytes = view.As<Napi::Uint8Array>();
+    if (i != 0 && bytes.ByteLength() != length) throw Napi::TypeError::New(env, "views: not of one length");
+    length = bytes.ByteLength();
+    places.push_back(bytes.Data());
+  }
+  guarded(env, [&] { sharePages(places, length); });
+}
+
 Napi::Value bind(Info info) {
   const Napi::Env env = info.Env();
   // Bound before by another copy of native/index.js in this environment: the classes must stay the same ones.
@@ -135,6 +155,7 @@ Napi::Value bind(Info info) {
   native["wake"] = Napi::Function::New<wake>(env);
   native["dieWithParent"] = Napi::Function::New<dieWithParent>(env);
   native["preferHugePages"] = Napi::Function::New<preferHugePages>(env);
+  native["shareMemory"] = Napi::Function::New<shareMemory>(env);
   native["yieldThread"] = Napi::Function::New<yieldThread>(env);
   native["shortSlice"] = Napi::Function::New<shortSlice>(env);
   native["pinThread"] = Napi::Function::New<pinThread>(env);

@@ -248,6 +248,11 @@ export interface Native {
    */
   preferHugePages(memory: Uint8Array): boolean;
   /**
+   * Makes all views, of one length, show the same memory from now on, zeroed: parts of WebAssembly memories that are to hold the same.
+   * Each begins and ends with a page. Throws NativeError.
+   */
+  shareMemory(views: readonly Uint8Array[]): void;
+  /**
    * Asks the scheduler to give the calling thread the core in slices of so many microseconds (100 to 100,000; sched_setattr(2), kernel
    * 6.12): who asks for short ones gets the core sooner after a wake-up, and no more of it. False where it is refused.
    */

@@ -17,6 +17,7 @@ import {
 import {
   EMPTY,
   givenUp,
+  isNews,
   KNOWN,
   needsRefresh,
   placeRank,
@@ -24,6 +25,8 @@ import {
   WANTED,
   writeNeighbor,
 } from '../neighbors';
+import { workers } from '../workers/ring';
+import { announceNeighbor6 } from '../workers/tables';
 import { copy, imageHash6, same } from './address';
 
 const MASK: u32 = NEIGHBOR6_CAPACITY - 1;
@@ -88,11 +91,19 @@ export function mayAsk6(address: usize, port: u32): bool {
 
 /** Notes a neighbor's MAC. `onlyKnown`: do not add one that nobody asked for. Returns whether it was noted. */
 export function learn6(address: usize, port: u32, mac: u64, onlyKnown: bool): bool {
+  const known = find(address, port);
+  const news = workers > 1 && (known === 0 || isNews(known, mac));
+  const entry = note6(address, port, mac, onlyKnown);
+  if (news && entry !== 0) announceNeighbor6(entry);
+  return entry !== 0;
+}
+
+/** As learn6(), told nobody. Returns the entry, 0 = not noted. */
+export function note6(address: usize, port: u32, mac: u64, onlyKnown: bool): usize {
   const entry = find(address, port);
-  if (entry !== 0) writeNeighbor(entry, load<u32>(entry, NB_IP4), port, mac, KNOWN);
-  else if (onlyKnown) return false;
-  else add(address, port, mac, KNOWN);
-  return true;
+  if (entry === 0) return onlyKnown ? 0 : add(address, port, mac, KNOWN);
+  writeNeighbor(entry, load<u32>(entry, NB_IP4), port, mac, KNOWN);
+  return entry;
 }
 
 /** A packet from this address and MAC came in: if that is what we know, it is still true. */

@@ -5,6 +5,7 @@ import { ROLE_TUNNEL, role } from '../judge';
 import { FIN, RST, TCP } from '../l4';
 import {
   DROP_SESSION_FULL,
+  RK_OPEN,
   ROLE_HOST,
   ROLE_UPLINK,
   S_ADJACENCY,
@@ -35,6 +36,8 @@ import {
 import { writeLine, writeService } from '../open';
 import { countService } from '../services';
 import { answerKey, count } from '../sessions';
+import { announce } from '../workers/announce';
+import { workers } from '../workers/ring';
 import { changeAddress, copy } from './address';
 import { adjacency6, exitRole6, routedBack6, rule6, wayBack6 } from './judge6';
 import { allocate6, sessionHash6 } from './sessions6';
@@ -84,12 +87,13 @@ export function open6(v: usize, protocol: u32, service: u32, backend: u32, bits:
   if (service !== 0) countService(service, 0);
   count(SS_CREATED);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) + 1);
+  if (workers > 1) announce(forth, RK_OPEN);
   store<u32>(v, <u32>forth, V_SESSION);
   if (tracing) record6(v, STAGE_SESSION_NEW, 0, 0, <u32>forth, rule6, 0);
   return 0;
 }
 
-function writeAddresses(
+export function writeAddresses(
   block: usize,
   source: usize,
   destination: usize,
@@ -104,7 +108,7 @@ function writeAddresses(
 }
 
 /** What the line's rewrite changes in checksums: all of IPv6's cover the addresses (RFC 8200 section 8.1). */
-function writeDelta(block: usize): void {
+export function writeDelta(block: usize): void {
   const line = block - SESSION6_BLOCK;
   const sum =
     changeAddress(line, line + S6_NEW_SRC) +

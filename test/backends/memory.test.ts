@@ -2,4 +2,4 @@
 import { openMemoryRig } from './memory-rig.js';
 import { backendSuite } from './suite.js';
 
-backendSuite('memory', openMemoryRig);
+backendSuite('memory', () => openMemoryRig());

@@ -52,6 +52,8 @@ export interface HarnessOptions {
   readonly imageSize?: number;
   /** Memory behind all regions, for the caller's own use. */
   readonly extraBytes?: number;
+  /** One of several workers: which, of how many, and log2 of the slots of each ring (workers.ts). */
+  readonly worker?: { readonly index: number; readonly count: number; readonly ringLog2: number };
   /** Gets the memory before it is first touched. */
   readonly prepare?: (bytes: Uint8Array) => void;
 }
@@ -61,6 +63,9 @@ export class Harness {
   readonly exports: PipelineExports;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** What several workers share: images from IMAGES_BASE on, rings from sharedBase (0 = nothing is shared) to sharedEnd. */
+  readonly sharedBase: number;
+  readonly sharedEnd: number;
   readonly sessionsBase: number;
   readonly sessionsLog2: number;
   readonly sessions6Log2: number;
@@ -77,7 +82,12 @@ export class Harness {
     this.sessionsLog2 = options.sessionsLog2 ?? 12;
     this.sessions6Log2 = options.sessions6Log2 ?? this.sessionsLog2;
     this.imageSize = options.imageSize ?? IMAGE_SIZE;
-    this.sessionsBase = L.IMAGES_BASE + 2 * this.imageSize + GAP;
+    const imagesEnd = L.IMAGES_BASE + 2 * this.imageSize;
+    const { count = 1, ringLog2 = 0 } = options.worker ?? {};
+    this.sharedBase = count === 1 ? 0 : imagesEnd;
+    const rings = count ** 2 * (L.RING_SLOTS + L.RECORD_SIZE * 2 ** ringLog2);
+    this.sharedEnd = count === 1 ? imagesEnd : Math.ceil((imagesEnd + L.SH_RINGS + rings) / 4096) * 4096;
+    this.sessionsBase = this.sharedEnd + GAP;
     this.sessions6Base = this.sessionsBase + L.SESSION_SIZE * 2 ** this.sessionsLog2 + GAP;
     this.framesBase = this.sessions6Base + L.SESSION6_SIZE * 2 ** this.sessions6Log2 + GAP;
     this.extraBase = this.framesBase + FRAMES * FRAME_SIZE + GAP;
@@ -88,7 +98,7 @@ export class Harness {
     options.prepare?.(this.bytes);
     this.view = new DataView(this.memory.buffer);
     for (const at of this.gaps()) this.bytes.fill(CANARY, at, at + GAP);
-    this.#writeControl(pages * 65536);
+    this.#writeControl(pages * 65536, options);
     const instance = new WebAssembly.Instance(COMPILED, { env: { memory: this.memory } });
     this.exports = instance.exports as unknown as PipelineExports;
     this.exports.init();
@@ -120,7 +130,7 @@ export class Harness {
     this.view.setUint32(L.CONTROL_BASE + word, value, true);
   }
 
-  #writeControl(end: number): void {
+  #writeControl(end: number, { worker }: HarnessOptions): void {
     this.setControl(L.CTL_MAGIC, L.LAYOUT_MAGIC);
     this.setControl(L.CTL_VERSION, L.LAYOUT_VERSION);
     this.setControl(L.CTL_IMAGE_SIZE, this.imageSize);
@@ -133,6 +143,10 @@ export class Harness {
     this.setControl(L.CTL_FRAME_COUNT, FRAMES);
     this.setControl(L.CTL_SEED, 0x12345678);
     this.setControl(L.CTL_MEMORY_END, end);
+    this.setControl(L.CTL_WORKERS, worker?.count ?? 1);
+    this.setControl(L.CTL_WORKER, worker?.index ?? 0);
+    this.setControl(L.CTL_SHARED_BASE, this.sharedBase);
+    this.setControl(L.CTL_RING_LOG2, worker?.ringLog2 ?? 0);
     const timeouts: [number, number][] = [
       [L.CTL_TIMEOUT_TCP_SYN, 30_000],
       [L.CTL_TIMEOUT_TCP_ESTABLISHED, 7_200_000],
@@ -152,7 +166,16 @@ export class Harness {
     this.#active = 1 - this.#active;
     const base = L.IMAGES_BASE + this.#active * this.imageSize;
     new ImageWriter(this.memory, base, this.imageSize).write(spec);
-    Atomics.store(new Int32Array(this.memory.buffer), (L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE) >> 2, base);
+    Atomics.store(new Int32Array(this.memory.buffer), this.#activeAt >> 2, base);
+  }
+
+  /** Address of the image in force. */
+  activeImage(): number {
+    return this.view.getUint32(this.#activeAt, true);
+  }
+
+  get #activeAt(): number {
+    return this.sharedBase === 0 ? L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE : this.sharedBase + L.SH_ACTIVE_IMAGE;
   }
 
   /** Address where the frame of vector entry `i` starts. */

@@ -2,7 +2,6 @@
  * The wasm backend: lowers changes into the spare image, publishes it by one atomic store, then brings the other image level
  * ("left-right"), so that packets see a transaction whole or not at all and the pipeline never waits.
  */
-import * as L from '../../../dataplane-as/layout.js';
 import { errorText, PteropusError } from '../../common/errors.js';
 import { Turns } from '../../common/turns.js';
 import type { Change, Item, Key } from '../../ruleset/types.js';
@@ -11,7 +10,7 @@ import type { Operation } from './cells.js';
 import { CounterReader } from './counters.js';
 import { Image } from './image.js';
 import { Lowering } from './lowering.js';
-import { type MemoryPlan, wordsOf } from './memory.js';
+import { activeImageAt, type MemoryPlan, wordsOf } from './memory.js';
 import { type LinkPlan, OpenLinks } from './open-links.js';
 import type { Neighbor } from './routes.js';
 import type { Runner } from './runner.js';
@@ -38,6 +37,8 @@ export class WasmBackend implements Backend {
     readonly plan: MemoryPlan,
     memory: WebAssembly.Memory,
     readonly runner: Runner,
+    /** Those of further workers: their images are this one's. */
+    others: readonly WebAssembly.Memory[] = [],
   ) {
     this.lost = runner.lost;
     this.#words = wordsOf(memory);
@@ -45,8 +46,8 @@ export class WasmBackend implements Backend {
     const [first, second] = plan.images;
     this.#images = [new Image(this.#words, first, plan.image), new Image(this.#words, second, plan.image)];
     this.#links = new OpenLinks(runner);
-    this.#counters = new CounterReader(memory);
-    this.#tracer = new Tracer(memory, this.#lowering);
+    this.#counters = new CounterReader([memory, ...others]);
+    this.#tracer = new Tracer([memory, ...others], this.#lowering);
   }
 
   apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
@@ -117,7 +118,7 @@ export class WasmBackend implements Backend {
     const spare = this.#images[1 - this.#active] as Image;
     const old = this.#images[this.#active] as Image;
     write(spare);
-    Atomics.store(this.#words, (L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE) >>> 2, spare.base);
+    Atomics.store(this.#words, activeImageAt(this.plan) >>> 2, spare.base);
     this.#active = 1 - this.#active;
     await this.runner.quiesce();
     write(old);

@@ -12,11 +12,12 @@ const SERVICE_COUNTER_SIZE = 16;
  * remembered here and subtracted.
  */
 export class CounterReader {
-  readonly #view: DataView;
+  /** By worker. */
+  readonly #views: readonly DataView[];
   readonly #base = new Map<number, number>();
 
-  constructor(memory: WebAssembly.Memory) {
-    this.#view = new DataView(memory.buffer);
+  constructor(memories: readonly WebAssembly.Memory[]) {
+    this.#views = memories.map((memory) => new DataView(memory.buffer));
   }
 
   /** Starts the counters of indexes anew that mean something new. */
@@ -50,7 +51,8 @@ export class CounterReader {
     for (const rule of lowering.policies.rules()) addRule(rule, lowering.policies.ruleText(rule));
     const session = (word: number): number => this.#count(L.SESSION_STATS_BASE + word);
     const sessions = {
-      active: session(L.SS_ACTIVE),
+      // Every worker knows every connection.
+      active: Math.max(...this.#views.map((view) => countAt(view, L.SESSION_STATS_BASE + L.SS_ACTIVE))),
       created: session(L.SS_CREATED),
       evicted: session(L.SS_EVICTED),
       expired: session(L.SS_EXPIRED),
@@ -77,13 +79,20 @@ export class CounterReader {
     return this.#raw(at) - (this.#base.get(at) ?? 0);
   }
 
-  /** A u64 as a number; the low word is read again if the high one moved meanwhile. */
+  /** What all workers counted. */
   #raw(at: number): number {
-    for (;;) {
-      const high = this.#view.getUint32(at + 4, true);
-      const low = this.#view.getUint32(at, true);
-      if (this.#view.getUint32(at + 4, true) === high) return high * 2 ** 32 + low;
-    }
+    let sum = 0;
+    for (const view of this.#views) sum += countAt(view, at);
+    return sum;
+  }
+}
+
+/** A u64 as a number; the low word is read again if the high one moved meanwhile. */
+function countAt(view: DataView, at: number): number {
+  for (;;) {
+    const high = view.getUint32(at + 4, true);
+    const low = view.getUint32(at, true);
+    if (view.getUint32(at + 4, true) === high) return high * 2 ** 32 + low;
   }
 }
 

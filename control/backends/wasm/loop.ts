@@ -4,7 +4,7 @@
  */
 import * as L from '../../../dataplane-as/layout.js';
 import type { Feed } from './feed.js';
-import { type MemoryPlan, wordsOf } from './memory.js';
+import { activeImageAt, type MemoryPlan, wordsOf } from './memory.js';
 import type { Pipeline } from './pipeline.js';
 import type { Neighbor } from './routes.js';
 
@@ -26,6 +26,7 @@ interface Asked {
 
 export class PipelineLoop {
   readonly #words: Uint32Array;
+  readonly #activeWord: number;
   #asked: Asked[] = [];
   #nextSweep = 0;
   #nextAsk = 0;
@@ -39,6 +40,7 @@ export class PipelineLoop {
     readonly feed: Feed,
   ) {
     this.#words = wordsOf(memory);
+    this.#activeWord = activeImageAt(plan) >>> 2;
   }
 
   /** Replaces the next hops to keep resolved; new ones are asked for by the next `maintain`. */
@@ -68,7 +70,7 @@ export class PipelineLoop {
   /** Between batches: tells the control plane which image is in use, ages sessions, asks for neighbors. */
   maintain(nowMs: number): void {
     const control = L.CONTROL_BASE >>> 2;
-    const active = Atomics.load(this.#words, control + L.CTL_ACTIVE_IMAGE / 4);
+    const active = Atomics.load(this.#words, this.#activeWord);
     Atomics.store(this.#words, control + L.CTL_ACK_IMAGE / 4, active);
     if (nowMs >= this.#nextSweep) {
       this.#nextSweep = nowMs + SWEEP_EVERY_MS;

@@ -22,11 +22,12 @@ interface Waiting {
 
 /** The stations of one feed. They outlive the ports: a station may be attached before its interface is there. */
 export class MemoryLinks {
-  readonly stations = new Map<string, Receive>();
   /** Frames the stations sent that were not taken: no such port yet, queue or frames exhausted. */
   refused = 0;
   /** Set by the feed while it is open. */
   sink: ((link: string, frame: Uint8Array) => boolean) | null = null;
+
+  constructor(readonly stations: Map<string, Receive> = new Map()) {}
 
   /** Attaches the station of a link, in place of one that was there. */
   attach(link: string, receive: Receive): void {

@@ -45,12 +45,20 @@ export interface MemorySpec {
   readonly timeouts?: Partial<Timeouts>;
   /** Seed of the pipeline's choices; random when absent. */
   readonly seed?: number;
+  /** Workers, each with a memory of its own by one plan; 1 when absent, at most MAX_WORKERS. */
+  readonly workers?: number;
+  /** log2 of the records that one worker may be behind another, from 6 to 20. */
+  readonly ringLog2?: number;
 }
 
 /** Byte offsets of the regions whose place depends on the sizes. Plain data: a worker gets it in a message. */
 export interface MemoryPlan {
   readonly image: ImagePlan;
   readonly images: readonly [number, number];
+  /** What the workers share begins with the images and ends here; nothing behind the images with one worker alone. */
+  readonly workers: number;
+  readonly sharedBase: number;
+  readonly ringLog2: number;
   readonly sessionsBase: number;
   readonly sessionsLog2: number;
   readonly sessions6Base: number;
@@ -80,7 +88,13 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
     throw bad('sessions6Log2', sessions6Log2);
   }
   const image = planImage(spec.image ?? DEFAULT_IMAGE_SIZE);
-  const sessionsBase = L.IMAGES_BASE + 2 * image.bytes;
+  const { workers = 1, ringLog2 = 14 } = spec;
+  if (!Number.isInteger(workers) || workers < 1 || workers > L.MAX_WORKERS) throw bad('workers', workers);
+  if (!Number.isInteger(ringLog2) || ringLog2 < 6 || ringLog2 > 20) throw bad('ringLog2', ringLog2);
+  const imagesEnd = L.IMAGES_BASE + 2 * image.bytes;
+  const sharedBase = align(imagesEnd, PAGE);
+  const rings = workers ** 2 * (L.RING_SLOTS + L.RECORD_SIZE * 2 ** ringLog2);
+  const sessionsBase = workers === 1 ? imagesEnd : align(sharedBase + L.SH_RINGS + rings, PAGE);
   const sessions6Base = sessionsBase + L.SESSION_SIZE * 2 ** sessionsLog2;
   const framesBase = align(sessions6Base + L.SESSION6_SIZE * 2 ** sessions6Log2, PAGE);
   const end = align(framesBase + frameSize * frameCount, WASM_PAGE);
@@ -88,6 +102,7 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   return {
     image,
     images: [L.IMAGES_BASE, L.IMAGES_BASE + image.bytes],
+    ...{ workers, ringLog2, sharedBase: workers === 1 ? 0 : sharedBase },
     ...{ sessionsBase, sessionsLog2, sessions6Base, sessions6Log2 },
     ...{ framesBase, frameSize, frameCount, end },
     timeouts: { ...DEFAULT_TIMEOUTS, ...spec.timeouts },
@@ -108,6 +123,51 @@ function bad(field: string, value: unknown): PteropusError {
  * `prefer` gets the bytes of images and sessions before they are touched and may ask the kernel for larger pages there.
  */
 export function openMemory(plan: MemoryPlan, prefer?: (tables: Uint8Array) => boolean): WebAssembly.Memory {
+  const memory = openOne(plan, 0, prefer);
+  writeImages(plan, memory);
+  return memory;
+}
+
+/**
+ * Makes the memories of all workers. `share` makes views of them show the same memory: images and rings lie there.
+ * One worker alone shares nothing.
+ */
+export function openMemories(
+  plan: MemoryPlan,
+  share: (views: readonly Uint8Array[]) => void,
+  prefer?: (tables: Uint8Array) => boolean,
+): readonly [WebAssembly.Memory, ...WebAssembly.Memory[]] {
+  const first = openOne(plan, 0, prefer);
+  const others = Array.from({ length: plan.workers - 1 }, (_, i) => openOne(plan, i + 1, prefer));
+  if (plan.workers > 1) {
+    const bytes = plan.sessionsBase - L.IMAGES_BASE;
+    share([first, ...others].map((memory) => new Uint8Array(memory.buffer, L.IMAGES_BASE, bytes)));
+  }
+  writeImages(plan, first);
+  return [first, ...others];
+}
+
+/** Byte offset of the word that names the image in force. */
+export function activeImageAt(plan: MemoryPlan): number {
+  return plan.workers === 1 ? L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE : plan.sharedBase + L.SH_ACTIVE_IMAGE;
+}
+
+/** Two empty images, the first one in force. */
+function writeImages(plan: MemoryPlan, memory: WebAssembly.Memory): void {
+  const words = wordsOf(memory);
+  for (const base of plan.images) {
+    const image = new Image(words, base, plan.image);
+    image.reset();
+    image.generation = 1;
+  }
+  Atomics.store(words, activeImageAt(plan) >>> 2, plan.images[0]);
+}
+
+function openOne(
+  plan: MemoryPlan,
+  worker: number,
+  prefer?: (tables: Uint8Array) => boolean,
+): WebAssembly.Memory {
   const pages = plan.end / WASM_PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const words = wordsOf(memory);
@@ -119,7 +179,6 @@ export function openMemory(plan: MemoryPlan, prefer?: (tables: Uint8Array) => bo
   };
   control(L.CTL_MAGIC, L.LAYOUT_MAGIC);
   control(L.CTL_VERSION, L.LAYOUT_VERSION);
-  control(L.CTL_ACTIVE_IMAGE, plan.images[0]);
   control(L.CTL_ACK_IMAGE, plan.images[0]);
   control(L.CTL_IMAGE_SIZE, plan.image.bytes);
   control(L.CTL_SESSIONS_BASE, plan.sessionsBase);
@@ -131,6 +190,10 @@ export function openMemory(plan: MemoryPlan, prefer?: (tables: Uint8Array) => bo
   control(L.CTL_FRAME_COUNT, plan.frameCount);
   control(L.CTL_SEED, plan.seed);
   control(L.CTL_MEMORY_END, plan.end);
+  control(L.CTL_WORKERS, plan.workers);
+  control(L.CTL_WORKER, worker);
+  control(L.CTL_SHARED_BASE, plan.sharedBase);
+  control(L.CTL_RING_LOG2, plan.ringLog2);
   const t = plan.timeouts;
   control(L.CTL_TIMEOUT_TCP_SYN, t.tcpSyn);
   control(L.CTL_TIMEOUT_TCP_ESTABLISHED, t.tcpEstablished);
@@ -141,11 +204,6 @@ export function openMemory(plan: MemoryPlan, prefer?: (tables: Uint8Array) => bo
   control(L.CTL_TIMEOUT_SCTP, t.sctp);
   control(L.CTL_TIMEOUT_OTHER, t.other);
   control(L.CTL_TIMEOUT_FRAGMENT, t.fragment);
-  for (const base of plan.images) {
-    const image = new Image(words, base, plan.image);
-    image.reset();
-    image.generation = 1;
-  }
   return memory;
 }
 

@@ -1,7 +1,10 @@
 /** Opens the wasm backend inside this process, over the memory feed: for tests, simulation and machines without privileges. */
+import { randomInt } from 'node:crypto';
+import { loadNative } from '../../../native/index.js';
 import type { Backend } from '../backend.js';
 import { WasmBackend } from './backend.js';
-import { type MemorySpec, openMemory, planMemory } from './memory.js';
+import { InlineWorkers } from './inline-workers.js';
+import { type MemoryPlan, type MemorySpec, openMemories, openMemory, planMemory } from './memory.js';
 import type { MemoryLinks } from './memory-feed.js';
 import { compilePipeline } from './pipeline.js';
 import { InlineRunner } from './runner.js';
@@ -10,6 +13,8 @@ export interface WasmBackendSpec {
   /** The stations of this data plane (memory-feed.ts). */
   readonly feed: MemoryLinks;
   readonly memory?: MemorySpec;
+  /** Which of `n` workers gets the next frame; by chance when absent. Only for several workers (memory.workers). */
+  readonly choose?: (n: number) => number;
   /** Milliseconds of a monotonic clock; the process's own when absent. */
   readonly now?: () => number;
 }
@@ -28,17 +33,26 @@ export async function openWasmBackend(spec: WasmBackendSpec): Promise<OpenedWasm
 }
 
 /** The same, with the memory in hand. */
-export async function openWithMemory(
-  spec: WasmBackendSpec,
-): Promise<{ readonly backend: OpenedWasmBackend; readonly memory: WebAssembly.Memory }> {
+export async function openWithMemory(spec: WasmBackendSpec): Promise<{
+  readonly backend: OpenedWasmBackend;
+  readonly memory: WebAssembly.Memory;
+  readonly plan: MemoryPlan;
+}> {
   compiled ??= compilePipeline();
   const module = await compiled.catch((error: unknown) => {
     compiled = undefined;
     throw error;
   });
   const plan = planMemory(spec.memory);
-  const memory = openMemory(plan);
   const now = spec.now ?? (() => performance.now());
+  if (plan.workers > 1) {
+    const memories = openMemories(plan, (views) => loadNative().shareMemory(views));
+    const choose = spec.choose ?? ((n: number) => randomInt(n));
+    const runner = new InlineWorkers(module, memories, plan, spec.feed, now, choose);
+    const [memory, ...others] = memories;
+    return { backend: new WasmBackend(plan, memory, runner, others), memory, plan };
+  }
+  const memory = openMemory(plan);
   const runner = new InlineRunner(module, memory, plan, spec.feed, now);
-  return { backend: new WasmBackend(plan, memory, runner), memory };
+  return { backend: new WasmBackend(plan, memory, runner), memory, plan };
 }

@@ -49,6 +49,7 @@ export const OUTCOME_NAMES: ReadonlyMap<number, string> = new Map([
   [L.DROP_SERVICE_ELSEWHERE, 'drop-service-elsewhere'],
   [L.DROP_ND, 'drop-nd'],
   [L.DROP_BANDWIDTH, 'drop-bandwidth'],
+  [L.DROP_WORKERS, 'drop-workers'],
 ]);
 
 /** What a rule id below RULE_FIRST means. */

@@ -14,55 +14,45 @@ const POLL_MS = 20;
 /** A second trace was asked for while one is running. */
 export class TraceBusyError extends PteropusError {}
 
-export class Tracer {
+/** The ring of one worker. */
+class TraceRing {
   readonly #words: Uint32Array;
   readonly #view: DataView;
-  #running = false;
+  #read = 0;
+  #firstPacket = 0;
 
-  constructor(
-    memory: WebAssembly.Memory,
-    readonly lowering: Lowering,
-  ) {
+  constructor(memory: WebAssembly.Memory) {
     this.#words = new Uint32Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
   }
 
-  /** Throws TraceBusyError, or InvalidInputError for an address that is none. */
-  start(filter: TraceFilter): Trace {
-    if (this.#running) throw new TraceBusyError('a trace is running already', { retryable: true });
-    const family = familyOf(filter);
-    this.#running = true;
+  start(filter: TraceFilter, family: number): void {
     this.#set(L.CTL_TRACE_FAMILY, family);
     this.#setAddress(L.CTL_TRACE_SRC, L.CTL_TRACE_SRC6, filter.source);
     this.#setAddress(L.CTL_TRACE_DST, L.CTL_TRACE_DST6, filter.destination);
     this.#set(L.CTL_TRACE_PROTOCOL, filter.protocol ?? 0);
     this.#set(L.CTL_TRACE_PORT, filter.port ?? 0);
-    const firstPacket = this.#get(L.CTL_TRACE_PACKETS);
-    let read = this.#get(L.CTL_TRACE_HEAD);
+    this.#firstPacket = this.#get(L.CTL_TRACE_PACKETS);
+    this.#read = this.#get(L.CTL_TRACE_HEAD);
     this.#set(L.CTL_TRACE_LEFT, filter.limit ?? DEFAULT_LIMIT);
+  }
+
+  stop(): void {
+    this.#set(L.CTL_TRACE_LEFT, 0);
+  }
+
+  /** Steps that were not read yet; packets are numbered from 1 in each ring. */
+  collect(lowering: Lowering): TraceStep[] {
     const steps: TraceStep[] = [];
-    const collect = (): void => {
-      const head = this.#get(L.CTL_TRACE_HEAD);
-      // Records that were overwritten before they were read are lost: the ring holds the newest ones.
-      if ((head - read) >>> 0 > L.TRACE_CAPACITY) read = (head - L.TRACE_CAPACITY) >>> 0;
-      for (; read !== head; read = (read + 1) >>> 0) {
-        const at = L.TRACE_BASE + (read % L.TRACE_CAPACITY) * L.TRACE_SIZE;
-        const step = traceStep(readRecord(this.#view, at), this.lowering);
-        steps.push({ ...step, packet: (step.packet - firstPacket) >>> 0 });
-      }
-    };
-    const timer = setInterval(collect, POLL_MS).unref();
-    return {
-      stop: async () => {
-        clearInterval(timer);
-        if (this.#running) {
-          this.#set(L.CTL_TRACE_LEFT, 0);
-          collect();
-          this.#running = false;
-        }
-        return steps;
-      },
-    };
+    const head = this.#get(L.CTL_TRACE_HEAD);
+    // Records that were overwritten before they were read are lost: the ring holds the newest ones.
+    if ((head - this.#read) >>> 0 > L.TRACE_CAPACITY) this.#read = (head - L.TRACE_CAPACITY) >>> 0;
+    for (; this.#read !== head; this.#read = (this.#read + 1) >>> 0) {
+      const at = L.TRACE_BASE + (this.#read % L.TRACE_CAPACITY) * L.TRACE_SIZE;
+      const step = traceStep(readRecord(this.#view, at), lowering);
+      steps.push({ ...step, packet: (step.packet - this.#firstPacket) >>> 0 });
+    }
+    return steps;
   }
 
   #setAddress(offset: number, offset6: number, address: string | undefined): void {
@@ -78,6 +68,58 @@ export class Tracer {
   #set(offset: number, value: number): void {
     Atomics.store(this.#words, (L.CONTROL_BASE + offset) >>> 2, value);
   }
+}
+
+export class Tracer {
+  readonly #rings: readonly TraceRing[];
+  #running = false;
+
+  constructor(
+    memories: readonly WebAssembly.Memory[],
+    readonly lowering: Lowering,
+  ) {
+    this.#rings = memories.map((memory) => new TraceRing(memory));
+  }
+
+  /** Throws TraceBusyError, or InvalidInputError for an address that is none. */
+  start(filter: TraceFilter): Trace {
+    if (this.#running) throw new TraceBusyError('a trace is running already', { retryable: true });
+    const family = familyOf(filter);
+    this.#running = true;
+    for (const ring of this.#rings) ring.start(filter, family);
+    const found = this.#rings.map((): TraceStep[] => []);
+    const collect = (): void => {
+      for (const [i, ring] of this.#rings.entries()) found[i]?.push(...ring.collect(this.lowering));
+    };
+    const timer = setInterval(collect, POLL_MS).unref();
+    return {
+      stop: async () => {
+        clearInterval(timer);
+        if (this.#running) {
+          for (const ring of this.#rings) ring.stop();
+          collect();
+          this.#running = false;
+        }
+        return found.length === 1 ? (found[0] ?? []) : merged(found, filter.limit ?? DEFAULT_LIMIT);
+      },
+    };
+  }
+}
+
+/** Packets of several workers in the order of their first steps, numbered anew; no more than `limit` of them. */
+function merged(found: readonly (readonly TraceStep[])[], limit: number): TraceStep[] {
+  const packets = found.flatMap((steps) => {
+    const byPacket = new Map<number, TraceStep[]>();
+    for (const step of steps) {
+      const list = byPacket.get(step.packet);
+      if (list === undefined) byPacket.set(step.packet, [step]);
+      else list.push(step);
+    }
+    return [...byPacket.values()];
+  });
+  const timeOf = (steps: readonly TraceStep[]): number => steps[0]?.time ?? 0;
+  packets.sort((a, b) => timeOf(a) - timeOf(b));
+  return packets.slice(0, limit).flatMap((steps, i) => steps.map((step) => ({ ...step, packet: i + 1 })));
 }
 
 /** The family of the filter's addresses, 0 = either. Throws InvalidInputError for addresses of two. */
