@@ -1,10 +1,12 @@
 /** Serves a backend over a unix socket (wire.ts) that only its owner may open. */
 import { createServer, type Socket } from 'node:net';
-import type { Backend, Trace } from '../backends/backend.js';
+import type { Backend, ChangeResult, Trace } from '../backends/backend.js';
 import type { Method, Methods, Request, Status } from '../backends/wasm/wire.js';
+import { ChangeReader, keyOf, type WireChange } from '../backends/wasm/wire-changes.js';
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
 import { onFrames, sendFrame } from '../common/frames.js';
 import { listenPrivately } from '../common/listen.js';
+import { Turns } from '../common/turns.js';
 
 /** The socket could not be made. */
 export class ListenError extends PteropusError {}
@@ -16,13 +18,17 @@ export interface Served {
 
 type Handlers = { readonly [M in Method]: (params: Methods[M]['params']) => Promise<Methods[M]['result']> };
 
-/** Listens on `path`; a socket that a process left there is removed, one that answers is not. Throws ListenError. */
+/**
+ * Listens on `path`; a socket that a process left there is removed, one that answers is not. From here on the backend, which has nothing in
+ * force yet, is changed by this alone. Throws ListenError.
+ */
 export async function serve(path: string, backend: Backend, status: () => Status): Promise<Served> {
   const sockets = new Set<Socket>();
+  const inbox = new Inbox(backend);
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    connected(socket, backend, status);
+    connected(socket, backend, inbox, status);
   });
   try {
     await listenPrivately(server, path);
@@ -38,7 +44,27 @@ export async function serve(path: string, backend: Backend, status: () => Status
   };
 }
 
-function connected(socket: Socket, backend: Backend, status: () => Status): void {
+/** Applies what clients send, one transaction after the other. */
+class Inbox {
+  readonly #reader = new ChangeReader();
+  readonly #turns = new Turns();
+
+  constructor(private readonly backend: Backend) {}
+
+  /** Throws LostBaseError, and then nothing was applied. */
+  apply(sent: readonly WireChange[]): Promise<readonly ChangeResult[]> {
+    return this.#turns.take(async () => {
+      const changes = this.#reader.read(sent);
+      const results = await this.backend.apply(changes);
+      this.#reader.applied(sent, changes, results);
+      // What is not there need not be removed, and nothing is wrong with that.
+      const told = new Map(results.map((result) => [result.key, result]));
+      return sent.map((wire) => told.get(keyOf(wire)) ?? { key: keyOf(wire), error: null });
+    });
+  }
+}
+
+function connected(socket: Socket, backend: Backend, inbox: Inbox, status: () => Status): void {
   let trace: Trace | null = null;
   const stopTrace: Handlers['traceStop'] = async () => {
     const steps = (await trace?.stop()) ?? [];
@@ -46,7 +72,7 @@ function connected(socket: Socket, backend: Backend, status: () => Status): void
     return steps;
   };
   const handlers: Handlers = {
-    apply: ({ changes }) => backend.apply(changes),
+    apply: ({ changes }) => inbox.apply(changes),
     dump: async () => [...(await backend.dump()).values()],
     counters: () => backend.counters(),
     traceStart: async (filter) => {

@@ -83,9 +83,9 @@ export class WasmBackend implements Backend {
 
   async #apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
     if (changes.length === 0) return [];
-    for (const { key } of changes) {
-      const item = this.#lowering.items.get(key);
-      if (item !== undefined && !this.#holds(item)) this.#damaged = true;
+    for (const change of changes) {
+      const item = this.#lowering.items.get(change.key);
+      if (item !== undefined && !this.#holds(concerned(item, change))) this.#damaged = true;
     }
     let links: LinkPlan;
     try {
@@ -132,6 +132,12 @@ export class WasmBackend implements Backend {
       return unit === undefined || this.#images.every((image) => image.holds(unit));
     });
   }
+}
+
+/** What a change is about: of a set only what goes, where that is known. What stays is looked at when all is read back. */
+function concerned(item: Item, change: Change): Item {
+  if (change.type !== 'update' || change.delta === undefined || change.old !== item) return item;
+  return { kind: 'addressset', key: item.key, addresses: change.delta.removed, blocks: [] };
 }
 
 /**

@@ -1,4 +1,5 @@
 /** The backend in another process (`pteropus dataplane`), as the agent uses it. */
+import { randomUUID } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import { errorText, PteropusError } from '../../common/errors.js';
 import { onFrames, sendFrame } from '../../common/frames.js';
@@ -6,6 +7,7 @@ import type { Change, Item, Key } from '../../ruleset/types.js';
 import type { Backend, ChangeResult, Counters, Trace, TraceFilter } from '../backend.js';
 import { DataPlaneLostError } from './errors.js';
 import type { Method, Methods, Response, Status } from './wire.js';
+import { ChangeWriter, LostBaseError } from './wire-changes.js';
 
 /** The data plane refused a request; `remote` is the name of its error. */
 export class RemoteError extends PteropusError {
@@ -71,6 +73,7 @@ class Remote implements RemoteBackend {
   readonly name = 'wasm';
   readonly lost: Promise<Error>;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #writer = new ChangeWriter(randomUUID());
   readonly #socket: Socket;
   #nextId = 1;
   #closed: Error | null = null;
@@ -98,8 +101,22 @@ class Remote implements RemoteBackend {
     });
   }
 
-  apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
-    return this.#ask('apply', { changes });
+  async apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
+    try {
+      return await this.#send(changes);
+    } catch (error) {
+      if (!(error instanceof RemoteError) || error.remote !== LostBaseError.name) throw error;
+      // Somebody else changed a set meanwhile.
+      this.#writer.forget();
+      return this.#send(changes);
+    }
+  }
+
+  async #send(changes: readonly Change[]): Promise<readonly ChangeResult[]> {
+    const sent = this.#writer.write(changes);
+    const results = await this.#ask('apply', { changes: sent });
+    if (results.every(({ error }) => error === null)) this.#writer.applied(changes, sent);
+    return results;
   }
 
   async dump(): Promise<ReadonlyMap<Key, Item>> {

@@ -2,13 +2,14 @@
  * What the agent and a data-plane process say to each other over a unix socket, framed as in common/frames.ts. Requests carry
  * an id, answers the same one; order is kept.
  */
-import type { Change, Item } from '../../ruleset/types.js';
+import type { Item } from '../../ruleset/types.js';
 import type { ChangeResult, Counters, TraceFilter, TraceStep } from '../backend.js';
+import type { WireChange } from './wire-changes.js';
 
 /** Method -> what is sent and what comes back. */
 export interface Methods {
   readonly apply: {
-    readonly params: { readonly changes: readonly Change[] };
+    readonly params: { readonly changes: readonly WireChange[] };
     readonly result: readonly ChangeResult[];
   };
   readonly dump: { readonly params: null; readonly result: readonly Item[] };

@@ -5,7 +5,6 @@ import { Random } from '../../oracle/random.js';
 import { canonical } from '../../ruleset/canonical.js';
 import type { AddressSetItem } from '../../ruleset/types.js';
 import { AddressBag, CountingBag } from './address-bag.js';
-import { AddressVersion } from './address-versions.js';
 import { SortedTexts } from './sorted-texts.js';
 
 test('SortedTexts: any change of any size gives the sorted list, and older lists stay as they were', () => {
@@ -76,26 +75,6 @@ test('AddressBag: items and deltas say what came and went, and every item reads 
         canonical({ kind: 'addressset', key: 'addressset/x', addresses: wanted, blocks: [] }),
       );
     }
-  }
-});
-
-test('AddressVersion: one that is kept holds on to little more than its own addresses, whatever comes after it', () => {
-  const plain = new Set(Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`));
-  let version = AddressVersion.of([...plain].sort()).next(['10.9.9.9'], []);
-  plain.add('10.9.9.9');
-  const kept: { readonly version: AddressVersion; readonly wanted: readonly string[] }[] = [];
-  for (let i = 0; i < 10_000; i++) {
-    if (i % 999 === 0) kept.push({ version, wanted: [...plain].sort() });
-    const address = `10.1.${(i % 600) >> 8}.${i & 255}`;
-    const goes = plain.delete(address);
-    if (!goes) plain.add(address);
-    version = goes ? version.next([], [address]) : version.next([address], []);
-  }
-  kept.push({ version, wanted: [...plain].sort() });
-  for (const { version: one, wanted } of kept) {
-    assert.ok(one.holds < wanted.length * 1.5, `${one.holds} held for ${wanted.length}`);
-    assert.equal(one.toArray(), wanted);
-    assert.is(one.holds, wanted.length);
   }
 });
 

@@ -1,12 +1,11 @@
+import { addressSet, changedSet } from '../../ruleset/address-versions.js';
 import type { AddressDelta, AddressSetItem, Ip, Key } from '../../ruleset/types.js';
-import { AddressVersion } from './address-versions.js';
 
 /**
  * The addresses of one set. Who adds and removes them knows which it has, so that nothing is looked up in it: what a change costs does
  * not go with how many there are. Changes gather until `settle` turns them into the next item.
  */
 export class AddressBag {
-  #version: AddressVersion;
   #item: AddressSetItem;
   #size: number;
   /** Addresses that came or went since the last `settle`, as often as they did, and which of the two it was. */
@@ -18,9 +17,8 @@ export class AddressBag {
     readonly key: Key,
     addresses: readonly Ip[],
   ) {
-    this.#version = AddressVersion.of([...addresses].sort());
+    this.#item = addressSet(key, [...addresses].sort());
     this.#size = addresses.length;
-    this.#item = itemOf(key, this.#version);
   }
 
   /** As of the last `settle`. */
@@ -63,9 +61,9 @@ export class AddressBag {
     if (added.length === 0 && removed.length === 0) return null;
     if (added.length > 1) added.sort();
     if (removed.length > 1) removed.sort();
-    this.#version = this.#version.next(added, removed);
-    this.#item = itemOf(this.key, this.#version);
-    return { added, removed };
+    const delta = { added, removed };
+    this.#item = changedSet(this.#item, delta);
+    return delta;
   }
 
   /** Of what came and went again, nothing is left. */
@@ -99,23 +97,4 @@ export class CountingBag {
     if (count > 1) this.#counts.set(address, count - 1);
     else if (this.#counts.delete(address)) this.bag.remove(address);
   }
-}
-
-const VERSION = Symbol('version');
-
-/**
- * The addresses are laid out in one array only when somebody reads them. All items have one and the same getter: with one of its own,
- * each would be of a shape of its own to the engine, which keeps shapes, and versions with them, for long.
- */
-const ADDRESSES: PropertyDescriptor & ThisType<{ readonly [VERSION]: AddressVersion }> = {
-  enumerable: true,
-  get() {
-    return this[VERSION].toArray();
-  },
-};
-
-function itemOf(key: Key, version: AddressVersion): AddressSetItem {
-  const item = { kind: 'addressset', key, blocks: [] } as const;
-  Object.defineProperty(item, VERSION, { value: version });
-  return Object.defineProperty(item, 'addresses', ADDRESSES) as AddressSetItem & typeof item;
 }
