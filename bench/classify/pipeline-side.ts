@@ -23,6 +23,11 @@ export function changesOf(items: readonly Item[]): Change[] {
   return items.map((item) => ({ type: 'add', key: item.key, item }));
 }
 
+/** What takes these items away again. */
+export function removalsOf(items: readonly Item[]): Change[] {
+  return items.map((old): Change => ({ type: 'remove', key: old.key, old })).reverse();
+}
+
 export class PipelineSide {
   readonly lowering: Lowering;
   readonly #images: readonly Image[];
@@ -61,7 +66,7 @@ export class PipelineSide {
     return new PipelineSide(await compiled, headers);
   }
 
-  /** Lowers changes and writes them into the spare image, which is published, then into the other; milliseconds of CPU to there. */
+  /** Lowers changes and writes them into the spare image, which is published; milliseconds of CPU to there. Then into the other. */
   apply(changes: readonly Change[]): number {
     const start = cpuMilliseconds();
     const { operations } = this.lowering.plan(changes);
@@ -69,11 +74,12 @@ export class PipelineSide {
     const [spare, old] = this.#images as [Image, Image];
     spare.play(operations);
     Atomics.store(this.#words, (L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE) / 4, spare.base);
+    const took = cpuMilliseconds() - start;
     old.play(operations);
-    return cpuMilliseconds() - start;
+    return took;
   }
 
-  /** The same in milliseconds of time. */
+  /** Milliseconds of time until both images have the changes. */
   applyWall(changes: readonly Change[]): number {
     const start = performance.now();
     this.apply(changes);

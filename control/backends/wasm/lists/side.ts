@@ -119,7 +119,7 @@ export class Side {
 
   /** Bytes the parts take, with room to grow. */
   get trieWords(): number {
-    return Math.ceil(this.#lines * 1.25 + 256) * LINE;
+    return Math.ceil(this.#lines * 1.25 + 512) * LINE;
   }
 
   get classWords(): number {
