@@ -39,46 +39,82 @@ export function prefixClasses(family: Family, sets: readonly AddressSetItem[]): 
   // Single addresses that a block or an exception names.
   const named = new Map(nodes.filter(({ length }) => length === bitsOf(family)).map((n) => [n.cidr, n]));
   const around = innermost(family, blocks);
-  const members = new Map<string, Membership>();
-  const hosts: PrefixClass[] = [];
+  const memberships = new Memberships();
+  const alike = new Alike();
   for (const [address, own] of hostsOf(family, sets)) {
-    const cidr = `${address}/${bitsOf(family)}`;
-    const exact = named.get(cidr);
-    const parent = exact?.parent ?? around(address);
-    const { sets: inside, id } = exact ?? parent;
-    const name = `${own.join()} in ${id}`;
-    let membership = members.get(name);
-    if (membership === undefined) {
-      membership = membershipOf([...inside, ...own]);
-      members.set(name, membership);
-    }
-    hosts.push({ cidr, length: bitsOf(family), sets: membership.sets, id: membership.id, parent });
-    named.delete(cidr);
+    const exact = named.size === 0 ? undefined : named.get(`${address}/${bitsOf(family)}`);
+    const parent = exact === undefined ? around(address) : exact.parent;
+    alike.add(parent, memberships.of((exact ?? parent) as PrefixClass, own), address);
+    if (exact !== undefined) named.delete(exact.cidr);
   }
-  const all = [...hosts, ...named.values()];
+  for (const { cidr, parent, ...membership } of named.values()) {
+    alike.add(parent, membership, cidr.slice(0, cidr.indexOf('/')));
+  }
   // Of IPv6 VPP is told prefixes of whole bytes only (whole-bytes.ts).
-  return { blocks, hosts: family === 4 ? joined(all) : all };
+  return { blocks, hosts: family === 4 ? alike.joined() : alike.single() };
 }
 
-/** Of IPv4. */
-function joined(hosts: readonly PrefixClass[]): PrefixClass[] {
-  const alike = new Map<PrefixClass | null, Map<string, PrefixClass[]>>();
-  for (const host of hosts) {
-    const inside = alike.get(host.parent) ?? new Map<string, PrefixClass[]>();
-    alike.set(host.parent, inside);
-    const others = inside.get(host.id);
-    if (others === undefined) inside.set(host.id, [host]);
-    else others.push(host);
-  }
-  const found: { readonly node: PrefixClass; readonly value: number }[] = [];
-  for (const same of [...alike.values()].flatMap((inside) => [...inside.values()])) {
-    const addresses = same.map(({ cidr }) => cidr.slice(0, cidr.indexOf('/')));
-    const [{ sets, id, parent }] = same as [PrefixClass];
-    for (const { cidr, length, value } of aggregateIp4(addresses)) {
-      found.push({ node: { cidr, length, sets, id, parent }, value });
+/** What hosts have in common that are in the same sets and in the same block. */
+interface Group extends Membership {
+  readonly parent: PrefixClass | null;
+  readonly addresses: Ip[];
+}
+
+class Alike {
+  readonly #groups = new Map<PrefixClass | null, Map<string, Group>>();
+
+  add(parent: PrefixClass | null, { sets, id }: Membership, address: Ip): void {
+    let inside = this.#groups.get(parent);
+    if (inside === undefined) {
+      inside = new Map();
+      this.#groups.set(parent, inside);
     }
+    const group = inside.get(id);
+    if (group === undefined) inside.set(id, { parent, sets, id, addresses: [address] });
+    else group.addresses.push(address);
   }
-  return found.sort((a, b) => a.value - b.value).map(({ node }) => node);
+
+  #all(): readonly Group[] {
+    return [...this.#groups.values()].flatMap((inside) => [...inside.values()]);
+  }
+
+  /** Of IPv4, sorted by address. */
+  joined(): PrefixClass[] {
+    const found: { readonly node: PrefixClass; readonly value: number }[] = [];
+    for (const { parent, sets, id, addresses } of this.#all()) {
+      for (const { cidr, length, value } of aggregateIp4(addresses)) {
+        found.push({ node: { cidr, length, sets, id, parent }, value });
+      }
+    }
+    return found.sort((a, b) => a.value - b.value).map(({ node }) => node);
+  }
+
+  /** Of IPv6, each on its own. */
+  single(): PrefixClass[] {
+    return this.#all().flatMap(({ parent, sets, id, addresses }) =>
+      addresses.map((address) => ({ cidr: `${address}/128`, length: 128, sets, id, parent })),
+    );
+  }
+}
+
+/** The same object for the same sets: those around, and those that name the address itself. */
+class Memberships {
+  readonly #known = new Map<string, Map<string | number, Membership>>();
+
+  of({ sets, id }: Membership, own: readonly number[]): Membership {
+    let inside = this.#known.get(id);
+    if (inside === undefined) {
+      inside = new Map();
+      this.#known.set(id, inside);
+    }
+    const name = own.length === 1 ? (own[0] as number) : own.join();
+    let found = inside.get(name);
+    if (found === undefined) {
+      found = membershipOf([...sets, ...own]);
+      inside.set(name, found);
+    }
+    return found;
+  }
 }
 
 /** Addresses that the sets name, with the indexes of those that do. */
