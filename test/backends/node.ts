@@ -17,7 +17,8 @@ import { parseUdp, udp } from '../../control/sim/memory/transport.js';
 import * as items from './items.js';
 import type { OpenRig, Rig } from './rig.js';
 
-const PROBE_MS = 2000;
+/** A loaded machine answers in this time; most of it goes to room for flows that CNAT makes when the first comes. */
+const PROBE_MS = 5000;
 /** Long enough for anything that would be answered at all. */
 const SILENCE_MS = 250;
 

@@ -44,6 +44,10 @@ export function limitTests(test: Test, open: () => Promise<VppRig>): void {
         ...{ frontends: [{ address: VIP6, port: 80, type: 'ClusterIP' }], affinitySeconds: 600 },
         backends: [b, c].map(({ address6 }) => `[${address6}]:80`),
       }),
+      items.service('sctp6', {
+        ...{ frontends: [{ address: VIP6, port: 81, type: 'ClusterIP' }], protocol: 'SCTP' },
+        backends: [b, c].map(({ address6 }) => `[${address6}]:80`),
+      }),
       items.service('hashed', { frontends: [frontendAt(81)], backends, algorithm: 'maglev' }),
     ];
     for (const service of asking) {

@@ -48,7 +48,7 @@ test('docs/vpp-services.md lists each limit, and no more under its heading', () 
 test('which limits there are follows from release and renderer', () => {
   const names = (...of: Parameters<typeof facts>): readonly string[] =>
     limitsOf(facts(...of)).map(({ name }) => name);
-  const always = ['apart-counts', 'client-address', 'inside-ranges', 'outside-backends'];
+  const always = ['apart-counts', 'client-address', 'inside-ranges', 'outside-backends', 'sctp6'];
   assert.equal([...names('cnat', true)].sort(), [...always, 'outside-ping6'].sort());
   assert.equal(
     [...names('cnat', false)].sort(),
@@ -56,11 +56,11 @@ test('which limits there are follows from release and renderer', () => {
   );
   assert.equal(
     [...names('nat44', true)].sort(),
-    [...always, 'maglev', 'outside-ping6', 'pod-address', 'service-counts'].sort(),
+    [...always, 'maglev', 'outside-ping6', 'pod-address', 'sctp', 'service-counts'].sort(),
   );
   assert.equal(
     [...names('nat44', false)].sort(),
-    [...always, 'affinity6', 'maglev', 'outside-pods6', 'pod-address', 'service-counts'].sort(),
+    [...always, 'affinity6', 'maglev', 'outside-pods6', 'pod-address', 'sctp', 'service-counts'].sort(),
   );
 });
 

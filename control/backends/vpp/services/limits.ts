@@ -72,6 +72,24 @@ const LIMITS = [
     refused: 'no consistent hashing',
   },
   {
+    name: 'sctp',
+    what: 'SCTP to Services over IPv4',
+    instead: 'a Service that asks for it is refused',
+    why: 'NAT44-ED does not translate it',
+    holds: onNat44,
+    concerns: (service) => service.protocol === 'SCTP' && !isIp6(service),
+    refused: 'does not translate SCTP',
+  },
+  {
+    name: 'sctp6',
+    what: 'SCTP to Services over IPv6',
+    instead: 'a Service that asks for it is refused',
+    why: 'CNAT does not translate it',
+    holds: always,
+    concerns: (service) => service.protocol === 'SCTP' && isIp6(service),
+    refused: 'does not translate SCTP',
+  },
+  {
     name: 'outside-pods',
     what: 'connections over IPv4 from outside straight to the address of a pod',
     instead:
