@@ -6,12 +6,17 @@ import type { FixedCodec } from './codec.js';
 
 type Write = (bytes: Buffer, at: number, text: string) => number;
 
-/** So many texts are remembered. */
-const REMEMBERED = 16_384;
+/** What was written before is recognized among the last so many, more or less; a power of two. */
+const RECENT = 4096;
+const REMEMBERED = 2 * RECENT;
+/** So many texts are looked for in vain before no more are, until something comes again. */
+const PATIENCE = 256;
 
-/** A prefix that was written before. */
+/** What `digit` makes of a dot and of a slash. */
+const DOT = 30;
+const SLASH_DIGIT = 31;
+
 interface Known {
-  readonly text: string;
   /** Of IPv4. */
   readonly address: number;
   readonly length: number;
@@ -20,61 +25,132 @@ interface Known {
 }
 
 /**
- * Type `prefix`: an address with its family, and the length. Access lists are made of them, the same peers in list after list, and rules
- * of one peer follow each other or all name the same network: what was written before is remembered by its text, the last one
- * without looking. Hence one codec for each field.
+ * Type `prefix`: an address with its family, and the length. Access lists are made of them, tens of thousands at a time. Rules of one
+ * peer follow each other or all name the same network: the last prefix is kept. The same peers are in list after list: what comes again is
+ * remembered by its text, which takes half as long as reading it. What does not come again is read, and costs no more than that.
+ * Hence one codec for each field.
  */
 export class PrefixCodec implements FixedCodec {
   readonly size = 18;
   readonly initial = new Uint8Array(18);
-  readonly #known = new Map<Value, Known>();
-  #last: Known = { text: '0.0.0.0/0', address: 0, length: 0, six: null };
-  /** Whether that was the one before it, too: then it is likely to come again, and worth comparing. */
+  /** The last prefix, and whether the one before it was the same: then it is likely to come again, and worth comparing. */
+  #text: Value = '0.0.0.0/0';
+  #address = 0;
+  #length = 0;
+  #six: Uint8Array | null = null;
   #again = true;
+  readonly #known = new Map<Value, Known>();
+  #patience = 0;
+  /** What was read, by fingerprint. */
+  #recent: Int32Array | undefined;
 
   put(into: Writer, at: number, value: Value): void {
+    if (!this.#again || value !== this.#text) this.#find(value);
     const { bytes } = into;
-    let found = this.#last;
-    if (!this.#again || value !== found.text) {
-      const other = this.#known.get(value) ?? this.#read(value);
-      this.#again = other === found;
-      this.#last = other;
-      found = other;
-    }
-    const { address, length, six } = found;
+    const six = this.#six;
     if (six !== null) {
       for (let i = 0; i < six.length; i++) bytes[at + i] = six[i] as number;
       return;
     }
+    const address = this.#address;
     bytes[at] = 0;
     bytes[at + 1] = address >>> 24;
     bytes[at + 2] = address >>> 16;
     bytes[at + 3] = address >>> 8;
     bytes[at + 4] = address;
-    bytes[at + 17] = length;
+    bytes[at + 17] = this.#length;
   }
 
-  /** Throws FieldProblem. */
-  #read(text: Value): Known {
-    const bytes = Buffer.alloc(this.size);
-    if (typeof text !== 'string' || putPrefix(bytes, 0, text) !== text.length) {
-      throw new FieldProblem('must be an address and a prefix length (10.1.2.0/24)', text);
+  /** Makes it the last one. Throws FieldProblem. */
+  #find(text: Value): void {
+    if (this.#patience > 0) {
+      const known = this.#known.get(text);
+      if (known !== undefined) {
+        this.#keep(text, known.address, known.length, known.six);
+        return;
+      }
+      this.#patience--;
     }
-    const known: Known = {
-      text,
-      address: bytes.readUInt32BE(1),
-      length: bytes[17] as number,
-      six: bytes[0] === 0 ? null : bytes,
-    };
+    this.#read(text);
+    const print = fingerprint(this.#address, this.#length, this.#six);
+    this.#recent ??= new Int32Array(RECENT);
+    const slot = (print ^ (print >>> 12)) & (RECENT - 1);
+    if (this.#recent[slot] !== print) {
+      this.#recent[slot] = print;
+      return;
+    }
+    this.#patience = PATIENCE;
     if (this.#known.size === REMEMBERED) this.#known.clear();
-    this.#known.set(text, known);
-    return known;
+    this.#known.set(text, { address: this.#address, length: this.#length, six: this.#six });
+  }
+
+  #keep(text: Value, address: number, length: number, six: Uint8Array | null): void {
+    this.#again = six === this.#six && address === this.#address && length === this.#length;
+    this.#text = text;
+    this.#address = address;
+    this.#length = length;
+    this.#six = six;
+  }
+
+  #read(text: Value): void {
+    if (typeof text !== 'string') throw noPrefix(text);
+    if (this.#readIp4(text)) return;
+    const bytes = Buffer.alloc(this.size);
+    if (putPrefix(bytes, 0, text) !== text.length) throw noPrefix(text);
+    this.#keep(text, 0, 0, bytes);
+  }
+
+  /** False: it is something else. */
+  #readIp4(text: string): boolean {
+    let i = 0;
+    let address = 0;
+    for (let octets = 1; ; octets++) {
+      let octet = digit(text, i);
+      if (octet > 9) return false;
+      let next = digit(text, ++i);
+      if (octet !== 0 && next <= 9) {
+        octet = 10 * octet + next;
+        next = digit(text, ++i);
+        if (next <= 9) {
+          octet = 10 * octet + next;
+          if (octet > 255) return false;
+          next = digit(text, ++i);
+        }
+      }
+      address = (address << 8) | octet;
+      i++;
+      if (octets === 4) {
+        if (next !== SLASH_DIGIT) return false;
+        break;
+      }
+      if (next !== DOT) return false;
+    }
+    const length = decimal(text, i);
+    if (length < 0 || length > 32) return false;
+    this.#keep(text, address, length, null);
+    return true;
   }
 
   read(from: Reader): Value {
     const at = from.take(this.size);
     return `${getAddress(from.bytes, at)}/${from.bytes[at + 17]}`;
   }
+}
+
+/** What a character is as a digit; more than 9: it is none. */
+function digit(text: string, at: number): number {
+  return text.charCodeAt(at) ^ ZERO;
+}
+
+/** Equal for equal prefixes, and for few others, which are remembered for nothing. */
+function fingerprint(address: number, length: number, six: Uint8Array | null): number {
+  let print = Math.imul(address, 33) + length;
+  for (let i = 0; six !== null && i < six.length; i++) print = Math.imul(print, 31) + (six[i] as number);
+  return print | 0;
+}
+
+function noPrefix(value: unknown): FieldProblem {
+  return new FieldProblem('must be an address and a prefix length (10.1.2.0/24)', value);
 }
 
 const putPrefix = prefix(17, putAddress, 128);
