@@ -13,6 +13,7 @@ import { plot } from './compile-plot.js';
 import type { RunSpec } from './compile-run.js';
 import { type EventFigures, type RunFigures, takeTurns } from './compile-turns.js';
 import { benchOptions } from './options.js';
+import { figures, paired } from './statistics.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const RESULTS = fileURLToPath(new URL('../../../bench/results/', import.meta.url));
@@ -82,14 +83,16 @@ function eventCells(
   const smaller = runs.find(({ spec }) => spec.shape === run.spec.shape);
   const before = smaller === run ? undefined : smaller?.events.find((other) => other.name === name);
   const share = `${(effective * 100).toFixed(0)} %`;
-  const grown = [growth(before?.p50, p50), growth(before?.p99, p99)];
+  const grown = (['p50', 'p99'] as const).map((figure) => growth(before, event, figure));
   const times = (run.scratch / Math.max(p50, 1e-6)).toFixed(0);
   return [`  ${name}`, count, ms(p50), ms(p99), ms(max), ...grown, share, changes.toFixed(1), times];
 }
 
-function growth(before: number | undefined, now: number): string {
+/** How much longer it takes than at the smaller size: the median of what each round, and the one made right before it there, say. */
+function growth(before: EventFigures | undefined, now: EventFigures, figure: 'p50' | 'p99'): string {
   if (before === undefined) return '';
-  const percent = (now / before - 1) * 100;
+  const of = ({ rounds }: EventFigures): readonly number[] => rounds.map((round) => round[figure]);
+  const percent = figures(paired(of(before), of(now), (a, b) => (b / a - 1) * 100)).median;
   return `${percent < 0 ? '-' : '+'}${Math.abs(percent).toFixed(0)} %`;
 }
 
@@ -127,7 +130,7 @@ function print({ runs, naive }: CompileResults): void {
   }
 }
 
-const ROUNDS = '7';
+const ROUNDS = '5';
 
 const {
   quick = false,

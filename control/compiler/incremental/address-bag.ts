@@ -68,6 +68,8 @@ export class AddressBag {
 
   /** Of what came and went again, nothing is left. */
   #net(): Iterable<readonly [Ip, boolean]> {
+    const [only, second] = this.#moved;
+    if (only !== undefined && second === undefined) return [[only, this.#came[0] ?? false]];
     const net = new Map<Ip, boolean>();
     for (const [i, address] of this.#moved.entries()) {
       if (!net.delete(address)) net.set(address, this.#came[i] ?? false);

@@ -21,6 +21,14 @@ import { PortGroup } from './port-group.js';
 
 const DIRECTIONS = ['ingress', 'egress'] as const;
 
+/** What of a version of a policy is worked out once. */
+interface Known {
+  readonly id: number;
+  readonly ownNames: Readonly<Record<Direction, readonly NamedPort[]>>;
+  /** Direction and numbers -> the rules made of it, where no numbers of other pods are in them. */
+  readonly made: Map<string, Variant>;
+}
+
 /** Rules of a policy, with an id of their own. */
 interface Variant {
   readonly id: number;
@@ -35,7 +43,6 @@ const MOST_PARKED_NAMESPACES = 64;
 interface Part {
   readonly policy: AnyPolicy;
   readonly direction: Direction;
-  readonly id: number;
   readonly ownNames: readonly NamedPort[];
   readonly endpoints: Set<LiveEndpoint>;
   /** Numbers that a pod gives to `ownNames` -> its rules. */
@@ -81,10 +88,8 @@ export class Judging {
   private readonly parkedItems = new Map<string, PolicyItem>();
   /** Namespaces without pods here, the longest so first; their policies are kept up to date. */
   private readonly parkedNamespaces = new Set<string>();
-  /** Direction and numbers -> the rules made of a policy, where no numbers of other pods are in them. */
-  private readonly made = new WeakMap<AnyPolicy, Map<string, Variant>>();
   /** Objects are never changed in place, so an object is a version of a policy. */
-  private readonly identities = new WeakMap<AnyPolicy, number>();
+  private readonly known = new WeakMap<AnyPolicy, Known>();
   private ids = 0;
 
   constructor(
@@ -242,7 +247,7 @@ export class Judging {
   ): Side {
     // Rules are not made for a pod that is not known, so no set is asked for either.
     if (pod === undefined) {
-      const id = policies.map((policy) => this.identityOf(policy)).join();
+      const id = policies.map((policy) => this.knownOf(policy).id).join();
       return {
         parts: [],
         composition: this.hold(`${direction} unknown ${id}`, () =>
@@ -274,8 +279,7 @@ export class Judging {
       return {
         policy,
         direction,
-        id: this.identityOf(policy),
-        ownNames: ownPortNames(policy, direction),
+        ownNames: this.knownOf(policy).ownNames[direction],
         endpoints: new Set(),
         variants: new Map(),
         asked: null,
@@ -302,7 +306,8 @@ export class Judging {
   private variantOf(part: Part, pod: Pod): Variant {
     const numbers = part.ownNames.map((name) => resolvePort(pod, name)).join();
     return getOrMake(part.variants, numbers, () => {
-      const known = this.made.get(part.policy)?.get(`${part.direction} ${numbers}`);
+      const { made } = this.knownOf(part.policy);
+      const known = made.get(`${part.direction} ${numbers}`);
       if (known !== undefined && part.asked !== null) return known;
       const { result, asked } = this.sets.recording(() =>
         known === undefined
@@ -319,7 +324,7 @@ export class Judging {
       if (known !== undefined) return known;
       const variant = { id: ++this.ids, rules: result };
       if (!asked.some((used) => used instanceof PortGroup)) {
-        getOrMake(this.made, part.policy, () => new Map()).set(`${part.direction} ${numbers}`, variant);
+        made.set(`${part.direction} ${numbers}`, variant);
       }
       return variant;
     });
@@ -360,13 +365,11 @@ export class Judging {
     this.output.remove(composition.key);
   }
 
-  private identityOf(policy: AnyPolicy): number {
-    let id = this.identities.get(policy);
-    if (id === undefined) {
-      id = ++this.ids;
-      this.identities.set(policy, id);
-    }
-    return id;
+  private knownOf(policy: AnyPolicy): Known {
+    return getOrMake(this.known, policy, () => {
+      const [ingress, egress] = [ownPortNames(policy, 'ingress'), ownPortNames(policy, 'egress')];
+      return { id: ++this.ids, ownNames: { ingress, egress }, made: new Map() };
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 /** Address sets that follow their pods: a pod that changes touches the sets it enters or leaves, and no other. */
+import { getOrMake } from '../../model/label-index.js';
 import type { Model, PodSlot } from '../../model/model.js';
 import { ReverseIndex } from '../../model/reverse-index.js';
 import { type Labels, type Requirement, requirementsOf } from '../../model/selector.js';
@@ -98,6 +99,8 @@ export class LiveSets implements PeerSets {
   private idle = new Set<Used>();
   /** By the rule: as it was read last. */
   private readonly lists = new Map<string, LiveList>();
+  /** Of short lists of peers, which are never changed in place: the keys of their sets. */
+  private readonly keysOf = new WeakMap<readonly NetworkPolicyPeer[], readonly Key[]>();
   private asked: Used[] = [];
   private marks = 0;
 
@@ -136,9 +139,11 @@ export class LiveSets implements PeerSets {
         ? this.selectorSet(origin.namespace ?? '', peer)
         : this.blockSet(peer.ipBlock);
     if (peers.length < LONG) {
-      const sets = peers.map(setOf);
-      for (const set of sets) this.asked.push(set);
-      return [...new Set(sets.map(({ key }) => key))].sort();
+      const first = this.asked.length;
+      for (const peer of peers) this.asked.push(setOf(peer));
+      return getOrMake(this.keysOf, peers, () => {
+        return [...new Set(this.asked.slice(first).flatMap((set) => ('key' in set ? set.key : [])))].sort();
+      });
     }
     const name = `${origin.kind}/${origin.namespace}/${origin.name}/${origin.field}`;
     // Whoever holds the list the rule was before lets go of it only after this one is made: its sets are there.
