@@ -34,6 +34,8 @@ import {
   LIST_BOUNDS,
   LIST_CLASS,
   LIST_DST_CLASSES,
+  LIST_DST_PARTS,
+  LIST_DST_PORT_PARTS,
   LIST_DST_PORT_VECTORS,
   LIST_DST_PORTS,
   LIST_DST_TRIE,
@@ -46,6 +48,7 @@ import {
   LIST_PAIRS,
   LIST_PAIRS_LOG2,
   LIST_PORT_BLOCK_SHIFT,
+  LIST_PROTOCOL_PARTS,
   LIST_PROTOCOL_VECTORS,
   LIST_PROTOCOLS,
   LIST_ROOT_BITS,
@@ -55,6 +58,8 @@ import {
   LIST_SHORT_SECOND_BITS,
   LIST_SHORT_THIRD_BITS,
   LIST_SRC_CLASSES,
+  LIST_SRC_PARTS,
+  LIST_SRC_PORT_PARTS,
   LIST_SRC_PORT_VECTORS,
   LIST_SRC_PORTS,
   LIST_SRC_TRIE,
@@ -193,17 +198,24 @@ function match(list: usize, count: u32, answers: usize): void {
   const table = list + load<u32>(list, LIST_PAIRS);
   const shift = 32 - load<u32>(list, LIST_PAIRS_LOG2);
   let active: usize = 0;
+  let noted: u32 = 0;
   for (let i: usize = 0; i < <usize>count; i++) {
     const src = <usize>load<u32>(CLASSES + (i << 3));
     const dst = <usize>load<u32>(CLASSES + (i << 3), 4);
     const tuples = load<u64>(src) & load<u64>(dst);
+    // Where there is none, bit 0 is looked at for nothing.
+    const bit = 63 - <u32>clz(tuples | 1);
+    note(table, shift, PAIRS + (noted << 4), bit, src, dst, i);
+    noted += <u32>(tuples !== 0);
+    const others = tuples & ~((<u64>1) << bit);
     store<u32>(answers + (i << 2), NO_RULE);
-    store<u64>(OTHERS + (i << 3), tuples);
+    store<u64>(OTHERS + (i << 3), others);
     store<u32>(ACTIVE + (active << 2), <u32>i);
-    active += <usize>(<u32>(tuples !== 0));
+    active += <usize>(<u32>(others !== 0));
   }
+  judge(list, noted, answers);
   while (active !== 0) {
-    let noted: u32 = 0;
+    noted = 0;
     let left: usize = 0;
     for (let k: usize = 0; k < active; k++) {
       const packet = <usize>load<u32>(ACTIVE + (k << 2));
@@ -212,7 +224,6 @@ function match(list: usize, count: u32, answers: usize): void {
       const answer = load<u32>(answers + (packet << 2));
       const tuples =
         load<u64>(OTHERS + (packet << 3)) & below(src, dst, min<u32>(answer >> boundShift, CLASS_NO_BOUND));
-      // Where none is left, bit 0 is looked at for nothing.
       const bit = 63 - <u32>clz(tuples | 1);
       const lengths = note(table, shift, PAIRS + (noted << 4), bit, src, dst, packet);
       noted += <u32>(load<u32>(bounds + (lengths << 2)) < answer) & <u32>(tuples !== 0);
@@ -360,50 +371,89 @@ function locate(list: usize, from: usize, count: u32): void {
   const dstPortVectors = list + load<u32>(list, LIST_DST_PORT_VECTORS);
   const protocols = list + load<u32>(list, LIST_PROTOCOLS);
   const protocolVectors = list + load<u32>(list, LIST_PROTOCOL_VECTORS);
+  const srcParts = list + load<u32>(list, LIST_SRC_PARTS);
+  const dstParts = list + load<u32>(list, LIST_DST_PARTS);
+  const srcPortParts = list + load<u32>(list, LIST_SRC_PORT_PARTS);
+  const dstPortParts = list + load<u32>(list, LIST_DST_PORT_PARTS);
+  const protocolParts = list + load<u32>(list, LIST_PROTOCOL_PARTS);
   for (let i: usize = 0; i < <usize>count; i++) {
     const header = from + (i << 4);
     const to = VECTORS + (i << 5);
     const srcPort = <usize>bswap<u16>(load<u16>(header, 8));
     const dstPort = <usize>bswap<u16>(load<u16>(header, 10));
     const protocol = <usize>load<u8>(header, 12);
-    store<u32>(to, <u32>(srcVectors + shortClassOf(srcTrie, load<u32>(header)) * size));
-    store<u32>(to, <u32>(dstVectors + shortClassOf(dstTrie, load<u32>(header, 4)) * size), 4);
-    store<u32>(to, <u32>(dstPortVectors + vectorOf(dstPorts, dstPort) * size), 8);
-    store<u32>(to, <u32>(srcPortVectors + vectorOf(srcPorts, srcPort) * size), 12);
-    store<u32>(to, <u32>(protocolVectors + <usize>load<u16>(protocols + (protocol << 1)) * size), 16);
+    const srcClass = shortClassOf(srcTrie, load<u32>(header));
+    const dstClass = shortClassOf(dstTrie, load<u32>(header, 4));
+    const srcPorted = vectorOf(srcPorts, srcPort);
+    const dstPorted = vectorOf(dstPorts, dstPort);
+    const kind = <usize>load<u16>(protocols + (protocol << 1));
+    store<u32>(to, <u32>(srcVectors + srcClass * size));
+    store<u32>(to, <u32>(dstVectors + dstClass * size), 4);
+    store<u32>(to, <u32>(dstPortVectors + dstPorted * size), 8);
+    store<u32>(to, <u32>(srcPortVectors + srcPorted * size), 12);
+    store<u32>(to, <u32>(protocolVectors + kind * size), 16);
+    const addresses = load<u32>(srcParts + (srcClass << 2)) & load<u32>(dstParts + (dstClass << 2));
+    const ports = load<u32>(srcPortParts + (srcPorted << 2)) & load<u32>(dstPortParts + (dstPorted << 2));
+    store<u32>(to, addresses & ports & load<u32>(protocolParts + (kind << 2)), 20);
   }
 }
 
-/** The first bit that all five vectors of each packet have is its answer. */
+/** The first bit that all five vectors of each packet have is its answer. Looked for in rounds, by the parts in which all have some. */
 function intersect(list: usize, count: u32, answers: usize): void {
+  const numbers = list + load<u32>(list, LIST_NUMBERS);
+  for (let i: u32 = 0; i < count; i++) store<u32>(ACTIVE + ((<usize>i) << 2), i);
+  for (let active = <usize>count; active !== 0; ) {
+    let left: usize = 0;
+    for (let k: usize = 0; k < active; k++) {
+      const i = <usize>load<u32>(ACTIVE + (k << 2));
+      const vectors = VECTORS + (i << 5);
+      const parts = load<u32>(vectors, 20);
+      const part = (<usize>ctz(parts)) << 4;
+      const met = together(
+        <usize>load<u32>(vectors) + part,
+        <usize>load<u32>(vectors, 4) + part,
+        <usize>load<u32>(vectors, 8) + part,
+        <usize>load<u32>(vectors, 12) + part,
+        <usize>load<u32>(vectors, 16) + part,
+      );
+      // Where nothing is met, this is overwritten: in the last part all vectors have a bit in common.
+      store<u32>(answers + (i << 2), load<u32>(numbers + (((part << 3) + firstBit(met)) << 2)));
+      store<u32>(vectors, parts & (parts - 1), 20);
+      store<u32>(ACTIVE + (left << 2), <u32>i);
+      left += <usize>(<u32>!v128.any_true(met));
+    }
+    active = left;
+  }
+}
+
+/** The same where vectors have one part only. */
+function intersectOne(list: usize, count: u32, answers: usize): void {
   const numbers = list + load<u32>(list, LIST_NUMBERS);
   for (let i: usize = 0; i < <usize>count; i++) {
     const vectors = VECTORS + (i << 5);
-    let src = <usize>load<u32>(vectors);
-    let dst = <usize>load<u32>(vectors, 4);
-    let to = <usize>load<u32>(vectors, 8);
-    let from = <usize>load<u32>(vectors, 12);
-    let kind = <usize>load<u32>(vectors, 16);
-    const start = src;
-    let met = together(src, dst, to, from, kind);
-    while (!v128.any_true(met)) {
-      src += 16;
-      dst += 16;
-      to += 16;
-      from += 16;
-      kind += 16;
-      met = together(src, dst, to, from, kind);
-    }
-    const low = i64x2.extract_lane(met, 0);
-    const high = i64x2.extract_lane(met, 1);
-    const bit = <usize>ctz(low) + (<usize>ctz(high) & (0 - <usize>(<u32>(low === 0))));
-    store<u32>(answers + (i << 2), load<u32>(numbers + ((((src - start) << 3) + bit) << 2)));
+    const met = together(
+      <usize>load<u32>(vectors),
+      <usize>load<u32>(vectors, 4),
+      <usize>load<u32>(vectors, 8),
+      <usize>load<u32>(vectors, 12),
+      <usize>load<u32>(vectors, 16),
+    );
+    store<u32>(answers + (i << 2), load<u32>(numbers + (firstBit(met) << 2)));
   }
 }
 
+/** Place of the lowest bit; 0 where there is none. */
+function firstBit(bits: v128): usize {
+  const low = i64x2.extract_lane(bits, 0);
+  const high = i64x2.extract_lane(bits, 1);
+  return (<usize>ctz(low) + (<usize>ctz(high) & (0 - <usize>(<u32>(low === 0))))) & 127;
+}
+
+/** What five vectors have in common in 128 bits. */
 function together(a: usize, b: usize, c: usize, d: usize, e: usize): v128 {
   const addresses = v128.and(v128.load(a), v128.load(b));
-  return v128.and(v128.and(addresses, v128.load(c)), v128.and(v128.load(d), v128.load(e)));
+  const ports = v128.and(v128.load(c), v128.load(d));
+  return v128.and(v128.and(addresses, ports), v128.load(e));
 }
 
 /**
@@ -411,14 +461,15 @@ function together(a: usize, b: usize, c: usize, d: usize, e: usize): v128 {
  * destination, ports and protocol (16 bytes, as from V_SRC on) lie at `from`, one behind the other.
  */
 export function classifyList(list: usize, from: usize, count: u32, answers: usize): void {
-  const short = load<u32>(list, LIST_VECTOR_SIZE) !== 0;
+  const size = load<u32>(list, LIST_VECTOR_SIZE);
   for (let done: u32 = 0; done < count; done += BATCH) {
     const n = min<u32>(BATCH, count - done);
     const at = from + ((<usize>done) << 4);
     const to = answers + ((<usize>done) << 2);
-    if (short) {
+    if (size !== 0) {
       locate(list, at, n);
-      intersect(list, n, to);
+      if (size === 16) intersectOne(list, n, to);
+      else intersect(list, n, to);
     } else {
       classify(list, at, n);
       match(list, n, to);

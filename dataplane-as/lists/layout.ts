@@ -36,6 +36,12 @@ export const LIST_LENGTHS_SHIFT = 6;
 export const LIST_SHORT = 80;
 /** How far numbers are shifted right to fit into the bounds of classes. */
 export const LIST_BOUND_SHIFT = 84;
+/** For each vector a word with a bit for each 128 of its bits that are not all 0; sections in the order of the vectors' own. */
+export const LIST_SRC_PARTS = 88;
+export const LIST_DST_PARTS = 92;
+export const LIST_SRC_PORT_PARTS = 96;
+export const LIST_DST_PORT_PARTS = 100;
+export const LIST_PROTOCOL_PARTS = 104;
 export const LIST_HEADER_SIZE = 128;
 
 /**

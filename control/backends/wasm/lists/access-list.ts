@@ -61,9 +61,11 @@ export class AccessList {
       ...{ loose: take(this.#looseRoom * LOOSE), bounds: take(BOUNDS) },
     };
     const bits = short ? bitVectors(rules, src, dst, sources, targets, NUMBER_GAP) : null;
-    const bitsAt = (bits?.sections ?? []).map(({ length }) => take(length));
+    const placed = (sections: readonly Uint32Array[] = []) =>
+      sections.map((section) => ({ section, at: take(section.length) }));
+    const [bitSections, partSections] = [placed(bits?.sections), placed(bits?.parts)];
     const list = new ListWords(end);
-    for (const [i, section] of (bits?.sections ?? []).entries()) list.words.set(section, bitsAt[i] ?? 0);
+    for (const { section, at } of [...bitSections, ...partSections]) list.words.set(section, at);
     src.layOut(list, at.srcTrie, at.srcClasses);
     dst.layOut(list, at.dstTrie, at.dstClasses);
     const { words } = list;
@@ -75,8 +77,12 @@ export class AccessList {
       at.loose * 4,
       0,
       bits?.size ?? 0,
-      ...bitsAt.map((word) => word * 4),
+      ...bitSections.map(({ at }) => at * 4),
     ]);
+    words.set(
+      partSections.map(({ at }) => at * 4),
+      A.LIST_SRC_PARTS / 4,
+    );
     words[A.LIST_BOUNDS / 4] = at.bounds * 4;
     words[A.LIST_SHORT / 4] = short ? 1 : 0;
     this.#boundShift = Math.max(0, Math.ceil(Math.log2((rules.length + 1) * NUMBER_GAP)) - 16);

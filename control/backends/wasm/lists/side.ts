@@ -277,8 +277,7 @@ export class Side {
     const at = this.#wordFor(address, length);
     const parent = (this.#trie[at] ?? 0) & A.LIST_CLASS;
     const word = ((length << A.LIST_LENGTH_SHIFT) | number) >>> 0;
-    const end = at + this.#wordsOf(length);
-    for (let i = at; i < end; i++) this.#trie[i] = word;
+    this.#trie.fill(word, at, at + this.#wordsOf(length));
     return parent;
   }
 
@@ -313,7 +312,8 @@ export class Side {
       grown.set(this.#trie);
       this.#trie = grown;
     }
-    for (let i = first; i < first + words; i++) this.#putTrie(i, word);
+    if (this.#list === null) this.#trie.fill(word, first, first + words);
+    else for (let i = first; i < first + words; i++) this.#putTrie(i, word);
     this.#putTrie(at, A.LIST_CHILD + this.#lines);
     this.#lines += words / LINE;
     return first;

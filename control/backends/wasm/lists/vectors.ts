@@ -8,6 +8,8 @@ export interface BitVectors {
   readonly size: number;
   /** In the order of the list's header. */
   readonly sections: readonly Uint32Array[];
+  /** Which parts of the vectors are not all 0. */
+  readonly parts: readonly Uint32Array[];
 }
 
 const PORTS = 65_536;
@@ -32,10 +34,13 @@ export function bitVectors(
   const srcPorts = rangeVectors(rules, ({ srcPorts }) => srcPorts, PORTS, words);
   const dstPorts = rangeVectors(rules, ({ dstPorts }) => dstPorts, PORTS, words);
   const protocols = rangeVectors(rules, ({ protocols }) => protocols, PROTOCOLS, words);
+  const [from, to] = [src.vectors(sources, words, last), dst.vectors(targets, words, last)];
+  const all = [from, to, srcPorts.vectors, dstPorts.vectors, protocols.vectors];
   return {
     size: words * 4,
+    parts: all.map((vectors) => partsOf(vectors, words)),
     sections: [
-      ...[src.vectors(sources, words, last), dst.vectors(targets, words, last)],
+      ...[from, to],
       ...[portBlocks(srcPorts.starts), srcPorts.vectors],
       ...[portBlocks(dstPorts.starts), dstPorts.vectors],
       ...[protocolTable(protocols.starts), protocols.vectors, numbers],
@@ -74,10 +79,22 @@ function rangeVectors(
     if (n > 0) vectors.copyWithin(at, at - words, at);
     for (; next < count && (sorted[next] ?? 0) >>> RULE_BITS === starts[n]; next++) {
       const i = (sorted[next] ?? 0) & (2 ** RULE_BITS - 1);
-      vectors[at + (i >> 5)] = (vectors[at + (i >> 5)] ?? 0) ^ (1 << (i & 31));
+      const word = at + (i >> 5);
+      vectors[word] = (vectors[word] ?? 0) ^ (1 << (i & 31));
     }
   }
   return { starts, vectors };
+}
+
+/** For each vector, `words` words long, a bit for each 128 of its bits that are not all 0. */
+function partsOf(vectors: Uint32Array, words: number): Uint32Array {
+  const parts = new Uint32Array(vectors.length / words);
+  for (let i = 0; i < vectors.length; i++) {
+    if (vectors[i] === 0) continue;
+    const vector = Math.floor(i / words);
+    parts[vector] = (parts[vector] ?? 0) | (1 << ((i - vector * words) >> 2));
+  }
+  return parts;
 }
 
 /** Which vector each port has (LIST_PORT_BLOCK); neighbours that are alike share a block. */
