@@ -49,21 +49,25 @@ export function keyRanges(ports: readonly PortRange[] | null): readonly KeyRange
  * direction is isolated, null when it is not.
  */
 export function flatten(rules: readonly FlatRule[], denied: number | null): PortSet {
-  const cuts = new Set<number>([0]);
+  const cuts = [0];
   for (const { ranges } of rules) {
-    for (const { from, to } of ranges ?? []) {
-      cuts.add(from);
-      if (to < LAST_KEY) cuts.add(to + 1);
+    if (ranges === null) continue;
+    for (const { from, to } of ranges) {
+      cuts.push(from);
+      if (to < LAST_KEY) cuts.push(to + 1);
     }
   }
-  const starts = [...cuts].sort((a, b) => a - b);
+  cuts.sort((a, b) => a - b);
   const segments: { from: number; to: number; action: number; rule: number }[] = [];
-  for (const [i, from] of starts.entries()) {
-    const to = (starts[i + 1] ?? LAST_KEY + 1) - 1;
-    const verdict = judge(rules, denied, from);
+  for (let i = 0; i < cuts.length; i++) {
+    const from = cuts[i] ?? 0;
+    const to = (cuts[i + 1] ?? LAST_KEY + 1) - 1;
+    // Cut here more than once.
+    if (to < from) continue;
+    const { action, rule } = judge(rules, denied, from);
     const last = segments.at(-1);
-    if (last !== undefined && last.action === verdict.action && last.rule === verdict.rule) last.to = to;
-    else segments.push({ from, to, ...verdict });
+    if (last !== undefined && last.action === action && last.rule === rule) last.to = to;
+    else segments.push({ from, to, action, rule });
   }
   // The last segment holds the protocols without ports: what holds there is what holds where nothing special is said.
   const rest = segments.at(-1) ?? { action: ACTION_ALLOW, rule: RULE_OPEN };
@@ -75,13 +79,16 @@ export function flatten(rules: readonly FlatRule[], denied: number | null): Port
   return { id: id.join(), intervals, action: rest.action, rule: rest.rule };
 }
 
+const OPEN_TIERS: readonly Tier[] = ['admin', 'network', 'baseline'];
+const ISOLATED_TIERS: readonly Tier[] = ['admin', 'network'];
+
 /** What the rules say about one key: admin, then network, then (only where nothing isolates) baseline. */
 function judge(
   rules: readonly FlatRule[],
   denied: number | null,
   key: number,
 ): { readonly action: number; readonly rule: number } {
-  const tiers: readonly Tier[] = denied === null ? ['admin', 'network', 'baseline'] : ['admin', 'network'];
+  const tiers = denied === null ? OPEN_TIERS : ISOLATED_TIERS;
   for (const tier of tiers) {
     for (const rule of rules) {
       if (rule.tier !== tier) continue;
