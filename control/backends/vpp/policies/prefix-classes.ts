@@ -80,13 +80,12 @@ class Alike {
 
   /** Of IPv4, sorted by address. */
   joined(): PrefixClass[] {
-    const found: { readonly node: PrefixClass; readonly value: number }[] = [];
-    for (const { parent, sets, id, addresses } of this.#all()) {
-      for (const { cidr, length, value } of aggregateIp4(addresses)) {
-        found.push({ node: { cidr, length, sets, id, parent }, value });
-      }
-    }
-    return found.sort((a, b) => a.value - b.value).map(({ node }) => node);
+    const groups = this.#all().map(({ parent, sets, id, addresses }) =>
+      aggregateIp4(addresses).map(({ cidr, length, value }) => ({ cidr, length, sets, id, parent, value })),
+    );
+    const [first, ...others] = groups;
+    if (first === undefined || others.length === 0) return first ?? [];
+    return groups.flat().sort((a, b) => a.value - b.value);
   }
 
   /** Of IPv6, each on its own. */
@@ -101,31 +100,33 @@ class Alike {
 class Memberships {
   readonly #known = new Map<string, Map<string | number, Membership>>();
 
-  of({ sets, id }: Membership, own: readonly number[]): Membership {
+  of({ sets, id }: Membership, own: number | readonly number[]): Membership {
     let inside = this.#known.get(id);
     if (inside === undefined) {
       inside = new Map();
       this.#known.set(id, inside);
     }
-    const name = own.length === 1 ? (own[0] as number) : own.join();
+    const name = typeof own === 'number' ? own : own.join();
     let found = inside.get(name);
     if (found === undefined) {
-      found = membershipOf([...sets, ...own]);
+      found = membershipOf([...sets, ...[own].flat()]);
       inside.set(name, found);
     }
     return found;
   }
 }
 
-/** Addresses that the sets name, with the indexes of those that do. */
-function hostsOf(family: Family, sets: readonly AddressSetItem[]): ReadonlyMap<Ip, number[]> {
-  const hosts = new Map<Ip, number[]>();
+/** Addresses that the sets name, with the index of the set that does, or of those. */
+function hostsOf(family: Family, sets: readonly AddressSetItem[]): ReadonlyMap<Ip, number | number[]> {
+  const hosts = new Map<Ip, number | number[]>();
   for (const [set, { addresses }] of sets.entries()) {
     for (const address of addresses) {
       if (address.includes(':') !== (family === 6)) continue;
       const known = hosts.get(address);
-      if (known === undefined) hosts.set(address, [set]);
-      else if (known.at(-1) !== set) known.push(set);
+      if (known === undefined) hosts.set(address, set);
+      else if (typeof known !== 'number') {
+        if (known.at(-1) !== set) known.push(set);
+      } else if (known !== set) hosts.set(address, [known, set]);
     }
   }
   return hosts;
