@@ -1,7 +1,6 @@
 /**
- * The generator: a worker with AF_XDP sockets on the ends of two links. It first opens every flow, one packet there and one back,
- * until all answers came; then it sends the packets of one direction as fast as the kernel takes them. The socket of whoever
- * receives is closed before, so that the receiver is a plain link, whose packets are counted and dropped.
+ * Opens the flows of a case before they are measured: a worker with AF_XDP sockets on the ends of two links sends one packet of each
+ * there and its answer back, until all answers came. Its sockets are closed then, so that both ends are plain links again.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import * as L from '../../dataplane-as/layout.js';
@@ -14,15 +13,7 @@ export interface StationSpec {
   readonly exit: string;
   readonly case: Case;
   readonly flows: number;
-  readonly core: number;
-  /** False: nobody answers, so nothing is opened. */
-  readonly open: boolean;
-  /** How long it sends. */
-  readonly millis: number;
 }
-
-/** Told when sending starts, and how many packets a second were sent when it ends. */
-export type StationReport = { readonly type: 'sending' } | { readonly type: 'sent'; readonly rate: number };
 
 const BATCH = 64;
 const PAGES = 400;
@@ -45,7 +36,6 @@ class Station {
 
   constructor(readonly spec: StationSpec) {
     const native = loadNative();
-    native.pinThread(spec.core);
     this.#xdp = native.openXdp({
       memory: this.#bytes,
       vectorOffset: 0,
@@ -62,36 +52,13 @@ class Station {
     });
   }
 
-  run(report: (report: StationReport) => void): void {
+  /** The packets of the direction that is counted. */
+  run(): readonly Uint8Array[] {
     const { spec } = this;
     const calls = Array.from({ length: spec.flows }, (_, flow) => call(flow, spec.case));
-    if (spec.open) this.#open(calls);
-    const counted = spec.case.counted === 'calls';
-    this.#xdp.removePort(counted ? EXIT_PORT : CLIENT_PORT);
-    const frames = counted ? calls : [...this.#answers.values()];
-    const settled = performance.now() + PATIENCE_MS;
-    while (performance.now() < settled) this.#step(1000);
-    report({ type: 'sending' });
-    report({ type: 'sent', rate: this.#send(counted ? CLIENT_PORT : EXIT_PORT, frames) });
+    this.#open(calls);
     this.#xdp.close();
-  }
-
-  /** Packets a second that the kernel took. */
-  #send(port: number, frames: readonly Uint8Array[]): number {
-    const start = performance.now();
-    let next = 0;
-    let sent = 0;
-    let now = start;
-    while (now < start + this.spec.millis) {
-      for (let i = 0; i < BATCH; i++) {
-        if (!this.#put(frames[next]!, port)) break;
-        next = next + 1 === frames.length ? 0 : next + 1;
-        sent++;
-      }
-      this.#step(0);
-      now = performance.now();
-    }
-    return ((sent - this.#xdp.counters(port).txFull) * 1000) / (now - start);
+    return spec.case.counted === 'calls' ? calls : [...this.#answers.values()];
   }
 
   #open(calls: readonly Uint8Array[]): void {
@@ -111,7 +78,8 @@ class Station {
 
   /** Sends what waits, and answers what comes out at the other end. */
   #exchange(micros: number): void {
-    const received = this.#step(micros);
+    this.#entries = this.#xdp.step(this.#entries, micros);
+    const received = this.#entries;
     // Frames in hand are given back by the next step, so what is put goes behind them.
     for (let i = 0; i < received; i++) {
       const frame = this.#frame(i);
@@ -127,17 +95,10 @@ class Station {
     }
   }
 
-  #put(frame: Uint8Array, port: number): boolean {
-    if (this.#entries === L.VECTOR_CAPACITY || !this.#xdp.inject(this.#entries, frame, L.PORT_NONE))
-      return false;
+  #put(frame: Uint8Array, port: number): void {
+    if (this.#entries === L.VECTOR_CAPACITY || !this.#xdp.inject(this.#entries, frame, L.PORT_NONE)) return;
     this.#words[(this.#entries * L.VECTOR_SIZE + L.V_TX_PORT) >>> 2] = port;
     this.#entries++;
-    return true;
-  }
-
-  #step(micros: number): number {
-    this.#entries = this.#xdp.step(this.#entries, micros);
-    return this.#entries;
   }
 
   #word(entry: number, offset: number): number {
@@ -152,7 +113,4 @@ class Station {
 
 const text = (frame: Uint8Array): string => Buffer.from(frame).toString('latin1');
 
-if (parentPort !== null) {
-  const port = parentPort;
-  new Station(workerData as StationSpec).run((report) => port.postMessage(report));
-}
+if (parentPort !== null) parentPort.postMessage(new Station(workerData as StationSpec).run());

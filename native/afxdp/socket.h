@@ -39,7 +39,8 @@ struct Socket {
   uint32_t posted = 0;       // frames given for receiving and not yet received
   uint32_t outstanding = 0;  // frames given for sending and not yet completed
   uint32_t base = 0;         // wanted value of `posted` at first, and always to be had
-  uint32_t target = 0;       // wanted value of `posted`; grows with traffic
+  uint32_t target = 0;       // wanted value of `posted`; grows when it was too little
+  uint32_t calm = 0;         // refills in a row that did not find it too little
   bool kick = false;         // the tx ring has entries the kernel was not told of
   bool dead = false;         // the device has vanished
 };
