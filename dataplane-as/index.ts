@@ -53,6 +53,11 @@ export function process(n: i32, nowMs: u32): void {
   atomic.store<u32>(CONTROL_BASE, <u32>image, CTL_ACK_IMAGE);
 }
 
+/** Takes in what other workers told, so that they find room for more while no packet comes here. */
+export function listen(nowMs: u32): void {
+  if (workers > 1) catchUp(nowMs);
+}
+
 function work(n: i32): void {
   clearList();
   parse(n);

@@ -45,6 +45,8 @@ export interface VethEnd {
   readonly name: string;
   readonly mac?: string;
   readonly mtu?: number;
+  /** Queues in each direction (default 1): one for each worker of the data plane; both ends of a pair alike. */
+  readonly queues?: number;
 }
 
 export interface RouteSpec {
@@ -67,7 +69,7 @@ export interface Netns {
   createBridge(name: string, options?: { readonly mtu?: number }): void;
   /**
    * Makes a TAP that stays when nobody is attached to it; the data plane attaches by XdpPortSpec.mode `tap`. Down, with a MAC of
-   * the kernel's choice. VPP alone attaches to one with `multiQueue`, and to no other.
+   * the kernel's choice. VPP and several workers attach to one with `multiQueue`, and to no other.
    */
   createTap(name: string, options?: { readonly multiQueue?: boolean }): void;
   deleteLink(name: string): void;
@@ -122,6 +124,12 @@ export interface XdpOptions {
   readonly frameCount: number;
   /** Most packets one step receives (<= vectorCapacity). */
   readonly batch: number;
+  /**
+   * One of several engines in this process that serve the same links (default 0 of 1): of each device it has the queues that are
+   * `worker` modulo `workers`. A port whose device has fewer queues than that is refused (ENOSPC).
+   */
+  readonly worker?: number;
+  readonly workers?: number;
 }
 
 export interface XdpPortSpec {

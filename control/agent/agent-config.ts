@@ -1,6 +1,7 @@
 /** The agent's configuration file: JSON, every field checked. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { MAX_WORKERS } from '../../dataplane-as/layout.js';
 import { InvalidInputError } from '../common/errors.js';
 import { canonicalIp } from '../common/ip.js';
 import { readJsonFile } from '../common/json-file.js';
@@ -36,6 +37,8 @@ export interface AgentConfig {
   readonly addresses: readonly string[] | null;
   /** Feed of pods whose annotation does not choose theirs. */
   readonly podFeed: PodFeed;
+  /** Workers of the data plane (`pteropus dataplane --workers`): links are made with a queue for each. */
+  readonly workers: number;
   readonly cluster: ClusterConfig;
   /** Where the REST interface listens; null = nowhere. */
   readonly rest: RestConfig | null;
@@ -73,6 +76,7 @@ const FIELDS: readonly (keyof AgentConfig)[] = [
   'uplink',
   'addresses',
   'podFeed',
+  'workers',
   'cluster',
   'rest',
   'resyncIntervalSeconds',
@@ -152,6 +156,7 @@ export function parseAgentConfig(
     uplink: vpp === null ? text('uplink') : text('uplink', nameOfDevice(vpp.uplink)),
     addresses: addressesOf(raw['addresses'], object),
     podFeed,
+    workers: workersOf(raw['workers'] ?? 1, vpp !== null, object),
     cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),
     rest: parseRestConfig(raw['rest'], object),
     // VPP can be changed by others, and does not tell of it.
@@ -159,6 +164,13 @@ export function parseAgentConfig(
     statusIntervalSeconds: seconds('statusIntervalSeconds', 1),
     dieWithStdin,
   };
+}
+
+/** VPP has workers of its own (field `vpp`). */
+function workersOf(value: unknown, onVpp: boolean, object: string): number {
+  const most = onVpp ? 1 : MAX_WORKERS;
+  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most) return Number(value);
+  throw new InvalidInputError(`must be 1 to ${most}`, { object, field: 'workers', value });
 }
 
 /** A NIC that no Linux link stands for. */

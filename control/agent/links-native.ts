@@ -36,6 +36,8 @@ export interface NativeLinksOptions {
   readonly netns: string;
   /** The node's own link to the underlay. */
   readonly uplink: string;
+  /** Workers of the data plane, each of which has a queue of every link (default 1). */
+  readonly workers?: number;
   /** Absent: the data plane is not VPP. */
   readonly vpp?: VppLinks;
 }
@@ -205,6 +207,10 @@ class NativeLinks implements LinkDriver {
     this.node.close();
   }
 
+  get #queues(): number {
+    return this.options.workers ?? 1;
+  }
+
   /** The pair that is there is kept, since the data plane may have its end open. */
   #interconnect(mac: string, peerMac: string, mtu: number): void {
     const { node } = this;
@@ -214,7 +220,10 @@ class NativeLinks implements LinkDriver {
     if (host === undefined || port === undefined || host.peerIndex !== port.index) {
       if (host !== undefined) node.deleteLink(HOST_LINK);
       if (port !== undefined && host?.peerIndex !== port.index) node.deleteLink(HOST_PORT);
-      node.createVeth({ name: HOST_LINK, mac: peerMac, mtu }, { name: HOST_PORT, mac, mtu });
+      node.createVeth(
+        { name: HOST_LINK, mac: peerMac, mtu, queues: this.#queues },
+        { name: HOST_PORT, mac, mtu, queues: this.#queues },
+      );
     }
     this.#quiet(HOST_PORT);
     node.setOffloads(HOST_LINK, SOFTWARE_CHECKSUMS);
@@ -272,7 +281,7 @@ class NativeLinks implements LinkDriver {
     if (pod.links().some(({ name }) => name === ifname)) {
       throw new LinkExistsError('is in the sandbox already', { object: ifname });
     }
-    pod.createTap(link, { multiQueue: this.options.vpp !== undefined });
+    pod.createTap(link, { multiQueue: this.options.vpp !== undefined || this.#queues > 1 });
     try {
       pod.setLink(link, { mac: podMac, mtu });
       pod.setLink(link, { newName: ifname });
@@ -285,7 +294,10 @@ class NativeLinks implements LinkDriver {
   async #makePair({ link, ifname, mac, podMac, mtu }: PodLinkSpec, pod: Netns): Promise<void> {
     const taken = (): boolean => pod.links().some(({ name }) => name === ifname);
     const make = (): void =>
-      this.node.createVeth({ name: link, mac, mtu }, { name: ifname, mac: podMac, mtu, netns: pod });
+      this.node.createVeth(
+        { name: link, mac, mtu, queues: this.#queues },
+        { name: ifname, mac: podMac, mtu, queues: this.#queues, netns: pod },
+      );
     // A leftover of an ADD that a crash cut short: its name belongs to this sandbox alone.
     if (taken()) await this.detachPod(link);
     if (taken()) throw new LinkExistsError('is in the sandbox already', { object: ifname });

@@ -44,6 +44,7 @@ FILE is JSON:
   netns         namespace of the host's stack (default our own)
   addresses     underlay addresses, if the cluster has no nodeInterconnectCIDR
   podFeed       afxdp or tap: feed of pods without the annotation pteropus.io/feed (default afxdp; on VPP tap, if it can make them)
+  workers       workers of the data plane, as its --workers (default 1): links get a queue for each; the uplink must have as many
   cluster       cluster configuration; what is absent takes its default
   rest          REST and metrics: ADDRESS:PORT (default 127.0.0.1:9999), the path of a unix socket, null for none, or
                 a mapping of listen, certFile, keyFile, clientCaFile, hosts; beyond loopback only with TLS
@@ -135,7 +136,10 @@ function openDataplane({ dataplane, vpp }: AgentConfig, log: (line: string) => v
   return openVppDataplane(vpp, log);
 }
 
-function linksOf({ netns, uplink, vpp }: AgentConfig, log: (line: string) => void): NativeLinksOptions {
-  if (vpp === null) return { netns, uplink };
+function linksOf(
+  { netns, uplink, vpp, workers }: AgentConfig,
+  log: (line: string) => void,
+): NativeLinksOptions {
+  if (vpp === null) return { netns, uplink, workers };
   return { netns, uplink, vpp: { uplinkMac: uplinkMacOf(vpp, log), hostTap: vpp.host === 'tap' } };
 }

@@ -40,6 +40,15 @@ export interface Counters {
   };
   /** Name of a table of bounded size -> its entries in use, and how many it has room for; absent: there are no such tables. */
   readonly tables?: Readonly<Record<string, TableUse>>;
+  /** By worker; absent: there is one. */
+  readonly workers?: readonly WorkerCounters[];
+}
+
+export interface WorkerCounters {
+  /** Packets that came to it. */
+  readonly packets: number;
+  /** What it could not tell another worker, because that one was too far behind. */
+  readonly untold: number;
 }
 
 /** Which packets to trace; an absent field matches all. Both directions of a connection match. */

@@ -14,6 +14,7 @@ Traffic goes on while the agent is away.
   --feed afxdp       where packets come from (AF_XDP sockets on Linux links; needs root)
   --netns PATH       network namespace of the links (default: the process's own)
   --sessions N       room for N connections, rounded up to a power of two (default 131072, at most 16777216: 2 GiB)
+  --workers N        threads that share the packets (default 1, at most 16); each needs a core, and a queue of every link
   --frames N         packet buffers, a power of two (default 8192)
   --frame-size N     2048 (default) or 4096 bytes
   --spin N           microseconds without packets before the worker sleeps (default 300)
@@ -23,7 +24,7 @@ Traffic goes on while the agent is away.
 interface Options {
   readonly socket: string;
   readonly netns: string | null;
-  readonly memory: { sessionsLog2?: number; frameCount?: number; frameSize?: number };
+  readonly memory: { workers?: number; sessionsLog2?: number; frameCount?: number; frameSize?: number };
   readonly spinMicros?: number;
   readonly dieWithStdin: boolean;
 }
@@ -42,6 +43,7 @@ function parse(argv: readonly string[]): Options | null {
       feed: { type: 'string', default: 'afxdp' },
       netns: { type: 'string' },
       sessions: { type: 'string' },
+      workers: { type: 'string' },
       frames: { type: 'string' },
       'frame-size': { type: 'string' },
       spin: { type: 'string' },
@@ -55,6 +57,7 @@ function parse(argv: readonly string[]): Options | null {
     throw new InvalidInputError('only afxdp', { field: '--feed', value: values.feed });
   const spinMicros = number('--spin', values.spin);
   const sessions = number('--sessions', values.sessions);
+  const workers = number('--workers', values.workers);
   const frameCount = number('--frames', values.frames);
   const frameSize = number('--frame-size', values['frame-size']);
   return {
@@ -63,6 +66,7 @@ function parse(argv: readonly string[]): Options | null {
     dieWithStdin: values['die-with-stdin'],
     ...(spinMicros === undefined ? {} : { spinMicros }),
     memory: {
+      ...(workers === undefined ? {} : { workers }),
       // Two lines a connection.
       ...(sessions === undefined ? {} : { sessionsLog2: Math.max(4, Math.ceil(Math.log2(sessions)) + 1) }),
       ...(frameCount === undefined ? {} : { frameCount }),

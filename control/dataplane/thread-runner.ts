@@ -8,7 +8,7 @@ import { loadNative } from '../../native/index.js';
 import { DataPlaneLostError, PortError } from '../backends/wasm/errors.js';
 import type { FeedCounters, Link } from '../backends/wasm/feed.js';
 import type { MemoryPlan } from '../backends/wasm/memory.js';
-import { wordsOf } from '../backends/wasm/memory.js';
+import { activeImageAt, wordsOf } from '../backends/wasm/memory.js';
 import type { Neighbor } from '../backends/wasm/routes.js';
 import type { Runner } from '../backends/wasm/runner.js';
 import { errorText } from '../common/errors.js';
@@ -119,7 +119,7 @@ export class ThreadRunner implements Runner {
 
   async quiesce(): Promise<void> {
     const control = L.CONTROL_BASE >>> 2;
-    const active = Atomics.load(this.#words, control + L.CTL_ACTIVE_IMAGE / 4);
+    const active = Atomics.load(this.#words, activeImageAt(this.#spec.plan) >>> 2);
     this.#wake();
     for (let tries = 0; ; tries++) {
       // Without a worker nobody reads any image.

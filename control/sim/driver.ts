@@ -28,6 +28,8 @@ export interface DriverSpec {
   readonly outsideRoutes: readonly { readonly destination: string; readonly via: string }[];
   /** Feed of pods whose annotation does not choose theirs (default afxdp); nothing on feed `memory`. */
   readonly podFeed?: PodFeed;
+  /** Of each node's data plane that is ours (default 1); nothing on feed `memory`. */
+  readonly workers?: number;
   /** Nodes whose data plane is a VPP (default: none); nothing on feed `memory`. */
   readonly vpp?: readonly string[];
   /** Longest pause before a node's program that died is started again, milliseconds (default 2000). */

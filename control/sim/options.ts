@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { MAX_WORKERS } from '../../dataplane-as/layout.js';
 import { loadNative } from '../../native/index.js';
 import { isPodFeed, type PodFeed } from '../agent/pod-feed.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
@@ -37,6 +38,8 @@ export interface RunOptions {
   readonly nodes: number;
   readonly feed: Feed;
   readonly podFeed: PodFeed;
+  /** Of each node's data plane. */
+  readonly workers: number;
   /** Names of the nodes whose data plane is a VPP. */
   readonly vpp: readonly string[];
   readonly dualStack: boolean;
@@ -67,6 +70,7 @@ and shows who reaches whom, and whether that is what the policies say.
                         (default: afxdp where it can run, else memory)
       --pod-feed FEED   on feed afxdp, how pods are connected: afxdp (veth, default) or tap (keeps TCP segments together);
                         a pod's annotation pteropus.io/feed goes first
+      --workers N       workers of each data plane that is ours (default 1, at most 16; needs feed afxdp)
       --vpp NODES       nodes whose data plane is an installed VPP: all, or their names (node-1,node-2); the others have ours
                         (needs feed afxdp; the VPP of PTEROPUS_VPP_PREFIX, else the system's)
       --dual-stack      IPv6 beside IPv4: pods, nodes and the outside host have both, Services that ask for it too; the matrix
@@ -97,6 +101,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     nodes: { type: 'string' },
     feed: { type: 'string' },
     'pod-feed': { type: 'string' },
+    workers: { type: 'string' },
     vpp: { type: 'string' },
     'dual-stack': { type: 'boolean' },
     expect: { type: 'string' },
@@ -123,6 +128,11 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
   if (!isPodFeed(podFeed)) throw new InvalidInputError('--pod-feed must be afxdp or tap', { value: podFeed });
   if (podFeed === 'tap' && feed === 'memory')
     throw new InvalidInputError('--pod-feed tap needs --feed afxdp', { value: podFeed });
+  const workers = Number(values.workers ?? 1);
+  if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS)
+    throw new InvalidInputError(`--workers must be 1 to ${MAX_WORKERS}`, { value: values.workers });
+  if (workers > 1 && feed === 'memory')
+    throw new InvalidInputError('--workers needs --feed afxdp', { value: values.workers });
   const vpp = vppNodes(values.vpp, nodeNames(nodes), feed);
   const { kubeconfig } = values;
   const kubernetes =
@@ -140,6 +150,7 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     nodes,
     feed,
     podFeed,
+    workers,
     vpp,
     dualStack,
     feedReason: reason,

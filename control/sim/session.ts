@@ -24,6 +24,7 @@ export interface SessionSpec {
   readonly name: string;
   readonly feed: Feed;
   readonly podFeed?: PodFeed;
+  readonly workers?: number;
   /** Names of the nodes whose data plane is a VPP. */
   readonly vpp?: readonly string[];
   /** Pods, nodes, the outside host and Services that ask for it have IPv6 addresses too. */
@@ -106,6 +107,7 @@ export class Session {
       outsidePorts: ports,
       outsideRoutes: outsideRoutes(config, nodes),
       ...(spec.podFeed === undefined ? {} : { podFeed: spec.podFeed }),
+      ...(spec.workers === undefined ? {} : { workers: spec.workers }),
       ...(spec.vpp === undefined ? {} : { vpp: spec.vpp }),
       runDir: spec.runDir,
       progress: spec.progress,

@@ -22,6 +22,7 @@ struct EngineSpec {
   uint32_t vectorOffset, vectorCapacity;
   uint32_t framesOffset, frameSize, frameCount;
   uint32_t batch;
+  Share share;
 };
 
 // A port that was asked for: it is open, or `error` says why not.

@@ -24,7 +24,7 @@ void forget(std::vector<const T*>& list, const T* item) {
 
 }  // namespace
 
-Keeper::Keeper(Umem& umem, int wakeFd) : umem_(umem), wakeFd_(wakeFd), thread_([this] { run(); }) {}
+Keeper::Keeper(Umem& umem, int wakeFd, Share share) : umem_(umem), wakeFd_(wakeFd), share_(share), thread_([this] { run(); }) {}
 
 Keeper::~Keeper() {
   {
@@ -146,20 +146,31 @@ std::unique_ptr<Port> Keeper::openPort(uint32_t index, const PortSpec& spec, con
           fail("bind", EBUSY, object, "it is a port already");
       }
       if (spec.mode == AttachMode::Tap) {
-        port->tap = attachTap(spec.link, object);
+        port->tap = attachTap(spec.link, object, share_.workers > 1);
         return;
       }
+      // Every worker must be able to send by every device.
+      if (device.queues < share_.workers)
+        fail("bind", ENOSPC, object,
+             std::to_string(share_.workers) + " workers need as many queues, and it has " + std::to_string(device.queues));
       std::vector<int> fds;
-      for (uint32_t queue = 0; queue < device.queues; queue++) {
+      std::vector<QueueSocket> queues;
+      for (uint32_t queue = share_.worker; queue < device.queues; queue += share_.workers) {
         port->sockets.push_back(openSocket(device.index, queue, object));
         sockets_.push_back(port->sockets.back().get());
         fds.push_back(port->sockets.back()->fd.get());
+        queues.push_back({queue, fds.back()});
       }
       offer(*port->sockets.front(), first);
       const uint32_t oneBuffer = umem_.frameSize() - KERNEL_HEADROOM - LINK_HEADER;
       if (spec.mtu > oneBuffer && !multiBuffer_)
         fail("bind", EMSGSIZE, object, "an MTU above " + std::to_string(oneBuffer) + " needs kernel 6.6 (AF_XDP multi-buffer)");
-      port->attachment = attachRedirect(redirect_, device.index, fds, spec.mode, object);
+      if (share_.workers == 1) {
+        port->attachment = attachRedirect(redirect_, device.index, fds, spec.mode, object);
+        return;
+      }
+      port->joint = joinRedirect(device, queues, spec.mode, object);
+      port->attachment.native = port->joint->native;
     });
   } catch (...) {
     sockets_.resize(before);

@@ -35,10 +35,17 @@ struct Port {
   std::vector<std::unique_ptr<Socket>> sockets;
   Fd tap;                 // open: a TAP, and no sockets
   Attachment attachment;  // closed first: no packet comes while the sockets close
+  std::shared_ptr<JointAttachment> joint;  // in place of it, where other workers have queues of the device too
   bool multiBuffer = false;
   uint64_t txFull = 0;
   uint64_t invalid = 0;
   bool dead = false;  // the TAP's device has vanished
+};
+
+// Which engine of how many this is: with several, each has the queues of a device that are its number modulo theirs.
+struct Share {
+  uint32_t worker = 0;
+  uint32_t workers = 1;
 };
 
 // What the first socket of a port starts with, so that nothing is lost between attaching and the engine's next step.
@@ -59,7 +66,7 @@ struct Finished {
 class Keeper {
  public:
   // `wakeFd` is signalled at each job's end.
-  Keeper(Umem& umem, int wakeFd);
+  Keeper(Umem& umem, int wakeFd, Share share);
   // Does what is still to be done.
   ~Keeper();
 
@@ -81,6 +88,7 @@ class Keeper {
 
   Umem& umem_;
   const int wakeFd_;
+  const Share share_;
   // Of the thread alone.
   std::vector<const Port*> open_;
   std::vector<const Socket*> sockets_;

@@ -32,7 +32,7 @@ Engine::Engine(const EngineSpec& spec)
       ports_(layout::MAX_PORTS),
       opening_(layout::MAX_PORTS) {
   listWaiting();
-  keeper_.emplace(umem_, wake_.get());
+  keeper_.emplace(umem_, wake_.get(), spec.share);
 }
 
 Engine::~Engine() {

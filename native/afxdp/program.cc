@@ -6,6 +6,9 @@
 
 #include <cstddef>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <utility>
 
 #include "afxdp/uapi.h"
 #include "common/error.h"
@@ -48,21 +51,22 @@ bool setMap(const Fd& map, uint32_t key, int socket, uint64_t flags, const std::
   return true;
 }
 
-// Ends a program with r2 = the map's key: return bpf_redirect_map(&map, r2, XDP_PASS). What has no socket goes to the kernel's own stack.
-void redirect(std::vector<bpf_insn>& code, const Fd& map) {
+// Ends a program with r2 = the map's key: return bpf_redirect_map(&map, r2, otherwise). XDP_PASS: what has no socket goes to the kernel's
+// own stack.
+void redirect(std::vector<bpf_insn>& code, const Fd& map, xdp_action otherwise = XDP_PASS) {
   code.insert(code.end(), {
       {BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, map.get()},  // r1 = map
       {0, 0, 0, 0, 0},                                                  // second half of the 64-bit constant
-      {BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, XDP_PASS},                 // r3 = what to do without an entry
+      {BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, static_cast<int32_t>(otherwise)},  // r3 = what to do without an entry
       {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_map},
       {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
   });
 }
 
 // For one device: by its queue.
-std::vector<bpf_insn> byQueue(const Fd& map) {
+std::vector<bpf_insn> byQueue(const Fd& map, xdp_action otherwise = XDP_PASS) {
   std::vector<bpf_insn> code{{BPF_LDX | BPF_W | BPF_MEM, 2, 1, RX_QUEUE, 0}};
-  redirect(code, map);
+  redirect(code, map, otherwise);
   return code;
 }
 
@@ -108,6 +112,18 @@ int createLink(int program, uint32_t ifindex, uint32_t flags) {
   return bpf(BPF_LINK_CREATE, a);
 }
 
+Fd attachProgram(int program, uint32_t ifindex, AttachMode mode, bool& native, const std::string& object) {
+  int link = -1;
+  if (mode != AttachMode::Generic) {
+    link = createLink(program, ifindex, XDP_FLAGS_DRV_MODE);
+    native = link >= 0;
+    // EBUSY: another program is there, and generic mode would be refused just so.
+    if (link < 0 && (mode == AttachMode::Native || errno == EBUSY)) fail("BPF_LINK_CREATE", errno, object, "native XDP");
+  }
+  if (link < 0) link = check(createLink(program, ifindex, XDP_FLAGS_SKB_MODE), "BPF_LINK_CREATE", object);
+  return Fd(link);
+}
+
 }  // namespace
 
 int SharedRedirect::add(uint32_t ifindex, int socket, const std::string& object) {
@@ -129,16 +145,27 @@ Attachment attachRedirect(SharedRedirect& shared, uint32_t ifindex, const std::v
     own = loadProgram(byQueue(result.map), object);
     program = own.get();
   }
-  int link = -1;
-  if (mode != AttachMode::Generic) {
-    link = createLink(program, ifindex, XDP_FLAGS_DRV_MODE);
-    result.native = link >= 0;
-    // EBUSY: another program is there, and generic mode would be refused just so.
-    if (link < 0 && (mode == AttachMode::Native || errno == EBUSY)) fail("BPF_LINK_CREATE", errno, object, "native XDP");
-  }
-  if (link < 0) link = check(createLink(program, ifindex, XDP_FLAGS_SKB_MODE), "BPF_LINK_CREATE", object);
-  result.link = Fd(link);
+  result.link = attachProgram(program, ifindex, mode, result.native, object);
   return result;
+}
+
+std::shared_ptr<JointAttachment> joinRedirect(const Device& device, const std::vector<QueueSocket>& sockets, AttachMode mode,
+                                              const std::string& object) {
+  // The kernel has one program for a device, whichever thread asks.
+  static std::mutex mutex;
+  static std::map<std::pair<uint64_t, uint32_t>, std::weak_ptr<JointAttachment>> attached;
+  const std::lock_guard lock(mutex);
+  std::weak_ptr<JointAttachment>& place = attached[{device.netns, device.index}];
+  std::shared_ptr<JointAttachment> joint = place.lock();
+  if (!joint) {
+    joint = std::make_shared<JointAttachment>();
+    joint->map = createMap(device.queues, object);
+    const Fd program = loadProgram(byQueue(joint->map, XDP_DROP), object);
+    joint->link = attachProgram(program.get(), device.index, mode, joint->native, object);
+    place = joint;
+  }
+  for (const QueueSocket& one : sockets) setMap(joint->map, one.queue, one.socket, BPF_ANY, object);
+  return joint;
 }
 
 }  // namespace pteropus

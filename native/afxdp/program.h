@@ -1,9 +1,11 @@
 // The XDP program that hands every packet of a device to its AF_XDP sockets, loaded with raw bpf(2): no clang, no libbpf.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "afxdp/device.h"
 #include "common/fd.h"
 
 namespace pteropus {
@@ -29,6 +31,23 @@ class SharedRedirect {
   Fd map_;  // XSKMAP: place of the device -> socket
   Fd program_;
 };
+
+// The program of a device whose queues are shared out among the engines of this process, one for each worker: the first that opens the
+// device attaches it, the last that closes it detaches it. A queue whose socket is away drops its packets: no other stack is to see them.
+struct JointAttachment {
+  Fd map;  // XSKMAP: rx queue -> socket; the kernel takes a socket out of it that is closed
+  Fd link;
+  bool native = false;
+};
+
+struct QueueSocket {
+  uint32_t queue;
+  int socket;
+};
+
+// Must run in the device's namespace. Callable from any thread.
+std::shared_ptr<JointAttachment> joinRedirect(const Device& device, const std::vector<QueueSocket>& sockets, AttachMode mode,
+                                              const std::string& object);
 
 // Attaches the program that hands a device's packets to the sockets (index = rx queue). Must run in the device's namespace.
 Attachment attachRedirect(SharedRedirect& shared, uint32_t ifindex, const std::vector<int>& sockets, AttachMode mode,

@@ -50,6 +50,7 @@ void checkSpec(const EngineSpec& s) {
   if (framesEnd > s.memorySize) refuse("frameCount", "the frames end behind the memory");
   if (framesEnd > UINT32_MAX) refuse("frameCount", "addresses have 32 bits");
   if (vectorEnd > s.memorySize) refuse("vectorCapacity", "the vector ends behind the memory");
+  if (s.share.workers == 0 || s.share.worker >= s.share.workers) refuse("worker", "less than workers is needed");
   if (s.batch == 0 || s.batch > s.vectorCapacity) refuse("batch", "1 to vectorCapacity is needed");
 }
 
@@ -83,7 +84,8 @@ XdpObject::XdpObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<XdpObjec
                         number(options, "framesOffset"),
                         number(options, "frameSize"),
                         number(options, "frameCount"),
-                        number(options, "batch")};
+                        number(options, "batch"),
+                        {optionalNumber(options, "worker").value_or(0), optionalNumber(options, "workers").value_or(1)}};
   memory_ = Napi::Reference<Napi::Uint8Array>::New(memory, 1);
   guarded(env, [&] {
     checkSpec(spec);

@@ -47,14 +47,14 @@ void checkName(const std::string& name) {
   if (name.empty() || name.size() >= IFNAMSIZ) fail("RTM_NEWLINK", EINVAL, name, "link names have 1 to 15 bytes");
 }
 
-// One queue: an AF_XDP socket serves one, and a second one would be traffic that nobody reads.
+// One queue as a rule: an AF_XDP socket serves one, and a second one would be traffic that nobody reads.
 void appendEnd(Request& request, const VethEnd& end) {
   checkName(end.name);
   request.attribute(IFLA_IFNAME, end.name);
   if (end.mac) request.attribute(IFLA_ADDRESS, parseMac(*end.mac));
   if (end.mtu) request.attribute(IFLA_MTU, *end.mtu);
-  request.attribute(IFLA_NUM_TX_QUEUES, 1u);
-  request.attribute(IFLA_NUM_RX_QUEUES, 1u);
+  request.attribute(IFLA_NUM_TX_QUEUES, end.queues.value_or(1));
+  request.attribute(IFLA_NUM_RX_QUEUES, end.queues.value_or(1));
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ struct VethEnd {
   std::string name;
   std::optional<std::string> mac;
   std::optional<uint32_t> mtu;
+  std::optional<uint32_t> queues;
 };
 
 struct LinkChange {

@@ -8,7 +8,7 @@ namespace pteropus {
 namespace {
 
 VethEnd vethEnd(const Napi::Object& end) {
-  return {text(end, "name"), optionalText(end, "mac"), optionalNumber(end, "mtu")};
+  return {text(end, "name"), optionalText(end, "mac"), optionalNumber(end, "mtu"), optionalNumber(end, "queues")};
 }
 
 Route routeOf(const Napi::Object& spec) {

@@ -35,10 +35,10 @@ void createTap(const std::string& name, const std::string& object, bool multiQue
   check(ioctl(fd.get(), TUNSETPERSIST, 1), "TUNSETPERSIST", object);
 }
 
-Fd attachTap(const std::string& name, const std::string& object) {
+Fd attachTap(const std::string& name, const std::string& object, bool multiQueue) {
   // TUNSETIFF would make a new device, which would vanish with us.
   if (if_nametoindex(name.c_str()) == 0) fail("TUNSETIFF", ENODEV, object);
-  Fd fd = openDevice(name, object);
+  Fd fd = openDevice(name, object, multiQueue);
   // The kernel knows UDP segments of both families together only.
   if (ioctl(fd.get(), TUNSETOFFLOAD, OFFLOADS | USO4 | USO6) < 0) check(ioctl(fd.get(), TUNSETOFFLOAD, OFFLOADS), "TUNSETOFFLOAD", object);
   return fd;

@@ -1,6 +1,6 @@
 /** A rig over AF_XDP: a data plane with its worker on veth pairs in a network namespace of its own. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { wordsOf } from '../../control/backends/wasm/memory.js';
+import { activeImageAt, wordsOf } from '../../control/backends/wasm/memory.js';
 import { openXdpBackend, type XdpBackend } from '../../control/dataplane/open.js';
 import * as L from '../../dataplane-as/layout.js';
 import type { Native, Netns } from '../../native/index.js';
@@ -26,9 +26,9 @@ export function makeNetns(native: Native): Netns {
 }
 
 /** A link and its far end, both up and quiet. */
-export function makeLink(netns: Netns, link: string): { readonly far: string } {
+export function makeLink(netns: Netns, link: string, queues = 1): { readonly far: string } {
   const far = `${link}-s`;
-  netns.createVeth({ name: link }, { name: far });
+  netns.createVeth({ name: link, queues }, { name: far, queues });
   for (const name of [link, far]) {
     netns.setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, '1');
     netns.setLink(name, { up: true });
@@ -40,13 +40,14 @@ export function makeLink(netns: Netns, link: string): { readonly far: string } {
 export async function openXdpRig(
   native: Native,
   make: (netns: Netns, link: string) => { readonly far: string } | null = () => null,
+  workers = 1,
 ): Promise<XdpRig> {
   const netns = makeNetns(native);
   const stations = new XdpStations(netns.path);
   const lines: string[] = [];
   const dataplane = await openXdpBackend({
     netns: netns.path,
-    memory: { sessionsLog2: 14, frameCount: 2048, seed: 7 },
+    memory: { sessionsLog2: 14, frameCount: 2048, seed: 7, workers },
     log: (line) => lines.push(line),
   });
   return {
@@ -55,12 +56,12 @@ export async function openXdpRig(
     dataplane,
     lines,
     attach: async (link, receive) =>
-      stations.attach(link, (make(netns, link) ?? makeLink(netns, link)).far, receive),
+      stations.attach(link, (make(netns, link) ?? makeLink(netns, link, workers)).far, receive),
     send: (link, frame) => stations.send(link, frame),
     settle: () => wait(SETTLE_MS),
     tamper: async () => {
       const words = wordsOf(dataplane.memory);
-      const image = Atomics.load(words, (L.CONTROL_BASE + L.CTL_ACTIVE_IMAGE) >>> 2);
+      const image = Atomics.load(words, activeImageAt(dataplane.backend.plan) >>> 2);
       const ports = (image + (words[(image + L.IMG_PORTS) >>> 2] ?? 0)) >>> 2;
       words.fill(0, ports, ports + L.PORT_SIZE);
     },

@@ -5,6 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { bytesOf, openMemory, planMemory, wordsOf } from '../../control/backends/wasm/memory.js';
 import { XdpFeed } from '../../control/backends/wasm/xdp-feed.js';
+import { Random } from '../../control/oracle/random.js';
 import * as L from '../../dataplane-as/layout.js';
 
 const POLL_MS = 1;
@@ -21,6 +22,7 @@ export class XdpStations {
   readonly #receivers: ((frame: Uint8Array) => void)[] = [];
   readonly #ports = new Map<string, number>();
   readonly #waiting: { readonly port: number; readonly frame: Uint8Array }[] = [];
+  readonly #random = new Random(1);
   #open = true;
   readonly #ended: Promise<void>;
 
@@ -62,7 +64,10 @@ export class XdpStations {
   #round(): number {
     let entries = 0;
     for (const { port, frame } of this.#waiting.splice(0, BATCH)) {
-      if (this.#feed.inject(entries, frame, port)) entries++;
+      if (!this.#feed.inject(entries, frame, port)) continue;
+      // By which queue of its link a frame comes is chance: another worker may serve each.
+      this.#words[(L.VECTOR_BASE + entries * L.VECTOR_SIZE + L.V_HASH) >>> 2] = this.#random.below(2 ** 16);
+      entries++;
     }
     let total = entries;
     const taken: [number, Uint8Array][] = [];

@@ -107,7 +107,7 @@ export class AgentMetrics {
     g.problems.set({ source: 'node' }, agent.nodeProblem === null ? 0 : 1);
   }
 
-  #ofDataplane({ interfaces, outcomes, sessions, tables }: Counters): void {
+  #ofDataplane({ interfaces, outcomes, sessions, tables, workers }: Counters): void {
     const g = this.#gauges;
     const c = this.#counters;
     this.#traffic.add(interfaces);
@@ -123,6 +123,10 @@ export class AgentMetrics {
     g.sessionsActive.set(sessions.active);
     for (const event of ['created', 'evicted', 'expired'] as const)
       setTotal(c.sessions, { event }, sessions[event]);
+    for (const [worker, { packets, untold }] of (workers ?? []).entries()) {
+      setTotal(c.workerPackets, { worker: String(worker) }, packets);
+      setTotal(c.workerUntold, { worker: String(worker) }, untold);
+    }
     for (const [table, { used, limit }] of Object.entries(tables ?? {})) {
       g.tableUsed.set({ table }, used);
       g.tableLimit.set({ table }, limit);
@@ -177,6 +181,8 @@ function counters(make: (name: MetricName) => Counter) {
     drops: make(METRICS.drops),
     outcomes: make(METRICS.outcomes),
     sessions: make(METRICS.sessions),
+    workerPackets: make(METRICS.workerPackets),
+    workerUntold: make(METRICS.workerUntold),
   };
 }
 

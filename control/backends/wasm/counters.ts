@@ -1,6 +1,6 @@
 /** Counters out of the shared memory, under their names. */
 import * as L from '../../../dataplane-as/layout.js';
-import type { Counters, InterfaceCounters, TableUse } from '../backend.js';
+import type { Counters, InterfaceCounters, TableUse, WorkerCounters } from '../backend.js';
 import type { FeedCounters } from './feed.js';
 import type { FreshIndexes, Lowering } from './lowering.js';
 import { OUTCOME_NAMES, WELL_KNOWN_RULES } from './outcomes.js';
@@ -57,7 +57,8 @@ export class CounterReader {
       evicted: session(L.SS_EVICTED),
       expired: session(L.SS_EXPIRED),
     };
-    return { interfaces, outcomes, services, rules, sessions, tables: tablesOf(lowering) };
+    const workers = this.#views.length === 1 ? {} : { workers: this.#views.map(workerOf) };
+    return { interfaces, outcomes, services, rules, sessions, tables: tablesOf(lowering), ...workers };
   }
 
   #port(port: number, lost: FeedCounters | undefined): InterfaceCounters {
@@ -94,6 +95,13 @@ function countAt(view: DataView, at: number): number {
     const low = view.getUint32(at, true);
     if (view.getUint32(at + 4, true) === high) return high * 2 ** 32 + low;
   }
+}
+
+/** Every packet has one outcome. */
+function workerOf(view: DataView): WorkerCounters {
+  let packets = 0;
+  for (let code = 0; code < L.OUTCOME_COUNT; code++) packets += countAt(view, L.OUTCOMES_BASE + code * 8);
+  return { packets, untold: countAt(view, L.SESSION_STATS_BASE + L.SS_UNTOLD) };
 }
 
 /** Tables of one name are parts of one. */

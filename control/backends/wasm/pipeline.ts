@@ -9,6 +9,8 @@ export interface Pipeline {
   init(): void;
   /** Works on the first `n` packets of the vector. */
   process(n: number, nowMs: number): void;
+  /** Takes in what other workers told, as `process` and `sweep` do. For several workers only. */
+  listen(nowMs: number): void;
   /** Ages `lines` more session lines. */
   sweep(nowMs: number, lines: number): void;
   /**

@@ -32,6 +32,8 @@ export class XdpFeed implements Feed {
       frameSize: plan.frameSize,
       frameCount: plan.frameCount,
       batch: BATCH,
+      worker: this.#words[(L.CONTROL_BASE + L.CTL_WORKER) >>> 2] ?? 0,
+      workers: plan.workers,
     });
   }
 

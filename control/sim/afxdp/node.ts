@@ -47,7 +47,15 @@ export class SimNode {
       argv: this.vpp?.argv ?? [
         process.execPath,
         ...[PTEROPUS, 'dataplane', '--socket', this.paths.dataplaneSocket],
-        ...['--feed', 'afxdp', '--frames', FRAMES, '--die-with-stdin'],
+        ...[
+          '--feed',
+          'afxdp',
+          '--frames',
+          FRAMES,
+          '--workers',
+          String(driver.workers ?? 1),
+          '--die-with-stdin',
+        ],
       ],
       log: this.paths.dataplaneLog,
       saysReady: false,
@@ -96,6 +104,7 @@ export class SimNode {
       netns: this.netns,
       uplink: UPLINK,
       podFeed: driver.podFeed ?? 'afxdp',
+      workers: this.vpp === null ? (driver.workers ?? 1) : 1,
       cluster: driver.config,
       // Whoever waits for a change to be in force reads it there.
       statusIntervalSeconds: 0,

@@ -33,13 +33,15 @@ export function buildTopology(native: Native, spec: DriverSpec): Topology {
   underlay.setLink(BRIDGE, { up: true });
   spec.nodes.forEach((node, index) => {
     const netns = native.createNetns(nodeNamespace(spec.cluster, node));
+    const onVpp = spec.vpp?.includes(node) === true;
     quiet(netns);
     wire(underlay, netns, {
       port: `node${index + 1}`,
       link: UPLINK,
       station: index + 1,
       mtu: spec.config.underlayMtu,
-      packetSocket: spec.vpp?.includes(node) === true,
+      packetSocket: onVpp,
+      ...(onVpp || spec.workers === undefined ? {} : { queues: spec.workers }),
     });
     netns.close();
   });
@@ -98,14 +100,16 @@ export interface Wire {
    * VPP 26.06 sends frames short of their last bytes. The kernel does that work then.
    */
   readonly packetSocket?: boolean;
+  /** One for each worker that serves the station's end (default 1). */
+  readonly queues?: number;
 }
 
 /** Joins a namespace to the bridge. Checksums are made by software on both ends: an AF_XDP socket sees frames as they are. */
 export function wire(underlay: Netns, station: Netns, spec: Wire): void {
-  const { port, link, mtu, packetSocket = false } = spec;
+  const { port, link, mtu, packetSocket = false, queues = 1 } = spec;
   underlay.createVeth(
-    { name: port, mtu },
-    { name: link, mtu, mac: stationMac(spec.station), netns: station },
+    { name: port, mtu, queues },
+    { name: link, mtu, queues, mac: stationMac(spec.station), netns: station },
   );
   underlay.setLink(port, { master: BRIDGE, up: true });
   station.setOffloads(link, {

@@ -21,7 +21,7 @@ export async function keep(options: RunOptions): Promise<number> {
   await refuseRunning(options.name);
   const dir = await makeRunDir(options.name);
   const files = await supervisedFiles(options.files, dir);
-  const { name, feed, podFeed, vpp, dualStack, nodes } = options;
+  const { name, feed, podFeed, workers, vpp, dualStack, nodes } = options;
   const kubernetes = options.kubernetes === null ? {} : { kubernetes: options.kubernetes };
   const log = join(stateRoot(), `${name}.log`);
   const fd = openSync(log, 'w', 0o600);
@@ -31,7 +31,7 @@ export async function keep(options: RunOptions): Promise<number> {
       PROGRAM,
       'sim',
       'supervise',
-      JSON.stringify({ name, feed, podFeed, vpp, dualStack, nodes, files, ...kubernetes }),
+      JSON.stringify({ name, feed, podFeed, workers, vpp, dualStack, nodes, files, ...kubernetes }),
     ],
     {
       detached: true,

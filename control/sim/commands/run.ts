@@ -40,9 +40,9 @@ async function measureOnce(
   shown: PresentOptions,
   signal: AbortSignal,
 ): Promise<number> {
-  const { name, feed, podFeed, vpp, dualStack, nodes, files } = options;
+  const { name, feed, podFeed, workers, vpp, dualStack, nodes, files } = options;
   const kubernetes = options.kubernetes === null ? {} : { kubernetes: options.kubernetes };
-  const spec = { name, feed, podFeed, vpp, dualStack, nodes, files, ...kubernetes };
+  const spec = { name, feed, podFeed, workers, vpp, dualStack, nodes, files, ...kubernetes };
   const session = await startSession({ ...spec, runDir: dir, progress, signal });
   try {
     if (!options.matrix) return 0;
