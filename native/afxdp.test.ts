@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as L from '../dataplane-as/layout.js';
 import { program, root, testIf } from '../test/support/requires.js';
 import { Bed, FRAME_COUNT, FRAMES_OFFSET, name, withBed } from './afxdp-bed.js';
-import { NativeError } from './index.js';
+import { NativeError, type Netns, type Xdp } from './index.js';
 
 const test = suite('afxdp');
 const it = testIf(test, root(), program('ip'), program('ping'));
@@ -376,6 +376,50 @@ it('leaves no program on the device when its process is killed', () =>
     for (let i = 0; i < 1000 && attached(); i++) await turn();
     assert.ok(!attached());
     bed.addPort(0, { mode: 'native' });
+  }));
+
+it('gives a port more frames while it is kept from receiving, and takes them back when it no longer is', () =>
+  withBed(new Bed(1), (bed) => {
+    const open = (netns: Netns, link: string): Xdp => {
+      const { buffer } = new WebAssembly.Memory({ initial: 600, maximum: 600, shared: true });
+      const memory = new Uint8Array(buffer);
+      const frames = { framesOffset: FRAMES_OFFSET, frameSize: 2048, frameCount: 16384 };
+      const xdp = bed.native.openXdp({ memory, vectorOffset: 0, vectorCapacity: 256, ...frames, batch: 256 });
+      xdp.addPort(0, { netns, link, mode: 'native', mtu: 1500 });
+      words.set(xdp, new Uint32Array(buffer));
+      return xdp;
+    };
+    const words = new Map<Xdp, Uint32Array>();
+    const [sender, receiver] = [open(bed.pods[0]!, 'eth0'), open(bed.node, 'port0')];
+    const frame = new Uint8Array(60).fill(0xff, 0, 6);
+    const send = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        assert.ok(sender.inject(i, frame, L.PORT_NONE));
+        words.get(sender)![(i * L.VECTOR_SIZE + L.V_TX_PORT) >>> 2] = 0;
+      }
+      // What the namespace's own stack says meanwhile is given back.
+      sender.step(sender.step(count, 0), 0);
+    };
+    let received = 0;
+    const receive = (): void => {
+      received = receiver.step(received, 0);
+    };
+    const most = (): number => receiver.frames().kernel;
+    try {
+      for (let i = 0; i < 200 && most() < 4096; i++) {
+        for (let burst = 0; burst < 16; burst++) send(255);
+        for (let rest = 0; rest < 16; rest++) receive();
+      }
+      assert.ok(most() >= 4096, `${most()} frames`);
+      for (let i = 0; i < 100_000 && most() > 1024; i++) {
+        send(1);
+        receive();
+      }
+      assert.ok(most() <= 1024, `${most()} frames`);
+    } finally {
+      sender.close();
+      receiver.close();
+    }
   }));
 
 test.run();
