@@ -49,6 +49,7 @@ export async function openVppBackend(spec: VppBackendSpec): Promise<OpenedVppBac
   try {
     const options = { ...DEFAULT_OPTIONS, ...spec.options };
     const observer = openObserver(spec.statsSocket);
+    spec.log(`not done by VPP ${api.version}: ${limitsOf({ api, options }).map(sentence).join('; ')}`);
     return await openOver(api, {
       ...{ options, observer, keepFile: spec.keepFile, log: spec.log },
       ...{ renderers: renderersOf(options), descriptors: DESCRIPTORS },
@@ -76,7 +77,6 @@ export async function openOver(api: VppApi, spec: OverSpec): Promise<OpenedVppBa
   for (const { kind, messages } of engine.missing) {
     log(`VPP ${api.version} cannot hold ${kind} objects: it lacks ${messages.join(', ')}`);
   }
-  log(`not done by VPP ${api.version}: ${limitsOf({ api, options: spec.options }).map(sentence).join('; ')}`);
   let keep: Keep | null = null;
   if (keepFile !== null) {
     keep = new Keep(keepFile, await readRun(api));
