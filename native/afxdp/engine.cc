@@ -23,9 +23,9 @@ constexpr uint32_t MAX_SEGMENTS = 17;
 // How long a sleep may last while the kernel still owes us a send.
 constexpr uint32_t PENDING_WAIT_MICROS = 100;
 // Frames that a busy port's ring goes back to (with 4,096 the port passes a sixth less than with 1,024), and after how many looks at it
-// that found it at least half full: some tenths of a second under load.
+// that found it at least half full: less than a tenth of a second under load.
 constexpr uint32_t CACHED_TARGET = 1024;
-constexpr uint32_t CALM_REFILLS = 1 << 15;
+constexpr uint32_t CALM_REFILLS = 1 << 13;
 
 }  // namespace
 

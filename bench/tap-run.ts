@@ -1,0 +1,222 @@
+/** Pods behind TAPs beside pods behind veths with AF_XDP and beside the kernel's bridge, in turns; method in bench/README.md. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { type Lab, openBridgeLab, openDataPlaneLab, SERVER } from './afxdp-lab.js';
+import { type Figures, figures, paired } from './statistics.js';
+import { idleCpu } from './tap-idle.js';
+
+const RESULTS = fileURLToPath(new URL('../../../bench/results/tap.json', import.meta.url));
+const RR = fileURLToPath(new URL('./tap-rr.js', import.meta.url));
+const TCP_SECONDS = 1;
+const BUSY = 5000;
+const PINGS = 1000;
+const SLEEPING = 100;
+/** Longer than the worker spins. */
+const PAUSE_MS = 5;
+const IDLE_PODS = 50;
+/** One buffer a packet, two, and five. */
+const MTUS = [1500, 3400, 9000] as const;
+const PARTS = ['tcp', 'latency', 'idle'] as const;
+type Part = (typeof PARTS)[number];
+const SIDES = ['bridge', 'tap', 'afxdp'] as const;
+type Side = (typeof SIDES)[number];
+
+export interface TapOptions {
+  readonly rounds: number;
+  /** `tcp`, `latency`, `idle`; absent = all, and only then the raw figures go to bench/results/tap.json. */
+  readonly parts?: readonly string[];
+  /** Told what is measured, line by line. */
+  readonly progress?: (line: string) => void;
+}
+
+export interface TapRow {
+  readonly what: string;
+  readonly unit: 'Gbit/s' | 'microseconds' | 'share of a core';
+  readonly side: string;
+  readonly rounds: readonly number[];
+  readonly figures: Figures;
+  /** Beside the bridge in the same round: the ratio of rates, the difference of times; null where the bridge has none. */
+  readonly beside: Figures | null;
+}
+
+interface Question {
+  readonly what: string;
+  readonly part: Part;
+  readonly unit: TapRow['unit'];
+  readonly mtu: number;
+  readonly ask: (lab: Lab) => Promise<number>;
+}
+
+const QUESTIONS: readonly Question[] = [
+  ...MTUS.map(
+    (mtu): Question => ({
+      what: `TCP at MTU ${mtu}`,
+      part: 'tcp',
+      unit: 'Gbit/s',
+      mtu,
+      ask: (lab) => tcp(lab),
+    }),
+  ),
+  ...(
+    [
+      ['round trip, busy', (lab: Lab) => roundTrip(lab, BUSY, 0)],
+      ['round trip, asleep', (lab: Lab) => roundTrip(lab, SLEEPING, PAUSE_MS)],
+      ['ping, busy', (lab: Lab) => ping(lab, PINGS, 0)],
+      ['ping, asleep', (lab: Lab) => ping(lab, SLEEPING, PAUSE_MS)],
+    ] as const
+  ).map(([what, ask]): Question => ({ what, part: 'latency', unit: 'microseconds', mtu: MTUS[0], ask })),
+];
+
+const run = promisify(execFile);
+
+const median = (values: readonly number[]): number => figures(values).median;
+
+/** Runs a server in one pod and a client in the other; what the client printed. */
+async function pair(lab: Lab, server: readonly string[], client: readonly string[]): Promise<string> {
+  const process = spawn('ip', ['netns', 'exec', lab.server, ...server], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = once(process, 'exit');
+  await once(process.stdout, 'data');
+  process.stdout.resume();
+  try {
+    const { stdout } = await run('ip', ['netns', 'exec', lab.client, ...client], { maxBuffer: 1 << 24 });
+    return stdout;
+  } finally {
+    process.kill();
+    await ended;
+  }
+}
+
+/** Gbit/s that arrived. */
+async function tcp(lab: Lab): Promise<number> {
+  const client = ['iperf3', '-c', SERVER, '-t', String(TCP_SECONDS), '-J'];
+  const out = await pair(lab, ['iperf3', '-s', '-1', '--forceflush'], client);
+  const { end } = JSON.parse(out) as { end: { sum_received: { bits_per_second: number } } };
+  return end.sum_received.bits_per_second / 1e9;
+}
+
+/** Microseconds of a round trip: the median. */
+async function roundTrip(lab: Lab, count: number, pauseMs: number): Promise<number> {
+  const client = [process.execPath, RR, 'client', SERVER, String(count), String(pauseMs)];
+  return median(JSON.parse(await pair(lab, [process.execPath, RR, 'server'], client)) as number[]);
+}
+
+/** Microseconds: the median of so many pings, one after the other or with pauses. */
+async function ping(lab: Lab, count: number, pauseMs: number): Promise<number> {
+  const pace = pauseMs === 0 ? ['-A'] : ['-i', String(pauseMs / 1000)];
+  const argv = ['netns', 'exec', lab.client, 'ping', '-c', String(count), ...pace, SERVER];
+  const { stdout } = await run('ip', argv);
+  const times = [...stdout.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]) * 1000);
+  if (times.length < count) throw new Error(`only ${times.length} of ${count} pings came back`);
+  return median(times);
+}
+
+/**
+ * The scheduler's group of this session comes first, so that others' work is in no figure, and who is measured shares the cores as ever
+ * (sched(7), autogroups); undone by what it returns.
+ */
+function comeFirst(): () => void {
+  const file = '/proc/self/autogroup';
+  try {
+    const before = / nice (-?\d+)/.exec(readFileSync(file, 'utf8'))?.[1] ?? '0';
+    writeFileSync(file, '-20');
+    return () => {
+      writeFileSync(file, before);
+    };
+  } catch {
+    return () => undefined; // a kernel without groups, or no right to
+  }
+}
+
+/** Needs root, iperf3 and ping. */
+export async function runTap(options: TapOptions): Promise<TapRow[]> {
+  const { rounds, parts = PARTS, progress = () => undefined } = options;
+  const back = comeFirst();
+  const rows: TapRow[] = [];
+  try {
+    for (const mtu of MTUS) {
+      const questions = QUESTIONS.filter((question) => question.mtu === mtu && parts.includes(question.part));
+      if (questions.length > 0) rows.push(...(await askAll(questions, mtu, rounds, progress)));
+    }
+    if (parts.includes('idle')) {
+      for (const side of ['tap', 'afxdp'] as const) {
+        const share = await idleCpu(side, IDLE_PODS);
+        const what = `idle, ${IDLE_PODS} pods`;
+        const all = [share];
+        rows.push({ what, unit: 'share of a core', side, rounds: all, figures: figures(all), beside: null });
+      }
+    }
+  } finally {
+    back();
+  }
+  if (parts === PARTS) save(rows);
+  return rows;
+}
+
+async function askAll(
+  questions: readonly Question[],
+  mtu: number,
+  rounds: number,
+  progress: (line: string) => void,
+): Promise<TapRow[]> {
+  const labs: Record<Side, Lab> = {
+    bridge: openBridgeLab(mtu),
+    tap: await openDataPlaneLab('tap', mtu),
+    afxdp: await openDataPlaneLab('afxdp', mtu),
+  };
+  const answers = questions.map(() => ({
+    bridge: [] as number[],
+    tap: [] as number[],
+    afxdp: [] as number[],
+  }));
+  try {
+    for (let round = 0; round < rounds; round++) {
+      for (const [n, { what, ask }] of questions.entries()) {
+        for (const side of SIDES) {
+          const answer = await ask(labs[side]);
+          answers[n]![side].push(answer);
+          progress(`${round + 1} ${what}, ${side}: ${answer.toFixed(1)}`);
+        }
+      }
+    }
+  } finally {
+    for (const side of SIDES) await labs[side].close();
+  }
+  return questions.flatMap(({ what, unit }, n) =>
+    SIDES.map((side): TapRow => {
+      const all = answers[n]![side];
+      const join = unit === 'Gbit/s' ? (a: number, b: number) => a / b : (a: number, b: number) => a - b;
+      const beside = figures(paired(all, answers[n]!.bridge, join));
+      return { what, unit, side, rounds: all, figures: figures(all), beside };
+    }),
+  );
+}
+
+function save(rows: readonly TapRow[]): void {
+  const machine = { kernel: release(), cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
+  const raw = { machine, load: loadavg(), date: new Date().toISOString(), rows };
+  mkdirSync(dirname(RESULTS), { recursive: true });
+  writeFileSync(RESULTS, `${JSON.stringify(raw, null, 2)}\n`);
+}
+
+/** The table of bench/README.md: the median, and beside the bridge its median, lowest and highest round. */
+export function tapText(rows: readonly TapRow[]): string {
+  const lines = ['| | side | median | beside the bridge | lowest to highest |', '|---|---|---|---|---|'];
+  for (const { what, unit, side, figures: own, beside } of rows) {
+    const idle = unit === 'share of a core';
+    const value = idle ? `${(own.median * 100).toFixed(2)} % of a core` : `${own.median.toFixed(1)} ${unit}`;
+    const digits = unit === 'Gbit/s' ? 2 : 1;
+    const sign = (figure: number): string =>
+      unit === 'microseconds' && figure >= 0 ? `+${figure.toFixed(digits)}` : figure.toFixed(digits);
+    const [middle, range] =
+      beside === null ? ['', ''] : [sign(beside.median), `${sign(beside.min)} to ${sign(beside.max)}`];
+    lines.push(`| ${[what, side, value, middle, range].join(' | ')} |`);
+  }
+  return `${lines.join('\n')}\n`;
+}
