@@ -25,23 +25,37 @@ const examples: readonly {
   readonly path: string;
   readonly icmp: boolean;
   readonly podFeed?: PodFeed;
+  readonly workers?: number;
 }[] = [
   { name: 'shop', path: join(ROOT, 'examples/shop'), icmp: false },
   { name: 'protocols', path: join(ROOT, 'examples/protocols'), icmp: true },
   { name: 'tiers', path: join(ROOT, 'examples/tiers'), icmp: false },
   { name: 'shop-tap', path: join(ROOT, 'examples/shop'), icmp: false, podFeed: 'tap' },
   { name: 'protocols-tap', path: join(ROOT, 'examples/protocols'), icmp: true, podFeed: 'tap' },
+  { name: 'shop-workers', path: join(ROOT, 'examples/shop'), icmp: false, workers: 2 },
+  {
+    name: 'protocols-workers-tap',
+    path: join(ROOT, 'examples/protocols'),
+    icmp: true,
+    podFeed: 'tap',
+    workers: 2,
+  },
   { name: 'boutique', path: BOUTIQUE, icmp: false },
 ];
 
-for (const { name, path, icmp, podFeed = 'afxdp' } of examples) {
+for (const { name, path, icmp, podFeed = 'afxdp', workers = 1 } of examples) {
   testIf(
     test,
     ...requirements(),
     file(path),
   )(`${name}: every cell is as the policies say, without and with them`, async () => {
     const set = new ManifestReader().parse(await readInputs([path]));
-    const spec = driverSpec(`x-${name}-${process.pid}`, { nodes: 3, slices: slicesOf(set), podFeed });
+    const spec = driverSpec(`x-${name}-${process.pid}`, {
+      nodes: 3,
+      slices: slicesOf(set),
+      podFeed,
+      workers,
+    });
     const { nodes, config, outside, outsidePorts, progress } = spec;
     const driver = createAfxdpDriver(spec);
     const cluster = new Cluster({ driver, nodes, config, outside, outsidePorts, progress });

@@ -79,6 +79,15 @@ check('null ranges, the second family and per-node settings reach agents as they
   ]);
 });
 
+check('the number of workers reaches data planes and agents, but not those on VPP', () => {
+  const documents = helmTemplate([...(VARIANTS['nodes on VPP'] ?? []), 'node.workers=4']);
+  const data = documents.find(({ kind }) => kind === 'ConfigMap')?.['data'] as Record<string, string>;
+  const workers = (name: string): unknown => JSON.parse(data[name] ?? '').workers;
+  assert.equal([workers('node.json'), workers('node-vpp.json')], [4, undefined]);
+  const sets = documents.filter(({ kind }) => kind === 'DaemonSet').map((set) => JSON.stringify(set));
+  assert.is(sets.filter((set) => set.includes('"--workers=4"')).length, 1);
+});
+
 check('nodes on VPP have a daemon set and a configuration of their own, and no other node has', () => {
   const documents = helmTemplate(VARIANTS['nodes on VPP'] ?? []);
   const data = documents.find(({ kind }) => kind === 'ConfigMap')?.['data'] as Record<string, string>;
@@ -110,6 +119,7 @@ const REFUSED: readonly [string, readonly string[], RegExp][] = [
   ['VPP without an image', ['etcd.hosts={10.0.0.1}', 'vpp.enabled=true'], /vpp\.image\.repository is needed/],
   ['a value nobody knows', ['etcd.hosts={10.0.0.1}', 'node.uplnk=a'], /uplnk/],
   ['an address that is none', ['etcd.hosts={master-1}'], /etcd\/hosts|etcd\.hosts/],
+  ['too many workers', ['etcd.hosts={10.0.0.1}', 'node.workers=17'], /workers/],
   ['a feed that is none', ['etcd.hosts={10.0.0.1}', 'node.podFeed=xdp'], /podFeed/],
   ['a range that is none', ['etcd.hosts={10.0.0.1}', 'cluster.serviceCIDR=10.96'], /serviceCIDR/],
 ];

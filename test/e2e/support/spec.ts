@@ -18,6 +18,7 @@ export function driverSpec(
     readonly runDir?: string;
     readonly progress?: (line: string) => void;
     readonly podFeed?: PodFeed;
+    readonly workers?: number;
     readonly mostBackoffMs?: number;
     /** Names of nodes on VPP. */
     readonly vpp?: readonly string[];
@@ -35,6 +36,7 @@ export function driverSpec(
     runDir: options.runDir ?? join(STATE_ROOT, cluster),
     progress: options.progress ?? (() => undefined),
     ...(options.podFeed === undefined ? {} : { podFeed: options.podFeed }),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.vpp === undefined ? {} : { vpp: options.vpp }),
     ...(options.mostBackoffMs === undefined ? {} : { mostBackoffMs: options.mostBackoffMs }),
   };
