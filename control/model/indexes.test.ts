@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { LabelSelector, SelectorOperator } from '../objects/types.js';
 import { Random } from '../oracle/random.js';
-import { LabelIndex } from './label-index.js';
+import { LabelIndex, type Labelled } from './label-index.js';
 import { ReverseIndex } from './reverse-index.js';
 import { type Labels, matches, requirementsOf } from './selector.js';
 import { SelectorIndex } from './selector-index.js';
@@ -32,21 +32,24 @@ const sorted = (ids: Iterable<number>): readonly number[] => [...ids].sort((a, b
 test('LabelIndex selects what a scan selects, while members come, change and go', () => {
   for (let seed = 1; seed <= 20; seed++) {
     const random = new Random(seed);
-    const index = new LabelIndex<number>();
+    const index = new LabelIndex<Labelled & { readonly id: number }>();
+    const members = Array.from({ length: 60 }, (_, id) => ({ id, labels: null, place: 0 }));
     const plain = new Map<number, Labels>();
     for (let step = 0; step < 300; step++) {
       const id = random.below(60);
+      const member = members[id] ?? { id, labels: null, place: 0 };
       if (random.chance(0.3)) {
-        index.delete(id);
+        index.delete(member);
         plain.delete(id);
       } else {
         const labels = labelsOf(random);
-        index.put(id, labels);
+        index.put(member, labels);
         plain.set(id, labels);
       }
       const selector = selectorOf(random);
       const scan = [...plain].filter(([, labels]) => matches(selector, labels)).map(([member]) => member);
-      assert.equal(sorted(index.select(selector)), sorted(scan), `seed ${seed} step ${step}`);
+      const found = [...index.select(selector)].map((one) => one.id);
+      assert.equal(sorted(found), sorted(scan), `seed ${seed} step ${step}`);
       assert.is(index.size, plain.size);
     }
   }

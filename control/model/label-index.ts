@@ -5,46 +5,60 @@ import { holds, type Labels, type Requirement, requirementsOf } from './selector
 const FEW = 16;
 
 /**
+ * What an index holds; it is in one at a time, which keeps its book here: a table of them would be made anew, with all of them looked up,
+ * each time that so many came and went.
+ */
+export interface Labelled {
+  /** By which it is selected; null while it is in no index. */
+  labels: Labels | null;
+  /** Among the members. */
+  place: number;
+}
+
+/**
  * Inverted index over labels: key -> value -> members. A selector costs as much as its rarest requirement has members, not as
  * much as there are members; only a selector without any positive requirement walks them all.
  */
-export class LabelIndex<Id> {
-  private readonly members = new Map<Id, Labels>();
+export class LabelIndex<M extends Labelled> {
+  private readonly members: M[] = [];
   /** null while there are few members. */
-  private byKey: ByKey<Id> | null = null;
+  private byKey: ByKey<M> | null = null;
 
   get size(): number {
-    return this.members.size;
+    return this.members.length;
   }
 
   /** Adds a member or changes its labels. */
-  put(id: Id, labels: Labels): void {
-    const old = this.members.get(id);
+  put(member: M, labels: Labels): void {
+    const old = member.labels;
     if (old === labels) return;
-    this.members.set(id, labels);
-    if (this.byKey !== null) refile(this.byKey, id, old ?? NONE, labels);
-    else if (this.members.size > FEW) {
+    if (old === null) member.place = this.members.push(member) - 1;
+    member.labels = labels;
+    if (this.byKey !== null) refile(this.byKey, member, old ?? NONE, labels);
+    else if (this.members.length > FEW) {
       this.byKey = new Map();
-      for (const [member, its] of this.members) refile(this.byKey, member, NONE, its);
+      for (const each of this.members) refile(this.byKey, each, NONE, each.labels ?? NONE);
     }
   }
 
-  delete(id: Id): void {
-    const labels = this.members.get(id);
-    if (labels === undefined) return;
-    this.members.delete(id);
-    if (this.byKey !== null) refile(this.byKey, id, labels, NONE);
-  }
-
-  labelsOf(id: Id): Labels | undefined {
-    return this.members.get(id);
+  /** Takes a member out; one that is not in does nothing. */
+  delete(member: M): void {
+    const { labels, place } = member;
+    if (labels === null) return;
+    const last = this.members.pop();
+    if (last !== undefined && last !== member) {
+      this.members[place] = last;
+      last.place = place;
+    }
+    member.labels = null;
+    if (this.byKey !== null) refile(this.byKey, member, labels, NONE);
   }
 
   /** Members the selector matches, in no particular order. */
-  select(selector: LabelSelector): Iterable<Id> {
+  select(selector: LabelSelector): Iterable<M> {
     const requirements = requirementsOf(selector);
-    if (requirements.length === 0) return this.members.keys();
-    let from: readonly Iterable<Id>[] = [this.members.keys()];
+    if (requirements.length === 0) return this.members;
+    let from: readonly Iterable<M>[] = [this.members];
     let rest = requirements;
     if (this.byKey !== null) {
       let least = Number.POSITIVE_INFINITY;
@@ -57,11 +71,11 @@ export class LabelIndex<Id> {
         rest = requirements.filter((other) => other !== requirement);
       }
     }
-    const found: Id[] = [];
-    for (const ids of from) {
-      for (const id of ids) {
-        const labels = this.members.get(id) ?? {};
-        if (rest.every((requirement) => holds(requirement, labels))) found.push(id);
+    const found: M[] = [];
+    for (const members of from) {
+      for (const member of members) {
+        const labels = member.labels ?? NONE;
+        if (rest.every((requirement) => holds(requirement, labels))) found.push(member);
       }
     }
     return found;

@@ -14,16 +14,20 @@ import type {
   Protocol,
 } from '../objects/types.js';
 import { objectKey } from '../objects/types.js';
-import { getOrMake, LabelIndex } from './label-index.js';
+import { getOrMake, LabelIndex, type Labelled } from './label-index.js';
 import { ReverseIndex } from './reverse-index.js';
 import type { Labels } from './selector.js';
 
 export type ObjectOf<K extends Kind> = Extract<KubeObject, { kind: K }>;
 
 /** A pod under its key: the same as long as the pod is there, whatever becomes of its object. */
-export interface PodSlot {
+export interface PodSlot extends Labelled {
   readonly key: ObjectKey;
   pod: Pod;
+}
+
+interface NamespaceSlot extends Labelled {
+  readonly name: string;
 }
 
 export class Model {
@@ -32,7 +36,8 @@ export class Model {
   /** Namespace -> its pods. */
   private readonly pods = new Map<string, LabelIndex<PodSlot>>();
   private readonly slots = new Map<ObjectKey, PodSlot>();
-  private readonly namespaces = new LabelIndex<string>();
+  private readonly namespaces = new Map<string, NamespaceSlot>();
+  private readonly namespacesByLabels = new LabelIndex<NamespaceSlot>();
   /** Namespace -> its policies. */
   private readonly policies = new Map<string, Map<ObjectKey, NetworkPolicy>>();
   /** `NAMESPACE/SERVICE` -> its slices. */
@@ -109,13 +114,13 @@ export class Model {
   }
 
   /** Names of namespaces whose labels match; a namespace known only from its pods has its name as its one label. */
-  namespacesMatching(selector: LabelSelector): Iterable<string> {
-    return this.namespaces.select(selector);
+  *namespacesMatching(selector: LabelSelector): Iterable<string> {
+    for (const { name } of this.namespacesByLabels.select(selector)) yield name;
   }
 
   /** The labels a namespace is selected by; undefined while nothing is known of it. */
   namespaceLabels(name: string): Labels | undefined {
-    return this.namespaces.labelsOf(name);
+    return this.namespaces.get(name)?.labels ?? undefined;
   }
 
   policiesOf(namespace: string): Iterable<NetworkPolicy> {
@@ -158,7 +163,7 @@ export class Model {
     const old = slot?.pod;
     if (now !== undefined) {
       if (slot === undefined) {
-        slot = { key, pod: now };
+        slot = { key, pod: now, labels: null, place: 0 };
         this.slots.set(key, slot);
       }
       slot.pod = now;
@@ -207,9 +212,16 @@ export class Model {
   /** Pods may be known before their namespace is: it then has the label the API server gives every namespace. */
   private indexNamespace(name: string): void {
     const object = this.byKey('Namespace', objectKey('Namespace', null, name));
-    if (object !== undefined) this.namespaces.put(name, object.metadata.labels);
-    else if (this.pods.has(name)) this.namespaces.put(name, impliedLabels(name));
-    else this.namespaces.delete(name);
+    const labels = object?.metadata.labels ?? (this.pods.has(name) ? impliedLabels(name) : null);
+    const known = this.namespaces.get(name);
+    if (labels !== null) {
+      const slot = known ?? { name, labels: null, place: 0 };
+      if (known === undefined) this.namespaces.set(name, slot);
+      this.namespacesByLabels.put(slot, labels);
+    } else if (known !== undefined) {
+      this.namespaces.delete(name);
+      this.namespacesByLabels.delete(known);
+    }
   }
 }
 

@@ -9,17 +9,25 @@ test('AddressVersion: one that is kept holds on to little more than its own addr
   const plain = new Set(Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`));
   let version = AddressVersion.of([...plain].sort()).next({ added: ['10.9.9.9'], removed: [] });
   plain.add('10.9.9.9');
+  let tidied = 0;
   const kept: { readonly version: AddressVersion; readonly wanted: readonly string[] }[] = [];
   for (let i = 0; i < 10_000; i++) {
     if (i % 999 === 0) kept.push({ version, wanted: [...plain].sort() });
     const address = `10.1.${(i % 600) >> 8}.${i & 255}`;
     const goes = plain.delete(address);
     if (!goes) plain.add(address);
+    // There is not always time.
+    if (i > 5000 && version.isLong) {
+      assert.ok(version.toArray().length > 0);
+      assert.not(version.isLong);
+      tidied++;
+    }
     version = version.next(goes ? { added: [], removed: [address] } : { added: [address], removed: [] });
   }
+  assert.ok(tidied > 10);
   kept.push({ version, wanted: [...plain].sort() });
   for (const { version: one, wanted } of kept) {
-    assert.ok(one.holds < wanted.length * 1.5, `${one.holds} held for ${wanted.length}`);
+    assert.ok(one.holds < wanted.length * 2.5, `${one.holds} held for ${wanted.length}`);
     assert.equal(one.toArray(), wanted);
     assert.is(one.holds, wanted.length);
   }

@@ -8,9 +8,12 @@ interface Era {
   readonly log: Ip[];
 }
 
-/** So many changes at least are logged before the list is made anew; more where it is long: one for each so many addresses. */
-const FEWEST_LOGGED = 64;
+/** With as many changes in the log as addresses in the list, but with no fewer than this, the list is made anew. */
+const FEWEST_LOGGED = 256;
+
+/** One change in the log for so many addresses, but no fewer than this, are enough to do that when there is time. */
 const ADDRESSES_PER_LOGGED = 8;
+const FEWEST_LONG = 64;
 
 /**
  * The set as it was at one time. It is laid out when somebody reads it: who follows deltas need not. Until then it holds the list its era
@@ -46,6 +49,12 @@ export class AddressVersion {
     return this.#era === null ? this.toArray().length : this.#era.base.length + this.#era.log.length;
   }
 
+  /** Whether so much is in the log that versions after this one gain by its being laid out. */
+  get isLong(): boolean {
+    if (this.#era === null) return false;
+    return this.logged >= Math.max(FEWEST_LONG, this.#era.base.length / ADDRESSES_PER_LOGGED);
+  }
+
   /** With `added`, none of which it has, and without `removed`, all of which it has. Costs more where another version came after it. */
   next({ added, removed }: AddressDelta): AddressVersion {
     const era = this.#eraToLogIn();
@@ -57,13 +66,9 @@ export class AddressVersion {
   #eraToLogIn(): Era {
     const era = this.#era;
     const isLast = era?.log.length === this.logged;
-    if (era !== null && isLast && this.logged < mostLogged(era)) return era;
+    if (era !== null && isLast && this.logged < Math.max(FEWEST_LOGGED, era.base.length)) return era;
     return { base: this.toArray(), log: [] };
   }
-}
-
-function mostLogged({ base }: Era): number {
-  return Math.max(FEWEST_LOGGED, base.length / ADDRESSES_PER_LOGGED);
 }
 
 const VERSION = Symbol('version');
@@ -92,6 +97,11 @@ export function addressSet(key: Key, sorted: readonly Ip[]): AddressSetItem {
 export function changedSet(old: AddressSetItem, delta: AddressDelta): AddressSetItem {
   const version = (old as Partial<Versioned>)[VERSION] ?? AddressVersion.of(old.addresses);
   return itemOf(old, version.next(delta));
+}
+
+/** Whether sets made of this one gain by its addresses being read before. */
+export function isLong(set: AddressSetItem): boolean {
+  return (set as Partial<Versioned>)[VERSION]?.isLong ?? false;
 }
 
 function itemOf({ key, blocks }: Pick<AddressSetItem, 'key' | 'blocks'>, version: AddressVersion) {

@@ -1,4 +1,4 @@
-import { addressSet, changedSet } from '../../ruleset/address-versions.js';
+import { addressSet, changedSet, isLong } from '../../ruleset/address-versions.js';
 import type { AddressDelta, AddressSetItem, Ip, Key } from '../../ruleset/types.js';
 
 /**
@@ -64,6 +64,16 @@ export class AddressBag {
     const delta = { added, removed };
     this.#item = changedSet(this.#item, delta);
     return delta;
+  }
+
+  /** Whether there is something that `tidy` would do. */
+  get isUntidy(): boolean {
+    return isLong(this.#item);
+  }
+
+  /** Lays out the item, which spares a later change that, and changes nothing that anybody sees. */
+  tidy(): void {
+    if (this.isUntidy) void this.#item.addresses.length;
   }
 
   /** Of what came and went again, nothing is left. */

@@ -88,11 +88,13 @@ export class IncrementalCompiler {
   }
 
   /**
-   * Does a piece of what later events would have to do (it lists the pods of address sets that may come to be needed): for when there
-   * is nothing else to do. Changes nothing that anybody sees. False if there is nothing left to do ahead.
+   * Does a piece of what later events would have to do (it lists the pods of address sets that may come to be needed, and lays out sets
+   * that changed often): for when there is nothing else to do. Changes nothing that anybody sees. False if there is nothing left to do
+   * ahead.
    */
   anticipate(): boolean {
-    return !this.#parts.behind && this.#parts.judging.anticipate();
+    const { behind, sets, judging } = this.#parts;
+    return !behind && (sets.tidy() || judging.anticipate());
   }
 
   /** Compiles everything again, as after a loss of trust; the changes are those from the ruleset as it was. */

@@ -90,6 +90,7 @@ export class LiveSets implements PeerSets {
   /** Sets with a namespaceSelector, by the labels of the namespace. */
   private readonly byNamespaceLabels = new SelectorIndex<SelectorSet>();
   private changed = new Set<SelectorSet>();
+  private readonly untidy = new Set<AddressBag>();
   /** Used by nobody, the longest so first, and still following their pods: what was just dropped is often wanted again. */
   private readonly parked = new Map<Key, SelectorSet>();
   /** Addresses in these as they were parked, by set. */
@@ -180,6 +181,7 @@ export class LiveSets implements PeerSets {
       }
       const old = bag.item;
       const delta = bag.settle();
+      if (bag.isUntidy) this.untidy.add(bag);
       if (delta !== null) this.output.updateSet(old, bag.item, delta);
     }
     this.changed = new Set();
@@ -209,6 +211,16 @@ export class LiveSets implements PeerSets {
     if (peer.ipBlock !== undefined || this.parkedAddresses >= this.mostParked()) return;
     const key = peerSetKey(namespace, peer);
     if (!this.sets.has(key) && !this.parked.has(key)) this.park(this.newSelectorSet(key, namespace, peer));
+  }
+
+  /** Does a piece of what changes of sets leave for later. False if there is nothing. */
+  tidy(): boolean {
+    for (const bag of this.untidy) {
+      this.untidy.delete(bag);
+      bag.tidy();
+      return true;
+    }
+    return false;
   }
 
   private mostParked(): number {
