@@ -24,7 +24,7 @@ interface Exports {
 }
 
 /** Behind the module's static data. */
-const BASE = 0x10000;
+const BASE = 0x20000;
 const PAGE = 65536;
 
 /** The module, compiled once. */

@@ -9,10 +9,10 @@ import {
   PORTSET_FROM,
   PORTSET_INTERVALS,
   PORTSET_LINES,
+  PORTSET_SHIFT,
   PORTSET_TO,
   PORTSET_VERDICT,
 } from '../layout';
-import { lineOf } from '../policy';
 import {
   BUCKET_DST,
   BUCKET_LINES,
@@ -32,40 +32,17 @@ import {
   LINE_SRC_PORTS,
   LIST_BOUND_SHIFT,
   LIST_BOUNDS,
-  LIST_CLASS,
   LIST_DST_CLASSES,
-  LIST_DST_PARTS,
-  LIST_DST_PORT_PARTS,
-  LIST_DST_PORT_VECTORS,
-  LIST_DST_PORTS,
   LIST_DST_TRIE,
-  LIST_DST_VECTORS,
   LIST_LENGTHS_SHIFT,
   LIST_LINES,
   LIST_LOOSE,
   LIST_LOOSE_COUNT,
-  LIST_NUMBERS,
   LIST_PAIRS,
   LIST_PAIRS_LOG2,
-  LIST_PORT_BLOCK_SHIFT,
-  LIST_PROTOCOL_PARTS,
-  LIST_PROTOCOL_VECTORS,
-  LIST_PROTOCOLS,
-  LIST_ROOT_BITS,
-  LIST_SECOND_BITS,
   LIST_SHORT,
-  LIST_SHORT_ROOT_BITS,
-  LIST_SHORT_SECOND_BITS,
-  LIST_SHORT_THIRD_BITS,
   LIST_SRC_CLASSES,
-  LIST_SRC_PARTS,
-  LIST_SRC_PORT_PARTS,
-  LIST_SRC_PORT_VECTORS,
-  LIST_SRC_PORTS,
   LIST_SRC_TRIE,
-  LIST_SRC_VECTORS,
-  LIST_THIRD_BITS,
-  LIST_TRIE_LINE_SHIFT,
   LIST_VECTOR_SIZE,
   LOOSE_SIZE,
   NO_RULE,
@@ -74,34 +51,26 @@ import {
   PAIR_LINE,
   PREFIX_LENGTH_SHIFT,
 } from './layout';
+import { BATCH, intersect, intersectOne, locate } from './short';
+import { classOf, shortClassOf } from './trie';
 
-const BATCH: u32 = 256;
 /** Of each packet: its classes, its three values as a line's ranges want them (48 bytes), its key in port sets. */
 const CLASSES: usize = memory.data(256 * 8, 64);
 const VALUES: usize = memory.data(256 * 48, 64);
 const KEYS: usize = memory.data(256 * 4, 64);
 /** Pairs to look at, one of each packet: source and destination prefix, bucket, packet (16 bytes each). */
 const PAIRS: usize = memory.data(257 * 16, 64);
-/** Lines of rules and port sets to look at: line, packet. */
-const LINES: usize = memory.data(257 * 2 * 8, 64);
-const PORT_SETS: usize = memory.data(257 * 8, 64);
+/** Lines of rules to look at: line, packet. */
+const LINES: usize = memory.data(1024 * 8, 64);
+const LINES_END: usize = LINES + 1024 * 8;
+/** Port sets to look at: line, packet, how many lines from there on. They take the places of the pairs they are found by. */
+const PORT_SETS: usize = PAIRS;
 /** Cell of a pair that is not there: no line of rules, no port set. */
 const NONE: usize = memory.data(64, 64);
 
 /** Pairs of each packet that were not looked at yet, and the packets that have some. */
 const OTHERS: usize = memory.data(256 * 8, 64);
 const ACTIVE: usize = memory.data(256 * 4, 64);
-/** Vectors of each packet of a batch. */
-const VECTORS: usize = VALUES;
-
-/** Byte offsets in the blocks of a trie. */
-const SECOND: u32 = ((1 << LIST_SECOND_BITS) - 1) << 2;
-const THIRD: u32 = ((1 << LIST_THIRD_BITS) - 1) << 2;
-const FOURTH: u32 = ((1 << (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - LIST_THIRD_BITS)) - 1) << 2;
-const SHORT_SECOND: u32 = ((1 << LIST_SHORT_SECOND_BITS) - 1) << 2;
-const SHORT_THIRD: u32 = ((1 << LIST_SHORT_THIRD_BITS) - 1) << 2;
-const SHORT_FOURTH: u32 =
-  ((1 << (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - LIST_SHORT_THIRD_BITS)) - 1) << 2;
 
 /** One in each byte. */
 const EVERY_BYTE: u64 = ((<u64>0x01010101) << 32) | 0x01010101;
@@ -111,38 +80,6 @@ const SRC_PORT: usize = memory.data<u8>([9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 
 const DST_PORT: usize = memory.data<u8>([11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10], 16);
 const PROTOCOL: usize = memory.data<u8>([12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13, 12, 13], 16);
 const UPPER: usize = memory.data<u32>([0, 0, 0xffffffff, 0xffffffff], 16);
-
-/** One step down a trie: the word under `word` that `bits` (a byte offset) choose, or `word` if it is a class. */
-function down(trie: usize, word: u32, bits: u32): u32 {
-  const child = <u32>(<i32>word >> 31);
-  // The shift drops LIST_CHILD.
-  const next = load<u32>(trie + (((word << LIST_TRIE_LINE_SHIFT) + bits) & child));
-  return word ^ ((word ^ next) & child);
-}
-
-/** The class of an address (network order) in a list that is not short. */
-function classOf(trie: usize, address: u32): usize {
-  const host = bswap<u32>(address);
-  let word = load<u32>(trie + ((host >> (32 - LIST_ROOT_BITS)) << 2));
-  word = down(trie, word, (host >> (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - 2)) & SECOND);
-  word = down(trie, word, (host >> (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - LIST_THIRD_BITS - 2)) & THIRD);
-  word = down(trie, word, (host << 2) & FOURTH);
-  return word & LIST_CLASS;
-}
-
-/** The same in a short list. */
-function shortClassOf(trie: usize, address: u32): usize {
-  const host = bswap<u32>(address);
-  let word = load<u32>(trie + ((host >> (32 - LIST_SHORT_ROOT_BITS)) << 2));
-  word = down(trie, word, (host >> (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - 2)) & SHORT_SECOND);
-  word = down(
-    trie,
-    word,
-    (host >> (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - LIST_SHORT_THIRD_BITS - 2)) & SHORT_THIRD,
-  );
-  word = down(trie, word, (host << 2) & SHORT_FOURTH);
-  return word & LIST_CLASS;
-}
 
 function classify(list: usize, from: usize, count: u32): void {
   const short = load<u32>(list, LIST_SHORT) !== 0;
@@ -168,15 +105,12 @@ function classify(list: usize, from: usize, count: u32): void {
   }
 }
 
-/** Notes a pair to look at, which `bit` of two classes names; returns the lengths of its prefixes. */
-function note(table: usize, shift: u32, at: usize, bit: u32, src: usize, dst: usize, packet: usize): u32 {
-  const s = load<u32>(src + ((bit >> 3) << 2), CLASS_PREFIXES);
-  const d = load<u32>(dst + ((bit & 7) << 2), CLASS_PREFIXES);
-  let h = (s * <u32>HASH_A) ^ (d * <u32>HASH_C);
+/** Notes a pair of prefixes to look at. */
+function note(table: usize, shift: u32, at: usize, src: u32, dst: u32, packet: usize): void {
+  let h = (src * <u32>HASH_A) ^ (dst * <u32>HASH_C);
   h = (h ^ (h >> 15)) * <u32>HASH_D;
-  store<u64>(at, ((<u64>d) << 32) | s);
+  store<u64>(at, ((<u64>dst) << 32) | src);
   store<u64>(at, ((<u64>packet) << 32) | (table + ((h >> shift) << BUCKET_SHIFT)), 8);
-  return ((s >> PREFIX_LENGTH_SHIFT) << LIST_LENGTHS_SHIFT) | (d >> PREFIX_LENGTH_SHIFT);
 }
 
 /** Those pairs of places of two classes that may have a rule whose number is below `answer`, which is shifted. */
@@ -205,7 +139,9 @@ function match(list: usize, count: u32, answers: usize): void {
     const tuples = load<u64>(src) & load<u64>(dst);
     // Where there is none, bit 0 is looked at for nothing.
     const bit = 63 - <u32>clz(tuples | 1);
-    note(table, shift, PAIRS + (noted << 4), bit, src, dst, i);
+    const s = load<u32>(src + ((bit >> 3) << 2), CLASS_PREFIXES);
+    const d = load<u32>(dst + ((bit & 7) << 2), CLASS_PREFIXES);
+    note(table, shift, PAIRS + (noted << 4), s, d, i);
     noted += <u32>(tuples !== 0);
     const others = tuples & ~((<u64>1) << bit);
     store<u32>(answers + (i << 2), NO_RULE);
@@ -225,7 +161,10 @@ function match(list: usize, count: u32, answers: usize): void {
       const tuples =
         load<u64>(OTHERS + (packet << 3)) & below(src, dst, min<u32>(answer >> boundShift, CLASS_NO_BOUND));
       const bit = 63 - <u32>clz(tuples | 1);
-      const lengths = note(table, shift, PAIRS + (noted << 4), bit, src, dst, packet);
+      const s = load<u32>(src + ((bit >> 3) << 2), CLASS_PREFIXES);
+      const d = load<u32>(dst + ((bit & 7) << 2), CLASS_PREFIXES);
+      note(table, shift, PAIRS + (noted << 4), s, d, packet);
+      const lengths = ((s >> PREFIX_LENGTH_SHIFT) << LIST_LENGTHS_SHIFT) | (d >> PREFIX_LENGTH_SHIFT);
       noted += <u32>(load<u32>(bounds + (lengths << 2)) < answer) & <u32>(tuples !== 0);
       const others = tuples & ~((<u64>1) << bit);
       store<u64>(OTHERS + (packet << 3), others);
@@ -262,13 +201,47 @@ function judge(list: usize, noted: u32, answers: usize): void {
     store<u64>(line, other | first);
     store<u64>(line, other | (first + LINE_SIZE), 8);
     line += (<usize>(<u32>(count !== 0)) + <usize>(<u32>(count > 1))) << 3;
-    for (let more: u32 = 2; more < count; more++)
-      test(first + ((<usize>more) << LINE_SHIFT), packet, answers);
+    if (count > 2) {
+      // Two for each pair that is left find a place in any case.
+      const room = (<usize>(LINES_END - line) >> 3) - ((<usize>(end - at) >> 4) << 1);
+      for (let more: u32 = 2; more < count; more++) {
+        const next = first + ((<usize>more) << LINE_SHIFT);
+        if (<usize>more > room) test(next, packet, answers);
+        else {
+          store<u64>(line, other | next);
+          line += 8;
+        }
+      }
+    }
     store<u64>(set, other | (first + ((<usize>count) << LINE_SHIFT)));
-    set += (<usize>(where >> 31)) << 3;
+    set += (<usize>(where >> 31)) << 4;
   }
   for (let at = LINES; at < line; at += 8) test(<usize>load<u32>(at), <usize>load<u32>(at, 4), answers);
-  for (let at = PORT_SETS; at < set; at += 8)
+  judgePorts(set, answers);
+}
+
+/** Judges all port sets before `end`: in each, step by step, the line that may hold the packet's key; then these lines. */
+function judgePorts(end: usize, answers: usize): void {
+  let most: u32 = 0;
+  for (let at = PORT_SETS; at < end; at += 16) {
+    const lines = load<u32>(<usize>load<u32>(at), PORTSET_LINES);
+    store<u32>(at, lines, 8);
+    most = max<u32>(most, lines);
+  }
+  for (; most > 1; most -= most >> 1) {
+    for (let at = PORT_SETS; at < end; at += 16) {
+      const line = <usize>load<u32>(at);
+      const lines = load<u32>(at, 8);
+      const half = lines >> 1;
+      const middle = line + ((<usize>half) << PORTSET_SHIFT);
+      // In a set that is down to one line the middle is the line itself.
+      const later =
+        0 - <usize>(<u32>(load<u32>(middle, PORTSET_FROM) <= load<u32>(KEYS + (load<u32>(at, 4) << 2))));
+      store<u32>(at, <u32>(line ^ ((line ^ middle) & later)));
+      store<u32>(at, lines - half, 8);
+    }
+  }
+  for (let at = PORT_SETS; at < end; at += 16)
     testPorts(<usize>load<u32>(at), <usize>load<u32>(at, 4), answers);
 }
 
@@ -296,11 +269,9 @@ function test(line: usize, packet: usize, answers: usize): void {
 }
 
 /** The same by a port set. */
-function testPorts(first: usize, packet: usize, answers: usize): void {
+function testPorts(line: usize, packet: usize, answers: usize): void {
   const answer = answers + (packet << 2);
-  const key = load<u32>(KEYS + (packet << 2));
-  const line = lineOf(first, load<u32>(first, PORTSET_LINES), key);
-  const keys = i32x4.splat(key);
+  const keys = v128.load32_splat(KEYS + (packet << 2));
   const above = i32x4.le_s(v128.load(line, PORTSET_FROM), keys);
   const inside = i32x4.bitmask(v128.and(above, i32x4.ge_s(v128.load(line, PORTSET_TO), keys)));
   const number = load<u32>(line + (ctz(inside | (1 << PORTSET_INTERVALS)) << 2), PORTSET_VERDICT);
@@ -350,110 +321,6 @@ function loose(list: usize, from: usize, count: u32, answers: usize): void {
 
 function within(value: u32, range: u32): bool {
   return (range & 0xffff) <= value && value <= range >> 16;
-}
-
-/** Number of a port's vector. */
-function vectorOf(blocks: usize, port: usize): usize {
-  const block = blocks + ((<usize>load<u16>(blocks + ((port >> 8) << 1))) << LIST_PORT_BLOCK_SHIFT);
-  return <usize>load<u16>(block + ((port & 255) << 1));
-}
-
-/** Finds the five vectors of each packet: VECTORS, 32 bytes each. */
-function locate(list: usize, from: usize, count: u32): void {
-  const size = <usize>load<u32>(list, LIST_VECTOR_SIZE);
-  const srcTrie = list + load<u32>(list, LIST_SRC_TRIE);
-  const dstTrie = list + load<u32>(list, LIST_DST_TRIE);
-  const srcVectors = list + load<u32>(list, LIST_SRC_VECTORS);
-  const dstVectors = list + load<u32>(list, LIST_DST_VECTORS);
-  const srcPorts = list + load<u32>(list, LIST_SRC_PORTS);
-  const srcPortVectors = list + load<u32>(list, LIST_SRC_PORT_VECTORS);
-  const dstPorts = list + load<u32>(list, LIST_DST_PORTS);
-  const dstPortVectors = list + load<u32>(list, LIST_DST_PORT_VECTORS);
-  const protocols = list + load<u32>(list, LIST_PROTOCOLS);
-  const protocolVectors = list + load<u32>(list, LIST_PROTOCOL_VECTORS);
-  const srcParts = list + load<u32>(list, LIST_SRC_PARTS);
-  const dstParts = list + load<u32>(list, LIST_DST_PARTS);
-  const srcPortParts = list + load<u32>(list, LIST_SRC_PORT_PARTS);
-  const dstPortParts = list + load<u32>(list, LIST_DST_PORT_PARTS);
-  const protocolParts = list + load<u32>(list, LIST_PROTOCOL_PARTS);
-  for (let i: usize = 0; i < <usize>count; i++) {
-    const header = from + (i << 4);
-    const to = VECTORS + (i << 5);
-    const srcPort = <usize>bswap<u16>(load<u16>(header, 8));
-    const dstPort = <usize>bswap<u16>(load<u16>(header, 10));
-    const protocol = <usize>load<u8>(header, 12);
-    const srcClass = shortClassOf(srcTrie, load<u32>(header));
-    const dstClass = shortClassOf(dstTrie, load<u32>(header, 4));
-    const srcPorted = vectorOf(srcPorts, srcPort);
-    const dstPorted = vectorOf(dstPorts, dstPort);
-    const kind = <usize>load<u16>(protocols + (protocol << 1));
-    store<u32>(to, <u32>(srcVectors + srcClass * size));
-    store<u32>(to, <u32>(dstVectors + dstClass * size), 4);
-    store<u32>(to, <u32>(dstPortVectors + dstPorted * size), 8);
-    store<u32>(to, <u32>(srcPortVectors + srcPorted * size), 12);
-    store<u32>(to, <u32>(protocolVectors + kind * size), 16);
-    const addresses = load<u32>(srcParts + (srcClass << 2)) & load<u32>(dstParts + (dstClass << 2));
-    const ports = load<u32>(srcPortParts + (srcPorted << 2)) & load<u32>(dstPortParts + (dstPorted << 2));
-    store<u32>(to, addresses & ports & load<u32>(protocolParts + (kind << 2)), 20);
-  }
-}
-
-/** The first bit that all five vectors of each packet have is its answer. Looked for in rounds, by the parts in which all have some. */
-function intersect(list: usize, count: u32, answers: usize): void {
-  const numbers = list + load<u32>(list, LIST_NUMBERS);
-  for (let i: u32 = 0; i < count; i++) store<u32>(ACTIVE + ((<usize>i) << 2), i);
-  for (let active = <usize>count; active !== 0; ) {
-    let left: usize = 0;
-    for (let k: usize = 0; k < active; k++) {
-      const i = <usize>load<u32>(ACTIVE + (k << 2));
-      const vectors = VECTORS + (i << 5);
-      const parts = load<u32>(vectors, 20);
-      const part = (<usize>ctz(parts)) << 4;
-      const met = together(
-        <usize>load<u32>(vectors) + part,
-        <usize>load<u32>(vectors, 4) + part,
-        <usize>load<u32>(vectors, 8) + part,
-        <usize>load<u32>(vectors, 12) + part,
-        <usize>load<u32>(vectors, 16) + part,
-      );
-      // Where nothing is met, this is overwritten: in the last part all vectors have a bit in common.
-      store<u32>(answers + (i << 2), load<u32>(numbers + (((part << 3) + firstBit(met)) << 2)));
-      store<u32>(vectors, parts & (parts - 1), 20);
-      store<u32>(ACTIVE + (left << 2), <u32>i);
-      left += <usize>(<u32>!v128.any_true(met));
-    }
-    active = left;
-  }
-}
-
-/** The same where vectors have one part only. */
-function intersectOne(list: usize, count: u32, answers: usize): void {
-  const numbers = list + load<u32>(list, LIST_NUMBERS);
-  for (let i: usize = 0; i < <usize>count; i++) {
-    const vectors = VECTORS + (i << 5);
-    const met = together(
-      <usize>load<u32>(vectors),
-      <usize>load<u32>(vectors, 4),
-      <usize>load<u32>(vectors, 8),
-      <usize>load<u32>(vectors, 12),
-      <usize>load<u32>(vectors, 16),
-    );
-    store<u32>(answers + (i << 2), load<u32>(numbers + (firstBit(met) << 2)));
-  }
-}
-
-/** Place of the lowest bit; 0 where there is none. */
-function firstBit(bits: v128): usize {
-  const low = i64x2.extract_lane(bits, 0);
-  const high = i64x2.extract_lane(bits, 1);
-  return (<usize>ctz(low) + (<usize>ctz(high) & (0 - <usize>(<u32>(low === 0))))) & 127;
-}
-
-/** What five vectors have in common in 128 bits. */
-function together(a: usize, b: usize, c: usize, d: usize, e: usize): v128 {
-  const addresses = v128.and(v128.load(a), v128.load(b));
-  const ports = v128.and(v128.load(c), v128.load(d));
-  return v128.and(v128.and(addresses, ports), v128.load(e));
 }
 
 /**

@@ -10,7 +10,7 @@ import { AccessList } from './access-list.js';
 import { ANY_PORT, ANY_PROTOCOL, type ListRule, maskOf, type Range } from './rule.js';
 
 const module = await WebAssembly.compile(readFileSync(buildAssembly('lists')));
-const BASE = 0x10000;
+const BASE = 0x20000;
 const HEADERS_AT = 0x1000000;
 const ANSWERS_AT = 0x1100000;
 type Random = (below: number) => number;
