@@ -24,6 +24,8 @@ export interface Rig {
 /** Opens rigs of one kind of backend. */
 export interface OpenRig {
   (): Promise<Rig>;
+  /** Of the kind, where some of them cannot do all. */
+  readonly kind?: string;
   /** What backends of this kind cannot do, and why; absent: they can do all. */
   readonly lacks?: ReadonlyMap<Capability, string>;
 }

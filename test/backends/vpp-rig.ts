@@ -2,6 +2,7 @@
  * A rig over a real VPP: af_packet on veth pairs in a network namespace of its own, AF_XDP stations at their far ends, where no
  * kernel stack answers.
  */
+import { basename } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { loadApiDir } from '../../control/backends/vpp/api/load.js';
 import { openVppApi } from '../../control/backends/vpp/api/open.js';
@@ -44,12 +45,11 @@ export interface VppRigOptions {
 /** Rigs over this VPP, and what it cannot do. */
 export function vppRigs(native: Native, options: VppRigOptions): OpenRig {
   const { messages } = loadApiDir(options.install.apiDir);
-  const limits = limitsOf({
-    api: { has: (message) => messages.has(message) },
-    options: { ...DEFAULT_OPTIONS, ...options.backend },
-  });
+  const { services } = { ...DEFAULT_OPTIONS, ...options.backend };
+  const limits = limitsOf({ api: { has: (message) => messages.has(message) }, options: { services } });
   const lacks = new Map(limits.map((limit) => [limit.name, `${limit.what}: ${limit.why}`]));
-  return Object.assign(() => openVppRig(native, options), { lacks });
+  const kind = `${basename(options.install.prefix)} with ${services}`;
+  return Object.assign(() => openVppRig(native, options), { kind, lacks });
 }
 
 export async function openVppRig(

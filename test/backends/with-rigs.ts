@@ -13,7 +13,7 @@ export function runOn(test: Test, open: OpenRig): Run {
   return (name, body, needs = []) => {
     const why = needs.map((need) => open.lacks?.get(need)).find((reason) => reason !== undefined);
     if (why === undefined) return test(name, () => withRigs(open, body));
-    process.stdout.write(`skipped: ${name}: ${why}\n`);
+    process.stdout.write(`skipped: ${open.kind ?? ''}: ${name}: ${why}\n`);
     test.skip(name);
   };
 }
