@@ -453,7 +453,10 @@ export const SS_UNTOLD = 48; // records that found a ring full
 export const SH_ACTIVE_IMAGE = 0;
 /** What is left of each limit, in place of BUCKETS_BASE: MAX_PORTS x 2 x BUCKET_SIZE. */
 export const SH_BUCKETS = 0x1000;
-/** Workers x workers rings, by who writes and then by who reads, each RING_SLOTS + slots x RECORD_SIZE bytes. */
+/**
+ * Workers x workers rings, by who writes and then by who reads, each RING_SLOTS + slots x RECORD_SIZE bytes. Of a worker's ring to itself
+ * only RING_HEAD is used: the latest R_STAMP.
+ */
 export const SH_RINGS = 0x10000;
 export const RING_HEAD = 0; // u32, who writes: slots written so far
 export const RING_TAIL = 64; // u32, who reads: slots read so far
@@ -471,6 +474,8 @@ export const RECORD_SHIFT = 6;
 /** Which kind (RK_*): the last two bytes of the slot, whatever else it holds. */
 export const R_KIND = 62;
 export const R_REPLY_ADJACENCY = 20; // in place of S_PEER
+/** u32, of every record: rises with all that its writer has written or read; in place of S_IP_DELTA and S_L4_DELTA, which follow from the rest. */
+export const R_STAMP = 36;
 export const R_REPLY_FLAGS = 60; // u16: S_FLAGS of the other line, in place of S_PACKETS
 export const RK_MASK = 0xff;
 export const RK_SIX = 0x100;

@@ -7,6 +7,7 @@ import { allocate6, findTuple6, sessionHash6 } from '../ip6/sessions6';
 import {
   R_REPLY_ADJACENCY,
   R_REPLY_FLAGS,
+  R_STAMP,
   RECORD_SIZE,
   RK_ANSWERED,
   RK_ASK,
@@ -181,11 +182,17 @@ function install(record: usize, kind: u32): bool {
     pave(hash, forth);
     pave(backHash, reply);
   }
+  const about = load<u64>(record, S_RULE); // and S_SERVICE
+  const backend = load<u32>(record, S_BACKEND);
+  const newPorts = load<u32>(record, S_NEW_PORTS);
+  const ahead = load<u32>(record, S_ADJACENCY);
+  const next = load<u64>(record, S_NEW_SRC);
+  writeWhole(forth, reply, addresses, load<u64>(record, S_PORTS), next, newPorts, ahead, about, backend);
   const ports = rotl<u32>(load<u32>(record, S_PORTS), 16);
   const bits: u32 = load<u16>(record, R_REPLY_FLAGS);
   const key = backKey | ((<u64>(((<u32>load<u8>(record, S_STATE)) << 8) | (bits << 16))) << 32);
   const way = load<u32>(record, R_REPLY_ADJACENCY);
-  writeWhole(reply, forth, back, key, rotl<u64>(addresses, 32), ports, way, load<u64>(record, S_RULE), 0);
+  writeWhole(reply, forth, back, key, rotl<u64>(addresses, 32), ports, way, about, backend);
   finish(record, kind, forth, reply);
   return true;
 }
@@ -201,7 +208,12 @@ function install6(record: usize, kind: u32): bool {
   const back = reply - SESSION6_BLOCK;
   // Addresses in the order source, destination, new source, new destination: the other direction has them backwards.
   for (let at: usize = 0; at < <usize>RECORD_SIZE; at += 16) v128.store(back + at, v128.load(line + 48 - at));
-  copyRecord(reply, record);
+  copyRecord(forth, record);
+  store<u32>(forth, <u32>reply, S_PEER);
+  store<u32>(forth, 0, S_PACKETS);
+  store<u32>(forth, 0, R_STAMP);
+  writeDelta(forth);
+  copyRecord(reply, forth);
   store<u64>(reply, backKey, S_PORTS);
   store<u8>(reply, load<u8>(record, S_STATE), S_STATE);
   store<u16>(reply, load<u16>(record, R_REPLY_FLAGS), S_FLAGS);
@@ -215,15 +227,11 @@ function install6(record: usize, kind: u32): bool {
 
 /** What lines of both families have in common. */
 function finish(record: usize, kind: u32, forth: usize, reply: usize): void {
-  copyRecord(forth, record);
-  store<u32>(forth, <u32>reply, S_PEER);
-  store<u32>(forth, 0, S_PACKETS);
   const seen = notAhead(load<u32>(record, S_SEEN));
   store<u32>(forth, seen, S_SEEN);
   store<u32>(reply, seen, S_SEEN);
+  store<u32>(forth, load<u32>(record, S_GENERATION), S_GENERATION);
   store<u32>(reply, load<u32>(record, S_GENERATION), S_GENERATION);
-  store<u64>(reply, load<u64>(record, S_RULE), S_RULE); // and S_SERVICE
-  store<u32>(reply, load<u32>(record, S_BACKEND), S_BACKEND);
   store<u32>(reply, kind & RK_ANSWERED ? 1 : 0, S_PACKETS);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) + 1);
 }

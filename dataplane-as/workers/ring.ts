@@ -9,6 +9,7 @@ import {
   CTL_WORKER,
   CTL_WORKERS,
   MAX_WORKERS,
+  R_STAMP,
   RECORD_SHIFT,
   RECORD_SIZE,
   RING_HEAD,
@@ -31,6 +32,9 @@ let rings: usize = 0;
 let slots: u32 = 0;
 let ringSize: usize = 0;
 
+/** The latest stamp written or read here. */
+let stamp: u32 = 0;
+
 /** By worker: slots written to it, and how many it had read when that was looked at last. */
 const HEADS: usize = memory.data(MAX_WORKERS * 4, 16);
 const TAILS: usize = memory.data(MAX_WORKERS * 4, 16);
@@ -43,6 +47,7 @@ export function attachRings(): void {
   slots = (<u32>1) << load<u32>(CONTROL_BASE, CTL_RING_LOG2);
   ringSize = RING_SLOTS + ((<usize>slots) << RECORD_SHIFT);
   rings = load<u32>(CONTROL_BASE, CTL_SHARED_BASE) + SH_RINGS;
+  stamp = load<u32>(ringOf(self, self), RING_HEAD);
   for (let to: u32 = 0; to < workers; to++) {
     store<u32>(HEADS + (to << 2), load<u32>(ringOf(self, to), RING_HEAD));
     store<u32>(TAILS + (to << 2), load<u32>(ringOf(self, to), RING_TAIL));
@@ -78,8 +83,15 @@ export function hasRoom(wanted: u32): bool {
   return true;
 }
 
+/** What is told from here on follows a record with this stamp. */
+export function heard(other: u32): void {
+  if (<i32>(other - stamp) > 0) stamp = other;
+}
+
 /** Tells all others: a record of one slot or two. Who has no room misses it, which is counted. */
 export function tell(record: usize, length: u32): void {
+  store<u32>(record, ++stamp, R_STAMP);
+  store<u32>(ringOf(self, self), stamp, RING_HEAD);
   for (let to: u32 = 0; to < workers; to++) {
     if (to === self) continue;
     if (fits(to, length)) push(to, record, length);

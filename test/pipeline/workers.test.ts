@@ -288,6 +288,39 @@ function freeze(workers: Workers, worker: number): () => void {
   };
 }
 
+law('a connection that is opened again meets neither the end nor the state of the one before it', () => {
+  const evicting = startWorkers({}, { count: 3, sessionsLog2: 4 });
+  pod1(evicting, 0, POD_TO_POD);
+  evicting.sweep();
+  evicting.now += 1000;
+  // Others take its place at worker 1; worker 2 hears of nothing until it is there again.
+  const has = (worker: number) => portsAt(evicting, worker).has(4000);
+  for (let port = 5000; has(1); port++) pod1(evicting, 1, { ...POD_TO_POD, sport: port });
+  assert.is(pod1(evicting, 0, POD_TO_POD).outcome, L.OUT_FORWARD_POD);
+  evicting.sweep();
+  assert.equal([0, 1, 2].map(has), [true, true, true]);
+
+  const resetting = startWorkers({}, { count: 3 });
+  pod1(resetting, 0, POD_TO_POD);
+  resetting.sweep();
+  pod2(resetting, 1, N.back(POD_TO_POD), RST | ACK);
+  pod1(resetting, 0, POD_TO_POD);
+  resetting.sweep();
+  assert.equal(states(resetting), [L.ST_NEW, L.ST_NEW, L.ST_NEW]);
+  agree(resetting, 1);
+});
+
+/** Source ports of the lines that a worker has. */
+function portsAt(workers: Workers, worker: number): ReadonlySet<number> {
+  const { view, sessionsBase, sessionsLog2 } = workers.at(worker);
+  const found = new Set<number>();
+  for (let i = 0; i < 2 ** sessionsLog2; i++) {
+    const at = sessionsBase + i * L.SESSION_SIZE;
+    if (view.getUint32(at + L.S_SRC, true) !== 0) found.add(view.getUint16(at + L.S_PORTS, false));
+  }
+  return found;
+}
+
 law('both ends speak first at two workers: one connection', () => {
   const workers = startWorkers();
   const flow = N.flow(N.POD1_IP, 4000, N.POD2_IP, 5000);
