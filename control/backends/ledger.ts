@@ -146,34 +146,38 @@ export class TrackedMap<K, V> implements Iterable<[K, V]>, Restorable<K, V | typ
 /** A tracked map of sets: key -> members. */
 export class TrackedIndex<K, M> {
   readonly #map = new Map<K, Set<M>>();
+  readonly #added: Restorable<K, M> = { restore: (key, member) => this.#drop(key, member) };
+  readonly #deleted: Restorable<K, M> = { restore: (key, member) => this.#put(key, member) };
 
   constructor(readonly ledger: Ledger) {}
 
   get(key: K): ReadonlySet<M> {
-    return this.#map.get(key) ?? new Set();
+    return this.#map.get(key) ?? NOTHING;
   }
 
   add(key: K, member: M): void {
-    const members = this.#map.get(key) ?? new Set();
-    if (members.has(member)) return;
-    this.#put(key, members, member);
-    this.ledger.note(() => this.#drop(key, members, member));
+    if (this.#map.get(key)?.has(member) === true) return;
+    this.#put(key, member);
+    this.ledger.noteOld(this.#added, key, member);
   }
 
   delete(key: K, member: M): void {
+    if (this.#map.get(key)?.has(member) !== true) return;
+    this.#drop(key, member);
+    this.ledger.noteOld(this.#deleted, key, member);
+  }
+
+  #put(key: K, member: M): void {
     const members = this.#map.get(key);
-    if (members === undefined || !members.has(member)) return;
-    this.#drop(key, members, member);
-    this.ledger.note(() => this.#put(key, members, member));
+    if (members === undefined) this.#map.set(key, new Set([member]));
+    else members.add(member);
   }
 
-  #put(key: K, members: Set<M>, member: M): void {
-    members.add(member);
-    this.#map.set(key, members);
-  }
-
-  #drop(key: K, members: Set<M>, member: M): void {
-    members.delete(member);
-    if (members.size === 0) this.#map.delete(key);
+  #drop(key: K, member: M): void {
+    const members = this.#map.get(key);
+    members?.delete(member);
+    if (members?.size === 0) this.#map.delete(key);
   }
 }
+
+const NOTHING: ReadonlySet<never> = new Set<never>();

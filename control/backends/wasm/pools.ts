@@ -1,6 +1,6 @@
 /** Allocators of table indexes and of runs of table rows. Both can be rolled back (ledger.ts). */
 import type { Key } from '../../ruleset/types.js';
-import { type Ledger, References, TrackedMap } from '../ledger.js';
+import { type Ledger, References, type Restorable, TrackedMap } from '../ledger.js';
 import { TableFullError } from './errors.js';
 
 interface Held {
@@ -94,7 +94,7 @@ export interface Span {
 export const NO_SPAN: Span = { first: 0, size: 0 };
 
 /** Runs of rows by the buddy method: sizes are rounded up to powers of two, freed neighbours join again. */
-export class SpanPool {
+export class SpanPool implements Restorable<number, number> {
   readonly #free: Set<number>[];
 
   /** `capacity` must be a power of two. */
@@ -144,14 +144,20 @@ export class SpanPool {
     this.#add(order, first);
   }
 
+  /** For the ledger: a run of `order` that was free, or (as its complement) was not. */
+  restore(first: number, order: number): void {
+    if (order >= 0) this.#free[order]?.add(first);
+    else this.#free[~order]?.delete(first);
+  }
+
   #add(order: number, first: number): void {
     this.#free[order]?.add(first);
-    this.ledger.note(() => this.#free[order]?.delete(first));
+    this.ledger.noteOld(this, first, ~order);
   }
 
   #remove(order: number, first: number): void {
     this.#free[order]?.delete(first);
-    this.ledger.note(() => this.#free[order]?.add(first));
+    this.ledger.noteOld(this, first, order);
   }
 }
 
