@@ -62,8 +62,8 @@ function fits(side: string, test: (typeof CASES)[number]): boolean {
 }
 
 /**
- * Raw figures, also of a part, go to bench/results/pod-to-pod.json only if all was measured. Needs root, two cores and a C compiler. The
- * calling thread is pinned and in the real-time class afterwards.
+ * Raw figures go to bench/results/pod-to-pod.json if all was measured. Needs root, two cores, nft, chrt and a C compiler. The calling
+ * process is in the real-time class and its thread pinned afterwards: what else is to be measured needs a process of its own.
  */
 export async function runPodToPod(options: PodToPodOptions): Promise<PodToPodRow[]> {
   const { rounds, flows, only = '', progress = () => undefined } = options;
