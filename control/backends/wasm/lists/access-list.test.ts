@@ -151,7 +151,7 @@ test('short lists of all sizes, changed rule by rule: the first match, by anothe
 });
 
 test('the same for lists that are too long for vectors', () => {
-  for (let seed = 1; seed <= 2; seed++) agree(seed, VECTOR_RULES + seed * 300);
+  agree(1, VECTOR_RULES + 300);
 });
 
 test.run();
