@@ -17,6 +17,7 @@ export const BATCH = 64;
 const FRAME_SPACING = 2048;
 /** The stages that `run` may stop after; 0 = the feed alone. */
 export const STAGES = ['feed', 'parse', 'hash', 'lookup', 'forward', 'output', 'tally'] as const;
+export const LAST = STAGES.length - 1;
 
 interface StageExports {
   init(): void;
@@ -142,8 +143,8 @@ export class Sides {
   }
 
   async #both(batches: number): Promise<void> {
-    this.wasm(STAGES.length - 1, batches);
-    await this.native(STAGES.length - 1, batches);
+    this.wasm(LAST, batches);
+    await this.native(LAST, batches);
   }
 
   /** Everything but the modules' own static data must be equal: packets, vector, sessions, counters. */
@@ -160,46 +161,106 @@ export class Sides {
     );
   }
 
-  /** Nanoseconds a packet for the first `last` stages in WebAssembly; all stages = the pipeline as it is delivered. */
-  wasm(last: number, batches: number): number {
+  /** Nanoseconds a packet in WebAssembly: the pipeline as it is delivered, or (`last` 0) the feed alone, entered from JavaScript. */
+  wasm(last: 0 | typeof LAST, batches: number): number {
     const { node, flows } = this;
     const frames = node.frameAt(0);
     const [length, port] = [this.#length, this.#port];
-    const switches = process.resourceUsage().involuntaryContextSwitches;
-    const start = process.hrtime.bigint();
-    // The feed alone is entered from JavaScript too, so that subtracting it leaves what entering the pipeline costs.
-    if (last === 0 || last === STAGES.length - 1) {
+    return this.#timed(batches, () => {
+      // The feed alone is entered from JavaScript too, so that subtracting it leaves what entering the pipeline costs.
       for (let i = 0; i < batches; i++) {
         this.#stages.feed(node.extraBase, flows, BATCH, frames, FRAME_SPACING, length, port);
         if (last !== 0) node.exports.process(BATCH, node.now);
       }
-    } else {
-      const { extraBase, now } = node;
-      this.#stages.run(batches, BATCH, last, extraBase, flows, frames, FRAME_SPACING, length, port, now);
-    }
+    });
+  }
+
+  /** The same for the first `last` stages, in one call. */
+  wasmCut(last: number, batches: number): number {
+    const { node, flows } = this;
+    const { extraBase, now } = node;
+    const [length, port] = [this.#length, this.#port];
+    return this.#timed(batches, () =>
+      this.#stages.run(
+        batches,
+        BATCH,
+        last,
+        extraBase,
+        flows,
+        node.frameAt(0),
+        FRAME_SPACING,
+        length,
+        port,
+        now,
+      ),
+    );
+  }
+
+  /** Passes without packets, each from JavaScript. */
+  wasmEmpty(batches: number): number {
+    const { node } = this;
+    return this.#timed(batches, () => {
+      for (let i = 0; i < batches; i++) node.exports.process(0, node.now);
+    });
+  }
+
+  /** Nanoseconds a packet of full batches. */
+  #timed(batches: number, work: () => void): number {
+    const switches = process.resourceUsage().involuntaryContextSwitches;
+    const start = process.hrtime.bigint();
+    work();
     const time = Number(process.hrtime.bigint() - start);
     if (process.resourceUsage().involuntaryContextSwitches !== switches) this.disturbed = true;
     return time / batches / BATCH;
   }
 
-  /** The same in C. */
-  async native(last: number, batches: number): Promise<number> {
+  /** The first `last` stages in C. */
+  native(last: number, batches: number): Promise<number> {
+    return this.#ask('run', batches, BATCH, last);
+  }
+
+  /** Passes without packets in C. */
+  nativeEmpty(batches: number): Promise<number> {
+    return this.#ask('run', batches, 0, LAST);
+  }
+
+  async #ask(command: string, batches: number, n: number, last: number, passes = 1): Promise<number> {
     if (this.peer === null) return Number.NaN;
     const { node, flows } = this;
     const where = `${node.extraBase} ${flows} ${node.frameAt(0)} ${FRAME_SPACING} ${this.#length} ${this.#port} ${node.now}`;
-    const answer = await this.peer.ask(`run ${batches} ${BATCH} ${last} ${where}`);
+    const answer = await this.peer.ask(`${command} ${batches} ${n} ${last} ${where}`);
     const [time, switches] = answer.split(' ').map(Number);
     if (switches !== 0) this.disturbed = true;
-    return (time ?? Number.NaN) / batches / BATCH;
+    return (time ?? Number.NaN) / batches / BATCH / passes;
   }
 
-  /** Forgets every connection on both sides. */
-  async forget(): Promise<void> {
-    const { node } = this;
-    const end = node.sessionsBase + (L.SESSION_SIZE << node.sessionsLog2);
-    node.bytes.fill(0, node.sessionsBase, end);
-    await this.peer?.ask(`clear ${node.sessionsBase} ${end}`);
-    this.#stages.feedReset();
+  /** The packets from now on are those that open connections. */
+  prepareOpening(): void {
     this.#write(true);
+  }
+
+  /** All connections anew in `passes` passes, each over an empty table, after one that is not timed. */
+  wasmOpening(passes: number, batches: number): number {
+    const { node } = this;
+    let sum = 0;
+    for (let pass = 0; pass <= passes; pass++) {
+      node.bytes.fill(0, node.sessionsBase, this.#sessionsEnd);
+      this.#stages.feedReset();
+      const disturbed = this.disturbed;
+      const time = this.wasm(LAST, batches);
+      if (pass > 0) sum += time;
+      else this.disturbed = disturbed;
+    }
+    return sum / passes;
+  }
+
+  /** The same in C. */
+  nativeOpening(passes: number, batches: number): Promise<number> {
+    const command = `open ${passes} ${this.node.sessionsBase} ${this.#sessionsEnd}`;
+    return this.#ask(command, batches, BATCH, LAST, passes);
+  }
+
+  get #sessionsEnd(): number {
+    return this.node.sessionsBase + (L.SESSION_SIZE << this.node.sessionsLog2);
   }
 }

@@ -1,10 +1,12 @@
 /**
- * The pipeline in memory against the same algorithm in C: `npm run bench:dataplane [--rounds N] [--flows a,b]`.
+ * The data plane: `npm run bench:dataplane [-- --parts a,b] [-- --rounds N] [-- --flows a,b]`. Parts: the pipeline in memory against the
+ * same algorithm in C, changes of tables, classification, and pods in namespaces beside the kernel's own way.
  * How each figure is made, and what would make it unfair: bench/README.md.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
+import { others } from './dataplane-others.js';
 import { benchOptions } from './options.js';
 import { buildAssembly, buildPeer, compiler, ROOT } from './peers/build.js';
 import { Peer } from './peers/peer.js';
@@ -20,77 +22,115 @@ const { tables, tableText } = await import('./dataplane-tables.js');
 const { large, largeText } = await import('./dataplane-large.js');
 const { classification } = await import('./classify/run.js');
 
-const { rounds, flows } = benchOptions('usage: npm run bench:dataplane [-- --rounds N] [-- --flows a,b,c]', {
-  rounds: { type: 'string', default: '24' },
-  flows: { type: 'string', default: '1,1000,10000,64000,500000' },
-});
-const ROUNDS = Number(rounds);
-const FLOWS = flows.split(',').map(Number);
-
 type Result = Awaited<ReturnType<typeof established>>;
+type Say = (text: string) => void;
+
+const FILE = `${ROOT}bench/results/dataplane.json`;
+/** Rounds in which many connections are opened, which take long. */
+const OPENING_ROUNDS = 15;
+const MANY = 100_000;
+const ALL_FLOWS = '1,1000,10000,64000,500000';
+const ALL_ROUNDS = '60';
 
 function row(result: Result): string {
   const three = (f: Result['wasm']) => [f.median, f.min, f.max].map((x) => x.toFixed(1).padStart(8)).join('');
-  const ratio = result.ratio.median.toFixed(2).padStart(7);
+  const ratios = [result.ratio.median, result.ratio.low].map((x) => x.toFixed(2).padStart(8)).join('');
   const name = result.scenario.padEnd(24) + String(result.flows).padStart(7);
-  return `${name}${three(result.wasm)}  ${three(result.native)} ${ratio}\n`;
+  return `${name}${three(result.wasm)}  ${three(result.native)} ${ratios}\n`;
 }
 
-const built = buildPeer();
-if ('missing' in built) process.stderr.write(`without the C peer: ${built.missing}\n`);
-const unproved = buildPeer({ proves: false });
-const module = await WebAssembly.compile(readFileSync(buildAssembly('stages')));
-const results: Result[] = [];
-const note = (result: Result) => {
-  results.push(result);
-  process.stdout.write(row(result));
-};
-const began = Date.now();
-const cpu = cpus()[0]?.model ?? 'unknown CPU';
-process.stdout.write(
-  `${cpu}, Linux ${release()}, Node ${process.version}, load ${loadavg()[0]?.toFixed(1)}\n`,
-);
-process.stdout.write('                                  WebAssembly, ns a packet      C -O3 -march=native\n');
-process.stdout.write(
-  'case                      flows  median     min     max    median     min     max C/WASM\n',
-);
-for (const scenario of scenarios) {
-  for (const flows of FLOWS) {
-    const peer = 'path' in built ? new Peer(built.path) : null;
-    const sides = await Sides.start((options) => new Harness(options), scenario, flows, module, peer);
-    note(await established(sides, ROUNDS));
-    const full = scenario === scenarios.at(-1);
-    if (full && flows === 10_000) for (const stage of await stages(sides, ROUNDS)) note(stage);
-    if (full && flows === 10_000 && 'path' in unproved) {
-      // What validation costs: the same packets through C that takes every one for good.
-      const other = new Peer(unproved.path);
-      const beside = await Sides.start((options) => new Harness(options), scenario, flows, module, other);
-      note({ ...(await established(beside, ROUNDS)), scenario: 'full, C unvalidated' });
-      other.close();
+async function memory(say: Say, flowCounts: readonly number[], rounds: number): Promise<Result[]> {
+  const built = buildPeer();
+  if ('missing' in built) process.stderr.write(`without the C peer: ${built.missing}\n`);
+  const unproved = buildPeer({ proves: false });
+  const module = await WebAssembly.compile(readFileSync(buildAssembly('stages')));
+  const results: Result[] = [];
+  const note = (result: Result) => {
+    results.push(result);
+    say(row(result));
+  };
+  say(`${''.padEnd(34)}WebAssembly, ns a packet      C -O3 -march=native            C/WASM\n`);
+  say(`${'case'.padEnd(26)}flows  median     min     max    median     min     max  median     low\n`);
+  for (const scenario of scenarios) {
+    for (const flows of flowCounts) {
+      const peer = 'path' in built ? new Peer(built.path) : null;
+      const sides = await Sides.start((options) => new Harness(options), scenario, flows, module, peer);
+      note(await established(sides, rounds));
+      const full = scenario === scenarios.at(-1);
+      if (full && flows === 10_000) for (const stage of await stages(sides, rounds)) note(stage);
+      if (full && flows === 10_000 && 'path' in unproved) {
+        // What validation costs: the same packets through C that takes every one for good.
+        const other = new Peer(unproved.path);
+        const beside = await Sides.start((options) => new Harness(options), scenario, flows, module, other);
+        note({ ...(await established(beside, rounds)), scenario: 'full, C unvalidated' });
+        other.close();
+      }
+      if (full && flows >= 1000) note(await opening(sides, flows > MANY ? 6 : OPENING_ROUNDS));
+      peer?.close();
     }
-    if (full && flows >= 10_000 && flows <= 100_000) note(await opening(sides, 15));
-    peer?.close();
   }
+  return results;
 }
-const changes = tables(() => new Harness({ imageSize: 2 ** 22 }));
-process.stdout.write(tableText(changes));
-const most = await large();
-if (most !== null) process.stdout.write(largeText(most));
-const acl = await classification((line) => process.stdout.write(line));
-mkdirSync(`${ROOT}bench/results`, { recursive: true });
-const record = {
-  date: new Date().toISOString(),
-  seconds: (Date.now() - began) / 1000,
-  machine: { cpu, cores: cpus().length, memory: totalmem(), kernel: release(), node: process.version },
-  /** Above 1 per core others disturbed the run. */
-  load: loadavg()[0],
-  compiler: compiler(),
-  results,
-  tables: changes,
-  large: most,
-  classification: acl,
-};
-writeFileSync(`${ROOT}bench/results/dataplane.json`, `${JSON.stringify(record, null, 1)}\n`);
-for (const [name, svg] of plot(results, `${cpu}, Node ${process.version}`)) {
-  writeFileSync(`${ROOT}bench/results/${name}.svg`, svg);
+
+const PARTS = ['memory', 'tables', 'classification', 'pods'] as const;
+type Part = (typeof PARTS)[number];
+const usage = `usage: npm run bench:dataplane [-- --parts ${PARTS.join()}] [-- --rounds N] [-- --flows a,b,c]`;
+const options = benchOptions(usage, {
+  parts: { type: 'string', default: PARTS.join() },
+  rounds: { type: 'string', default: ALL_ROUNDS },
+  flows: { type: 'string', default: ALL_FLOWS },
+});
+
+/** What the plots show. */
+let drawn: readonly Result[] = [];
+
+/** What a part leaves in the raw file. */
+async function measure(part: Part, say: Say): Promise<object> {
+  if (part === 'memory') {
+    drawn = await memory(say, options.flows.split(',').map(Number), Number(options.rounds));
+    return drawn;
+  }
+  if (part === 'classification') return classification(say);
+  if (part === 'pods') return others(say);
+  const changes = tables(() => new Harness({ imageSize: 2 ** 22 }));
+  say(tableText(changes));
+  const most = await large();
+  if (most !== null) say(largeText(most));
+  return { ...changes, large: most };
 }
+
+async function main(): Promise<void> {
+  const wanted = options.parts.split(',');
+  const unknown = wanted.find((name) => !PARTS.some((part) => part === name));
+  if (unknown !== undefined) {
+    process.stderr.write(`no such part: ${unknown}\n${usage}\n`);
+    process.exit(2);
+  }
+  const cpu = cpus()[0]?.model ?? 'unknown CPU';
+  const say: Say = (text) => void process.stdout.write(text);
+  say(`${cpu}, Linux ${release()}, Node ${process.version}, load ${loadavg()[0]?.toFixed(1)}\n`);
+  // What is not measured now stays as it was, with the date it is from.
+  const old = existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as { parts?: object }).parts : {};
+  const parts: Partial<Record<Part, object>> = { ...old };
+  const start = Date.now();
+  for (const part of PARTS) {
+    if (!wanted.includes(part)) continue;
+    const [began, load] = [Date.now(), loadavg()[0]];
+    const results = await measure(part, say);
+    const seconds = (Date.now() - began) / 1000;
+    // A load above 1 a core: others disturbed it.
+    parts[part] = { date: new Date().toISOString(), seconds, load, results };
+  }
+  say(`${((Date.now() - start) / 1000).toFixed(0)} s\n`);
+  // Few rounds, or some numbers of flows, are for looking, not for keeping.
+  if (options.flows !== ALL_FLOWS || options.rounds !== ALL_ROUNDS) return;
+  const [cores, bytes] = [cpus().length, totalmem()];
+  const machine = { cpu, cores, memory: bytes, kernel: release(), node: process.version };
+  mkdirSync(`${ROOT}bench/results`, { recursive: true });
+  writeFileSync(FILE, `${JSON.stringify({ machine, compiler: compiler(), parts }, null, 1)}\n`);
+  if (!wanted.includes('memory')) return;
+  for (const [name, svg] of plot(drawn, `${cpu}, Node ${process.version}`))
+    writeFileSync(`${ROOT}bench/results/${name}.svg`, svg);
+}
+
+await main();

@@ -1,6 +1,6 @@
 /** What arrives by the uplink: neighbors are confirmed, VXLAN of our peers is taken out of its tunnel (RFC 7348). */
 import { handleTunnelArp, onLink } from './arp';
-import { adjacencies } from './context';
+import { adjacencies, generation } from './context';
 import { ETHERNET, MAC_MASK, TYPE_ARP, TYPE_IP4, TYPE_IP6 } from './ethernet';
 import { tunnelFrame6 } from './ip6/parse6';
 import { ip4 } from './ipv4';
@@ -15,6 +15,7 @@ import {
   DROP_NOT_FOR_US,
   DROP_SPOOFED,
   DROP_VXLAN,
+  HASH_A,
   PORT_IP4,
   V_ADDRESS,
   V_DST,
@@ -88,7 +89,7 @@ export function takeFromUplink(v: usize, end: usize, port: usize): void {
     if (load<u64>(v, V_PORTS) >> 16 !== TUNNEL_KEY || load<u32>(v, V_DST) !== own) {
       if (src !== judged) {
         judged = src;
-        forged = isForged(src);
+        forged = isKnownForged(src);
       }
       if (forged) store<u32>(v, DROP_SPOOFED, V_OUTCOME);
       v += VECTOR_SIZE;
@@ -107,6 +108,22 @@ export function takeFromUplink(v: usize, end: usize, port: usize): void {
     if (outcome !== 0) store<u32>(v, outcome, V_OUTCOME);
     v += VECTOR_SIZE;
   }
+}
+
+/** Sources that were judged: address, and the image's generation << 1 | forged. Nobody has address 0. */
+const JUDGED_SHIFT: u32 = 3;
+const JUDGED_LOG2: u32 = 8;
+const JUDGED: usize = memory.data(8 * 256, 16);
+
+/** isForged(), which is asked once an image as long as few others send. */
+function isKnownForged(src: u32): bool {
+  const slot = JUDGED + ((<usize>((src * <u32>HASH_A) >> (32 - JUDGED_LOG2))) << JUDGED_SHIFT);
+  const verdict = load<u32>(slot, 4);
+  if (((load<u32>(slot) ^ src) | ((verdict ^ (generation << 1)) & ~1)) === 0) return (verdict & 1) !== 0;
+  const forged = isForged(src);
+  store<u32>(slot, src);
+  store<u32>(slot, (generation << 1) | <u32>forged, 4);
+  return forged;
 }
 
 /**

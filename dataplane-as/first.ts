@@ -1,6 +1,6 @@
 /**
  * The first packet of a connection: service, policy, route, source NAT, and two session lines that keep the outcome. From
- * then on the pipeline only looks up and rewrites.
+ * then on the pipeline only looks up and rewrites. What is decided here on packets of the usual kind, newcomers.ts decides on many at once.
  */
 import { exitRole, fromPort, fromTunnel, judge, judgeAnswer, role } from './judge';
 import { ACK, REPLY, SYN, TCP, UDP } from './l4';

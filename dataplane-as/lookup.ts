@@ -101,6 +101,9 @@ export function lookup(n: i32): bool {
   return missing;
 }
 
+/** So many searches overlap by themselves. */
+const FEW: usize = 4;
+
 /** Reads the lines behind the home lines that somebody else has, as touch() does. */
 function touchSecond(left: usize): void {
   let sum: u32 = 0;
@@ -116,7 +119,7 @@ let newcomersEnd: usize = ELSEWHERE;
 
 /** The other lines of their windows, and lines that may not be in force. */
 function lookElsewhere(left: usize): bool {
-  touchSecond(left);
+  if (left > ELSEWHERE + (FEW << 2)) touchSecond(left);
   let stale = false;
   let unknown = ELSEWHERE;
   for (let at = ELSEWHERE; at < left; at += 4) {

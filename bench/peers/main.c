@@ -2,7 +2,8 @@
  * The peer: the same stages in C over a copy of the same memory. Commands on stdin, one answer a line: nanoseconds, and how often
  * another process took the core:
  *   run BATCHES N STAGES SOURCE FLOWS FRAMES SIZE LENGTH PORT CLOCK   batches of N packets through the feed and the first STAGES stages -> ns
- *   clear FROM TO                                         zeroes bytes
+ *   open PASSES FROM TO and the same                      as many times, and once before that is not timed, from the first packet on,
+ *                                                         with the bytes from FROM to TO zero
  *   load huge|small PATH / save PATH FROM TO              memory from a file, of pages of that kind, or to a file
  */
 #include <fcntl.h>
@@ -80,26 +81,46 @@ static void transfer(const char *path, bool out, u64 from, u64 to, bool huge) {
   close(fd);
 }
 
+static u64 elapsed, switches;
+
+/* The arguments of "run". */
+static void run(const u64 *a) {
+  struct rusage before, after;
+  getrusage(RUSAGE_SELF, &before);
+  u64 start = clock_ns();
+  for (u64 i = 0; i < a[0]; i++) {
+    feed(a[3], (u32)a[4], (u32)a[1], a[5], (u32)a[6], (u32)a[7], (u32)a[8]);
+    stages((u32)a[1], (u32)a[2], (u32)a[9]);
+  }
+  elapsed += clock_ns() - start;
+  getrusage(RUSAGE_SELF, &after);
+  switches += (u64)(after.ru_nivcsw - before.ru_nivcsw);
+}
+
+/* How many numbers `text` begins with, at most `most`. */
+static int numbers(const char *text, u64 *to, int most) {
+  int n = 0;
+  for (char *end; n < most; n++, text = end) {
+    to[n] = strtoull(text, &end, 10);
+    if (end == text) break;
+  }
+  return n;
+}
+
 int main(void) {
   char text[4096], path[2048], pages[16];
-  u64 a[10];
+  u64 a[13];
   while (fgets(text, sizeof text, stdin)) {
-    u64 elapsed = 0, switches = 0;
-    if (sscanf(text, "run %lu %lu %lu %lu %lu %lu %lu %lu %lu %lu", a, a + 1, a + 2, a + 3, a + 4, a + 5, a + 6,
-               a + 7, a + 8, a + 9) == 10) {
-      struct rusage before, after;
-      getrusage(RUSAGE_SELF, &before);
-      u64 start = clock_ns();
-      for (u64 i = 0; i < a[0]; i++) {
-        feed(a[3], (u32)a[4], (u32)a[1], a[5], (u32)a[6], (u32)a[7], (u32)a[8]);
-        stages((u32)a[1], (u32)a[2], (u32)a[9]);
+    elapsed = switches = 0;
+    if (!strncmp(text, "run ", 4) && numbers(text + 4, a, 10) == 10) {
+      run(a);
+    } else if (!strncmp(text, "open ", 5) && numbers(text + 5, a, 13) == 13) {
+      for (u64 i = 0; i <= a[0]; i++) {
+        memset(M + a[1], 0, a[2] - a[1]);
+        feed_reset();
+        run(a + 3);
+        if (!i) elapsed = switches = 0;
       }
-      elapsed = clock_ns() - start;
-      getrusage(RUSAGE_SELF, &after);
-      switches = (u64)(after.ru_nivcsw - before.ru_nivcsw);
-    } else if (sscanf(text, "clear %lu %lu", a, a + 1) == 2) {
-      memset(M + a[0], 0, a[1] - a[0]);
-      feed_reset();
     } else if (sscanf(text, "load %15s %2000s", pages, path) == 2) {
       transfer(path, false, 0, 0, !strcmp(pages, "huge"));
       feed_reset();
