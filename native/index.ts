@@ -39,6 +39,8 @@ export interface LinkInfo {
   readonly peerIndex: number;
   /** Index of the bridge it is in; 0 = none. */
   readonly master: number;
+  /** Receive queues it was made with. */
+  readonly rxQueues: number;
 }
 
 export interface VethEnd {

@@ -61,7 +61,7 @@ it('makes a veth over two namespaces in one request', () => {
   withNetns(['a', 'b'], (_native, a, b) => {
     a!.createVeth(
       { name: 'host0', mac: '02:fe:00:00:00:01', mtu: 9000 },
-      { name: 'eth0', mac: '02:fe:00:00:00:02', mtu: 1450, netns: b! },
+      { name: 'eth0', mac: '02:fe:00:00:00:02', mtu: 1450, queues: 3, netns: b! },
     );
     const host = a!.links().find((l) => l.name === 'host0')!;
     const pod = b!.links().find((l) => l.name === 'eth0')!;
@@ -73,6 +73,7 @@ it('makes a veth over two namespaces in one request', () => {
       [pod.type, pod.mac, pod.mtu, pod.up, pod.peerIndex],
       ['veth', '02:fe:00:00:00:02', 1450, false, host.index],
     );
+    assert.deepEqual([host.rxQueues, pod.rxQueues], [1, 3]);
     b!.setLink('eth0', { up: true, newName: 'net1', mac: '02:fe:00:00:00:03', mtu: 1400 });
     const changed = b!.links().find((l) => l.name === 'net1')!;
     assert.deepEqual([changed.mac, changed.mtu, changed.up], ['02:fe:00:00:00:03', 1400, true]);

@@ -61,6 +61,34 @@ test('link names fit and differ however alike the container ids are', () => {
   for (const name of names) assert.is(name.length, 15);
 });
 
+rooted(
+  'a node that gets more workers than its links have queues for makes the pair to the host anew',
+  async () => {
+    await inNamespaces(async (links, node, _pod, native) => {
+      const nodeSpec = { node: 'n3', plan, config: DEFAULT_CONFIG, addresses: [plan.nodeAddress ?? ''] };
+      const pair = (): readonly (number | undefined)[] => {
+        const [host, port] = [HOST_LINK, HOST_PORT].map((link) =>
+          node.links().find(({ name }) => name === link),
+        );
+        return [host?.rxQueues, port?.rxQueues, port?.index];
+      };
+      const made = await links.setupNode(nodeSpec);
+      assert.equal(pair().slice(0, 2), [1, 1]);
+      const several = openNativeLinks(native, { netns: path(NODE), uplink: 'uplink', workers: 2 });
+      try {
+        assert.equal(await several.setupNode(nodeSpec), made);
+        const now = pair();
+        assert.equal(now.slice(0, 2), [2, 2]);
+        assert.equal(node.addresses(HOST_LINK).sort(), ['172.30.3.2/24', '192.168.16.3/32']);
+        await links.setupNode(nodeSpec);
+        assert.equal(pair(), now, 'fewer workers can do with it');
+      } finally {
+        await several.close();
+      }
+    });
+  },
+);
+
 rooted('the node: uplink up, the host’s stack joined to the data plane; twice is as once', async () => {
   await inNamespaces(async (links, node) => {
     const nodeSpec = { node: 'n3', plan, config: DEFAULT_CONFIG, addresses: [plan.nodeAddress ?? ''] };

@@ -211,13 +211,14 @@ class NativeLinks implements LinkDriver {
     return this.options.workers ?? 1;
   }
 
-  /** The pair that is there is kept, since the data plane may have its end open. */
+  /** The pair that is there is kept, since the data plane may have its end open; not one that it cannot open, of fewer queues. */
   #interconnect(mac: string, peerMac: string, mtu: number): void {
     const { node } = this;
     const links = node.links();
     const host = links.find(({ name }) => name === HOST_LINK);
     const port = links.find(({ name }) => name === HOST_PORT);
-    if (host === undefined || port === undefined || host.peerIndex !== port.index) {
+    const paired = host !== undefined && port !== undefined && host.peerIndex === port.index;
+    if (!paired || port.rxQueues < this.#queues) {
       if (host !== undefined) node.deleteLink(HOST_LINK);
       if (port !== undefined && host?.peerIndex !== port.index) node.deleteLink(HOST_PORT);
       node.createVeth(

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -155,6 +156,7 @@ std::shared_ptr<JointAttachment> joinRedirect(const Device& device, const std::v
   static std::mutex mutex;
   static std::map<std::pair<uint64_t, uint32_t>, std::weak_ptr<JointAttachment>> attached;
   const std::lock_guard lock(mutex);
+  for (auto one = attached.begin(); one != attached.end();) one = one->second.expired() ? attached.erase(one) : std::next(one);
   std::weak_ptr<JointAttachment>& place = attached[{device.netns, device.index}];
   std::shared_ptr<JointAttachment> joint = place.lock();
   if (!joint) {

@@ -34,6 +34,7 @@ LinkInfo readLink(const nlmsghdr* message) {
     if (type == IFLA_MTU) link.mtu = word(data, length);
     if (type == IFLA_LINK) link.peerIndex = word(data, length);
     if (type == IFLA_MASTER) link.master = word(data, length);
+    if (type == IFLA_NUM_RX_QUEUES) link.rxQueues = word(data, length);
     if (type != IFLA_LINKINFO) return;
     eachAttribute(data, length, [&](uint16_t inner, const uint8_t* kind, size_t size) {
       const auto* name = reinterpret_cast<const char*>(kind);

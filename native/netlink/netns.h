@@ -19,6 +19,7 @@ struct LinkInfo {
   bool up = false;
   uint32_t peerIndex = 0;
   uint32_t master = 0;
+  uint32_t rxQueues = 0;
 };
 
 struct VethEnd {

@@ -37,6 +37,7 @@ Napi::Object linkObject(Napi::Env env, const LinkInfo& link) {
   object["up"] = link.up;
   object["peerIndex"] = link.peerIndex;
   object["master"] = link.master;
+  object["rxQueues"] = link.rxQueues;
   return object;
 }
 
