@@ -20,7 +20,7 @@ export interface Classified {
   /** Its best method's median over ours, and SSE's: above 1 we are faster. NaN without it. */
   readonly toBest: number;
   readonly toSse: number;
-  /** Milliseconds of CPU to build the tables, once the code is compiled, and the very first time. */
+  /** Milliseconds of CPU to build the tables, once the code is compiled, and the first time. */
   readonly build: Figures;
   readonly firstBuild: number;
   readonly aclBuild: Figures;
