@@ -47,7 +47,7 @@ export interface MemorySpec {
   readonly seed?: number;
   /** Workers, each with a memory of its own by one plan; 1 when absent, at most MAX_WORKERS. */
   readonly workers?: number;
-  /** log2 of the records that one worker may be behind another, from 6 to 20. */
+  /** log2 of the records that one worker may be behind another, from 6 to 20; by the number of workers when absent. */
   readonly ringLog2?: number;
 }
 
@@ -88,7 +88,9 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
     throw bad('sessions6Log2', sessions6Log2);
   }
   const image = planImage(spec.image ?? DEFAULT_IMAGE_SIZE);
-  const { workers = 1, ringLog2 = 14 } = spec;
+  const { workers = 1 } = spec;
+  // 8 MiB for two workers, 24 MiB for four.
+  const ringLog2 = spec.ringLog2 ?? (workers <= 2 ? 16 : workers <= 4 ? 15 : 14);
   if (!Number.isInteger(workers) || workers < 1 || workers > L.MAX_WORKERS) throw bad('workers', workers);
   if (!Number.isInteger(ringLog2) || ringLog2 < 6 || ringLog2 > 20) throw bad('ringLog2', ringLog2);
   const imagesEnd = L.IMAGES_BASE + 2 * image.bytes;
