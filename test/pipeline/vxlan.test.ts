@@ -185,4 +185,25 @@ test('nobody on the underlay speaks in a connection of the cluster, nor from an 
   assert.is(node.one(N.UPLINK, N.fromUplink(stranger)).outcome, L.OUT_FORWARD_POD);
 });
 
+test('who may send from the underlay is judged anew with each image, however many send', () => {
+  const node = N.startNode();
+  const outcomes = (): Set<number> => {
+    const all = new Set<number>();
+    for (let i = 0; i < 600; i++) {
+      const source = `203.${i >> 8}.113.${i & 0xff || 1}`;
+      const packet = N.tcpPacket(N.flow(source, 1000 + i, N.NODE_IP, 80));
+      all.add(node.one(N.UPLINK, N.fromUplink(packet)).outcome);
+    }
+    return all;
+  };
+  const prefixes = N.nodeImage().prefixes;
+  const taken = { space: L.SPACE_MAIN, prefix: '203.0.0.0/8', value: N.ADJ_TUNNEL };
+  for (const round of [0, 1]) {
+    assert.equal([...outcomes()], [L.OUT_FORWARD_HOST], `round ${round}`);
+    node.publish(N.nodeImage({ generation: 2 + 2 * round, prefixes: [...prefixes, taken] }));
+    assert.equal([...outcomes()], [L.DROP_SPOOFED], `round ${round}, reached by a tunnel`);
+    node.publish(N.nodeImage({ generation: 3 + 2 * round }));
+  }
+});
+
 test.run();
