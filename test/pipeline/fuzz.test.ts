@@ -15,8 +15,8 @@ import { startWorkers } from './workers.js';
 
 const PACKETS = Number(process.env['FUZZ_PACKETS'] ?? 5_000_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_240_607);
-/** A part of them is for several workers. */
-const PACKETS_OF_WORKERS = Number(process.env['FUZZ_PACKETS'] ?? 1_000_000);
+/** So many more for several workers. */
+const PACKETS_OF_WORKERS = Math.ceil(PACKETS / 5);
 
 const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
 
