@@ -201,6 +201,23 @@ test('what is in force but less than asked for is told, and no reason to be unwe
   await agent.close();
 });
 
+test('what is in force but less than asked for is logged once, however often the item changes', async () => {
+  const machine = new Machine();
+  machine.dataplane.shortfalls = (item) =>
+    item.kind === 'endpoint' && item.ingress !== null ? ['half'] : [];
+  await machine.put(pod('web', { app: 'web' }));
+  const agent = await machine.agent();
+  await wired(agent, 'web');
+  const told = (): number => machine.lines.filter((line) => line.includes('web is in force but')).length;
+  for (const [count, name] of ['small', 'large', 'larger'].entries()) {
+    await machine.settled(await machine.put(denyAll(name, { app: 'web' })));
+    const updates = machine.dataplane.transactions.flat().filter(({ type }) => type === 'update');
+    assert.ok(updates.filter(({ key }) => key === 'endpoint/shop/web').length > count);
+    assert.is(told(), 1);
+  }
+  await agent.close();
+});
+
 test('an object that cannot be read is told and skipped', async () => {
   const machine = new Machine();
   const agent = await machine.agent();

@@ -6,7 +6,7 @@ import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import type { KubeObject, ObjectEvent } from '../objects/types.js';
-import type { Item, Key, Ruleset } from '../ruleset/types.js';
+import type { Change, Item, Key, Ruleset } from '../ruleset/types.js';
 import type { Mirror } from '../store/mirror.js';
 import type { Store } from '../store/store.js';
 import { auditPods, restorePods } from './audit.js';
@@ -238,6 +238,19 @@ export class Agent {
     for (const item of items) for (const text of backend?.shortfalls?.(item) ?? []) yield [item.key, text];
   }
 
+  /** Logs what is new: items change often in what has nothing to do with it. */
+  #tellShortfalls(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.type === 'remove') continue;
+      const known = new Set(
+        [...this.#shortfalls(change.type === 'update' ? [change.old] : [])].map(([, text]) => text),
+      );
+      for (const [key, text] of this.#shortfalls([change.item])) {
+        if (!known.has(text)) this.#log(`${key} is in force but for this: ${text}`);
+      }
+    }
+  }
+
   get id(): number {
     return this.state.identity.record.id;
   }
@@ -429,8 +442,7 @@ export class Agent {
     this.options.healthChecks?.follow(ruleset, wanted);
     const { changes, refused } = await this.#dataplane.apply(ruleset, undefined, wanted);
     tx.changed(changeMarks(changes));
-    const put = changes.flatMap((change) => (change.type === 'remove' ? [] : [change.item]));
-    for (const [key, text] of this.#shortfalls(put)) this.#log(`${key} is in force but for this: ${text}`);
+    this.#tellShortfalls(changes);
     const [first] = refused;
     this.#refused = refused;
     this.#problem = first === undefined ? null : `the data plane refuses ${first[0]}: ${first[1]}`;
