@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { PodFeed } from '../../control/agent/pod-feed.js';
+import { DEFAULT_IPV6 } from '../../control/compiler/input.js';
 import type { EndpointSlice } from '../../control/objects/types.js';
 import { createAfxdpDriver } from '../../control/sim/afxdp/driver.js';
 import { Cluster } from '../../control/sim/cluster.js';
@@ -26,12 +27,14 @@ const examples: readonly {
   readonly icmp: boolean;
   readonly podFeed?: PodFeed;
   readonly workers?: number;
+  readonly dualStack?: boolean;
 }[] = [
   { name: 'shop', path: join(ROOT, 'examples/shop'), icmp: false },
   { name: 'protocols', path: join(ROOT, 'examples/protocols'), icmp: true },
   { name: 'tiers', path: join(ROOT, 'examples/tiers'), icmp: false },
   { name: 'shop-tap', path: join(ROOT, 'examples/shop'), icmp: false, podFeed: 'tap' },
   { name: 'protocols-tap', path: join(ROOT, 'examples/protocols'), icmp: true, podFeed: 'tap' },
+  { name: 'shop-dual-stack', path: join(ROOT, 'examples/shop'), icmp: false, dualStack: true },
   { name: 'shop-workers', path: join(ROOT, 'examples/shop'), icmp: false, workers: 2 },
   {
     name: 'protocols-workers-tap',
@@ -43,7 +46,7 @@ const examples: readonly {
   { name: 'boutique', path: BOUTIQUE, icmp: false },
 ];
 
-for (const { name, path, icmp, podFeed = 'afxdp', workers = 1 } of examples) {
+for (const { name, path, icmp, podFeed = 'afxdp', workers = 1, dualStack = false } of examples) {
   testIf(
     test,
     ...requirements(),
@@ -55,6 +58,7 @@ for (const { name, path, icmp, podFeed = 'afxdp', workers = 1 } of examples) {
       slices: slicesOf(set),
       podFeed,
       workers,
+      ...(dualStack ? { config: { ipv6: DEFAULT_IPV6 } } : {}),
     });
     const { nodes, config, outside, outsidePorts, progress } = spec;
     const driver = createAfxdpDriver(spec);

@@ -35,6 +35,8 @@ export function buildTopology(native: Native, spec: DriverSpec): Topology {
     const netns = native.createNetns(nodeNamespace(spec.cluster, node));
     const onVpp = spec.vpp?.includes(node) === true;
     quiet(netns);
+    // What the host sends to its own addresses goes by lo.
+    if (spec.config.ipv6 !== null) netns.setSysctl('net/ipv6/conf/lo/disable_ipv6', '0');
     wire(underlay, netns, {
       port: `node${index + 1}`,
       link: UPLINK,

@@ -1,7 +1,9 @@
 /** The whole matrix of a running cluster, measured and compared with the oracle. */
 import type { Cluster } from '../../../control/sim/cluster.js';
 import type { ManifestSet } from '../../../control/sim/load.js';
+import type { Cell } from '../../../control/sim/matrix/cell.js';
 import { expectCells } from '../../../control/sim/matrix/expected.js';
+import { familiesOf, inFamily } from '../../../control/sim/matrix/family.js';
 import { measure } from '../../../control/sim/matrix/measure.js';
 import { planMatrix } from '../../../control/sim/matrix/plan.js';
 import { differences, summaryLine } from '../../../control/sim/matrix/render.js';
@@ -21,7 +23,11 @@ export async function measureMatrix(
 ): Promise<MatrixOutcome> {
   const { state, spec } = cluster;
   const start = performance.now();
-  const cells = await measure(spec.driver, expectCells(planMatrix(state, options), state));
+  const cells: Cell[] = [];
+  for (const family of familiesOf(state)) {
+    const one = inFamily(state, family);
+    cells.push(...(await measure(spec.driver, expectCells(planMatrix(one, { ...options, family }), one))));
+  }
   return {
     cells: cells.length,
     wrong: differences(cells.filter((cell) => !cell.agrees)),
