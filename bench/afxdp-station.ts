@@ -3,7 +3,7 @@
  * on the pods' own ends, so that neither pod's stack is part of the figure. Half a second of warming up, then windows.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import { loadNative } from '../native/index.js';
 
 export interface StationSpec {

@@ -1,7 +1,7 @@
 /** A table of 16 million connections: filled to its limit and beyond, packet by packet. WebAssembly only; needs 2.2 GiB. */
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import { Harness } from '../test/pipeline/harness.js';
 import * as N from '../test/pipeline/node.js';
 import { SYN } from '../test/pipeline/packets.js';

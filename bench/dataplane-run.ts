@@ -1,5 +1,5 @@
 /** Rounds of a scenario, both sides in turns. */
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import { BATCH, LAST, type Sides, STAGES } from './dataplane-sides.js';
 import { type Figures, figures } from './statistics.js';
 

@@ -4,7 +4,7 @@
  */
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import type { Harness, HarnessOptions } from '../test/pipeline/harness.js';
 import { preferHugePages } from './huge-pages.js';
 import type { Peer } from './peers/peer.js';

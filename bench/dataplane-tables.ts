@@ -1,7 +1,7 @@
 /** What changes of the tables cost: the worker's pause at a swap, one rule or one member through the backend, memory of a node. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import type { Harness } from '../test/pipeline/harness.js';
 import * as N from '../test/pipeline/node.js';
 import { BATCH } from './dataplane-sides.js';

@@ -1,5 +1,5 @@
 /** What the pipeline benchmark sends: one packet of each of many flows, and where it must go. */
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import type { Harness } from '../test/pipeline/harness.js';
 import type { ImageSpec } from '../test/pipeline/image.js';
 import * as N from '../test/pipeline/node.js';

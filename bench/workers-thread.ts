@@ -1,7 +1,7 @@
 /** One worker of bench/workers.ts: its pipeline over a memory that was prepared, fed by copies of prepared batches. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { startPipeline } from '../control/backends/wasm/pipeline.js';
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 
 export interface WorkerSpec {
   readonly module: WebAssembly.Module;

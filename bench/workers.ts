@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import { WASM_PATH } from '../test/pipeline/harness.js';
 import * as N from '../test/pipeline/node.js';
 import { startWorkers, type Workers } from '../test/pipeline/workers.js';

@@ -2,12 +2,12 @@
 /** The two hashes: one fixed by the format of the images, one of our own, seeded, for sessions. */
 import { HASH_A, HASH_B, HASH_C, HASH_D } from './layout';
 
-/** Home of two words in an image's table of 2^log2 slots, log2 from 1 to 31; see HASH_A in layout.ts. */
+/** Home of two words in an image's table of 2^log2 slots, log2 from 1 to 31; see HASH_A in dataplane-as/layout. */
 export function homeOf(a: u32, b: u32, log2: u32): u32 {
   return ((a * <u32>HASH_A) ^ ((b + <u32>HASH_B) * <u32>HASH_C)) >> (32 - log2);
 }
 
-/** All bits of two words mixed; see HASH_A in layout.ts. */
+/** All bits of two words mixed; see HASH_A in dataplane-as/layout. */
 export function imageHash(a: u32, b: u32): u32 {
   let h = (a * <u32>HASH_A) ^ ((b + <u32>HASH_B) * <u32>HASH_C);
   h ^= h >> 15;

@@ -3,7 +3,7 @@ import * as assert from 'node:assert/strict';
 import { execFile, type PromiseWithChild } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import { loadNative, type Netns, type Xdp, type XdpPortMode, type XdpPortSpec } from './index.js';
 
 const run = promisify(execFile);

@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
-import * as L from '../dataplane-as/layout.js';
+import * as L from '../dataplane-as/layout/index.js';
 import { program, root, testIf } from '../test/support/requires.js';
 import { Bed, FRAME_COUNT, FRAMES_OFFSET, name, withBed } from './afxdp-bed.js';
 import { NativeError, type Netns, type Xdp } from './index.js';

@@ -117,7 +117,7 @@ export interface Netns {
 export interface XdpOptions {
   /** View over the whole shared WebAssembly memory; the addon keeps a reference. */
   readonly memory: Uint8Array;
-  /** Byte offset of the packet vector and its capacity (layout.ts); the words of SEGMENTS_BASE follow it. */
+  /** Byte offset of the packet vector and its capacity (dataplane-as/layout); the words of SEGMENTS_BASE follow it. */
   readonly vectorOffset: number;
   readonly vectorCapacity: number;
   /** Frames: page-aligned offset, size 2048 or 4096, count a power of two. */

@@ -46,7 +46,11 @@ const SOURCES = { ts: /\.ts$/, json: /^(package|tsconfig)\.json$/ };
 
 export function buildTypeScript() {
   const inputs = ['control', 'native', 'test', 'bench'].flatMap((dir) => filesUnder(dir, SOURCES.ts));
-  inputs.push(join(ROOT, 'dataplane-as/layout.ts'), join(ROOT, 'tsconfig.json'));
+  inputs.push(
+    ...filesUnder('dataplane-as', /^layout\.ts$/),
+    ...filesUnder('dataplane-as/layout', SOURCES.ts),
+  );
+  inputs.push(join(ROOT, 'tsconfig.json'));
   step('typescript', inputs, 'js/control/main.js', () => tool('tsc', ['-p', 'tsconfig.json']));
 }
 

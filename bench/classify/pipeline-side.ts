@@ -5,7 +5,7 @@ import { DEFAULT_IMAGE_SIZE } from '../../control/backends/wasm/image-plan.js';
 import { Lowering } from '../../control/backends/wasm/lowering.js';
 import { openMemory, planMemory, wordsOf } from '../../control/backends/wasm/memory.js';
 import type { Change, Item } from '../../control/ruleset/types.js';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { buildAssembly } from '../peers/build.js';
 import { cpuMilliseconds, preferHuge } from './cpu.js';
 import { asLoaded } from './headers.js';

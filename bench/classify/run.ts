@@ -1,6 +1,6 @@
 /** Every size of both shapes: rounds of both sides in turns, builds, and changes of one rule or one member. */
 import type { AddressSetItem, PolicyItem } from '../../control/ruleset/types.js';
-import { VERDICT_ALLOW } from '../../dataplane-as/layout.js';
+import { VERDICT_ALLOW } from '../../dataplane-as/layout/index.js';
 import { type Figures, figures } from '../statistics.js';
 import { AclPeer, buildAcl } from './acl-peer.js';
 import { classBench } from './classbench.js';

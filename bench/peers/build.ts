@@ -1,8 +1,8 @@
-/** Builds the C peer with the compiler that is there; its layout comes from dataplane-as/layout.ts. */
+/** Builds the C peer with the compiler that is there; its layout comes from dataplane-as/layout. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const SOURCES = `${ROOT}bench/peers/`;

@@ -1,5 +1,5 @@
 /*
- * The peer's view of the pipeline's memory: the same bytes at the same offsets (layout.h is made from dataplane-as/layout.ts),
+ * The peer's view of the pipeline's memory: the same bytes at the same offsets (layout.h is made from dataplane-as/layout),
  * mapped at a fixed address so that the compiler may fold it.
  */
 #pragma once

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { loadNative } from '../../native/index.js';
 import { podLink } from '../../test/backends/items.js';
 import { NODE } from './cases.js';

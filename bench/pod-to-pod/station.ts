@@ -3,7 +3,7 @@
  * there and its answer back, until all answers came. Its sockets are closed then, so that both ends are plain links again.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { loadNative, type Xdp } from '../../native/index.js';
 import { answer, answered, type Case, call } from './cases.js';
 

@@ -1,7 +1,7 @@
 /** The agent's configuration file: JSON, every field checked. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { MAX_WORKERS } from '../../dataplane-as/layout.js';
+import { MAX_WORKERS } from '../../dataplane-as/layout/index.js';
 import { InvalidInputError } from '../common/errors.js';
 import { canonicalIp } from '../common/ip.js';
 import { readJsonFile } from '../common/json-file.js';

@@ -3,7 +3,7 @@
  * memory, so connections survive, and its ports are opened again.
  */
 import { Worker } from 'node:worker_threads';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { loadNative } from '../../native/index.js';
 import { DataPlaneLostError, PortError } from '../backends/wasm/errors.js';
 import type { FeedCounters, Link } from '../backends/wasm/feed.js';

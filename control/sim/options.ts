@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { MAX_WORKERS } from '../../dataplane-as/layout.js';
+import { MAX_WORKERS } from '../../dataplane-as/layout/index.js';
 import { loadNative } from '../../native/index.js';
 import { isPodFeed, type PodFeed } from '../agent/pod-feed.js';
 import { errorText, InvalidInputError } from '../common/errors.js';

@@ -54,7 +54,7 @@ export function changeAddress(before: usize, after: usize): u64 {
   return sum;
 }
 
-/** Hash of an address and a word, as the comment at LPM6_SIZE in layout.ts says. */
+/** Hash of an address and a word, as the comment at LPM6_SIZE in dataplane-as/layout says. */
 export function imageHash6(a: usize, word: u32): u32 {
   let h = imageHash(load<u32>(a), word);
   h = imageHash(h, load<u32>(a, 4));

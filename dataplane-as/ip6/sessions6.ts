@@ -1,6 +1,6 @@
 // biome-ignore-all lint/correctness/noPrecisionLoss: these are 64-bit integers, not JavaScript numbers.
 /**
- * The session table of IPv6. A line's second half has the shape of an IPv4 line (layout.ts), so age, state, peers and removal
+ * The session table of IPv6. A line's second half has the shape of an IPv4 line (dataplane-as/layout), so age, state, peers and removal
  * are those of sessions.ts; only what looks at addresses is here.
  */
 import { seed } from '../context';

@@ -1,6 +1,6 @@
 /**
  * An access list in memory: any prefixes times ranges of ports, the first rule that matches decides. Compiled by both compilers, as
- * dataplane-as/layout.ts is. Words are little-endian u32 unless said otherwise.
+ * dataplane-as/layout is. Words are little-endian u32 unless said otherwise.
  *
  * Each side (source, destination) has a trie that leads from an address to its class: the longest prefix of the list that holds it.
  * A class knows the prefixes around it, each in a place of its own (LIST_PLACES), and which pairs of places any rule has. Where the
@@ -101,7 +101,7 @@ export const PAIR_PORTS = 0x80000000;
 export const PAIR_LINE = 0x7fffff;
 
 /**
- * Pairs with many rules have a port set besides (PORTSET_SIZE in dataplane-as/layout.ts), whose verdicts are numbers of rules, for those
+ * Pairs with many rules have a port set besides (PORTSET_SIZE in dataplane-as/layout), whose verdicts are numbers of rules, for those
  * rules that ask for no source port and for one protocol or all.
  *
  * Line: four rules in their order. Each range is four u16 lowest values, then four u16 complements of the highest; an unused rule

@@ -1,4 +1,4 @@
-// The part of dataplane-as/layout.ts that the addon writes. native/layout.test.ts holds the two equal.
+// The part of dataplane-as/layout that the addon writes. native/layout.test.ts holds the two equal.
 #pragma once
 #include <cstdint>
 

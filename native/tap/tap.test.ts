@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { file, program, root, testIf } from '../../test/support/requires.js';
 import { type Kind, TapBed, withTapBed } from './tap-bed.js';
 

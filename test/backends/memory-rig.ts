@@ -4,7 +4,7 @@ import { activeImageAt, wordsOf } from '../../control/backends/wasm/memory.js';
 import { MemoryLinks } from '../../control/backends/wasm/memory-feed.js';
 import { openWithMemory } from '../../control/backends/wasm/open.js';
 import { Random } from '../../control/oracle/random.js';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import type { Rig } from './rig.js';
 
 /** Turns of the event loop in which everything sent so far has been through all nodes. */

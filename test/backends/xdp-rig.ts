@@ -2,7 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { activeImageAt, wordsOf } from '../../control/backends/wasm/memory.js';
 import { openXdpBackend, type XdpBackend } from '../../control/dataplane/open.js';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import type { Native, Netns } from '../../native/index.js';
 import type { Rig } from './rig.js';
 import { XdpStations } from './xdp-stations.js';

@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { bytesOf, openMemory, planMemory, wordsOf } from '../../control/backends/wasm/memory.js';
 import { XdpFeed } from '../../control/backends/wasm/xdp-feed.js';
 import { Random } from '../../control/oracle/random.js';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 
 const POLL_MS = 1;
 const BATCH = 32;

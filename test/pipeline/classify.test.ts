@@ -15,7 +15,7 @@ import type {
   PolicyItem,
   PolicyRule,
 } from '../../control/ruleset/types.js';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { seededRandom } from '../backends/random.js';
 
 const module = await WebAssembly.compile(readFileSync(buildAssembly('classify')));

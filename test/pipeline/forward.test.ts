@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import * as N from './node.js';
 import { ACK, echo, FIN, ICMP, ip4, RST, read, SCTP, SYN, sctp, TCP, tcp } from './packets.js';
 

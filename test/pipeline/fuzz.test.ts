@@ -6,7 +6,7 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { file, testIf } from '../support/requires.js';
 import { BATCH, checkSessions, Fuzz, FuzzRandom } from './fuzz.js';
 import type { Harness } from './harness.js';

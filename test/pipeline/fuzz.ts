@@ -1,6 +1,6 @@
 /** The fuzz itself: spoiled packets, and what must hold for each of them and for the memory afterwards. */
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { templates } from './fuzz-templates.js';
 import { templates6 } from './fuzz-templates6.js';
 import type { Harness } from './harness.js';

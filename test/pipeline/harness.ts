@@ -1,7 +1,7 @@
 /** Runs the pipeline on hand-made packets: memory, image, feed and look at what came out. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { type ImageSpec, ImageWriter } from './image.js';
 import { ip } from './words.js';
 

@@ -1,8 +1,8 @@
 /**
- * Writes a data-plane image by hand, as small as a test needs it. Independent of the real image writer: both follow layout.ts,
+ * Writes a data-plane image by hand, as small as a test needs it. Independent of the real image writer: both follow dataplane-as/layout,
  * so that a mistake of one shows against the other.
  */
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { ip, ip6, mac, mask, swap16 } from './words.js';
 
 export interface PortSpec {
@@ -94,7 +94,7 @@ export interface ImageSpec {
   readonly tableLog2?: number;
 }
 
-/** Same as the comment at HASH_A in layout.ts says. */
+/** Same as the comment at HASH_A in dataplane-as/layout says. */
 function hash(a: number, b: number): number {
   return (Math.imul(a, L.HASH_A) ^ Math.imul((b + L.HASH_B) | 0, L.HASH_C)) >>> 0;
 }

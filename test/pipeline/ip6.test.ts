@@ -1,7 +1,7 @@
 /** IPv6 through the pipeline, packet by packet: what is proved, forwarded, translated and refused. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import * as N from './node.js';
 import * as S from './node6.js';
 import { ACK, readIp, SCTP, SYN, sctp, TCP, UDP } from './packets.js';

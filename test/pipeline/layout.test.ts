@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { WASM_PATH } from './harness.js';
 
 const GOLDEN = fileURLToPath(new URL('../../../../test/golden/layout.json', import.meta.url));

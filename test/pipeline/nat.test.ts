@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import * as N from './node.js';
 import { ACK, echo, ICMP, ip4, type Read, read, SCTP, SYN, sctp, UDP, udp } from './packets.js';
 

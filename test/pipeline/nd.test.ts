@@ -1,7 +1,7 @@
 /** Neighbor discovery: who is answered, who is believed, what is asked. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import * as N from './node.js';
 import * as S from './node6.js';
 import { ethernet } from './packets.js';

@@ -5,7 +5,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Random } from '../../control/oracle/random.js';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import type { Fed, Harness } from './harness.js';
 import type { ImageSpec, PortSpec } from './image.js';
 import * as N from './node.js';

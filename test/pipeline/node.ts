@@ -2,7 +2,7 @@
  * One small node that most tests use: two local pods, an uplink, the host's stack, a tunnel to a peer node with one pod, a
  * service, SNAT. Everything is open unless a test says otherwise.
  */
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { Harness, type HarnessOptions } from './harness.js';
 import type { ImageSpec } from './image.js';
 import { arp, ethernet, type Flow, ip4, SYN, TCP, tcp, UDP, udp, vxlan } from './packets.js';

@@ -1,5 +1,5 @@
 /** The node of node.ts with IPv6 addresses, routes and translation beside its IPv4 ones. */
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { Harness, type HarnessOptions } from './harness.js';
 import type { ImageSpec } from './image.js';
 import * as N from './node.js';

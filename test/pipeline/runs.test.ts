@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Random } from '../../control/oracle/random.js';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import type { Fed, Harness } from './harness.js';
 import * as N from './node.js';
 import { ACK, echo, FIN, ICMP, ip4, SYN } from './packets.js';

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import type { Harness } from './harness.js';
 import * as N from './node.js';
 import { ACK, FIN, SYN } from './packets.js';

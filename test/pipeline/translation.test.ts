@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import type { Fed, Harness, Sent } from './harness.js';
 import * as N from './node.js';
 import { ACK, type Flow, type Read, read, SYN, TCP, UDP } from './packets.js';

@@ -1,6 +1,6 @@
 /** Several pipelines as the workers of one data plane: memories of their own, images and rings shared. */
 import { Random } from '../../control/oracle/random.js';
-import * as L from '../../dataplane-as/layout.js';
+import * as L from '../../dataplane-as/layout/index.js';
 import { loadNative } from '../../native/index.js';
 import { type Fed, Harness, type HarnessOptions, type Sent } from './harness.js';
 import type { ImageSpec } from './image.js';

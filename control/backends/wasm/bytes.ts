@@ -1,4 +1,4 @@
-/** Addresses as the pipeline's tables hold them: packet bytes read as little-endian words ("network" in layout.ts). */
+/** Addresses as the pipeline's tables hold them: packet bytes read as little-endian words ("network" in dataplane-as/layout). */
 import { InvalidInputError } from '../../common/errors.js';
 import type { Cidr, Ip, Key, Mac, Protocol } from '../../ruleset/types.js';
 

@@ -1,5 +1,5 @@
 /** Counters out of the shared memory, under their names. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Counters, InterfaceCounters, TableUse, WorkerCounters } from '../backend.js';
 import type { FeedCounters } from './feed.js';
 import type { FreshIndexes, Lowering } from './lowering.js';

@@ -1,5 +1,5 @@
 /** The headers a VXLAN tunnel puts before each packet (RFC 7348 section 5), as far as they are the same for all. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Mac, TunnelItem } from '../../ruleset/types.js';
 import { ip4Word, macBytes } from './bytes.js';
 import { ip6Words, NO_ADDRESS6 } from './bytes6.js';

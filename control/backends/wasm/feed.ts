@@ -1,5 +1,5 @@
 /**
- * Where packets come from and go to. A feed fills the packet vector (layout.ts) from its links and carries out what the
+ * Where packets come from and go to. A feed fills the packet vector (dataplane-as/layout) from its links and carries out what the
  * pipeline answered there. All calls come from the one thread that runs the pipeline.
  */
 

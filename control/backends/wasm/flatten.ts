@@ -2,7 +2,7 @@
  * From ordered rules to disjoint intervals: what one policy does to one class of peers, for every protocol and port. Pure.
  * Semantics: PolicyItem in control/ruleset/types.ts.
  */
-import { ACTION_ALLOW, ACTION_DENY, RULE_OPEN } from '../../../dataplane-as/layout.js';
+import { ACTION_ALLOW, ACTION_DENY, RULE_OPEN } from '../../../dataplane-as/layout/index.js';
 import type { PortRange, Tier } from '../../ruleset/types.js';
 import { PROTOCOL_NUMBERS } from './bytes.js';
 

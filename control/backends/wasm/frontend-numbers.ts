@@ -2,7 +2,7 @@
  * IPv6 addresses of frontends as numbers, so that the table of frontends, whose keys hold one word of address, serves them too: the
  * pipeline finds the number in SPACE_FRONTEND and then looks as for IPv4.
  */
-import { SPACE_FRONTEND } from '../../../dataplane-as/layout.js';
+import { SPACE_FRONTEND } from '../../../dataplane-as/layout/index.js';
 import type { Ip, Key } from '../../ruleset/types.js';
 import type { Ledger } from '../ledger.js';
 import { parsePrefix } from './bytes6.js';

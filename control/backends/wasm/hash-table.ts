@@ -2,14 +2,14 @@
  * The hash tables of an image: open addressing, linear probing, four words a slot, the first two of them the key. Deletion
  * shifts the following slots back, so that there are no tombstones and a look-up may stop at the first empty slot.
  */
-import { HASH_A, HASH_B, HASH_C, HASH_D } from '../../../dataplane-as/layout.js';
+import { HASH_A, HASH_B, HASH_C, HASH_D } from '../../../dataplane-as/layout/index.js';
 
-/** Home slot of a key in a table of 2^log2 slots (see HASH_A in layout.ts). */
+/** Home slot of a key in a table of 2^log2 slots (see HASH_A in dataplane-as/layout). */
 export function homeOf(a: number, b: number, log2: number): number {
   return (Math.imul(a, HASH_A) ^ Math.imul((b + HASH_B) | 0, HASH_C)) >>> (32 - log2);
 }
 
-/** All bits of two words mixed (see HASH_A in layout.ts). */
+/** All bits of two words mixed (see HASH_A in dataplane-as/layout). */
 export function hash2(a: number, b: number): number {
   let h = Math.imul(a, HASH_A) ^ Math.imul((b + HASH_B) | 0, HASH_C);
   h ^= h >>> 15;

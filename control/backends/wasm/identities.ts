@@ -3,7 +3,7 @@
  * prefix named by a set (an address, a block, an except) is known, and its class holds for the addresses whose longest known
  * prefix it is. Identity 0 is "in no set". An address that joins a set changes one prefix; a block changes those inside it.
  */
-import { SPACE_IDENTITY } from '../../../dataplane-as/layout.js';
+import { SPACE_IDENTITY } from '../../../dataplane-as/layout/index.js';
 import type { AddressDelta, AddressSetItem, Key } from '../../ruleset/types.js';
 import { type Ledger, References, type Restorable, TrackedIndex, TrackedMap } from '../ledger.js';
 import { containsPrefix, isPrefix6, type Prefix, parsePrefix, prefixName, widen } from './bytes6.js';

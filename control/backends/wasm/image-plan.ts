@@ -1,5 +1,5 @@
 /** Where each table lies inside an image, and how much it holds. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 
 /** Capacities of one image's tables. `…Log2` and the span tables (portLines, backends, slots, ranges) are powers of two. */
 export interface ImageSize {

@@ -1,5 +1,5 @@
 /** One image in memory: plays operations into it and compares it with what should lie there. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Entry, KeyRest, Operation, Unit } from './cells.js';
 import { HashTable } from './hash-table.js';
 import { HashTable6 } from './hash-table6.js';

@@ -1,5 +1,5 @@
 /** What a pod may send and receive, as the pipeline's token buckets have it. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { InterfaceItem, RateLimit } from '../../ruleset/types.js';
 
 const MOST = 0xffffffff;

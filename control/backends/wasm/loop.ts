@@ -2,7 +2,7 @@
  * What the thread that runs the pipeline does besides packets: ages sessions and keeps next hops resolved, so that a tunnel's
  * or gateway's first packet is not lost to the question for it. The same for every feed; allocates nothing but for such questions.
  */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Feed } from './feed.js';
 import { activeImageAt, type MemoryPlan, wordsOf } from './memory.js';
 import type { Pipeline } from './pipeline.js';

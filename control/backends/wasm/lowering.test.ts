@@ -1,7 +1,7 @@
 /** Links, routes, tunnels and services as table rows; failing transactions; nothing left behind. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import * as items from '../../../test/backends/items.js';
 import { seededRandom } from '../../../test/backends/random.js';
 import type { Change, Item, Key } from '../../ruleset/types.js';

@@ -2,7 +2,7 @@
  * Longest prefixes of an image. IPv4: each is an entry of the hash, and those that hold several addresses are in the trie too. IPv6:
  * lpm6.ts.
  */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Key } from '../../ruleset/types.js';
 import type { Ledger } from '../ledger.js';
 import type { Prefix4 } from './bytes.js';

@@ -1,5 +1,5 @@
 /** Longest prefixes of IPv6: entries of their hash, and the bitmaps of the lengths in use, by which the pipeline searches it. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Key } from '../../ruleset/types.js';
 import { type Ledger, TrackedMap } from '../ledger.js';
 import type { Prefix6 } from './bytes6.js';

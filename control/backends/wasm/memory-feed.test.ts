@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import { PortError } from './errors.js';
 import { openMemory, planMemory, wordsOf } from './memory.js';
 import { MemoryFeed, MemoryLinks } from './memory-feed.js';

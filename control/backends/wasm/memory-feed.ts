@@ -3,7 +3,7 @@
  * frames itself. Frames lie in the shared memory as with every feed. Order is kept, queues are bounded, drops are counted;
  * nothing happens but in `step`, so a run is the same each time.
  */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import { PortError } from './errors.js';
 import type { Feed, FeedCounters, Link } from './feed.js';
 import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';

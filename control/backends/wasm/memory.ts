@@ -1,6 +1,6 @@
 /** The shared memory of one data plane: sizes, map, control block. */
 import { randomInt } from 'node:crypto';
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import { PteropusError } from '../../common/errors.js';
 import { Image } from './image.js';
 import { align, DEFAULT_IMAGE_SIZE, type ImagePlan, type ImageSize, planImage } from './image-plan.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import { OUTCOME_NAMES } from './outcomes.js';
 
 const NOT_OUTCOMES = new Set(['OUT_NONE', 'OUT_FIRST_DROP', 'OUT_IP6']);

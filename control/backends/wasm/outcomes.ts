@@ -1,5 +1,5 @@
-/** The names of the pipeline's outcome codes (layout.ts). Every packet gets exactly one; docs/outcomes.md says what each means. */
-import * as L from '../../../dataplane-as/layout.js';
+/** The names of the pipeline's outcome codes (dataplane-as/layout). Every packet gets exactly one; docs/outcomes.md says what each means. */
+import * as L from '../../../dataplane-as/layout/index.js';
 
 export const OUTCOME_NAMES: ReadonlyMap<number, string> = new Map([
   [L.OUT_FORWARD_POD, 'forward-pod'],

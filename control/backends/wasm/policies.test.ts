@@ -1,7 +1,7 @@
 /** Lowered policies read back from an image by a small reader, against a plain evaluation of the items. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import { seededRandom } from '../../../test/backends/random.js';
 import type {
   AddressSetItem,

@@ -2,7 +2,7 @@
  * Policies: a row for what holds for everybody, and (policy, identity) pairs where something else holds. Equal port sets are
  * shared. A change of identities touches only the pairs of the policies that ask about their sets.
  */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Key, Origin, PolicyItem } from '../../ruleset/types.js';
 import { DanglingReferenceError } from '../errors.js';
 import { type Ledger, References, TrackedIndex, TrackedMap } from '../ledger.js';
@@ -208,7 +208,7 @@ export class Policies {
   }
 }
 
-/** A port set as lines of the image (PORTSET_SIZE in layout.ts); at least one. */
+/** A port set as lines of the image (PORTSET_SIZE in dataplane-as/layout); at least one. */
 export function portSetWords({ intervals, action, rule }: PortSet): Uint32Array {
   const lines = Math.max(1, Math.ceil(intervals.length / L.PORTSET_INTERVALS));
   const words = new Uint32Array(lines * PORTSET_WORDS);

@@ -1,5 +1,5 @@
 /** Interfaces as ports, the policies that judge the pods behind them, and the header words that name special ports. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { EndpointItem, InterfaceItem, Key, NodeItem } from '../../ruleset/types.js';
 import { DanglingReferenceError } from '../errors.js';
 import { type Ledger, TrackedMap } from '../ledger.js';

@@ -1,8 +1,8 @@
 /**
- * The tries of an image (TRIE_ROOT_BITS in layout.ts): every word says which prefix is the longest for all addresses below it. A
+ * The tries of an image (TRIE_ROOT_BITS in dataplane-as/layout): every word says which prefix is the longest for all addresses below it. A
  * prefix that comes or goes changes the words it covers and no others; lines that say the same everywhere are given back.
  */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Key } from '../../ruleset/types.js';
 import { type Ledger, TrackedMap } from '../ledger.js';
 import { mask4, type Prefix4 } from './bytes.js';

@@ -1,5 +1,5 @@
 /** Routes, and the adjacencies they lead to: interfaces, tunnels, drop and reject. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Key, Mac, RouteItem, RouteTarget, TunnelItem } from '../../ruleset/types.js';
 import { DanglingReferenceError } from '../errors.js';
 import { type Ledger, TrackedMap } from '../ledger.js';

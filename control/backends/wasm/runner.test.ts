@@ -1,7 +1,7 @@
 /** What a trap does to the inline runner, and what a link that cannot be opened does to a transaction. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import * as items from '../../../test/backends/items.js';
 import { TestNode } from '../../../test/backends/node.js';
 import type { Rig } from '../../../test/backends/rig.js';

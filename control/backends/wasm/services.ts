@@ -1,5 +1,5 @@
 /** Services: frontends find a service, its slots choose one of its backends. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Ip, Key, ServiceBackend, ServiceItem } from '../../ruleset/types.js';
 import { type Ledger, TrackedMap } from '../ledger.js';
 import { ip4Word, mask4, PROTOCOL_NUMBERS, swap16, swap32 } from './bytes.js';

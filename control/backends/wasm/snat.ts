@@ -1,5 +1,5 @@
 /** Source NAT: header words, and which addresses may be translated and which destinations keep the source. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Cidr, SnatItem } from '../../ruleset/types.js';
 import { firstIp4 } from './bytes.js';
 import { firstIp6, parsePrefix } from './bytes6.js';

@@ -1,5 +1,5 @@
 /** A trace record as a person's line: table indexes become names of policies, pods, services and tunnels. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { Ip } from '../../ruleset/types.js';
 import type { TraceStep } from '../backend.js';
 import { protocolName } from '../protocols.js';

@@ -1,5 +1,5 @@
 /** Starts and stops the pipeline's trace and collects its records from the ring before they are overwritten. */
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import { InvalidInputError, PteropusError } from '../../common/errors.js';
 import { parseIp } from '../../common/ip.js';
 import type { Trace, TraceFilter, TraceStep } from '../backend.js';

@@ -3,7 +3,7 @@
  * pipeline.
  */
 
-import * as L from '../../../dataplane-as/layout.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import { loadNative, type Native, type Netns, type Xdp, type XdpPortSpec } from '../../../native/index.js';
 import type { Feed, FeedCounters, Link } from './feed.js';
 import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';

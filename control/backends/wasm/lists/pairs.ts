@@ -1,5 +1,5 @@
 /** The pairs of prefixes that a list has rules for: buckets of four in the list's words, and the lines of each one's rules. */
-import { HASH_A, HASH_C, HASH_D, PORTSET_LINES } from '../../../../dataplane-as/layout.js';
+import { HASH_A, HASH_C, HASH_D, PORTSET_LINES } from '../../../../dataplane-as/layout/index.js';
 import * as A from '../../../../dataplane-as/lists/layout.js';
 import { keysOf, type Lane, laneOf, lanesIn, portSetLines, ruleLines } from './port-lines.js';
 import type { ListRule } from './rule.js';

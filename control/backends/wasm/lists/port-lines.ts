@@ -1,5 +1,5 @@
 /** Rules of one pair of prefixes as lines: four to a line, and, where they are many, most of them as a port set. */
-import * as L from '../../../../dataplane-as/layout.js';
+import * as L from '../../../../dataplane-as/layout/index.js';
 import * as A from '../../../../dataplane-as/lists/layout.js';
 import type { ListRule } from './rule.js';
 
@@ -67,7 +67,7 @@ export function lanesIn(words: Uint32Array): Lane[] {
 /** The keys that a rule is for, and its number. */
 type KeyedRule = readonly [keys: readonly [number, number], number: number];
 
-/** A port set (PORTSET_SIZE in layout.ts) whose verdict is the number of the first rule. */
+/** A port set (PORTSET_SIZE in dataplane-as/layout) whose verdict is the number of the first rule. */
 export function portSetLines(rules: readonly KeyedRule[]): Uint32Array {
   const cuts = new Set<number>([0]);
   for (const [[from, to]] of rules) {

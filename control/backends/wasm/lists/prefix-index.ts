@@ -1,5 +1,5 @@
 /** Numbers for prefixes, from 1 on: an open-addressing table, as lists hold tens of thousands of them. */
-import { HASH_A, HASH_C } from '../../../../dataplane-as/layout.js';
+import { HASH_A, HASH_C } from '../../../../dataplane-as/layout/index.js';
 
 export class PrefixIndex {
   #slots: Uint32Array;

@@ -1,0 +1,63 @@
+/** Counters and outcomes. */
+
+export const PORT_COUNTER_SIZE = 64; // u64 words
+export const PC_RX_PACKETS = 0;
+export const PC_RX_BYTES = 8;
+export const PC_TX_PACKETS = 16;
+export const PC_TX_BYTES = 24;
+export const PC_DROPS = 32;
+
+// Outcomes: every packet gets exactly one. Names are in control/backends/wasm/outcomes.ts, meanings in docs/outcomes.md.
+export const OUTCOME_COUNT = 64;
+export const OUT_NONE = 0;
+export const OUT_FORWARD_POD = 1;
+export const OUT_FORWARD_TUNNEL = 2;
+export const OUT_FORWARD_UPLINK = 3;
+export const OUT_FORWARD_HOST = 4;
+export const OUT_ARP_REPLY = 5;
+export const OUT_ARP_LEARNED = 6;
+export const OUT_ARP_REQUEST = 7; // the packet became an ARP request for its unknown next hop
+export const OUT_ECHO_REPLY = 8;
+export const OUT_REJECT_SENT = 9; // became an ICMP port unreachable
+export const OUT_FRAG_NEEDED_SENT = 10; // became an ICMP fragmentation needed
+export const OUT_TTL_EXCEEDED_SENT = 11; // became an ICMP time exceeded
+export const OUT_ND_REPLY = 12; // a neighbor solicitation was answered
+export const OUT_ND_LEARNED = 13; // neighbor discovery that told us something; nothing to send
+export const OUT_ND_REQUEST = 14; // the packet became a solicitation for its unknown next hop
+/** Never an outcome: between the stages, an IPv6 packet that its own stages will look at once those of IPv4 are through. */
+export const OUT_IP6 = 15;
+export const OUT_FIRST_DROP = 16;
+export const DROP_SHORT = 16; // shorter than its headers say
+export const DROP_ETHERTYPE = 17; // neither IPv4 nor ARP (nor IPv6 where enabled)
+export const DROP_NOT_FOR_US = 18; // foreign destination MAC
+export const DROP_IP_VERSION = 19;
+export const DROP_IP_HEADER = 20; // bad header length or total length
+export const DROP_IP_CHECKSUM = 21;
+export const DROP_TTL = 22;
+export const DROP_MARTIAN = 23; // loopback, multicast or broadcast source, ...
+export const DROP_SPOOFED = 24; // a pod used a source that is not its own
+export const DROP_MULTICAST = 25;
+export const DROP_L4_HEADER = 26; // TCP/UDP/ICMP header short or impossible
+export const DROP_FRAGMENT_TINY = 27; // first fragment without a whole L4 header, or overlapping it
+export const DROP_FRAGMENT_UNKNOWN = 28; // later fragment whose first one was not seen or not allowed
+export const DROP_NO_ROUTE = 29;
+export const DROP_ROUTE_DROP = 30;
+export const DROP_POLICY_EGRESS = 31;
+export const DROP_POLICY_INGRESS = 32;
+export const DROP_SERVICE_SOURCE = 33; // outside loadBalancerSourceRanges
+export const DROP_NO_NEIGHBOR = 34; // next hop unknown and a request was just sent
+export const DROP_VXLAN = 35; // malformed, unknown VNI or unknown peer
+export const DROP_ARP = 36; // malformed or not for us
+export const DROP_SESSION_FULL = 37;
+export const DROP_SNAT_EXHAUSTED = 38;
+export const DROP_ICMP_ERROR = 39; // refers to no connection
+export const DROP_PORT = 40; // arrived on a port that is not configured
+export const DROP_HOP_LOOP = 41; // would leave by the tunnel or uplink it came from
+export const DROP_MTU = 42; // too long and no ICMP may be sent for it
+export const DROP_OPTIONS = 43; // IP source routing
+export const DROP_IPV6 = 44; // IPv6 where none is configured
+export const DROP_RATE_LIMIT = 45; // ICMP error not sent: limit reached
+export const DROP_SERVICE_ELSEWHERE = 46; // from outside, and all endpoints are on other nodes (SVF_OUTSIDE)
+export const DROP_ND = 47; // neighbor discovery that is malformed, not for us, or of a kind that nobody here may send
+export const DROP_BANDWIDTH = 48; // beyond what the pod may send or receive
+export const DROP_WORKERS = 49; // opens a connection, and another worker is too far behind to be told
