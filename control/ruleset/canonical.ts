@@ -7,29 +7,61 @@ import type { Item, Key, Ruleset } from './types.js';
  * sorts those without meaning.
  */
 export function canonical(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  // Concatenated: the engine lays such a text out once, when it is read, where joining would copy a long list at every level.
+  let text = '';
+  write(value, (piece) => {
+    text += piece;
+  });
+  return text;
+}
+
+/** Takes the next piece of a text. */
+export type Sink = (piece: string) => void;
+
+function write(value: unknown, sink: Sink): void {
+  if (typeof value !== 'object' || value === null) {
+    sink(JSON.stringify(value) ?? 'null');
+    return;
+  }
+  let first = true;
   if (Array.isArray(value)) {
     const items: readonly unknown[] = value;
     const known = LISTS.get(items);
-    if (known !== undefined) return known();
+    if (known !== undefined) {
+      known(sink);
+      return;
+    }
     // The same text, but much faster for the thousands of keys that some rules list.
-    if (items.every((item) => typeof item === 'string')) return JSON.stringify(items);
-    return `[${items.map(canonical).join()}]`;
+    if (items.every((item) => typeof item === 'string')) {
+      sink(JSON.stringify(items));
+      return;
+    }
+    sink('[');
+    for (const item of items) {
+      if (!first) sink(',');
+      first = false;
+      write(item, sink);
+    }
+    sink(']');
+    return;
   }
   const plain = value as Plain;
-  const fields: string[] = [];
+  sink('{');
   for (const key of sortedKeys(plain)) {
     const inner = plain[key];
-    if (inner !== undefined) fields.push(`${JSON.stringify(key)}:${canonical(inner)}`);
+    if (inner === undefined) continue;
+    sink(`${first ? '' : ','}${JSON.stringify(key)}:`);
+    first = false;
+    write(inner, sink);
   }
-  return `{${fields.join()}}`;
+  sink('}');
 }
 
 /** Lists whose canonical form somebody makes faster. */
-const LISTS = new WeakMap<readonly unknown[], () => string>();
+const LISTS = new WeakMap<readonly unknown[], (sink: Sink) => void>();
 
-/** `text` gives the canonical form of a list of texts that is never changed. */
-export function knowList(list: readonly string[], text: () => string): void {
+/** `text` gives the canonical form of a list of texts that is never changed, in pieces. */
+export function knowList(list: readonly string[], text: (sink: Sink) => void): void {
   LISTS.set(list, text);
 }
 
@@ -50,8 +82,20 @@ function sortedKeys(plain: Plain): readonly string[] {
 
 /** 16 hex digits for a key: the same for equal contents, in every process and version of Node. */
 export function contentHash(value: unknown): string {
-  return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 16);
+  const hash = createHash('sha256');
+  // By pieces: the text of a long list would be garbage of its own size.
+  let text = '';
+  write(value, (piece) => {
+    text += piece;
+    if (text.length < HASHED_AT_ONCE) return;
+    hash.update(text);
+    text = '';
+  });
+  return hash.update(text).digest('hex').slice(0, 16);
 }
+
+/** Characters. */
+const HASHED_AT_ONCE = 8192;
 
 /** Whether two items have the same canonical form. */
 export function sameItem(a: Item, b: Item): boolean {

@@ -1,4 +1,4 @@
-import { knowList } from '../../ruleset/canonical.js';
+import { knowList, type Sink } from '../../ruleset/canonical.js';
 
 /** A chunk holds at most this many texts, a branch this many nodes; what outgrows it is cut up. */
 const MOST = 64;
@@ -55,10 +55,11 @@ export class SortedTexts {
   toArray(): readonly string[] {
     if (isChunk(this.root)) return this.root;
     if (this.flat === null) {
-      const chunks = chunksOf(this.root);
+      const chunks: Chunk[] = [];
+      chunksOf(this.root, chunks);
       // Copies chunk by chunk; flat() goes text by text.
       this.flat = ([] as string[]).concat(...chunks);
-      knowList(this.flat, () => `[${chunks.map(textOf).join()}]`);
+      knowList(this.flat, (sink) => writeAll(chunks, sink));
     }
     return this.flat;
   }
@@ -128,8 +129,20 @@ function firstOf(node: Node): string {
   return (isChunk(node) ? node[0] : node.firsts[0]) ?? '';
 }
 
-function chunksOf(node: Node): readonly Chunk[] {
-  return isChunk(node) ? [node] : node.nodes.flatMap(chunksOf);
+function chunksOf(node: Node, to: Chunk[]): void {
+  if (isChunk(node)) to.push(node);
+  else for (const inner of node.nodes) chunksOf(inner, to);
+}
+
+/** The texts of all chunks in JSON. */
+function writeAll(chunks: readonly Chunk[], sink: Sink): void {
+  let before = '[';
+  for (const chunk of chunks) {
+    sink(before);
+    sink(textOf(chunk));
+    before = ',';
+  }
+  sink(']');
 }
 
 /** Texts of a chunk in JSON. Lists that have it in common need it made once. */
