@@ -38,7 +38,7 @@ export function workloads(loop: number, scale: number): readonly Workload[] {
     routes(count(5000), loop),
     natMappings(count(2000)),
     // The fewer first: VPP gives numbers that became free again, the last freed first.
-    accessLists('ACLs of 1,000 rules, in no use', count(25), 1000),
+    accessLists('ACLs of 1,000 rules, in no use', count(200), 1000),
     accessLists('ACLs of one rule', count(5000), 1),
     translations(count(1000)),
   ];
