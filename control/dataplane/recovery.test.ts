@@ -1,13 +1,13 @@
 /** A worker that dies is replaced: over the same memory, with its ports open again and connections alive. Needs root. */
 
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as L from '../../dataplane-as/layout/index.js';
 import { loadNative } from '../../native/index.js';
 import * as items from '../../test/backends/items.js';
-import { TestNode } from '../../test/backends/node.js';
+import type { TestNode } from '../../test/backends/node.js';
+import { until, withXdpNode } from '../../test/backends/xdp-node.js';
 import { openXdpRig, type XdpRig } from '../../test/backends/xdp-rig.js';
 import { file, root, testIf } from '../../test/support/requires.js';
 import { wordsOf } from '../backends/wasm/memory.js';
@@ -15,27 +15,8 @@ import { wordsOf } from '../backends/wasm/memory.js';
 const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
 const it = testIf(test, root(), file(addon));
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (condition()) return;
-    await wait(10);
-  }
-  throw new Error(`never: ${what}`);
-}
-
-async function withNode(body: (node: TestNode, rig: XdpRig) => Promise<void>): Promise<void> {
-  const opened: XdpRig[] = [];
-  try {
-    const node = await TestNode.open(async () => {
-      const rig = await openXdpRig(loadNative());
-      opened.push(rig);
-      return rig;
-    });
-    await body(node, opened[0] as XdpRig);
-  } finally {
-    for (const rig of opened) await rig.close();
-  }
-}
+const withNode = (body: (node: TestNode, rig: XdpRig) => Promise<void>): Promise<void> =>
+  withXdpNode(() => openXdpRig(loadNative()), body);
 
 it('connections outlive the worker', () =>
   withNode(async (node, { dataplane, lines }) => {

@@ -1,39 +1,19 @@
 /** Two workers, each with a queue of every link: packets come to both, and one that dies is replaced while the other goes on. Needs root. */
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadNative } from '../../native/index.js';
 import * as items from '../../test/backends/items.js';
-import { TestNode } from '../../test/backends/node.js';
+import type { TestNode } from '../../test/backends/node.js';
+import { until, withXdpNode } from '../../test/backends/xdp-node.js';
 import { makeLink, openXdpRig, type XdpRig } from '../../test/backends/xdp-rig.js';
 import { file, root, testIf } from '../../test/support/requires.js';
 
 const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
 const it = testIf(test, root(), file(addon));
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (condition()) return;
-    await wait(10);
-  }
-  throw new Error(`never: ${what}`);
-}
-
-async function withNode(body: (node: TestNode, rig: XdpRig) => Promise<void>): Promise<void> {
-  const opened: XdpRig[] = [];
-  const native = loadNative();
-  try {
-    const node = await TestNode.open(async () => {
-      const rig = await openXdpRig(native, (netns, link) => makeLink(netns, link, 2), 2);
-      opened.push(rig);
-      return rig;
-    });
-    await body(node, opened[0] as XdpRig);
-  } finally {
-    for (const rig of opened) await rig.close();
-  }
-}
+const withNode = (body: (node: TestNode, rig: XdpRig) => Promise<void>): Promise<void> =>
+  withXdpNode(() => openXdpRig(loadNative(), (netns, link) => makeLink(netns, link, 2), 2), body);
 
 it('packets come to both workers; connections outlive either, and the other goes on meanwhile', () =>
   withNode(async (node, { dataplane, lines }) => {
