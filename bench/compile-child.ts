@@ -54,6 +54,18 @@ const workloads = workloadsOf(loaded);
 /** Events made so far, by workload. */
 const made = workloads.map(() => 0);
 
+/** The next `count`, each batch made before the first of it happens. */
+function* happenings(workload: Workload, at: number, count: number): Generator<Happening> {
+  const first = made[at] ?? 0;
+  made[at] = first + count;
+  for (let k = first; k < first + count; k += AT_ONCE) {
+    const size = Math.min(AT_ONCE, first + count - k);
+    const batch = Array.from({ length: size }, (_, i) => workload.make(k + i));
+    collectYoung();
+    yield* batch;
+  }
+}
+
 function round(workload: Workload, at: number): RoundFigures {
   const count = Math.min(spec.events, workload.most);
   const warmUp = Math.min(WARM_UP, count);
@@ -63,23 +75,15 @@ function round(workload: Workload, at: number): RoundFigures {
   let effective = 0;
   let changes = 0;
   if (made[at] === 0) collect();
-  const waiting: Happening[] = [];
-  for (let i = 0; i < count + warmUp; i++) {
-    if (waiting.length === 0) {
-      const first = made[at] ?? 0;
-      made[at] = first + Math.min(AT_ONCE, count + warmUp - i);
-      for (let k = first; k < (made[at] ?? 0); k++) waiting.push(workload.make(k));
-      collectYoung();
-    }
-    const happening = waiting.shift();
-    if (happening === undefined) break;
+  let i = 0;
+  for (const happening of happenings(workload, at, count + warmUp)) {
     const idle = anticipated(compiler).ahead;
     const switches = process.resourceUsage().involuntaryContextSwitches;
     const start = process.hrtime.bigint();
     const result: readonly Change[] = compiler.apply(happening.events, happening.local);
     const time = Number(process.hrtime.bigint() - start) / 1e6;
     const disturbed = process.resourceUsage().involuntaryContextSwitches !== switches;
-    if (i < warmUp) continue;
+    if (i++ < warmUp) continue;
     all.push(time);
     ahead += idle;
     if (!disturbed) undisturbed.push(time);
