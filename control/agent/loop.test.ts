@@ -149,4 +149,24 @@ test('the history holds the last thousand', async () => {
   await loop.close();
 });
 
+test('how long an event runs is not told by the clock, which may be set meanwhile', async () => {
+  const loop = new EventLoop(() => undefined);
+  const now = Date.now;
+  try {
+    await loop.push({
+      name: 'clock',
+      object: null,
+      run: () => {
+        Date.now = () => now() - 3_600_000;
+        assert.ok((loop.running?.milliseconds ?? -1) >= 0);
+        return Promise.resolve();
+      },
+    });
+    const [{ start, end } = { start: 0, end: -1 }] = loop.history;
+    assert.ok(end >= start && end < start + 60_000);
+  } finally {
+    Date.now = now;
+  }
+});
+
 test.run();

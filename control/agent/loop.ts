@@ -37,6 +37,8 @@ export interface RunningEvent {
   readonly object: string | null;
   /** Milliseconds since the epoch. */
   readonly start: number;
+  /** How long it has been running, whatever became of the clock meanwhile. */
+  readonly milliseconds: number;
 }
 
 export class EventLoop {
@@ -44,7 +46,8 @@ export class EventLoop {
   #running: Promise<void> | null = null;
   #closed = false;
   #seq = 0;
-  #current: RunningEvent | null = null;
+  /** `since`: monotonic milliseconds. */
+  #current: (Omit<RunningEvent, 'milliseconds'> & { readonly since: number }) | null = null;
   readonly #history = new History();
 
   /** `failed` is told of each event that failed, `recorded` of each, after its record. */
@@ -65,7 +68,9 @@ export class EventLoop {
 
   /** The event that runs; null = none. */
   get running(): RunningEvent | null {
-    return this.#current;
+    if (this.#current === null) return null;
+    const { name, object, start, since } = this.#current;
+    return { name, object, start, milliseconds: Math.round(performance.now() - since) };
   }
 
   /** Queues the event; settles with its outcome. Rejects with AgentBusyError or AgentNotReadyError what it does not take. */
@@ -112,7 +117,8 @@ export class EventLoop {
   async #execute({ event, follows, resolve, reject }: Queued): Promise<void> {
     const seq = ++this.#seq;
     const start = Date.now();
-    this.#current = { name: event.name, object: event.object, start };
+    const since = performance.now();
+    this.#current = { name: event.name, object: event.object, start, since };
     const changes: string[] = [];
     let changed = 0;
     const undos: (() => Promise<void> | void)[] = [];
@@ -148,7 +154,7 @@ export class EventLoop {
       object,
       follows,
       start,
-      end: Date.now(),
+      end: start + Math.round(performance.now() - since),
       changes,
       changed,
       error: problem,

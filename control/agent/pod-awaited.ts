@@ -16,10 +16,10 @@ export class PodAwaited {
    * that stays unknown is fine: the compiler keeps it closed as long as any policy could select it.
    */
   async known(pod: PodRef, uid: string | null): Promise<boolean> {
-    const deadline = Date.now() + this.waitMs;
+    const deadline = performance.now() + this.waitMs;
     for (;;) {
       const known = this.state.knows(pod, uid);
-      const left = deadline - Date.now();
+      const left = deadline - performance.now();
       if (known === 'known' || left <= 0) return known !== 'earlier';
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);

@@ -21,7 +21,7 @@ export function kubeAccess(path: string | null): (again: boolean) => Promise<Kub
   const read = async (): Promise<KubeAccess> => {
     try {
       known = await (inCluster ? readServiceAccount() : readKubeconfig(file));
-      readAt = Date.now();
+      readAt = performance.now();
     } catch (error) {
       // It may be replaced just now: what worked may still do.
       if (known === null) throw error;
@@ -31,7 +31,7 @@ export function kubeAccess(path: string | null): (again: boolean) => Promise<Kub
     return known;
   };
   return async (again) => {
-    if (known !== null && !again && Date.now() - readAt < READ_AGAIN_MS) return known;
+    if (known !== null && !again && performance.now() - readAt < READ_AGAIN_MS) return known;
     // Who asks meanwhile waits for the same reading: it may start a program.
     reading ??= read();
     return await reading;

@@ -55,7 +55,7 @@ export class Reflector {
           continue;
         }
         if (this.#closed) return;
-        const began = Date.now();
+        const began = performance.now();
         const ended = await this.#follow(version);
         version = ended.version;
         if (ended.end.type === 'gone') {
@@ -63,7 +63,7 @@ export class Reflector {
           version = null;
         } else if (ended.end.type === 'failed') throw ended.end.error;
         // A server that closes at once is not asked again at once.
-        if (ended.progressed || Date.now() - began > 1000) pause = PAUSE_MS.first;
+        if (ended.progressed || performance.now() - began > 1000) pause = PAUSE_MS.first;
         else {
           await this.#sleep(pause);
           pause = Math.min(pause * 2, PAUSE_MS.most);

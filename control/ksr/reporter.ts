@@ -30,7 +30,7 @@ export class ProblemReporter {
 
   /** All problems there are now; those that were told already are not told again for an hour. */
   report(all: readonly ObjectProblems[]): void {
-    const now = Date.now();
+    const now = performance.now();
     if (this.#told.size > MOST_TOLD) {
       for (const [name, at] of this.#told) if (now - at >= AGAIN_MS) this.#told.delete(name);
     }

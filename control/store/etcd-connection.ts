@@ -85,17 +85,20 @@ export class EtcdConnection {
     repeat: Repeat,
     action: (client: EtcdChannel, options: { readonly deadline: number }) => Promise<T>,
   ): Promise<T> {
-    const end = Date.now() + this.timeoutMs;
+    // By the monotonic clock, since the other may be set meanwhile; gRPC asks for a time of day, and makes it a timeout at once.
+    const end = performance.now() + this.timeoutMs;
     for (let pause = PAUSE_MS.first; ; pause = Math.min(pause * 2, PAUSE_MS.most)) {
       const client = this.client();
       try {
-        return await action(client, { deadline: Math.min(Date.now() + ATTEMPT_MS, end) });
+        return await action(client, {
+          deadline: Date.now() + Math.min(ATTEMPT_MS, end - performance.now()),
+        });
       } catch (error) {
         if (this.#closed) throw this.#closedError();
         if (!isTransport(error)) throw this.#named(error);
         this.failed(client, error);
         const again = repeat === 'always' || certainlyUnsent(error);
-        if (!again || Date.now() + pause >= end) {
+        if (!again || performance.now() + pause >= end) {
           const text = again
             ? `no answer for ${this.timeoutMs} ms`
             : 'the connection broke before the answer';

@@ -49,7 +49,7 @@ export class AgentChild {
 
   #start(): void {
     const [program, ...args] = this.spec.argv;
-    const started = Date.now();
+    const started = performance.now();
     const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
     this.#child = child;
     child.stdin?.on('error', () => undefined);
@@ -68,7 +68,7 @@ export class AgentChild {
 
   #ended(reason: string, started: number): void {
     if (this.#closing || this.#timer !== null) return;
-    if (Date.now() - started > PAUSES.steady) this.#pause = PAUSES.first;
+    if (performance.now() - started > PAUSES.steady) this.#pause = PAUSES.first;
     this.spec.log(`the agent ended (${reason}); it is started again in ${this.#pause} ms`);
     this.#timer = setTimeout(() => {
       this.#timer = null;

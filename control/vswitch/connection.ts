@@ -28,7 +28,7 @@ const ASKS = 3;
 
 export const connectTo: Answers = async (peer, patience) => {
   const { socket, apiDir, stuckSeconds } = peer;
-  const deadline = Date.now() + patience;
+  const deadline = performance.now() + patience;
   for (;;) {
     try {
       const api = await openVppApi({
@@ -51,7 +51,7 @@ export const connectTo: Answers = async (peer, patience) => {
       return { version: api.version, pid: api.pid, ended, close };
     } catch (error) {
       const passing = error instanceof PteropusError && error.retryable;
-      if (!passing || Date.now() > deadline) throw error;
+      if (!passing || performance.now() > deadline) throw error;
       await wait(PAUSE_MS);
     }
   }

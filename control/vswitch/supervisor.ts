@@ -61,12 +61,12 @@ export class Supervisor {
     const { first: least, most, steady } = { ...PAUSES, ...this.spec.pauses };
     let pause = least;
     let vpp = first;
-    for (let since = Date.now(); ; since = Date.now()) {
+    for (let since = performance.now(); ; since = performance.now()) {
       const reason = await vpp.ended;
       this.#current = null;
       if (this.#closing) return;
       this.spec.log(`VPP is gone: ${reason}`);
-      if (Date.now() - since > steady) pause = least;
+      if (performance.now() - since > steady) pause = least;
       else {
         await this.#pause(pause);
         pause = Math.min(pause * 2, most);

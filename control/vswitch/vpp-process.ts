@@ -3,12 +3,13 @@
  * that it goes on when we end: traffic does not notice a new version of ours.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errorText } from '../common/errors.js';
 import { type Answers, type Connection, connectTo } from './connection.js';
 import { ForeignVppError, VppStartError } from './errors.js';
+import { lastWords } from './last-words.js';
 import {
   fingerprint,
   isAlive,
@@ -42,6 +43,8 @@ const READY_MS = 60_000;
 const POLL_MS = 20;
 /** What is asked to end and does not is killed. */
 const GRACE_MS = 5000;
+/** Of its log, looked at when it died. */
+const END_BYTES = 32 * 1024;
 
 export class VppProcess {
   private constructor(
@@ -114,7 +117,9 @@ export class VppProcess {
     const died = await goneWithin(this.record, reason.stuck ? 0 : GRACE_MS);
     if (!died) await endProcess(this.record, 'SIGKILL');
     sweep(this.spec.files, this.spec.segment);
-    return died ? `it ended: ${reason.text}` : `it was killed: ${reason.text}`;
+    if (!died) return `it was killed: ${reason.text}`;
+    const words = lastWords(endOfFile(this.spec.files.log), this.record.pid);
+    return `it ended: ${reason.text}${words === null ? '' : `; by its log: ${words}`}`;
   }
 
   /** @internal used by `start` */
@@ -148,7 +153,7 @@ async function start(spec: VppProcessSpec, connect: Answers): Promise<VppProcess
   const end = endOf(child);
   const record = child.pid === undefined ? null : recordOf(child.pid, fingerprint(startup));
   if (record !== null) writeRecord(files.record, record);
-  const deadline = Date.now() + READY_MS;
+  const deadline = performance.now() + READY_MS;
   for (;;) {
     const ended = await Promise.race([end, wait(POLL_MS).then(() => null)]);
     if (ended !== null) {
@@ -162,7 +167,7 @@ async function start(spec: VppProcessSpec, connect: Answers): Promise<VppProcess
       return VppProcess.of(spec, record, connection);
     } catch (error) {
       if (error instanceof VppStartError) throw error;
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         child.kill('SIGKILL');
         await end;
         sweep(files, spec.segment);
@@ -208,9 +213,9 @@ async function endProcess(record: VppRecord, signal: 'SIGTERM' | 'SIGKILL'): Pro
 }
 
 async function goneWithin(record: VppRecord, milliseconds: number): Promise<boolean> {
-  for (const end = Date.now() + milliseconds; ; await wait(POLL_MS)) {
+  for (const end = performance.now() + milliseconds; ; await wait(POLL_MS)) {
     if (!isAlive(record)) return true;
-    if (Date.now() >= end) return false;
+    if (performance.now() >= end) return false;
   }
 }
 
@@ -221,11 +226,22 @@ function sweep(files: StartupFiles, segment: string): void {
 }
 
 function tail(path: string): string {
+  const lines = endOfFile(path).trim().split('\n').slice(-5);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colors of a terminal
+  return lines.join(' | ').replace(/\u001b\[\d*m/g, '') || '(empty)';
+}
+
+/** Its last bytes: it grows as long as there are VPPs. */
+function endOfFile(path: string): string {
+  let file: number | null = null;
   try {
-    const lines = readFileSync(path, 'utf8').trim().split('\n').slice(-5);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: colors of a terminal
-    return lines.join(' | ').replace(/\u001b\[\d*m/g, '') || '(empty)';
+    file = openSync(path, 'r');
+    const { size } = fstatSync(file);
+    const bytes = Buffer.alloc(Math.min(size, END_BYTES));
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, size - bytes.length));
   } catch {
-    return '(unreadable)';
+    return '';
+  } finally {
+    if (file !== null) closeSync(file);
   }
 }

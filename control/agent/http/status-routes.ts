@@ -15,7 +15,7 @@ export function statusRoutes(source: AgentSource): readonly Route[] {
       query: [],
       handle: () => {
         const current = source.agent?.activity.running ?? null;
-        const stuck = current !== null && Date.now() - current.start > STUCK_MS;
+        const stuck = current !== null && current.milliseconds > STUCK_MS;
         return stuck ? json({ status: 'stuck', event: current }, 503) : json({ status: 'ok' });
       },
     },

@@ -84,7 +84,7 @@ export class AgentMetrics {
     g.nodeId.set(agent.id);
     g.pods.set(state.pods().length);
     g.queued.set(activity.queued);
-    g.runningSeconds.set(activity.running === null ? 0 : (Date.now() - activity.running.start) / 1000);
+    g.runningSeconds.set(activity.running === null ? 0 : activity.running.milliseconds / 1000);
     g.revisionKnown.set(revisions.known);
     g.revisionApplied.set(revisions.applied);
     g.storeAway.set(agent.storeAway ? 1 : 0);
