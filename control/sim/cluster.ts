@@ -156,8 +156,7 @@ export class Cluster implements SimulatedCluster {
     await publish(this.#objects(desired, [...stay, ...fresh]));
     if (gone.length + arriving.length > 0) {
       if (revision > 0) await driver.settled(revision);
-      await Promise.all(gone.map(({ pod }) => driver.removePod(refOf(pod))));
-      for (const name of leaving) this.#running.delete(name);
+      await this.#removePods(gone);
       await this.#addPods(arriving);
       await publish(
         this.#objects(
@@ -182,6 +181,18 @@ export class Cluster implements SimulatedCluster {
       this.spec.progress(line);
     }
     this.#remarked = new Set(warnings);
+  }
+
+  /** What is gone is forgotten at once: if another one cannot go now, the next change tries that one alone again. */
+  async #removePods(pods: readonly Planned[]): Promise<void> {
+    const results = await Promise.allSettled(
+      pods.map(async ({ pod }) => {
+        await this.spec.driver.removePod(refOf(pod));
+        this.#running.delete(podName(pod));
+      }),
+    );
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   /** The driver bounds how many are made at a time. */
