@@ -1,5 +1,6 @@
 /** `pteropus VERB`: one program for everything; each verb is a folder with a `main.ts`. */
-import { errorText, PteropusError } from './common/errors.js';
+import { errorText, InvalidInputError, PteropusError } from './common/errors.js';
+import { packageVersion } from './common/version.js';
 
 type Program = { readonly run: (argv: readonly string[]) => Promise<number> };
 
@@ -40,12 +41,24 @@ const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: 
 
 function usage(): string {
   const lines = Object.entries(VERBS).map(([verb, { summary }]) => `  ${verb.padEnd(12)}${summary}`);
-  return ['usage: pteropus VERB [options]', '', ...lines, '', 'pteropus VERB --help tells more.'].join('\n');
+  return [
+    'usage: pteropus VERB [options]',
+    '',
+    ...lines,
+    '',
+    'pteropus VERB --help tells more; pteropus --version is the version.',
+  ].join('\n');
 }
 
 /** Exit codes: 0 fine, 1 the answer is no (a check failed), 2 wrong usage or input, 3 something broke. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const [verb, ...rest] = argv;
+  const [first, ...given] = argv;
+  // `help VERB` is `VERB --help`.
+  const [verb, rest] = first === 'help' && given.length > 0 ? [given[0], ['--help']] : [first, given];
+  if (verb === '--version' || verb === '-V' || verb === 'version') {
+    process.stdout.write(`${packageVersion()}\n`);
+    return 0;
+  }
   if (verb === undefined || verb === '--help' || verb === '-h' || verb === 'help') {
     process.stdout.write(`${usage()}\n`);
     return verb === undefined ? 2 : 0;
@@ -62,6 +75,6 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(
       `pteropus ${verb}: ${known ? errorText(error) : error instanceof Error ? error.stack : String(error)}\n`,
     );
-    return known ? 2 : 3;
+    return error instanceof InvalidInputError ? 2 : 3;
   }
 }

@@ -36,7 +36,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   const [old, now, ...more] = [...(values.filename ?? []), ...(values.file ?? [])];
   if (old === undefined || now === undefined || more.length > 0) {
-    throw new InvalidInputError('needs two -f: what was and what will be', { object: 'diff' });
+    throw new InvalidInputError('must be there twice: what was and what will be', { object: '-f' });
   }
   const nodes = nodesGiven(values.nodes);
   const common = values.with ?? [];

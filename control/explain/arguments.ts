@@ -45,7 +45,8 @@ export function parseArguments(argv: readonly string[]): Arguments | null {
     if (FILES.includes(name)) files.push(value);
     else values.set(name, value);
   }
-  if (files.length === 0) throw new InvalidInputError('which manifests? give -f', { object: 'explain' });
+  if (files.length === 0)
+    throw new InvalidInputError('is needed: a file, a folder, or - for standard input', { object: '-f' });
   const port = values.get('--port');
   return {
     files,

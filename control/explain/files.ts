@@ -29,10 +29,10 @@ interface FileValues {
 const MOST_NODES = 250;
 
 /** In the order of the two spellings. Throws InvalidInputError if there is none. */
-export function filesGiven(values: FileValues, program: string): readonly string[] {
+export function filesGiven(values: FileValues): readonly string[] {
   const files = [...(values.filename ?? []), ...(values.file ?? [])];
   if (files.length > 0) return files;
-  throw new InvalidInputError('which manifests? give -f', { object: program });
+  throw new InvalidInputError('is needed: a file, a folder, or - for standard input', { object: '-f' });
 }
 
 /** 3 unless said otherwise. Throws InvalidInputError. */

@@ -48,7 +48,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     expect: values.expect ?? null,
     junit,
   });
-  const { loaded } = await loadPaper(filesGiven(values, 'matrix'), nodesGiven(values.nodes));
+  const { loaded } = await loadPaper(filesGiven(values), nodesGiven(values.nodes));
   // The picture shows replicas that agree as one; every other form names each.
   const alike = !options.json && !options.wide && options.expect === null && !options.junit;
   const cells = paperMatrix(loaded, { ports, icmp: values.icmp === true, alike });

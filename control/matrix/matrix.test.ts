@@ -138,7 +138,7 @@ test('wrong input is named', async () => {
     }
     return 'none';
   };
-  assert.match(await refusal(), /matrix: which manifests\? give -f/);
+  assert.match(await refusal(), /-f: is needed/);
   assert.match(await refusal('-f', file, '--port', '9/sctp'), /--port: must be a port/);
   assert.match(await refusal('-f', file, '--port', '70000'), /--port: must be a port/);
   assert.match(await refusal('-f', file, '--nodes', '0'), /--nodes: must be 1-250/);

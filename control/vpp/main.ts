@@ -66,7 +66,7 @@ function parse(argv: readonly string[]) {
   }
 }
 
-/** Exit codes: 0 fine, 1 VPP refused or something differs, 2 wrong usage, or no VPP there. */
+/** Exit codes: 0 fine, 1 VPP refused or something differs, 2 wrong usage; throws where there is no VPP. */
 export async function run(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parse(argv);
   const [goal, ...rest] = positionals;
