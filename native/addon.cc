@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -101,6 +102,14 @@ Napi::Value shortSlice(Info info) {
   return Napi::Boolean::New(info.Env(), taken);
 }
 
+// Linux keeps it for each thread, other than POSIX says.
+Napi::Value niceness(Info info) { return Napi::Number::New(info.Env(), getpriority(PRIO_PROCESS, 0)); }
+
+Napi::Value setNice(Info info) {
+  const int nice = info[0].As<Napi::Number>().Int32Value();
+  return Napi::Boolean::New(info.Env(), setpriority(PRIO_PROCESS, 0, nice) == 0);
+}
+
 void yieldThread(Info) { sched_yield(); }
 
 // Whole huge pages inside the bytes only; a kernel without them refuses, which is no error: pages are small then.
@@ -158,6 +167,8 @@ Napi::Value bind(Info info) {
   native["shareMemory"] = Napi::Function::New<shareMemory>(env);
   native["yieldThread"] = Napi::Function::New<yieldThread>(env);
   native["shortSlice"] = Napi::Function::New<shortSlice>(env);
+  native["niceness"] = Napi::Function::New<niceness>(env);
+  native["setNice"] = Napi::Function::New<setNice>(env);
   native["pinThread"] = Napi::Function::New<pinThread>(env);
   state->native = Napi::Persistent(native);
   return native;

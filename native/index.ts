@@ -269,6 +269,10 @@ export interface Native {
   shortSlice(micros: number): boolean;
   /** Lets others that wait for this core run first (sched_yield(2)); returns at once when nobody does. */
   yieldThread(): void;
+  /** The calling thread's niceness, -20 (first) to 19 (sched(7)). */
+  niceness(): number;
+  /** Sets the calling thread's niceness, nobody else's; false where that is refused (CAP_SYS_NICE). */
+  setNice(nice: number): boolean;
   /** Pins the calling thread to a core. */
   pinThread(core: number): void;
 }

@@ -1,8 +1,8 @@
 import * as assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { suite } from 'uvu';
-import { testIf } from '../test/support/requires.js';
+import { root, testIf } from '../test/support/requires.js';
 import { loadNative } from './index.js';
 
 const test = suite('native threads');
@@ -25,6 +25,24 @@ testIf(test, slices ? null : 'needs Linux 6.12 with scheduler statistics')(
     assert.equal(nice(), priority);
     assert.ok(native.shortSlice(before / 1000));
     assert.equal(slice(), before);
+  },
+);
+
+testIf(test, root() ?? (process.platform === 'linux' ? null : 'needs Linux'))(
+  'a thread comes before others and back, without the other threads of its process',
+  () => {
+    const native = loadNative();
+    const before = native.niceness();
+    assert.ok(native.setNice(-20));
+    assert.equal(native.niceness(), -20);
+    const main = readFileSync('/proc/thread-self/stat', 'utf8').split(' ')[18];
+    assert.equal(main, '-20');
+    const others = readdirSync('/proc/self/task').filter((tid) => tid !== String(process.pid));
+    for (const tid of others) {
+      assert.notEqual(readFileSync(`/proc/self/task/${tid}/stat`, 'utf8').split(' ')[18], '-20');
+    }
+    assert.ok(native.setNice(before));
+    assert.equal(native.niceness(), before);
   },
 );
 

@@ -17,11 +17,14 @@ import {
   TRAPS,
   type WorkerStart,
 } from './messages.js';
+import { Urgency } from './urgency.js';
 
 /** How long the thread sleeps at most. */
 const SLEEP_MICROS = 50_000;
 /** The shortest that the scheduler gives: on a core that pods keep busy, packets waited for milliseconds without. */
 const SLICE_MICROS = 100;
+/** While packets keep it busy; as the kernel's own threads for urgent work. */
+const URGENT_NICE = -20;
 /** Who was let run for longer than an answer takes needs the core for itself: for some time the thread sleeps instead of looking. */
 const LONG_TURN_MS = 0.5;
 const SHARE_MS = 50;
@@ -34,6 +37,8 @@ class PacketWorker {
   readonly #origin = Number(process.hrtime.bigint()) / 1e6 - performance.now();
   /** Ports being opened -> the request to be answered. */
   readonly #opening = new Map<number, number>();
+  readonly #urgency = new Urgency();
+  readonly #nice: number;
   /** Posts seen so far. */
   #served = -1;
 
@@ -43,7 +48,9 @@ class PacketWorker {
   ) {
     const { memory, plan, netns, module, shared } = start;
     this.#shared = new Int32Array(shared);
-    loadNative().shortSlice(SLICE_MICROS);
+    const native = loadNative();
+    native.shortSlice(SLICE_MICROS);
+    this.#nice = native.niceness();
     this.#feed = new XdpFeed(memory, plan, netns);
     this.#loop = new PipelineLoop(memory, plan, startPipeline(module, memory), this.#feed);
     this.#answer({ type: 'ready', wakeFd: this.#feed.wakeFd });
@@ -80,13 +87,17 @@ class PacketWorker {
       // After packets more are looked for without sleeping: most answers come sooner than a thread wakes up.
       if (received) awakeUntil = time + spin;
       const looking = time < awakeUntil && time >= sharedUntil;
+      const sent = this.#loop.unsent;
       received = this.#loop.round(now, looking ? 0 : SLEEP_MICROS) !== 0;
-      if (looking && !received) {
-        // Whoever answers may have been woken on this very core.
+      if (looking) {
         const before = performance.now();
-        native.yieldThread();
-        const after = performance.now();
-        if (after - before > LONG_TURN_MS) sharedUntil = after + SHARE_MS;
+        if (this.#urgency.note(before - time, sent || received)) this.#comeFirst(this.#urgency.urgent);
+        if (!received) {
+          // Whoever answers may have been woken on this very core.
+          native.yieldThread();
+          const after = performance.now();
+          if (after - before > LONG_TURN_MS) sharedUntil = after + SHARE_MS;
+        }
       }
       Atomics.add(this.#shared, HEARTBEAT, 1);
       if (this.#opening.size > 0) this.#answerOpened();
@@ -95,6 +106,11 @@ class PacketWorker {
       this.#served = posted;
       if (!this.#serveAll()) return false;
     }
+  }
+
+  /** Not everyone may; then the thread stays what it is. */
+  #comeFirst(urgent: boolean): void {
+    loadNative().setNice(urgent ? URGENT_NICE : this.#nice);
   }
 
   /** Takes all waiting requests; false when one of them was `stop`. */

@@ -100,7 +100,7 @@ void Engine::trim(uint32_t entry, uint32_t frame) {
   if (rest != Umem::NONE) umem_.releaseChain(rest);
 }
 
-// The packet's buffers in order; 0 if they are not all ours, or too many.
+// The packet's bytes in order, buffers that follow each other in memory as one piece; 0 if they are not all ours, or too many.
 uint32_t Engine::gather(uint32_t entry, uint32_t frame, Piece* pieces) {
   const uint32_t offset = word(entry, V_ADDRESS) - spec_.framesOffset, length = word(entry, V_LENGTH);
   const uint32_t inFrame = offset - static_cast<uint32_t>(umem_.offsetOf(frame));
@@ -108,9 +108,16 @@ uint32_t Engine::gather(uint32_t entry, uint32_t frame, Piece* pieces) {
   pieces[0] = {umem_.base() + offset, length};
   uint32_t count = 1;
   for (uint32_t f = umem_.segment(frame).next; f != Umem::NONE; f = umem_.segment(f).next) {
-    if (count == MAX_PIECES || umem_.owner(f) != Umem::CALLER) return 0;
+    if (umem_.owner(f) != Umem::CALLER) return 0;
     const Umem::Segment& segment = umem_.segment(f);
-    pieces[count++] = {umem_.base() + segment.offset, segment.length};
+    const uint8_t* begin = umem_.base() + segment.offset;
+    Piece& last = pieces[count - 1];
+    if (last.data + last.length == begin) {
+      last.length += segment.length;
+      continue;
+    }
+    if (count == MAX_PIECES) return 0;
+    pieces[count++] = {begin, segment.length};
   }
   return count;
 }

@@ -136,7 +136,7 @@ VnetHeader describe(const Leaving& packet, const Offload& offload) {
 
 void completeChecksum(const Leaving& packet, const Offload& offload, const Piece* pieces, uint32_t count) {
   Sum sum;
-  sum.add(packet.first + packet.start, packet.length - packet.start);
+  sum.add(pieces[0].data + packet.start, pieces[0].length - packet.start);
   for (uint32_t i = 1; i < count; i++) sum.add(pieces[i].data, pieces[i].length);
   const auto checksum = static_cast<uint16_t>(~sum.folded());
   // Zero would mean "none" in UDP (RFC 768); for TCP both zeros are equal.

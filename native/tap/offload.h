@@ -49,7 +49,7 @@ void writePseudo(const Leaving& packet, const Offload& offload);
 // The header for another TAP.
 VnetHeader describe(const Leaving& packet, const Offload& offload);
 
-// Completes the checksum over the packet's pieces; the first is the first buffer. writePseudo came before.
+// Completes the checksum over the packet's pieces; the first begins with the first buffer. writePseudo came before.
 void completeChecksum(const Leaving& packet, const Offload& offload, const Piece* pieces, uint32_t count);
 
 // One's complement sum over bytes that come in pieces of any length.

@@ -1,6 +1,7 @@
 #include "tap/reader.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "common/error.h"
 #include "common/layout.h"
@@ -22,8 +23,9 @@ TapReader::TapReader(Umem& umem)
     : umem_(umem),
       set_(check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1", "tap")),
       needed_((HEADROOM + LONGEST + umem.frameSize() - 1) / umem.frameSize()),
-      parts_(needed_ + 1) {
+      parts_(1) {
   frames_.reserve(needed_);
+  parts_.reserve(needed_ + 1);
 }
 
 void TapReader::add(int fd, uint32_t port) {
@@ -51,22 +53,36 @@ uint32_t TapReader::ready(uint32_t* ports) {
 // Room for the longest packet, but never the last frames: those are for sending what is here already.
 bool TapReader::prepare() {
   if (umem_.available() < umem_.count() / 8) return false;
+  if (frames_.size() == needed_) return true;
   while (frames_.size() < needed_) {
     const uint32_t frame = umem_.take(Umem::TAPS);
     if (frame == Umem::NONE) return false;
     frames_.push_back(frame);
   }
+  // Neighbors in memory become neighbors in the packet: the kernel copies to few long parts faster than to many short ones.
+  std::sort(frames_.begin(), frames_.end(), std::greater<uint32_t>());
+  list();
   return true;
+}
+
+// The parts that a packet is read into: the place of its header, which `read` puts first, and the waiting frames.
+void TapReader::list() {
+  parts_.resize(1);
+  uint64_t end = 0;  // of the last part, from the frames' base
+  for (uint32_t i = 0; i < needed_; i++) {
+    const uint32_t skip = i == 0 ? HEADROOM : 0;
+    const uint64_t begin = umem_.offsetOf(frames_[needed_ - 1 - i]) + skip;
+    const uint32_t length = umem_.frameSize() - skip;
+    if (i > 0 && begin == end) parts_.back().iov_len += length;
+    else parts_.push_back({umem_.base() + begin, length});
+    end = begin + length;
+  }
 }
 
 TapReader::Read TapReader::read(int fd, Packet& packet) {
   if (!prepare()) return Read::Empty;
   VnetHeader header;
   parts_[0] = {&header, sizeof header};
-  for (uint32_t i = 0; i < needed_; i++) {
-    const uint32_t skip = i == 0 ? HEADROOM : 0;
-    parts_[i + 1] = {umem_.base() + umem_.offsetOf(frames_[needed_ - 1 - i]) + skip, umem_.frameSize() - skip};
-  }
   const ssize_t got = readv(fd, parts_.data(), static_cast<int>(parts_.size()));
   if (got < 0) return errno == EAGAIN || errno == EINTR ? Read::Empty : Read::Gone;
   const auto length = static_cast<uint32_t>(got);

@@ -41,6 +41,7 @@ class TapReader {
 
  private:
   bool prepare();
+  void list();
   void chain(uint32_t length, Packet& packet);
 
   Umem& umem_;
