@@ -82,6 +82,7 @@ class Engine {
   void refill(Socket& socket);
   uint32_t poll();
   uint32_t pollSockets(uint32_t received);
+  void prefetch(Socket& socket, uint32_t head, uint32_t count);
   uint32_t receive(Socket& socket, uint32_t at, uint32_t limit);
   void wait(uint32_t timeoutMicros);
 
