@@ -339,6 +339,19 @@ function tests(test: Test, release: string): void {
     assert.is(api.asked[0]?.fields['max_age'], 0);
   });
 
+  test('IPv6 neighbors are asked whether they are there by releases that can', async () => {
+    const { api, vpp } = open(release);
+    const wanted = neighborAging({ family: 6, seconds: 30 });
+    await neighborAgings.create(vpp, wanted);
+    const { max_age: age, max_number: limit } = api.asked[0]?.fields ?? {};
+    assert.is(age, old ? 0 : 30);
+    const shown = `ip4:\n  limit:50000, age:0, recycle:0\nip6:\n  limit:${String(limit)}, age:${String(age)}, recycle:1\n`;
+    api.texts.set('show ip neighbor-config', shown);
+    assert.equal(await neighborAgings.read(vpp), [wanted], 'what is in force is not set again');
+    await neighborAgings.remove(vpp, wanted);
+    assert.equal([api.asked[1]?.fields['max_number'], api.asked[1]?.fields['max_age']], [50_000, 0]);
+  });
+
   test('source checks are read where packets meet them', async () => {
     const { api, vpp } = open(release);
     vpp.handles.set(KEY, 3);

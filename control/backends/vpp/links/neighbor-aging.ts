@@ -11,6 +11,14 @@ import { FAMILIES, type NeighborAgingSpec } from './specs.js';
 const LIMIT = 50_000;
 const NEVER = 0;
 
+/**
+ * Releases before this one ask for IPv6 neighbors by ARP, get no answer, and forget all of them: every 34 s a packet to each would be lost.
+ * There they are believed until they say otherwise; the limit says what it stands for.
+ */
+const SOUND_PROBES = '23.06';
+
+const believes = (api: VppApi, family: 4 | 6): boolean => family === 6 && api.version < SOUND_PROBES;
+
 export const neighborAgings: Descriptor<'neighbor-aging', NeighborAgingSpec> = {
   kind: 'neighbor-aging',
   messages: ['ip_neighbor_config'],
@@ -18,7 +26,8 @@ export const neighborAgings: Descriptor<'neighbor-aging', NeighborAgingSpec> = {
   async read({ api }) {
     const text = await api.cli('show ip neighbor-config');
     return FAMILIES.flatMap((family) => {
-      const seconds = agingIn(text, family);
+      const { age, limit } = settingsIn(text, family);
+      const seconds = believes(api, family) ? Math.max(NEVER, limit - LIMIT) : age;
       return seconds === NEVER ? [] : [neighborAging({ family, seconds })];
     });
   },
@@ -29,13 +38,16 @@ export const neighborAgings: Descriptor<'neighbor-aging', NeighborAgingSpec> = {
 };
 
 /** Each family's name is followed by a line of its settings. */
-export function agingIn(text: string, family: 4 | 6): number {
-  const pattern = new RegExp(`ip${family}:\\s+limit:\\d+, age:(\\d+)`, 'i');
-  return Number(pattern.exec(text)?.[1] ?? NEVER);
+function settingsIn(text: string, family: 4 | 6): { readonly limit: number; readonly age: number } {
+  const [, limit, age] = new RegExp(`ip${family}:\\s+limit:(\\d+), age:(\\d+)`, 'i').exec(text) ?? [];
+  return { limit: Number(limit ?? LIMIT), age: Number(age ?? NEVER) };
 }
 
 async function set(api: VppApi, { family, seconds }: NeighborAgingSpec): Promise<void> {
   await api.request('ip_neighbor_config', {
-    ...{ af: `ADDRESS_IP${family}`, max_number: LIMIT, max_age: seconds, recycle: true },
+    ...(believes(api, family)
+      ? { max_number: LIMIT + seconds, max_age: NEVER }
+      : { max_number: LIMIT, max_age: seconds }),
+    ...{ af: `ADDRESS_IP${family}`, recycle: true },
   });
 }
