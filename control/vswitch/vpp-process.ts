@@ -3,7 +3,7 @@
  * that it goes on when we end: traffic does not notice a new version of ours.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { errorText } from '../common/errors.js';
@@ -54,12 +54,15 @@ export class VppProcess {
     /** It ran before us. */
     readonly adopted: boolean,
   ) {
+    this.#logged = sizeOf(spec.files.log);
     this.ended = this.#watch();
   }
 
   /** Resolves with the reason when it is gone, or was stuck and has been killed. Never rejects. */
   readonly ended: Promise<string>;
   #given = false;
+  /** Bytes of its log that were there before: other runs append to the same file. */
+  readonly #logged: number;
 
   get version(): string {
     return this.connection.version;
@@ -118,7 +121,7 @@ export class VppProcess {
     if (!died) await endProcess(this.record, 'SIGKILL');
     sweep(this.spec.files, this.spec.segment);
     if (!died) return `it was killed: ${reason.text}`;
-    const words = lastWords(endOfFile(this.spec.files.log), this.record.pid);
+    const words = lastWords(endOfFile(this.spec.files.log, this.#logged));
     return `it ended: ${reason.text}${words === null ? '' : `; by its log: ${words}`}`;
   }
 
@@ -231,13 +234,17 @@ function tail(path: string): string {
   return lines.join(' | ').replace(/\u001b\[\d*m/g, '') || '(empty)';
 }
 
-/** Its last bytes: it grows as long as there are VPPs. */
-function endOfFile(path: string): string {
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** What stands behind the first `from` bytes, its end if that is much: it grows as long as there are VPPs. */
+function endOfFile(path: string, from = 0): string {
   let file: number | null = null;
   try {
     file = openSync(path, 'r');
-    const { size } = fstatSync(file);
-    const bytes = Buffer.alloc(Math.min(size, END_BYTES));
+    const size = sizeOf(path);
+    const bytes = Buffer.alloc(Math.min(Math.max(size - from, 0), END_BYTES));
     return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, size - bytes.length));
   } catch {
     return '';

@@ -40,7 +40,7 @@ function checkCpu({ architecture, cpuFlags }: MachineFacts): Check {
   );
 }
 
-function checkCores({ cores }: MachineFacts, { startup, uplink }: VppConfig): readonly Check[] {
+function checkCores({ cores, isolated }: MachineFacts, { startup, uplink }: VppConfig): readonly Check[] {
   const { mainCore, workerCores, rxMode, sleepMicros } = startup;
   const asked = [...(mainCore === null ? [] : [mainCore]), ...workerCores];
   const absent = asked.filter((core) => !cores.includes(core));
@@ -61,6 +61,16 @@ function checkCores({ cores }: MachineFacts, { startup, uplink }: VppConfig): re
         'cores',
         'VPP polls its NIC on the only core there is',
         'vpp.startup.rxMode: adaptive, or sleepMicros: 100',
+      ),
+    ];
+  }
+  const shared = workerCores.filter((core) => !isolated.includes(core));
+  if (shared.length > 0) {
+    return [
+      warn(
+        'cores',
+        `worker cores ${shared.join(', ')} are not isolated: VPP ends itself when a worker waits a second for its core`,
+        `isolcpus=${shared.join(',')} on the kernel's command line, or the kubelet's static CPU manager`,
       ),
     ];
   }

@@ -25,6 +25,8 @@ export interface MachineFacts {
   readonly cpuFlags: ReadonlySet<string>;
   /** Cores that are online. */
   readonly cores: readonly number[];
+  /** Those the kernel gives to nobody by itself (isolcpus). */
+  readonly isolated: readonly number[];
   /** Bytes. */
   readonly memoryAvailable: number;
   /** `2M`, `1G` → pages of that size. */
@@ -48,6 +50,7 @@ export function readMachine(root = '/', architecture: string = process.arch): Ma
     architecture,
     cpuFlags: new Set(/^(?:flags|Features)\s*:\s*(.*)$/m.exec(text('proc/cpuinfo'))?.[1]?.split(' ') ?? []),
     cores: listOf(text('sys/devices/system/cpu/online').trim()),
+    isolated: listOf(text('sys/devices/system/cpu/isolated').trim()),
     memoryAvailable: Number(/^MemAvailable:\s*(\d+) kB$/m.exec(text('proc/meminfo'))?.[1] ?? 0) * 1024,
     hugepages: hugepagesOf(join(root, 'sys/kernel/mm/hugepages')),
     capabilities: capabilitiesOf(text('proc/self/status')),

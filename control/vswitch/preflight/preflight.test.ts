@@ -37,6 +37,7 @@ const MACHINE: MachineFacts = {
   architecture: 'x64',
   cpuFlags: new Set(['sse4_2', 'avx2']),
   cores: [0, 1, 2, 3],
+  isolated: [2, 3],
   memoryAvailable: 8 * 2 ** 30,
   hugepages: new Map([['2M', { total: 100, free: 60 }]]),
   capabilities: ALL_RIGHTS,
@@ -92,6 +93,14 @@ test('each thing the machine lacks is one line that says how to mend it', () => 
       {},
       'fail',
       /no core 4, 5/,
+    ],
+    [
+      'cores that others get as well',
+      { isolated: [2] },
+      { startup: { mainCore: 1, workerCores: '2-3' } },
+      {},
+      'warn',
+      /worker cores 3 are not isolated.*isolcpus=3/s,
     ],
     [
       'one core to poll on',
@@ -152,6 +161,8 @@ test('each thing the machine lacks is one line that says how to mend it', () => 
     'ok',
     'no link is read by af_packet',
   );
+  const workers = configOf({ startup: { mainCore: 1, workerCores: '2-3' } });
+  assert.is(worst(checkMachine(MACHINE, workers.config, workers.vpp)), 'ok', 'isolated cores');
 });
 
 test('the NIC: there, free, with a driver', () => {
@@ -264,6 +275,7 @@ test('facts are read from /proc and /sys', () => {
   put('proc/sys/kernel/osrelease', '6.1.0\n');
   put('boot/config-6.1.0', 'CONFIG_NET_CLS_BPF=m\n');
   put('sys/devices/system/cpu/online', '0-2,5\n');
+  put('sys/devices/system/cpu/isolated', '5\n');
   put('sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages', '8\n');
   put('sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages', '3\n');
   put('sys/kernel/mm/hugepages/hugepages-64kB/nr_hugepages', '1\n');
@@ -277,7 +289,7 @@ test('facts are read from /proc and /sys', () => {
   put('dev/vhost-net', '');
   const facts = readMachine(root, 'x64');
   assert.equal([...facts.cpuFlags], ['fpu', 'sse4_2', 'avx2']);
-  assert.equal(facts.cores, [0, 1, 2, 5]);
+  assert.equal([facts.cores, facts.isolated], [[0, 1, 2, 5], [5]]);
   assert.is(facts.memoryAvailable, 2 << 20);
   assert.equal([...facts.hugepages], [['2M', { total: 8, free: 3 }]]);
   assert.is(facts.capabilities, 0x3000n);
