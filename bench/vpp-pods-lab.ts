@@ -1,8 +1,13 @@
 /** Two pods of one node, by way of VPP as we drive it, or by the kernel alone: namespaces, links, addresses. */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readAgentConfig } from '../control/agent/agent-config.js';
+import { apiDirOf, vppOptions } from '../control/agent/vpp/config.js';
 import { openVppDataplane } from '../control/agent/vpp/open.js';
+import { memifId } from '../control/backends/vpp/links/source.js';
+import { openVppBackend } from '../control/backends/vpp/open.js';
 import type { InterfaceItem, Item } from '../control/ruleset/types.js';
 import { Bed } from '../control/vswitch/fixtures.js';
 import type { Native, Netns } from '../native/index.js';
@@ -36,12 +41,18 @@ export interface Lab {
   /** While it is not measured its VPP is stopped, which would take a core from the others. */
   rest(): void;
   wake(): void;
+  /** The pods have the kernel's stack. */
+  readonly stack: boolean;
+  /** The pods' ends for the program `pods` (vpp-pods/pods.c), the client's first; null: frames are not measured here. */
+  readonly ends: readonly string[] | null;
+  /** Who forwards has this core for itself; null: any. */
+  pin(core: number | null): void;
   close(): Promise<void>;
 }
 
 export interface VppKind {
   readonly name: string;
-  readonly pods: 'af_packet' | 'af_xdp' | 'tap';
+  readonly pods: 'af_packet' | 'af_xdp' | 'tap' | 'memif';
   /** Pods leave checksums and segments to VPP. */
   readonly offloads: boolean;
 }
@@ -79,6 +90,8 @@ export async function openVppLab(native: Native, prefix: string, kind: VppKind, 
       const inside = native.createNetns(name);
       open.push(inside);
       const mac = podMac(1, pod.number);
+      // A program with a memif has neither link nor addresses.
+      if (kind.pods === 'memif') continue;
       if (kind.pods === 'tap') {
         inside.createTap('eth0', { multiQueue: true });
         inside.setLink('eth0', { mac });
@@ -95,12 +108,19 @@ export async function openVppLab(native: Native, prefix: string, kind: VppKind, 
       await configurePod(name, pod);
     }
     const startup = { heap: '512M', buffers: 16_384, statsBytes: '32M', segment: bed.segment };
-    bed.configure({ pods: kind.pods === 'tap' ? 'af_packet' : kind.pods, startup, stuckSeconds: 0 });
+    const configured = kind.pods === 'af_xdp' ? 'af_xdp' : 'af_packet';
+    bed.configure({ pods: configured, startup, stuckSeconds: 0 });
     const { said } = bed.start('--no-agent');
     await said(/"ready":true/);
     const { vpp } = readAgentConfig(bed.config);
     if (vpp === null) throw new Error('no vpp');
-    const backend = await openVppDataplane(vpp, () => undefined);
+    const socket = join(vpp.runDir, 'pods.memif');
+    const backend = await (kind.pods === 'memif'
+      ? openVppBackend({
+          ...{ apiSocket: vpp.socket, statsSocket: null, apiDir: apiDirOf(vpp), keepFile: null },
+          ...{ options: { ...vppOptions(vpp, false), pod: { type: 'memif', socket } }, log: () => undefined },
+        })
+      : openVppDataplane(vpp, () => undefined));
     const items = [...nodeItems(1), ...PODS.flatMap(({ number, name }) => podItems(1, number, name))];
     const results = await backend.apply(
       items.map((item) => ({
@@ -112,13 +132,21 @@ export async function openVppLab(native: Native, prefix: string, kind: VppKind, 
     const refused = results.find(({ error }) => error !== null);
     await backend.close();
     if (refused !== undefined) throw new Error(`${refused.key}: ${refused.error?.message}`);
-    const signal = (which: NodeJS.Signals) => () => {
-      const { record } = bed;
-      if (record !== null) process.kill(record.pid, which);
-    };
+    const { record } = bed;
+    if (record === null) throw new Error('no VPP');
+    const signal = (which: NodeJS.Signals) => () => void process.kill(record.pid, which);
     const [rest, wake] = [signal('SIGSTOP'), signal('SIGCONT')];
     return {
       ...{ name: kind.name, client: names[0] ?? '', server: names[1] ?? '', rest, wake },
+      stack: kind.pods !== 'memif',
+      ends:
+        kind.pods === 'memif'
+          ? ['memif', ...PODS.flatMap(({ name }) => [socket, String(memifId(podLink(1, name)))])]
+          : xdpEnds(names),
+      pin: (core) => {
+        const cores = core === null ? `0-${cpus().length - 1}` : String(core);
+        execFileSync('taskset', ['-a', '-p', '-c', cores, String(record.pid)], { stdio: 'ignore' });
+      },
       close: async () => {
         wake();
         await close();
@@ -130,6 +158,11 @@ export async function openVppLab(native: Native, prefix: string, kind: VppKind, 
     throw error;
   }
 }
+
+const xdpEnds = (names: readonly string[]): readonly string[] => [
+  'xdp',
+  ...names.flatMap((name) => [`/run/netns/${name}`, 'eth0']),
+];
 
 function asTap(item: Item, names: readonly string[]): Item {
   if (item.kind !== 'interface' || item.role !== 'pod') return item;
@@ -165,12 +198,17 @@ export async function openKernelLab(native: Native, netns: string, offloads: boo
     for (const name of [...names, `${netns}n`]) native.deleteNetns(name);
   };
   const nothing = (): void => undefined;
+  // The kernel forwards where a packet was sent, or on the core it is told to (RPS).
+  const pin = (core: number | null): void => {
+    const mask = core === null ? '0' : (1 << core).toString(16);
+    for (const { name } of PODS) {
+      const file = `/sys/class/net/${podLink(1, name)}/queues/rx-0/rps_cpus`;
+      execFileSync('ip', ['netns', 'exec', `${netns}n`, 'sh', '-c', `echo ${mask} > ${file}`]);
+    }
+  };
   return {
-    name: offloads ? 'kernel' : 'kernel, no offloads',
-    client: names[0] ?? '',
-    server: names[1] ?? '',
-    rest: nothing,
-    wake: nothing,
-    close,
+    ...{ name: offloads ? 'kernel' : 'kernel, no offloads', client: names[0] ?? '', server: names[1] ?? '' },
+    // AF_XDP sends and takes packets, offloads or none.
+    ...{ stack: true, rest: nothing, wake: nothing, ends: offloads ? xdpEnds(names) : null, pin, close },
   };
 }

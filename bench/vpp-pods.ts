@@ -1,6 +1,6 @@
 /**
  * Pod to pod on one node through VPP, by kind of interface, beside the kernel's own way (two veths, routed), in the same run: bulk TCP
- * (iperf3, one stream and four) and ping. The kernel without offloads does for each packet what VPP has to: it is the fairer peer of packet
+ * (iperf3, one stream and four), ping, and frames between programs that have no stack (memif in one case, AF_XDP in all others). The kernel without offloads does for each packet what VPP has to: it is the fairer peer of packet
  * sockets; the kernel as it is, is what users compare with. Prints ratios; figures go to bench/results/vpp-pods.json. Root, Linux, VPP; about two minutes.
  *
  *   PTEROPUS_VPP_PREFIX=/usr node build/js/bench/vpp-pods.js
@@ -22,6 +22,7 @@ import { readVpp } from '../control/vswitch/preflight/vpp-facts.js';
 import { loadNative } from '../native/index.js';
 import { benchOptions } from './options.js';
 import { figures, paired } from './statistics.js';
+import { FrameMeter, SIZES } from './vpp-pods-frames.js';
 import { type Lab, openKernelLab, openVppLab, SERVER, type VppKind } from './vpp-pods-lab.js';
 
 const RESULTS = fileURLToPath(new URL('../../../bench/results/vpp-pods.json', import.meta.url));
@@ -30,6 +31,7 @@ const KINDS: readonly VppKind[] = [
   { name: 'af_packet', pods: 'af_packet', offloads: false },
   { name: 'af_xdp', pods: 'af_xdp', offloads: false },
   { name: 'tap', pods: 'tap', offloads: true },
+  { name: 'memif', pods: 'memif', offloads: false },
 ];
 
 const USAGE = 'usage: npm run bench:vpp-pods [-- --rounds N --seconds N --only KIND]      (as root)';
@@ -44,9 +46,13 @@ const SECONDS = Number(given.seconds);
 const run = promisify(execFile);
 
 interface Measured {
+  /** Gbit/s of TCP, and microseconds; a pod's program with a memif has neither TCP nor ping. */
   readonly one: number[];
   readonly four: number[];
   readonly rtt: number[];
+  /** Frames a second, 64 bytes on a wire, and 1,448 bytes of IP. */
+  readonly small: number[];
+  readonly large: number[];
 }
 
 function inNetns(name: string, ...argv: string[]): Promise<{ stdout: string }> {
@@ -92,10 +98,9 @@ async function main(): Promise<void> {
   if (typeof install === 'string') throw new Error(install);
   const native = loadNative();
   const labs: Lab[] = [];
-  const skipped: Record<string, string> = {
-    memif: 'a pod needs a program with a memif of its own (libmemif); its stack has none',
-  };
+  const skipped: Record<string, string> = {};
   const measured = new Map<string, Measured>();
+  const frames = new FrameMeter();
   try {
     labs.push(await openKernelLab(native, `Wk${process.pid}`, true));
     labs.push(await openKernelLab(native, `Wn${process.pid}`, false));
@@ -106,19 +111,25 @@ async function main(): Promise<void> {
       else labs.push(await openVppLab(native, install.prefix, kind, `Wv${process.pid}-${i}`));
     }
     for (const lab of labs) lab.rest();
-    for (const { name } of labs) measured.set(name, { one: [], four: [], rtt: [] });
+    for (const { name } of labs) measured.set(name, { one: [], four: [], rtt: [], small: [], large: [] });
     for (let round = 0; round < ROUNDS; round++) {
       for (const lab of labs) {
         const to = measured.get(lab.name);
         lab.wake();
-        to?.rtt.push(await ping(lab));
-        to?.one.push(await tcp(lab, 1));
-        to?.four.push(await tcp(lab, 4));
+        if (lab.stack) {
+          to?.rtt.push(await ping(lab));
+          to?.one.push(await tcp(lab, 1));
+          to?.four.push(await tcp(lab, 4));
+        }
+        for (const size of ['small', 'large'] as const) {
+          if (lab.ends !== null) to?.[size].push(await frames.measure(lab, size));
+        }
         lab.rest();
       }
     }
   } finally {
     for (const lab of labs) await lab.close();
+    frames.close();
   }
   report(readVpp(install).version, measured, skipped);
 }
@@ -137,18 +148,27 @@ function report(
   const kernel = measured.get('kernel');
   const line = (cells: readonly string[]): void => {
     const [name = '', ...rest] = cells;
-    process.stdout.write(`${name.padEnd(28)}${rest.map((cell) => cell.padStart(16)).join('')}\n`);
+    process.stdout.write(`${name.padEnd(22)}${rest.map((cell) => cell.padStart(16)).join('')}\n`);
   };
   process.stdout.write(
     `VPP ${version}, ${machine.cores} cores, medians of ${ROUNDS} rounds (ratio to the kernel in the same round)\n`,
   );
-  line(['', '1 stream Gbit/s', '4 streams', 'ping µs']);
-  for (const [name, { one, four, rtt }] of measured) {
-    const cell = (values: readonly number[], base: readonly number[] | undefined, digits: number): string => {
-      const ratios = paired(values, base ?? [], (mine, theirs) => mine / theirs);
-      return `${median(values).toFixed(digits)} (${median(ratios).toFixed(2)})`;
-    };
-    line([name, cell(one, kernel?.one, 2), cell(four, kernel?.four, 2), cell(rtt, kernel?.rtt, 0)]);
+  line(['', '1 stream Gbit/s', '4 streams', 'ping µs', '64 B, Mpps', '1448 B, Gbit/s']);
+  const columns = [
+    { of: 'one', digits: 2, scale: 1 },
+    { of: 'four', digits: 2, scale: 1 },
+    { of: 'rtt', digits: 0, scale: 1 },
+    { of: 'small', digits: 2, scale: 1e-6 },
+    { of: 'large', digits: 2, scale: 8e-9 * SIZES.large },
+  ] as const;
+  for (const [name, of] of measured) {
+    const cells = columns.map(({ of: what, digits, scale }): string => {
+      const values = of[what];
+      if (values.length === 0) return '-';
+      const ratios = paired(values, kernel?.[what] ?? [], (mine, theirs) => mine / theirs);
+      return `${(median(values) * scale).toFixed(digits)} (${median(ratios).toFixed(2)})`;
+    });
+    line([name, ...cells]);
   }
   for (const [name, why] of Object.entries(skipped)) line([name, `not measured: ${why}`]);
 }
