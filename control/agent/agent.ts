@@ -6,7 +6,7 @@ import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import type { KubeObject, ObjectEvent } from '../objects/types.js';
-import type { Change, Item, Key, Ruleset } from '../ruleset/types.js';
+import type { Key, Ruleset } from '../ruleset/types.js';
 import type { Mirror } from '../store/mirror.js';
 import type { Store } from '../store/store.js';
 import { auditPods, restorePods } from './audit.js';
@@ -31,6 +31,7 @@ import type { PodFeed } from './pod-feed.js';
 import { prepareNode, untilReachable } from './prepare.js';
 import { type AgentProblem, ProblemReport } from './problem-report.js';
 import { recoverPods } from './recovery.js';
+import { newShortfalls, shortfallsOf } from './shortfalls.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
 import { Wiring } from './wiring.js';
 
@@ -142,12 +143,14 @@ export class Agent {
       this.#log(`data plane is behind: ${reason}`);
       this.#healing.need('upstream');
     };
-    const wiring = new Wiring({ state, links, podFeed, journal, dataplane: this.#dataplane, behind });
-    this.#wiring = wiring;
+    this.#wiring = new Wiring({
+      ...{ state, links, podFeed, journal, dataplane: this.#dataplane, behind },
+      unkept: (reason) => this.#log(`a pod that is gone stays in the journal for now: ${reason}`),
+    });
     this.cni = new CniHandler({
       state,
       links,
-      wiring,
+      wiring: this.#wiring,
       loop: this.#loop,
       ready: () => this.#ready,
       conflict: () => this.#claims.conflict,
@@ -208,7 +211,8 @@ export class Agent {
 
   /** What is wrong with the node as a whole; null = nothing. */
   get nodeProblem(): string | null {
-    return this.#claims.conflict ?? (this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null);
+    const lost = this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null;
+    return this.#claims.conflict ?? lost ?? this.journal?.problem ?? null;
   }
 
   /** What is wrong with objects, and with entries of the store. Looks through all of them. */
@@ -225,30 +229,11 @@ export class Agent {
       ...(this.nodeProblem === null ? [] : [of('node', null, this.nodeProblem)]),
       ...(this.kept === null ? [] : [of('node', null, 'the store is away: objects are as they were last')]),
       ...[...this.#refused].map(([key, reason]) => of('dataplane', key, reason)),
-      ...[...this.#shortfalls(this.inForce?.values() ?? [])].map(([key, reason]) =>
+      ...[...shortfallsOf(this.backend, this.inForce?.values() ?? [])].map(([key, reason]) =>
         of('dataplane', key, reason),
       ),
       ...this.objectProblems(),
     ];
-  }
-
-  /** Items in force that the data plane at hand cannot do all of. */
-  *#shortfalls(items: Iterable<Item>): Iterable<readonly [Key, string]> {
-    const { backend } = this.#dataplane;
-    for (const item of items) for (const text of backend?.shortfalls?.(item) ?? []) yield [item.key, text];
-  }
-
-  /** Logs what is new: items change often in what has nothing to do with it. */
-  #tellShortfalls(changes: readonly Change[]): void {
-    for (const change of changes) {
-      if (change.type === 'remove') continue;
-      const known = new Set(
-        [...this.#shortfalls(change.type === 'update' ? [change.old] : [])].map(([, text]) => text),
-      );
-      for (const [key, text] of this.#shortfalls([change.item])) {
-        if (!known.has(text)) this.#log(`${key} is in force but for this: ${text}`);
-      }
-    }
   }
 
   get id(): number {
@@ -345,7 +330,8 @@ export class Agent {
     if (journaled !== null) this.state.addresses.restoreCursors(journaled.cursors);
     await this.#resync(tx, 'full');
     await this.#removeStrays(strays);
-    await this.journal?.save(this.state.journal());
+    // Policies have to be followed on a full disk, too; the audit tries again, and ADD does.
+    await this.journal?.save(this.state.journal()).catch((error: unknown) => this.#log(errorText(error)));
   }
 
   async #removeStrays(strays: readonly string[]): Promise<void> {
@@ -355,7 +341,7 @@ export class Agent {
     }
   }
 
-  /** Frees what pods left that ended without a DEL, and removes links nobody knows. */
+  /** Frees what pods left that ended without a DEL, removes links nobody knows, and writes a journal that could not be written. */
   async #audit(tx: Transaction): Promise<void> {
     const { gone, strays } = await auditPods(this.options.links, this.state, this.state.pods());
     for (const record of gone) {
@@ -363,6 +349,7 @@ export class Agent {
       await this.#wiring.remove(tx, record);
     }
     await this.#removeStrays(strays);
+    if ((this.journal?.problem ?? null) !== null) await this.journal?.save(this.state.journal());
   }
 
   #resyncEvent(kind: ResyncKind): AgentEvent<void> {
@@ -442,7 +429,7 @@ export class Agent {
     this.options.healthChecks?.follow(ruleset, wanted);
     const { changes, refused } = await this.#dataplane.apply(ruleset, undefined, wanted);
     tx.changed(changeMarks(changes));
-    this.#tellShortfalls(changes);
+    for (const line of newShortfalls(this.backend, changes)) this.#log(line);
     const [first] = refused;
     this.#refused = refused;
     this.#problem = first === undefined ? null : `the data plane refuses ${first[0]}: ${first[1]}`;

@@ -55,8 +55,16 @@ const VERSION = 2;
 export class Journal {
   /** The write under way; the next one waits for it. */
   #saving: Promise<void> = Promise.resolve();
+  /** The file's text as it was read or written last; null = not known. */
+  #onDisk: string | null = null;
+  #problem: string | null = null;
 
   constructor(readonly path: string) {}
+
+  /** Why the last state is not on the disk; null = it is. */
+  get problem(): string | null {
+    return this.#problem;
+  }
 
   /** Reads the file. A damaged one is renamed to `PATH.damaged`, and `damage` says so. */
   load(): LoadedJournal {
@@ -73,10 +81,14 @@ export class Journal {
     const parsed = JSON.parse(body) as { readonly version: number; readonly state: JournalState };
     if (parsed.version !== VERSION)
       return this.#setAside(`its version is ${parsed.version}, ours is ${VERSION}`);
+    this.#onDisk = text;
     return { state: parsed.state, damage: null };
   }
 
-  /** Resolves when `state` is on the disk. Calls are done in order. Throws JournalWriteError. */
+  /**
+   * Resolves when `state` is on the disk. Calls are done in order. What is there already is not written again: an agent whose
+   * disk is full starts with the pods it has. Throws JournalWriteError.
+   */
   save(state: JournalState): Promise<void> {
     const saved = this.#saving.then(() => this.#write(state));
     this.#saving = saved.catch(() => undefined);
@@ -85,24 +97,31 @@ export class Journal {
 
   async #write(state: JournalState): Promise<void> {
     const body = `${JSON.stringify({ version: VERSION, state }, null, 1)}\n`;
+    const text = `${checksum(body)}\n${body}`;
+    if (text === this.#onDisk) return;
     const temporary = `${this.path}.new`;
+    this.#onDisk = null;
     try {
       mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
       const file = await open(temporary, 'w', 0o600);
       try {
-        await file.writeFile(`${checksum(body)}\n${body}`);
+        await file.writeFile(text);
         await file.sync();
       } finally {
         await file.close();
       }
       renameSync(temporary, this.path);
       syncDirectory(dirname(this.path));
+      this.#onDisk = text;
+      this.#problem = null;
     } catch (cause) {
-      throw new JournalWriteError(`the journal cannot be written: ${errorText(cause)}`, {
+      const error = new JournalWriteError(`the journal cannot be written: ${errorText(cause)}`, {
         object: this.path,
         cause,
         retryable: true,
       });
+      this.#problem = error.message;
+      throw error;
     }
   }
 

@@ -7,7 +7,7 @@ import { canonical } from '../ruleset/canonical.js';
 import type { Ip, Key, PodRef, RateLimits } from '../ruleset/types.js';
 import { checkHostPorts } from './cni-ports.js';
 import type { Applied, Dataplane } from './dataplane.js';
-import { PodBusyError } from './errors.js';
+import { JournalWriteError, PodBusyError } from './errors.js';
 import type { Journal, PodRecord } from './journal.js';
 import { type LinkDriver, podLinkName, tapOf } from './links.js';
 import type { Transaction } from './loop.js';
@@ -40,6 +40,8 @@ export interface WiringParts {
   readonly journal: Journal | null;
   /** The data plane is behind what the agent knows; it has to be brought up to it. */
   readonly behind: (reason: string) => void;
+  /** The journal still has a pod that is gone. */
+  readonly unkept: (reason: string) => void;
 }
 
 type Undo = () => Promise<void> | void;
@@ -145,7 +147,7 @@ export class Wiring {
   /** Unwires the sandbox and frees its addresses. */
   async remove(tx: Transaction, record: PodRecord): Promise<void> {
     await this.#unwire(tx, record);
-    await this.#keep();
+    await this.#forget();
     this.parts.state.addresses.release(podKey(record.pod));
   }
 
@@ -163,7 +165,7 @@ export class Wiring {
     const kept = records.filter(({ link }) => failed.has(link));
     for (const record of kept) state.attach(record);
     if (kept.length > 0) await this.#settle(tx);
-    await this.#keep();
+    await this.#forget();
     const gone = records.filter(({ link }) => !failed.has(link));
     for (const { pod } of gone) state.addresses.release(podKey(pod));
     return records.map(({ link }) => !failed.has(link));
@@ -200,6 +202,19 @@ export class Wiring {
   #apply(must?: ReadonlySet<Key>): Promise<Applied> {
     const { ruleset, changes } = this.parts.state.wanted();
     return this.parts.dataplane.apply(ruleset, must, changes);
+  }
+
+  /**
+   * A full disk does not hold a DEL up, since evicted pods are what makes room on it. Should the agent die before the journal can be
+   * written, its audit finds that the pod's link is gone; until then no ADD is answered that could give the address away.
+   */
+  async #forget(): Promise<void> {
+    try {
+      await this.#keep();
+    } catch (error) {
+      if (!(error instanceof JournalWriteError)) throw error;
+      this.parts.unkept(error.message);
+    }
   }
 
   #keep(): Promise<void> {
