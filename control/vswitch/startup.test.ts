@@ -109,7 +109,9 @@ test('the same configuration gives the same text, another one another', () => {
 test('room for connections, said as the release understands it', () => {
   const of = (version: string | null): unknown =>
     section(render({ startup: { sessions: 100_000 } }, null, version).config, 'cnat');
-  assert.equal(of('26.06'), ['session-max 200000', 'session-cleanup-timeout 0.01', 'tcp-max-age 10800']);
+  const of2602 = ['session-max 200000', 'session-cleanup-timeout 0.01', 'tcp-max-age 10800'];
+  assert.equal(of('26.02'), of2602);
+  assert.equal(of('26.06'), [...of2602, 'session-max-port-retries 0']);
   assert.equal(of('23.02'), [
     'session-db-buckets 65536',
     'session-db-memory 49M',

@@ -146,13 +146,22 @@ const SESSIONS_A_BUCKET = 4;
  */
 const CNAT_TIMES = ['session-cleanup-timeout 0.01', 'tcp-max-age 10800'];
 
+/**
+ * Of two flows that are answered under the same numbers CNAT forgets the older one. Told to try other numbers first, it tries none, and
+ * never frees the older one: every IPv6 ping out of the cluster would leave one behind.
+ */
+const CNAT_CONFLICTS = 'session-max-port-retries 0';
+const FIRST_WITH_RETRIES = '26.06';
+
 /** Room for connections. Translation keeps one session for each direction. */
 function sessionsOf(connections: number, version: string | null): readonly string[] {
   const acl = section('acl-plugin', [`connection count max ${connections}`]);
   if (version === null) return [acl];
   const sessions = connections * 2;
-  if (version >= FIRST_WITH_SESSION_LIMIT)
-    return [acl, section('cnat', [`session-max ${sessions}`, ...CNAT_TIMES])];
+  if (version >= FIRST_WITH_SESSION_LIMIT) {
+    const conflicts = version >= FIRST_WITH_RETRIES ? [CNAT_CONFLICTS] : [];
+    return [acl, section('cnat', [`session-max ${sessions}`, ...CNAT_TIMES, ...conflicts])];
+  }
   if (version > LAST_WITH_SESSION_TABLE) return [acl];
   const buckets = 2 ** Math.ceil(Math.log2(sessions / SESSIONS_A_BUCKET));
   const memory = sizeText(Math.ceil((sessions * SESSION_BYTES) / MEBIBYTE) * MEBIBYTE);

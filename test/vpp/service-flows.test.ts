@@ -10,8 +10,9 @@ import { openVppRig, type VppRig } from '../backends/vpp-rig.js';
 import { file, program, root } from '../support/requires.js';
 import { installedVpps, vpp } from '../support/vpp.js';
 
-/** Few flows, looked through often, of short life. */
-const STARTUP = 'cnat { session-max 262144 session-cleanup-timeout 0.02 session-max-age 3 }\n';
+/** Few flows, looked through often, of short life; and what `pteropus vswitch` says of conflicts. */
+const TIMES = 'session-cleanup-timeout 0.02 session-max-age 3';
+const STARTUP = `cnat { session-max 262144 ${TIMES} session-max-port-retries 0 }\n`;
 const ROUNDS = 20;
 const PATIENCE_MS = 30_000;
 const VIP = '10.96.0.10';
@@ -112,6 +113,9 @@ if (install === undefined) {
         () => outside.reaches(items.nodeAddress(1), 30081, 'udp'),
         () => client.reaches(far.address, 80, 'udp'),
         () => far.reaches(client.address, 80, 'udp'),
+        () => client.reaches(items.OUTSIDE, 0, 'icmp'),
+        () => client.reaches(items.OUTSIDE6, 0, 'icmp'),
+        () => near.reaches(items.OUTSIDE6, 0, 'icmp'),
       ];
       for (let i = 0; i < ROUNDS; i++) for (const way of ways) await way();
       assert.ok((await flowsOf(rig)).keys > ROUNDS, 'they are kept while they last');

@@ -13,6 +13,7 @@ import { openObserver } from './observer.js';
 import { DEFAULT_OPTIONS } from './options.js';
 import { DESCRIPTORS, renderersOf } from './registry.js';
 import { readRun } from './run.js';
+import { hasFlows } from './services/cnat-version.js';
 import { limitsOf, sentence } from './services/limits.js';
 
 export interface VppBackendSpec {
@@ -27,6 +28,8 @@ export interface VppBackendSpec {
   /** Where the items in force are noted, for the next agent; null: nowhere. */
   readonly keepFile: string | null;
   readonly options: Partial<VppOptions>;
+  /** Milliseconds between two looks whether somebody else took away what judges and checks pods; absent: nobody looks. */
+  readonly lookIntervalMs?: number;
   /** Called with a line for people. */
   readonly log: (line: string) => void;
 }
@@ -36,6 +39,8 @@ export interface OpenedVppBackend extends Backend {
   readonly missing: readonly Missing[];
   /** For tests and for people who debug. */
   readonly vpp: VppContext;
+  /** Looks whether pods are judged and checked as they should be, and mends VPP if not. True: something was wrong. */
+  look(): Promise<boolean>;
 }
 
 /** Throws VppConnectError (retryable when there is no VPP yet), ApiSchemaError, MissingMessageError. Nothing is sent that changes VPP. */
@@ -47,11 +52,12 @@ export async function openVppBackend(spec: VppBackendSpec): Promise<OpenedVppBac
       ? await openVppApi({ socket: apiSocket, ...common })
       : await openVppShm({ ...sharedMemory, ...common });
   try {
-    const options = { ...DEFAULT_OPTIONS, ...spec.options };
+    const options = { ...DEFAULT_OPTIONS, pingsApart: hasFlows(api), ...spec.options };
     const observer = openObserver(spec.statsSocket);
     spec.log(`not done by VPP ${api.version}: ${limitsOf({ api, options }).map(sentence).join('; ')}`);
     return await openOver(api, {
       ...{ options, observer, keepFile: spec.keepFile, log: spec.log },
+      lookIntervalMs: spec.lookIntervalMs ?? 0,
       ...{ renderers: renderersOf(options), descriptors: DESCRIPTORS },
     });
   } catch (error) {
@@ -66,6 +72,9 @@ export interface OverSpec {
   readonly descriptors: readonly Descriptor[];
   readonly observer: Observer;
   readonly keepFile: string | null;
+  readonly lookIntervalMs?: number;
+  /** Kinds that a look looks at; absent: those that are small. */
+  readonly lookedAt?: ReadonlySet<string>;
   readonly log: (line: string) => void;
   readonly wait?: (milliseconds: number) => Promise<void>;
 }
@@ -85,5 +94,6 @@ export async function openOver(api: VppApi, spec: OverSpec): Promise<OpenedVppBa
     const unfit = engine.adopt(items.values());
     if (unfit.length > 0) log(`${unfit.length} items are rendered otherwise now: ${unfit[0]}, for one`);
   }
-  return new VppBackend({ engine, keep, observer: spec.observer, log });
+  const { observer, lookIntervalMs = 0 } = spec;
+  return new VppBackend({ engine, keep, observer, log, lookIntervalMs });
 }

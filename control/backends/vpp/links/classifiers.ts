@@ -3,18 +3,18 @@
  * packets that have them. Tables have no names in VPP; ours are known again by what they compare.
  */
 import type { Fields, VppApi } from '../api/api.js';
-import { OWN_TABLE } from '../objects/names.js';
 import type { Descriptor, VppContext } from '../objects/types.js';
 import { indexOf } from './interface-sources.js';
 import { readInterfaces } from './interfaces.js';
 import { classifier, classifierUse } from './objects.js';
-import type {
-  ClassifierName,
-  ClassifierObject,
-  ClassifierSpec,
-  ClassifierUseObject,
-  ClassifierUseSpec,
-  Match,
+import {
+  type ClassifierName,
+  type ClassifierObject,
+  type ClassifierSpec,
+  type ClassifierUseObject,
+  type ClassifierUseSpec,
+  type Match,
+  VERDICT_TABLES,
 } from './specs.js';
 
 const NONE = 0xffff_ffff;
@@ -167,16 +167,23 @@ async function setMatch(
   is_add: boolean,
 ): Promise<void> {
   const bytes = spread(name, match);
-  const own: Fields = { action: 'CLASSIFY_API_ACTION_SET_IP6_FIB_INDEX', metadata: OWN_TABLE };
-  await api.request('classify_add_del_session', {
-    ...{ is_add, table_index, match_len: bytes.length, match: bytes, opaque_index: NONE },
-    hit_next_index: match.verdict === 'drop' ? DENY : NONE,
-    ...(match.verdict === 'own' ? own : {}),
-  });
+  const session = { is_add, table_index, match_len: bytes.length, match: bytes };
+  await api.request('classify_add_del_session', { ...session, ...fateOf(match) });
+}
+
+/** VPP does not tell which table it looks into: the number it keeps for whoever comes after does. */
+function fateOf({ verdict }: Match): Fields {
+  if (verdict === 'drop') return { opaque_index: NONE, hit_next_index: DENY };
+  const metadata = VERDICT_TABLES[verdict];
+  return {
+    ...{ opaque_index: metadata, hit_next_index: NONE },
+    ...{ action: 'CLASSIFY_API_ACTION_SET_IP6_FIB_INDEX', metadata },
+  };
 }
 
 function matchOf(name: ClassifierName, fields: Fields): Match {
-  const verdict = fields['hit_next_index'] === DENY ? 'drop' : 'own';
+  const looked = fields['opaque_index'] === VERDICT_TABLES.ping ? 'ping' : 'own';
+  const verdict = fields['hit_next_index'] === DENY ? 'drop' : looked;
   return { bytes: gather(name, fields['match'] as Uint8Array), verdict };
 }
 

@@ -9,6 +9,7 @@ import { interfaces } from './interfaces.js';
 import { links } from './link-settings.js';
 import { neighborAgings } from './neighbor-aging.js';
 import { neighbors } from './neighbors.js';
+import { pingsRenderer } from './pings.js';
 import { policers } from './policers.js';
 import { proxyAddresses, proxyInterfaces } from './proxies.js';
 import { classifiersRenderer } from './render-classifiers.js';
@@ -30,4 +31,5 @@ export const LINK_DESCRIPTORS: readonly Descriptor[] = [
 
 export const LINK_RENDERERS: readonly Renderer[] = [
   ...[tablesRenderer, interfacesRenderer, routesRenderer, tunnelsRenderer, classifiersRenderer],
+  pingsRenderer,
 ];

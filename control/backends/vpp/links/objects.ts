@@ -1,5 +1,5 @@
 /** Constructors of the link objects: their keys, and what they need. Shared by renderers and descriptors, so that both name alike. */
-import { OWN_TABLE, TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
+import { OWN_TABLE, PING_TABLE, TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import * as S from './specs.js';
 
@@ -10,7 +10,8 @@ function tablesOf(id: number, families: readonly (4 | 6)[]): readonly ObjectKey[
 
 export function table(spec: S.TableSpec): S.TableObject {
   // VPP counts tables in the order in which they are made, and CNAT wants that of the tunnels before that of the pods.
-  const before = { [TABLE_IDS.pod]: TUNNEL_TABLE, [OWN_TABLE]: TABLE_IDS.pod }[spec.id];
+  const { pod } = TABLE_IDS;
+  const before = { [pod]: TUNNEL_TABLE, [OWN_TABLE]: pod, [PING_TABLE]: pod }[spec.id];
   const needs = before === undefined ? [] : tablesOf(before, [spec.family]);
   return { kind: 'table', key: `table/${spec.family}/${spec.id}`, needs, spec };
 }
@@ -139,7 +140,9 @@ export function tunnelInput(spec: S.TunnelInputSpec): S.TunnelInputObject {
 export function classifier({ name, matches }: S.ClassifierSpec): S.ClassifierObject {
   const needs = [
     ...(name === 'options' ? ['classifier/nested'] : []),
-    ...(matches.some(({ verdict }) => verdict === 'own') ? tablesOf(OWN_TABLE, [6]) : []),
+    ...(['own', 'ping'] as const).flatMap((table) =>
+      matches.some(({ verdict }) => verdict === table) ? tablesOf(S.VERDICT_TABLES[table], [6]) : [],
+    ),
   ];
   const sorted = [...matches].sort((a, b) => (a.bytes < b.bytes ? -1 : 1));
   return { kind: 'classifier', key: `classifier/${name}`, needs, spec: { name, matches: sorted } };

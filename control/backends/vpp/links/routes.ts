@@ -1,6 +1,6 @@
 /** Routes of both tables and families, all of them of our source. A changed one takes the place of the old one while packets pass. */
 import type { Fields, Value, VppApi } from '../api/api.js';
-import { OWN_TABLE, TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
+import { OWN_TABLE, PING_TABLE, TABLE_IDS, TUNNEL_TABLE } from '../objects/names.js';
 import type { Descriptor, Handles } from '../objects/types.js';
 import { route } from './objects.js';
 import { findRouteSource, routeSource } from './route-source.js';
@@ -42,7 +42,7 @@ export const routes: Descriptor<'route', RouteSpec> = {
   async read({ api, handles }) {
     const source = await findRouteSource(api);
     if (source === null) return [];
-    const ids = new Set<number>([...Object.values(TABLE_IDS), TUNNEL_TABLE, OWN_TABLE]);
+    const ids = new Set<number>([...Object.values(TABLE_IDS), TUNNEL_TABLE, OWN_TABLE, PING_TABLE]);
     const tables = (await api.dump('ip_table_dump'))
       .map((fields) => fields['table'] as unknown as { readonly table_id: number; readonly is_ip6: boolean })
       .filter(({ table_id }) => ids.has(table_id));

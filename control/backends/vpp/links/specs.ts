@@ -1,5 +1,6 @@
 /** What of interfaces, tables, routes and the mesh VPP is told: one type for each kind of object, and how its key is made. */
 import type { Cidr, Ip, Mac } from '../../../ruleset/types.js';
+import { OWN_TABLE, PING_TABLE } from '../objects/names.js';
 import type { ObjectKey, VppObject } from '../objects/types.js';
 
 /** A FIB table. The main one is there always and no object. */
@@ -143,11 +144,13 @@ export interface TunnelInputSpec {
  */
 export type ClassifierName = 'options' | 'nested' | 'discovery';
 
-/** `own`: the destination is looked up where the node's addresses are VPP's. */
+/** The destination is looked up in such a table: where the node's addresses are VPP's own, and where pings are led apart. */
+export const VERDICT_TABLES = { own: OWN_TABLE, ping: PING_TABLE } as const;
+
 export interface Match {
   /** What the bytes compared must be, in hexadecimal digits. */
   readonly bytes: string;
-  readonly verdict: 'drop' | 'own';
+  readonly verdict: 'drop' | keyof typeof VERDICT_TABLES;
 }
 
 export interface ClassifierSpec {

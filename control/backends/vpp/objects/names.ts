@@ -15,6 +15,9 @@ export const TUNNEL_TABLE = 2;
 /** The table in which the node's IPv6 addresses are VPP's own: of neighbor discovery that is sent to them by the uplink. */
 export const OWN_TABLE = 3;
 
+/** The table of pods' IPv6 pings, and of what answers those: it leads both to the loopback where their source is changed. */
+export const PING_TABLE = 4;
+
 /** VPP keeps 63 bytes of an interface's tag, which is the object's key; names made of a key have room for some more. */
 const LONGEST_INTERFACE_KEY = 54;
 const DIGEST = 12;
@@ -40,6 +43,10 @@ export const BVI_INTERFACE: ObjectKey = 'if/bvi';
  */
 export const EDGE_INTERFACE: ObjectKey = 'if/edge';
 export const EDGE_NEXT_HOP: Readonly<Record<4 | 6, Ip>> = { 4: '169.254.254.3', 6: 'fe80::fe:3' };
+
+/** The loopback of pods' IPv6 pings (`links/pings.ts`), and whom to ask for there. */
+export const PING_INTERFACE: ObjectKey = 'if/ping';
+export const PING_NEXT_HOP: Ip = 'fe80::fe:4';
 
 /** Of the tunnel interface that carries a tunnel item (`tunnel/2` → `if/tunnel/2`). */
 export function tunnelKey(item: Key): ObjectKey {

@@ -91,4 +91,6 @@ export interface VppOptions {
   readonly services: 'cnat' | 'nat44';
   /** There may be TAPs, which hand over segments of TCP whole: all other interfaces cut them. Absent: there are none. */
   readonly cutSegments?: boolean;
+  /** CNAT loses the answers of pings over IPv6 whose source it changes as it does all others': it does it elsewhere. Absent: it does not. */
+  readonly pingsApart?: boolean;
 }

@@ -23,6 +23,7 @@ const LISTS: Readonly<Record<SnatList, string>> = {
   host: 'CNAT_POLICY_HOST',
 };
 const HOST: ObjectKey = 'if/host';
+const NOTHING = { input: false, output: false, remember: false, pings: false, lists: [] };
 const EVERY_INTERFACE = 0xffff_ffff;
 const NO_SUCH_INTERFACE = -2;
 
@@ -37,6 +38,7 @@ const LOOKUP = both('unicast', 'lookup');
 const REMEMBER = both('output', 'writeback');
 const INPUT = both('unicast', 'input');
 const OUTPUT = both('output', 'output');
+const PINGS: readonly FamilyFeature[] = [{ family: 6, arc: 'ip6-unicast', name: 'cnat-snat-ip6-return' }];
 
 export const cnatInterfaceDescriptor: Descriptor<'cnat-interface', CnatInterfaceSpec> = {
   kind: 'cnat-interface',
@@ -64,7 +66,7 @@ export const cnatInterfaceDescriptor: Descriptor<'cnat-interface', CnatInterface
   },
 
   async remove(vpp, { spec }) {
-    await put(vpp, spec.lists, { ...spec, input: false, output: false, remember: false, lists: [] });
+    await put(vpp, spec.lists, { ...spec, ...NOTHING });
   },
 };
 
@@ -86,13 +88,10 @@ async function readOne(
     on.size > 0 && features.every((feature) => !families.includes(feature.family) || on.has(feature));
   // Where there are no flows there is nothing to remember.
   const remember = hasFlows(api) ? all(REMEMBER) : true;
+  const pings = PINGS.some((feature) => on.has(feature));
   return cnatInterface({
-    interface: key,
-    families,
-    input: all(inputOf(api)),
-    output: all(OUTPUT),
-    remember,
-    lists,
+    ...{ interface: key, families, input: all(inputOf(api)), output: all(OUTPUT) },
+    ...{ remember, pings, lists },
   });
 }
 
@@ -107,6 +106,7 @@ async function put(
       ...(spec.input ? inputOf(api) : []),
       ...(spec.output ? OUTPUT : []),
       ...(spec.remember && hasFlows(api) ? REMEMBER : []),
+      ...(spec.pings ? PINGS : []),
     ].filter(({ family }) => spec.families.includes(family)),
   );
   const change = (list: SnatList, is_add: number): Promise<unknown> =>
@@ -126,7 +126,7 @@ const inputOf = (api: VppApi): readonly FamilyFeature[] => (hasFlows(api) ? [...
 const featuresOf = (api: VppApi): readonly FamilyFeature[] => [
   ...inputOf(api),
   ...OUTPUT,
-  ...(hasFlows(api) ? REMEMBER : []),
+  ...(hasFlows(api) ? [...REMEMBER, ...PINGS] : []),
 ];
 
 async function readInterfaces(api: VppApi, sw_if_index = EVERY_INTERFACE): Promise<FeatureInterface[]> {

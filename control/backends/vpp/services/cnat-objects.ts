@@ -46,6 +46,8 @@ export interface CnatInterfaceSpec {
   readonly output: boolean;
   /** The way back of what goes out there is noted. */
   readonly remember: boolean;
+  /** The source of what comes in there is changed, and changed back for what answers it: IPv6 pings. */
+  readonly pings: boolean;
   /** In the order of SNAT_LISTS. */
   readonly lists: readonly SnatList[];
 }

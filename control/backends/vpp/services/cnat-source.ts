@@ -5,8 +5,9 @@
  */
 import { cidrContains, parseCidr, parseIp } from '../../../common/ip.js';
 import type { InterfaceItem, Ip, Item, SnatItem } from '../../../ruleset/types.js';
+import { arePingsApart } from '../links/pings.js';
 import { familyOf, hostPrefix } from '../links/specs.js';
-import { BVI_INTERFACE, interfaceKey } from '../objects/names.js';
+import { BVI_INTERFACE, interfaceKey, PING_INTERFACE } from '../objects/names.js';
 import type { Renderer, View, VppObject } from '../objects/types.js';
 import { cnatFamilies } from './backends.js';
 import { type CnatInterfaceSpec, cnatInterface, exclude, type SnatList, source } from './cnat-objects.js';
@@ -35,7 +36,7 @@ export const cnatSourceRenderer: Renderer = {
 function tunnelsSpec({ options }: View): CnatInterfaceSpec {
   return {
     ...{ interface: BVI_INTERFACE, families: cnatFamilies(options) },
-    ...{ input: true, remember: true, lists: ['k8s'] },
+    ...{ input: true, remember: true, pings: false, lists: ['k8s'] },
     // What is encapsulated there would be translated a second time behind the tunnel.
     output: false,
   };
@@ -61,14 +62,20 @@ function interfaceObjects(item: InterfaceItem, view: View): readonly VppObject[]
   if (view.get('node') === undefined) return [];
   const on = (lists: CnatInterfaceSpec['lists'], output = true): VppObject => {
     const at = { interface: interfaceKey(item.key), families: cnatFamilies(view.options) };
-    return cnatInterface({ ...at, input: true, output, remember: true, lists }, keeperOf(view));
+    const does = { input: true, output, remember: true, pings: false };
+    return cnatInterface({ ...at, ...does, lists }, keeperOf(view));
   };
   switch (item.role) {
     case 'pod':
       return [on([...includes(item, snatOf(view)), 'k8s'])];
     case 'uplink':
       // What leaves the pods is translated at the edge; tunnels' packets shall not be.
-      return [on([], false), ...loopObjects(edge(item)), ...edgeSteering(item, view)];
+      return [
+        on([], false),
+        ...loopObjects(edge(item)),
+        ...edgeSteering(item, view),
+        ...(arePingsApart(view) ? [pings(view)] : []),
+      ];
     case 'host':
       // Not every version can be told that what goes to the host keeps its source; all can by its addresses.
       return [
@@ -79,6 +86,13 @@ function interfaceObjects(item: InterfaceItem, view: View): readonly VppObject[]
         ),
       ];
   }
+}
+
+/** By the rules for a pod: what is excluded keeps its source there as well. */
+function pings(view: View): VppObject {
+  const does = { input: false, output: false, remember: false, pings: true };
+  const lists = ['include-v6', 'k8s'] as const;
+  return cnatInterface({ interface: PING_INTERFACE, families: [6], ...does, lists }, keeperOf(view));
 }
 
 /** CNAT knows sources by their interfaces. */

@@ -174,7 +174,15 @@ test('features that are on are not switched on again, those that are too many go
   api.dumps.set('sw_interface_dump', [{ sw_if_index: 3, interface_name: 'host-a' }]);
   api.texts.set('show interface features host-a', FEATURES);
   const object = cnatInterface({
-    ...{ interface: 'if/uplink', families: [4, 6], input: true, output: false, remember: true, lists: [] },
+    ...{
+      interface: 'if/uplink',
+      families: [4, 6],
+      input: true,
+      output: false,
+      remember: true,
+      pings: false,
+      lists: [],
+    },
   });
   await cnatInterfaceDescriptor.create(vpp, object);
   const switched = api.asked.map(({ fields }) => `${fields['enable']} ${fields['feature_name']}`).sort();

@@ -49,14 +49,14 @@ test('which limits there are follows from release and renderer', () => {
   const names = (...of: Parameters<typeof facts>): readonly string[] =>
     limitsOf(facts(...of)).map(({ name }) => name);
   const always = ['apart-counts', 'client-address', 'inside-ranges', 'outside-backends', 'sctp6'];
-  assert.equal([...names('cnat', true)].sort(), [...always, 'outside-ping6'].sort());
+  assert.equal([...names('cnat', true)].sort(), always);
   assert.equal(
     [...names('cnat', false)].sort(),
     [...always, 'affinity', 'affinity6', 'outside-pods', 'outside-pods6'].sort(),
   );
   assert.equal(
     [...names('nat44', true)].sort(),
-    [...always, 'maglev', 'outside-ping6', 'pod-address', 'sctp', 'service-counts'].sort(),
+    [...always, 'maglev', 'pod-address', 'sctp', 'service-counts'].sort(),
   );
   assert.equal(
     [...names('nat44', false)].sort(),

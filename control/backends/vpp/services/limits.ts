@@ -36,7 +36,6 @@ export interface Limit {
 const isIp6 = ({ frontends }: ServiceItem): boolean =>
   frontends.some(({ address }) => familyOf(address) === 6);
 const always = (): boolean => true;
-const withFlows = ({ api }: LimitFacts): boolean => hasFlows(api);
 const withoutFlows = ({ api }: LimitFacts): boolean => !hasFlows(api);
 const onNat44 = ({ options }: LimitFacts): boolean => options.services === 'nat44';
 
@@ -143,13 +142,6 @@ const LIMITS = [
     instead: 'they are left out; those of policies and interfaces are there',
     why: 'NAT44-ED counts sessions, not whose they are',
     holds: onNat44,
-  },
-  {
-    name: 'outside-ping6',
-    what: 'pings over IPv6 from pods out of the cluster',
-    instead: 'their answers do not come back; TCP and UDP do',
-    why: "this release's CNAT looks for the answer under the number the pod had chosen, not under the one it was given",
-    holds: withFlows,
   },
   {
     name: 'apart-counts',

@@ -39,7 +39,7 @@ export function loopObjects(loop: Loop, keeper: readonly ObjectKey[] = []): VppO
     ),
     ...(ip6 ? quiet(key) : []),
     cnatInterface(
-      { interface: key, families: FAMILIES, input: false, output: true, remember: true, lists },
+      { interface: key, families: FAMILIES, input: false, output: true, remember: true, pings: false, lists },
       keeper,
     ),
   ];
