@@ -29,10 +29,16 @@ test('help VERB is VERB --help', () => {
   assert.is(pteropus('help', 'bogus').status, 2);
 });
 
-test('wrong input is 2, what is not there is 3; both in one line without a stack', () => {
+test('wrong input is 2, what is not there is 3; and neither shows a stack', () => {
   const wrong = pteropus('explain', '-f', '/nonexistent', '--from', 'a/b', '--to', 'a/c');
   assert.is(wrong.status, 2);
   assert.match(wrong.stderr, /^pteropus explain: .*\n$/);
+  const frames = pteropus('dataplane', '--socket', '/nonexistent', '--frames', '1000');
+  assert.is(frames.status, 2);
+  assert.match(
+    frames.stderr,
+    /^pteropus dataplane: --frames: must be a power of two, at least 1024 \(got "1000"\)\n/,
+  );
   const away = pteropus('vpp', 'messages', '--socket', '/nonexistent');
   assert.is(away.status, 3);
   assert.match(away.stderr, /^pteropus vpp: \/nonexistent: cannot connect.*\n$/);

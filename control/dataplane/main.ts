@@ -15,11 +15,14 @@ Traffic goes on while the agent is away.
   --netns PATH       network namespace of the links (default: the process's own)
   --sessions N       room for N connections, rounded up to a power of two (default 131072, at most 16777216: 2 GiB)
   --workers N        threads that share the packets (default 1, at most 16); each needs a core, and a queue of every link
-  --frames N         packet buffers, a power of two (default 8192)
+  --frames N         packet buffers, a power of two, at least 1024 (default 8192)
   --frame-size N     2048 (default) or 4096 bytes
   --spin N           microseconds without packets before the worker sleeps (default 300)
   --die-with-stdin   end when standard input ends
 `;
+
+/** Less than a batch on each side and what lies in the kernel's rings would starve it. */
+const LEAST_FRAMES = 1024;
 
 interface Options {
   readonly socket: string;
@@ -59,6 +62,11 @@ function parse(argv: readonly string[]): Options | null {
   const sessions = number('--sessions', values.sessions);
   const workers = number('--workers', values.workers);
   const frameCount = number('--frames', values.frames);
+  if (frameCount !== undefined && (frameCount < LEAST_FRAMES || (frameCount & (frameCount - 1)) !== 0))
+    throw new InvalidInputError(`must be a power of two, at least ${LEAST_FRAMES}`, {
+      field: '--frames',
+      value: values.frames,
+    });
   const frameSize = number('--frame-size', values['frame-size']);
   return {
     socket: values.socket,

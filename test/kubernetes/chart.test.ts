@@ -120,6 +120,11 @@ const REFUSED: readonly [string, readonly string[], RegExp][] = [
   ['a value nobody knows', ['etcd.hosts={10.0.0.1}', 'node.uplnk=a'], /uplnk/],
   ['an address that is none', ['etcd.hosts={master-1}'], /etcd\/hosts|etcd\.hosts/],
   ['too many workers', ['etcd.hosts={10.0.0.1}', 'node.workers=17'], /workers/],
+  [
+    'a number of buffers the data plane does not take',
+    ['etcd.hosts={10.0.0.1}', 'node.frames=1000'],
+    /frames/,
+  ],
   ['a feed that is none', ['etcd.hosts={10.0.0.1}', 'node.podFeed=xdp'], /podFeed/],
   ['a range that is none', ['etcd.hosts={10.0.0.1}', 'cluster.serviceCIDR=10.96'], /serviceCIDR/],
 ];
