@@ -2,14 +2,15 @@
  * An access list in memory: any prefixes times ranges of ports, the first rule that matches decides. Compiled by both compilers, as
  * dataplane-as/layout is. Words are little-endian u32 unless said otherwise.
  *
- * Each side (source, destination) has a trie that leads from an address to its class: the longest prefix of the list that holds it.
- * A class knows the prefixes around it, each in a place of its own (LIST_PLACES), and which pairs of places any rule has. Where the
- * classes of both sides have such a pair in common, the pair of prefixes is looked up in one hash; it leads to lines of four rules.
+ * Each side (source, destination) has a tree that leads from an address to its class: the longest prefix of the list that holds it. A
+ * class knows the prefixes around it, each in a place of its own (LIST_PLACES), and which pairs of places any rule has. Where the
+ * classes of both sides have such a pair in common, the pair of prefixes is looked up in one hash, which holds its rule or leads to
+ * lines of four rules.
  */
 
 // Header: byte offsets of the sections from the list's start.
-export const LIST_SRC_TRIE = 0;
-export const LIST_DST_TRIE = 4;
+export const LIST_SRC_TREE = 0;
+export const LIST_DST_TREE = 4;
 export const LIST_SRC_CLASSES = 8;
 export const LIST_DST_CLASSES = 12;
 export const LIST_PAIRS = 16;
@@ -29,19 +30,20 @@ export const LIST_DST_PORT_VECTORS = 60;
 export const LIST_PROTOCOLS = 64; // u16 for each protocol: which vector
 export const LIST_PROTOCOL_VECTORS = 68;
 export const LIST_NUMBERS = 72; // u32 for each bit: the rule's number
-/** LIST_LENGTHS x LIST_LENGTHS words by both prefix lengths: the lowest number of any rule whose prefixes have these. */
+/** A word for each two groups of prefix lengths (source's << PREFIX_GROUP_BITS | destination's): the lowest number of their rules. */
 export const LIST_BOUNDS = 76;
-export const LIST_LENGTHS_SHIFT = 6;
-/** 1: built as a short list, which has smaller tries. */
-export const LIST_SHORT = 80;
-/** How far numbers are shifted right to fit into the bounds of classes. */
-export const LIST_BOUND_SHIFT = 84;
+/** Levels of both trees; 0: a short list, which has tries in place of them. */
+export const LIST_LEVELS = 80;
+/** How far numbers are shifted right to choose one of LIST_BELOW. */
+export const LIST_BELOW_SHIFT = 84;
 /** For each vector a word with a bit for each 128 of its bits that are not all 0; sections in the order of the vectors' own. */
 export const LIST_SRC_PARTS = 88;
 export const LIST_DST_PARTS = 92;
 export const LIST_SRC_PORT_PARTS = 96;
 export const LIST_DST_PORT_PARTS = 100;
 export const LIST_PROTOCOL_PARTS = 104;
+/** BELOW_STEPS u64: the pairs of places with any rule whose shifted number is not above the index. */
+export const LIST_BELOW = 108;
 export const LIST_HEADER_SIZE = 128;
 
 /**
@@ -56,49 +58,81 @@ export const LIST_PORT_BLOCK = 256;
 export const LIST_PORT_BLOCK_SHIFT = 9; // of bytes
 
 /**
- * Trie: the upper bits of the address (host order) choose a word of the root, the next ones words of at most three blocks: 12, 8, 6
- * and 6 bits in short lists, 16, 7, 4 and 5 in others. A word is LIST_CHILD | where a block begins, in lines of 64 bytes from the
- * trie's start on, or the prefix length << LIST_LENGTH_SHIFT | class. Class 0 = none.
+ * Trie of a short list: the upper bits of the address (host order) choose a word of the root, the next ones words of at most three
+ * blocks. A word is LIST_CHILD | where a block begins, in lines of 64 bytes from the trie's start on, or the prefix length <<
+ * LIST_LENGTH_SHIFT | class. Class 0 = none.
  */
-export const LIST_SHORT_ROOT_BITS = 12;
-export const LIST_SHORT_SECOND_BITS = 8;
-export const LIST_SHORT_THIRD_BITS = 6;
-export const LIST_ROOT_BITS = 16;
-export const LIST_SECOND_BITS = 7;
-export const LIST_THIRD_BITS = 4;
+export const LIST_ROOT_BITS = 12;
+export const LIST_SECOND_BITS = 8;
+export const LIST_THIRD_BITS = 6;
 export const LIST_TRIE_LINE_WORDS = 16;
 export const LIST_TRIE_LINE_SHIFT = 6; // of bytes
 export const LIST_CHILD = 0x80000000;
 export const LIST_LENGTH_SHIFT = 24;
 export const LIST_CLASS = 0xffffff;
 
-/** Class: which pairs of places any of its prefixes has a rule for (u64, bit = source's place * 8 + destination's), its prefixes. */
-export const LIST_PLACES = 8;
-export const CLASS_SIZE = 64;
-export const CLASS_SHIFT = 6;
-export const CLASS_TUPLES = 0; // u64
-export const CLASS_PREFIXES = 8; // one word for each place: number of the prefix | its length << PREFIX_LENGTH_SHIFT, 0 = none
-/** u16 for each place: no rule of the prefix has a number that is lower when shifted by LIST_BOUND_SHIFT. */
-export const CLASS_BOUNDS = 48;
-export const CLASS_NO_BOUND = 0xffff;
-export const PREFIX_LENGTH_SHIFT = 24;
-export const PREFIX_NUMBER = 0xffffff;
+/**
+ * Tree of other lists: stretches of addresses that have the same class, in order, sixteen to a leaf; a node has sixteen of what is a level
+ * below. It begins with the offsets of its levels from the list's start, the root's first. Node n of a level lies at n * TREE_LINE_SIZE,
+ * its children are 16n to 16n + 15 of the next one. A node says where all but its first child begin, as address ^ 0x80000000 - 1, to be
+ * compared as a signed number: how many of these are below address ^ 0x80000000 is the child to go to.
+ */
+export const TREE_KEYS = 16;
+export const TREE_KEYS_SHIFT = 4;
+export const TREE_LINE_SIZE = 64;
+export const TREE_LINE_SHIFT = 6;
+/** A leaf's line is followed by one with its classes. */
+export const TREE_LEAF_SIZE = 128;
+export const TREE_LEAF_SHIFT = 7;
+export const TREE_CLASSES = 64;
+/** Of the first child, and of those that are not there. */
+export const TREE_NO_KEY = 0x7fffffff;
 
 /**
- * Buckets of four pairs, filled from the first cell on. With h = source * HASH_A ^ destination * HASH_C a pair is in the bucket
- * (h ^ h >>> 15) * HASH_D >>> (32 - log2) or, where that is full, in the next one that is not.
+ * Class: which pairs of places any of its prefixes has a rule for (u64, bit = source's place * 8 + destination's), its prefixes. The
+ * longer a prefix, the higher its place, as far as those around it leave it one.
+ */
+export const LIST_PLACES = 8;
+export const CLASS_SIZE = 32;
+export const CLASS_SHIFT = 5;
+export const CLASS_TUPLES = 0; // u64
+export const CLASS_PREFIXES = 8; // three bytes for each place: number of the prefix | its group << PREFIX_GROUP_SHIFT, 0 = none
+export const CLASS_PREFIX_SIZE = 3;
+/** Prefixes are numbered from 1 on; a group is all of one length, but the first, which is of lengths 0 and 1. */
+export const PREFIX_GROUP_BITS = 5;
+export const PREFIX_GROUP_SHIFT = 19;
+export const PREFIX_NUMBER = 0x7ffff;
+export const PREFIX_BITS = 24;
+/** Of LIST_BELOW. */
+export const BELOW_STEPS = 256;
+
+/**
+ * Buckets of four pairs. The home of a pair of numbers is source ^ (destination * HASH_C >>> (32 - log2)), its lower log2 bits; in a
+ * bucket it has the key destination | source >>> log2 << PAIR_SOURCE_SHIFT | how many buckets behind its home << PAIR_AWAY_SHIFT, which
+ * nothing else has there. It lies behind its home where that was full, and all it passed over say so.
+ *
+ * A pair with one rule, for any source port, has it in its cell; others have lines. A cell of the former kind has the rule's ranges: the
+ * lowest values, then complements of the highest. One of the latter has what is in `where` (LINES_*) in place of them, its lower
+ * half first, and its bit among the bucket's flags; its number is the lowest of its rules, and it has no protocol that a packet meets.
  */
 export const BUCKET_SIZE = 64;
 export const BUCKET_SHIFT = 6;
 export const BUCKET_PAIRS = 4;
-export const BUCKET_SRC = 0; // four u32 each: prefixes as classes name them, 0 = empty
-export const BUCKET_DST = 16;
-export const BUCKET_LINES = 32; // index of the first line of rules | how many << PAIR_COUNT_SHIFT | PAIR_PORTS: a port set follows
-export const BUCKET_LOWEST = 48; // the lowest number of its rules
-export const PAIR_COUNT_SHIFT = 23;
-export const PAIR_COUNT = 0xff;
-export const PAIR_PORTS = 0x80000000;
-export const PAIR_LINE = 0x7fffff;
+export const BUCKET_KEYS = 0; // four u32, 0 = empty
+export const BUCKET_NUMBERS = 16; // four u32
+export const BUCKET_DST_PORTS = 32; // four u16 lowest, four u16 complements
+export const BUCKET_PROTOCOLS = 48; // four u8 lowest, four u8 complements
+export const BUCKET_FLAGS = 56; // a bit for each cell whose rules are in lines, BUCKET_PASSED
+/** A pair that would be in this bucket or lies behind one that would be is further on. */
+export const BUCKET_PASSED = 16;
+export const PAIR_SOURCE_SHIFT = 19;
+export const PAIR_AWAY_SHIFT = 28;
+export const PAIR_MOST_AWAY = 15;
+/** Index of the first line of rules | how many << LINES_COUNT_SHIFT | LINES_PORTS: a port set follows. */
+export const LINES_COUNT_SHIFT = 23;
+export const LINES_COUNT = 0xff;
+export const LINES_PORTS = 0x80000000;
+export const LINES_FIRST = 0x7fffff;
 
 /**
  * Pairs with many rules have a port set besides (PORTSET_SIZE in dataplane-as/layout), whose verdicts are numbers of rules, for those

@@ -4,7 +4,7 @@ import {
   LIST_DST_PORT_PARTS,
   LIST_DST_PORT_VECTORS,
   LIST_DST_PORTS,
-  LIST_DST_TRIE,
+  LIST_DST_TREE,
   LIST_DST_VECTORS,
   LIST_NUMBERS,
   LIST_PORT_BLOCK_SHIFT,
@@ -15,11 +15,11 @@ import {
   LIST_SRC_PORT_PARTS,
   LIST_SRC_PORT_VECTORS,
   LIST_SRC_PORTS,
-  LIST_SRC_TRIE,
+  LIST_SRC_TREE,
   LIST_SRC_VECTORS,
   LIST_VECTOR_SIZE,
 } from './layout';
-import { shortClassOf } from './trie';
+import { classOf } from './trie';
 
 /** Packets of a batch, at most. */
 export const BATCH: u32 = 256;
@@ -37,8 +37,8 @@ function vectorOf(blocks: usize, port: usize): usize {
 /** Finds the five vectors of each packet: VECTORS, 32 bytes each. */
 export function locate(list: usize, from: usize, count: u32): void {
   const size = <usize>load<u32>(list, LIST_VECTOR_SIZE);
-  const srcTrie = list + load<u32>(list, LIST_SRC_TRIE);
-  const dstTrie = list + load<u32>(list, LIST_DST_TRIE);
+  const srcTrie = list + load<u32>(list, LIST_SRC_TREE);
+  const dstTrie = list + load<u32>(list, LIST_DST_TREE);
   const srcVectors = list + load<u32>(list, LIST_SRC_VECTORS);
   const dstVectors = list + load<u32>(list, LIST_DST_VECTORS);
   const srcPorts = list + load<u32>(list, LIST_SRC_PORTS);
@@ -58,8 +58,8 @@ export function locate(list: usize, from: usize, count: u32): void {
     const srcPort = <usize>bswap<u16>(load<u16>(header, 8));
     const dstPort = <usize>bswap<u16>(load<u16>(header, 10));
     const protocol = <usize>load<u8>(header, 12);
-    const srcClass = shortClassOf(srcTrie, load<u32>(header));
-    const dstClass = shortClassOf(dstTrie, load<u32>(header, 4));
+    const srcClass = classOf(srcTrie, load<u32>(header));
+    const dstClass = classOf(dstTrie, load<u32>(header, 4));
     const srcPorted = vectorOf(srcPorts, srcPort);
     const dstPorted = vectorOf(dstPorts, dstPort);
     const kind = <usize>load<u16>(protocols + (protocol << 1));

@@ -1,11 +1,8 @@
-/** From an address to the class of the longest prefix of a list that holds it. */
+/** From an address to the class of the longest prefix that holds it, in short lists. */
 import {
   LIST_CLASS,
   LIST_ROOT_BITS,
   LIST_SECOND_BITS,
-  LIST_SHORT_ROOT_BITS,
-  LIST_SHORT_SECOND_BITS,
-  LIST_SHORT_THIRD_BITS,
   LIST_THIRD_BITS,
   LIST_TRIE_LINE_SHIFT,
 } from './layout';
@@ -14,10 +11,6 @@ import {
 const SECOND: u32 = ((1 << LIST_SECOND_BITS) - 1) << 2;
 const THIRD: u32 = ((1 << LIST_THIRD_BITS) - 1) << 2;
 const FOURTH: u32 = ((1 << (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - LIST_THIRD_BITS)) - 1) << 2;
-const SHORT_SECOND: u32 = ((1 << LIST_SHORT_SECOND_BITS) - 1) << 2;
-const SHORT_THIRD: u32 = ((1 << LIST_SHORT_THIRD_BITS) - 1) << 2;
-const SHORT_FOURTH: u32 =
-  ((1 << (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - LIST_SHORT_THIRD_BITS)) - 1) << 2;
 
 /** One step down a trie: the word under `word` that `bits` (a byte offset) choose, or `word` if it is a class. */
 function down(trie: usize, word: u32, bits: u32): u32 {
@@ -27,26 +20,12 @@ function down(trie: usize, word: u32, bits: u32): u32 {
   return word ^ ((word ^ next) & child);
 }
 
-/** The class of an address (network order) in a list that is not short. */
+/** The class of an address (network order). */
 export function classOf(trie: usize, address: u32): usize {
   const host = bswap<u32>(address);
   let word = load<u32>(trie + ((host >> (32 - LIST_ROOT_BITS)) << 2));
   word = down(trie, word, (host >> (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - 2)) & SECOND);
   word = down(trie, word, (host >> (32 - LIST_ROOT_BITS - LIST_SECOND_BITS - LIST_THIRD_BITS - 2)) & THIRD);
   word = down(trie, word, (host << 2) & FOURTH);
-  return word & LIST_CLASS;
-}
-
-/** The same in a short list. */
-export function shortClassOf(trie: usize, address: u32): usize {
-  const host = bswap<u32>(address);
-  let word = load<u32>(trie + ((host >> (32 - LIST_SHORT_ROOT_BITS)) << 2));
-  word = down(trie, word, (host >> (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - 2)) & SHORT_SECOND);
-  word = down(
-    trie,
-    word,
-    (host >> (32 - LIST_SHORT_ROOT_BITS - LIST_SHORT_SECOND_BITS - LIST_SHORT_THIRD_BITS - 2)) & SHORT_THIRD,
-  );
-  word = down(trie, word, (host << 2) & SHORT_FOURTH);
   return word & LIST_CLASS;
 }

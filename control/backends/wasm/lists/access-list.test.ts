@@ -8,6 +8,7 @@ import { seededRandom } from '../../../../test/backends/random.js';
 import { swap16, swap32 } from '../bytes.js';
 import { AccessList } from './access-list.js';
 import { ANY_PORT, ANY_PROTOCOL, type ListRule, maskOf, type Range } from './rule.js';
+import { ListFullError } from './words.js';
 
 const module = await WebAssembly.compile(readFileSync(buildAssembly('lists')));
 const BASE = 0x20000;
@@ -115,7 +116,7 @@ class Reader {
 }
 
 /** Builds a list of `size` rules and changes it rule by rule; in between every answer is compared. */
-function agree(seed: number, size: number): void {
+function agree(seed: number, size: number, changes = 8): void {
   const random = seededRandom(seed);
   const rules = Array.from({ length: size }, () => rule(random));
   const list = new AccessList(rules);
@@ -129,7 +130,7 @@ function agree(seed: number, size: number): void {
       const first = rules.findIndex((r) => matches(r, h));
       assert.is(found[i], first, `${size} rules, seed ${seed}, round ${round}, header ${i}`);
     }
-    for (let change = 0; change < 8; change++) {
+    for (let change = 0; change < changes; change++) {
       if (random(2) === 0 || rules.length === 0) {
         const place = random(rules.length + 1);
         const one = rule(random);
@@ -152,6 +153,41 @@ test('short lists of all sizes, changed rule by rule: the first match, by anothe
 
 test('the same for lists that are too long for vectors', () => {
   agree(1, VECTOR_RULES + 300);
+  agree(2, VECTOR_RULES + 1, 20);
+});
+
+test('a list that is filled rule by rule until it is full answers for all rules it took', () => {
+  for (const size of [0, VECTOR_RULES + 1]) {
+    const random = seededRandom(size + 5);
+    const rules = Array.from({ length: size }, () => rule(random));
+    const list = new AccessList(rules);
+    const reader = new Reader();
+    const numbers = new Map(rules.map((r, i) => [r, (i + 1) * 1024]));
+    reader.load(list);
+    for (;;) {
+      const one = rule(random);
+      try {
+        numbers.set(one, list.insert(one, rules.length));
+      } catch (error) {
+        assert.instance(error, ListFullError);
+        break;
+      }
+      rules.push(one);
+      // What moved aside for others is found as well when some of these are gone.
+      const [gone] = random(4) === 0 ? rules.splice(random(rules.length), 1) : [];
+      if (gone !== undefined) list.remove(gone, numbers.get(gone) ?? 0);
+      if (rules.length % 16 > 0) continue;
+      reader.follow(list);
+      list.settle();
+      const headers = Array.from({ length: 60 }, () => header(random));
+      const found = reader.ask(list, headers);
+      for (const [i, h] of headers.entries()) {
+        const first = rules.findIndex((r) => matches(r, h));
+        assert.is(found[i], first, `${rules.length} rules of ${size}, header ${i}`);
+      }
+    }
+    assert.ok(rules.length > size + size / 8 + 8, `${rules.length} rules found room`);
+  }
 });
 
 test.run();

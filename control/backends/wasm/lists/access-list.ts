@@ -5,7 +5,9 @@
  * change, after which a new one may be built when there is time.
  */
 import * as A from '../../../../dataplane-as/lists/layout.js';
-import { type Borne, Pairs } from './pairs.js';
+import { type Borne, planPairs } from './pair-plan.js';
+import { linesOf, Pairs } from './pairs.js';
+import { packRanges } from './port-lines.js';
 import type { ListRule, Range } from './rule.js';
 import { maskOf } from './rule.js';
 import { Side } from './side.js';
@@ -15,7 +17,7 @@ import { ListFullError, ListWords } from './words.js';
 /** Between the numbers of neighbours when a list is built. */
 export const NUMBER_GAP = 1024;
 const LOOSE = A.LOOSE_SIZE / 4;
-const BOUNDS = 2 ** (2 * A.LIST_LENGTHS_SHIFT);
+const BOUNDS = 2 ** (2 * A.PREFIX_GROUP_BITS);
 const LINE = A.LINE_SIZE / 4;
 
 export class AccessList {
@@ -26,7 +28,8 @@ export class AccessList {
   readonly #boundsAt: number;
   readonly #looseAt: number;
   readonly #looseRoom: number;
-  readonly #boundShift: number;
+  readonly #belowAt: number;
+  readonly #belowShift: number;
   /** Numbers of all rules, in order. */
   readonly #numbers: number[];
 
@@ -51,14 +54,18 @@ export class AccessList {
       return at;
     };
     const borne = bear(src, dst, sources, targets);
-    const log2 = Math.max(2, Math.ceil(Math.log2(borne.src.length / 2)));
-    const lineCount = Math.ceil(borne.src.length * 1.25) + 64;
+    const levels = Math.max(src.locator.levels, dst.locator.levels);
+    const plan = planPairs(borne);
+    const ranges = packRanges(rules);
+    const { log2 } = plan;
+    const lineCount = linesOf(ranges, plan) + Math.ceil(borne.src.length / 4) + 64;
     this.#looseRoom = 64;
     const at = {
-      ...{ srcTrie: take(src.trieWords), dstTrie: take(dst.trieWords) },
+      ...{ srcTrie: take(src.locator.wordsWith(levels)), dstTrie: take(dst.locator.wordsWith(levels)) },
       ...{ srcClasses: take(src.classWords), dstClasses: take(dst.classWords) },
       ...{ table: take((A.BUCKET_SIZE / 4) << log2), lines: take(lineCount * LINE) },
       ...{ loose: take(this.#looseRoom * LOOSE), bounds: take(BOUNDS) },
+      below: take(A.BELOW_STEPS * 2),
     };
     const bits = short ? bitVectors(rules, src, dst, sources, targets, NUMBER_GAP) : null;
     const placed = (sections: readonly Uint32Array[] = []) =>
@@ -66,8 +73,10 @@ export class AccessList {
     const [bitSections, partSections] = [placed(bits?.sections), placed(bits?.parts)];
     const list = new ListWords(end);
     for (const { section, at } of [...bitSections, ...partSections]) list.words.set(section, at);
-    src.layOut(list, at.srcTrie, at.srcClasses);
-    dst.layOut(list, at.dstTrie, at.dstClasses);
+    src.layOut(list, at.srcClasses);
+    dst.layOut(list, at.dstClasses);
+    src.locator.layOut(list, at.srcTrie, levels);
+    dst.locator.layOut(list, at.dstTrie, levels);
     const { words } = list;
     const offsets = [at.srcTrie, at.dstTrie, at.srcClasses, at.dstClasses, at.table].map((word) => word * 4);
     words.set([
@@ -84,34 +93,36 @@ export class AccessList {
       A.LIST_SRC_PARTS / 4,
     );
     words[A.LIST_BOUNDS / 4] = at.bounds * 4;
-    words[A.LIST_SHORT / 4] = short ? 1 : 0;
-    this.#boundShift = Math.max(0, Math.ceil(Math.log2((rules.length + 1) * NUMBER_GAP)) - 16);
-    words[A.LIST_BOUND_SHIFT / 4] = this.#boundShift;
+    words[A.LIST_LEVELS / 4] = levels;
+    this.#belowShift = Math.max(0, Math.ceil(Math.log2(((rules.length + 1) * NUMBER_GAP) / A.BELOW_STEPS)));
+    words[A.LIST_BELOW_SHIFT / 4] = this.#belowShift;
+    words[A.LIST_BELOW / 4] = at.below * 4;
     words.fill(A.NO_RULE, at.bounds, at.bounds + BOUNDS);
     this.#boundsAt = at.bounds;
+    this.#belowAt = at.below;
     this.#src = src;
     this.#dst = dst;
     this.#list = list;
     this.#looseAt = at.loose;
     this.#pairs = new Pairs(list, { table: at.table, log2, lines: at.lines, lineCount });
     this.#numbers = rules.map((_, i) => (i + 1) * NUMBER_GAP);
+    /** By pair of places: the lowest number of any rule. */
+    const lowest = new Float64Array(A.LIST_PLACES ** 2).fill(Number.POSITIVE_INFINITY);
     for (let i = 0; i < borne.src.length; i++) {
-      const [source, target] = [borne.src[i] ?? 0, borne.dst[i] ?? 0];
+      const source = borne.src[i] ?? 0;
+      const target = borne.dst[i] ?? 0;
       const tuple = (src.placeOf(source) ?? 0) * A.LIST_PLACES + (dst.placeOf(target) ?? 0);
-      const bound = this.#bound(((borne.rule[i] ?? 0) + 1) * NUMBER_GAP);
-      src.note(source, tuple, bound);
-      dst.note(target, tuple, bound);
+      src.note(source, tuple);
+      dst.note(target, tuple);
+      const number = ((borne.rule[i] ?? 0) + 1) * NUMBER_GAP;
+      const bound = this.#boundOf(source, target);
+      if (number < (words[bound] ?? 0)) words[bound] = number;
+      if (number < (lowest[tuple] ?? 0)) lowest[tuple] = number;
     }
     src.spread();
     dst.spread();
-    for (let i = 0; i < borne.src.length; i++) {
-      borne.src[i] = src.wordOf(borne.src[i] ?? 0);
-      borne.dst[i] = dst.wordOf(borne.dst[i] ?? 0);
-      const bound = this.#boundOf(borne.src[i] ?? 0, borne.dst[i] ?? 0);
-      const number = ((borne.rule[i] ?? 0) + 1) * NUMBER_GAP;
-      if (number < (words[bound] ?? 0)) words[bound] = number;
-    }
-    this.#pairs.fill(rules, borne, NUMBER_GAP);
+    for (const [tuple, number] of lowest.entries()) if (Number.isFinite(number)) this.#below(tuple, number);
+    this.#pairs.fill(ranges, plan, NUMBER_GAP);
     list.forget();
   }
 
@@ -143,13 +154,13 @@ export class AccessList {
     else {
       for (const bearer of this.#src.bearers(source)) {
         for (const other of this.#dst.bearers(target)) {
-          const [one, two] = [this.#src.wordOf(bearer), this.#dst.wordOf(other)];
-          this.#pairs.insert(one, two, rule, number);
-          const bound = this.#boundOf(one, two);
+          this.#pairs.insert(bearer, other, rule, number);
+          const bound = this.#boundOf(bearer, other);
           this.#list.put(bound, Math.min(number, this.#list.get(bound)));
           const tuple = from * A.LIST_PLACES + to;
-          this.#src.mark(bearer, tuple, this.#bound(number));
-          this.#dst.mark(other, tuple, this.#bound(number));
+          this.#below(tuple, number);
+          this.#src.mark(bearer, tuple);
+          this.#dst.mark(other, tuple);
         }
       }
     }
@@ -171,7 +182,7 @@ export class AccessList {
     }
     for (const bearer of this.#src.bearers(source)) {
       for (const other of this.#dst.bearers(target)) {
-        this.#pairs.remove(this.#src.wordOf(bearer), this.#dst.wordOf(other), number);
+        this.#pairs.remove(bearer, other, number);
       }
     }
   }
@@ -191,16 +202,22 @@ export class AccessList {
     this.#list.forget();
   }
 
-  /** A number as the bounds of classes hold it: CLASS_NO_BOUND is none. */
-  #bound(number: number): number {
-    return Math.min(number >>> this.#boundShift, A.CLASS_NO_BOUND - 1);
+  /** Notes that a pair of places has a rule with this number. */
+  #below(tuple: number, number: number): void {
+    const bit = 1 << (tuple & 31);
+    const at = this.#belowAt + (tuple >> 5);
+    for (let step = Math.min(number >>> this.#belowShift, A.BELOW_STEPS - 1); step < A.BELOW_STEPS; step++) {
+      const word = at + step * 2;
+      // Those above it have it as well.
+      if ((this.#list.get(word) & bit) !== 0) return;
+      this.#list.put(word, (this.#list.get(word) | bit) >>> 0);
+    }
   }
 
   /** Word that holds the lowest number for the lengths of two prefixes. */
   #boundOf(src: number, dst: number): number {
-    const lengths =
-      ((src >>> A.PREFIX_LENGTH_SHIFT) << A.LIST_LENGTHS_SHIFT) | (dst >>> A.PREFIX_LENGTH_SHIFT);
-    return this.#boundsAt + lengths;
+    const groups = (this.#src.groupOf(src) << A.PREFIX_GROUP_BITS) | this.#dst.groupOf(dst);
+    return this.#boundsAt + groups;
   }
 
   #insertLoose(rule: ListRule, number: number): void {

@@ -1,7 +1,7 @@
 /** Rules of one pair of prefixes as lines: four to a line, and, where they are many, most of them as a port set. */
 import * as L from '../../../../dataplane-as/layout/index.js';
 import * as A from '../../../../dataplane-as/lists/layout.js';
-import type { ListRule } from './rule.js';
+import type { ListRule, Range } from './rule.js';
 
 /** A rule as its lane of a line says it. */
 export interface Lane {
@@ -13,9 +13,27 @@ export interface Lane {
 const LINE = A.LINE_SIZE / 4;
 const LAST_KEY = 0xffffff;
 
+/** Words of a rule in `packRanges`. */
+export const RANGES = 3;
+
+/** The ranges of rules as lanes say them, RANGES words each. */
+export function packRanges(rules: readonly ListRule[]): Uint32Array {
+  const words = new Uint32Array(rules.length * RANGES);
+  for (let i = 0; i < rules.length; i++) {
+    const { srcPorts, dstPorts, protocols } = rules[i] as ListRule;
+    words[i * RANGES] = rangeOf(srcPorts);
+    words[i * RANGES + 1] = rangeOf(dstPorts);
+    words[i * RANGES + 2] = rangeOf(protocols);
+  }
+  return words;
+}
+
 export function laneOf({ srcPorts, dstPorts, protocols }: ListRule, number: number): Lane {
-  const range = ([lowest, highest]: readonly [number, number]) => (lowest | (~highest << 16)) >>> 0;
-  return { number, ranges: [range(srcPorts), range(dstPorts), range(protocols)] };
+  return { number, ranges: [rangeOf(srcPorts), rangeOf(dstPorts), rangeOf(protocols)] };
+}
+
+function rangeOf([lowest, highest]: Range): number {
+  return (lowest | (~highest << 16)) >>> 0;
 }
 
 /** The keys (protocol << 16 | destination port) that a rule is for, if it is for nothing more special. */

@@ -1,20 +1,18 @@
 /**
- * One side of a list, source or destination: its prefixes, the trie that leads to the longest one of an address, and for each the
- * class that names the prefixes around it (dataplane-as/lists/layout.ts).
+ * One side of a list, source or destination: its prefixes, what leads to the longest one of an address, and for each the class that
+ * names the prefixes around it (dataplane-as/lists/layout.ts).
  */
 import * as A from '../../../../dataplane-as/lists/layout.js';
+import { Intervals } from './intervals.js';
 import { PrefixIndex } from './prefix-index.js';
 import { maskOf } from './rule.js';
+import { ShortTrie } from './short-trie.js';
 import { ListFullError, type ListWords } from './words.js';
 
-const LINE = A.LIST_TRIE_LINE_WORDS;
-/** How many bits of an address have been used when each step down a trie is done. */
-const DEPTHS = depthsOf(A.LIST_ROOT_BITS, A.LIST_SECOND_BITS, A.LIST_THIRD_BITS);
-const SHORT_DEPTHS = depthsOf(A.LIST_SHORT_ROOT_BITS, A.LIST_SHORT_SECOND_BITS, A.LIST_SHORT_THIRD_BITS);
 const CLASS = A.CLASS_SIZE / 4;
-const PREFIXES = A.CLASS_PREFIXES / 4;
-const BOUNDS = A.CLASS_BOUNDS / 4;
 const NOWHERE = 255;
+/** Bits of what a class names in a place. */
+const ENTRY = 0xffffff;
 
 export class Side {
   readonly index: PrefixIndex;
@@ -22,21 +20,16 @@ export class Side {
   #places = new Uint8Array(0);
   /** By number: the pairs of places that its own rules have, as two words. */
   #tuples = new Uint32Array(0);
-  /** By number: the lowest shifted number of its own rules, CLASS_NO_BOUND = it has none. */
-  #bounds = new Uint16Array(0);
   /** Prefixes that took the place of one around them, and so have its rules too. */
   readonly #standIns = new Map<number, number[]>();
   /** By number: the longest prefix around it, 0 = none. Right for those that were there when the list was built. */
-  #parents = new Uint32Array(0);
+  #parents: Uint32Array = new Uint32Array(0);
   /** By number: how many rules it has, while building. */
   #weights = new Uint32Array(0);
-  // Until the list is laid out, both are arrays of their own; then parts of its words.
-  #trie: Uint32Array;
+  readonly #locator: ShortTrie | Intervals;
+  // Until the list is laid out, an array of its own; then part of its words.
   #classes: Uint32Array = new Uint32Array(0);
-  #lines: number;
-  readonly #depths: readonly number[];
   #list: ListWords | null = null;
-  #trieAt = 0;
   #classesAt = 0;
   /** Numbers of the prefixes there were when the list was built, the widest first. */
   #order: Uint32Array = new Uint32Array(0);
@@ -44,9 +37,7 @@ export class Side {
   /** @param short the list has the tries of a short one */
   constructor(expected: number, short: boolean) {
     this.index = new PrefixIndex(expected);
-    this.#depths = short ? SHORT_DEPTHS : DEPTHS;
-    this.#lines = 2 ** (this.#depths[0] ?? 0) / LINE;
-    this.#trie = new Uint32Array((this.#lines + 256 + expected) * LINE);
+    this.#locator = short ? new ShortTrie(this.index) : new Intervals(this.index);
   }
 
   /** The prefix's place, undefined if it has none. */
@@ -65,32 +56,29 @@ export class Side {
     for (const other of this.#standIns.get(number) ?? []) yield* this.bearers(other);
   }
 
-  /** The prefix as classes and pairs name it. */
-  wordOf(number: number): number {
-    return (number | ((this.index.lengths[number] ?? 0) << A.PREFIX_LENGTH_SHIFT)) >>> 0;
+  /** The group of the prefix's length. */
+  groupOf(number: number): number {
+    return Math.max(0, (this.index.lengths[number] ?? 0) - 1);
   }
 
   /**
-   * Makes the trie and the classes of all prefixes in the index, from the widest to the longest. `numbers` are those of the rules' own
+   * Makes the way to the classes and the classes of all prefixes in the index, from the widest to the longest. `numbers` are those of the rules' own
    * prefixes: where all places around a prefix are taken, it takes that of the one with the fewest rules.
    */
   build(numbers: Uint32Array): void {
     const { index } = this;
     this.#weights = new Uint32Array(index.count + 1);
-    this.#parents = new Uint32Array(index.count + 1);
     for (const number of numbers) this.#weights[number] = (this.#weights[number] ?? 0) + 1;
     const room = Math.ceil(index.count * 1.25) + 64;
+    if (room > A.PREFIX_NUMBER) throw new ListFullError('prefixes');
     this.#places = new Uint8Array(room).fill(NOWHERE);
     this.#tuples = new Uint32Array(room * 2);
-    this.#bounds = new Uint16Array(room).fill(A.CLASS_NO_BOUND);
     this.#classes = new Uint32Array(room * CLASS);
     this.#order = byLength(index.lengths, index.count);
+    this.#parents = this.#locator.build(this.#order);
     const taken = new Uint8Array(index.count + 1);
     for (const number of this.#order) {
-      const address = index.addresses[number] ?? 0;
-      const length = index.lengths[number] ?? 0;
-      const parent = this.#fill(address, length, number);
-      this.#parents[number] = parent;
+      const parent = this.#parents[number] ?? 0;
       taken[number] = this.#enter(number, parent, taken[parent] ?? 0);
     }
   }
@@ -117,67 +105,55 @@ export class Side {
     return vectors;
   }
 
-  /** Bytes the parts take, with room to grow. */
-  get trieWords(): number {
-    return Math.ceil(this.#lines * 1.25 + 512) * LINE;
+  /** What leads from addresses to classes; its size is known once this side is built. */
+  get locator(): ShortTrie | Intervals {
+    return this.#locator;
   }
 
   get classWords(): number {
     return this.#classes.length;
   }
 
-  /** Moves into the list's words. */
-  layOut(list: ListWords, trieAt: number, classesAt: number): void {
-    const trie = list.words.subarray(trieAt, trieAt + this.trieWords);
-    trie.set(this.#trie.subarray(0, this.#lines * LINE));
+  /** Moves the classes into the list's words. */
+  layOut(list: ListWords, classesAt: number): void {
     const classes = list.words.subarray(classesAt, classesAt + this.classWords);
     classes.set(this.#classes);
-    this.#trie = trie;
     this.#classes = classes;
     this.#list = list;
-    this.#trieAt = trieAt;
     this.#classesAt = classesAt;
   }
 
-  /** While building: notes that the prefix has a rule with this pair of places (0-63) and this shifted number. */
-  note(number: number, tuple: number, bound: number): void {
+  /** While building: notes that the prefix has a rule with this pair of places (0-63). */
+  note(number: number, tuple: number): void {
     const at = number * 2 + (tuple >> 5);
     this.#tuples[at] = (this.#tuples[at] ?? 0) | (1 << (tuple & 31));
-    if (bound < (this.#bounds[number] ?? 0)) this.#bounds[number] = bound;
   }
 
-  /** While building, after all rules were noted: each class gets the pairs and the bounds of all prefixes around it. */
+  /** While building, after all rules were noted: each class gets the pairs of all prefixes around it. */
   spread(): void {
     const classes = this.#classes;
     const tuples = this.#tuples;
-    for (let at = CLASS; at <= this.index.count * CLASS; at += CLASS) {
+    for (let number = 1; number <= this.index.count; number++) {
       let low = 0;
       let high = 0;
       for (let place = 0; place < A.LIST_PLACES; place++) {
-        const around = (classes[at + PREFIXES + place] ?? 0) & A.PREFIX_NUMBER;
-        if (around === 0) continue;
+        const around = this.#prefixAt(number, place);
         low |= tuples[around * 2] ?? 0;
         high |= tuples[around * 2 + 1] ?? 0;
-        const word = at + BOUNDS + (place >> 1);
-        classes[word] = (classes[word] ?? 0) | ((this.#bounds[around] ?? 0) << ((place & 1) << 4));
       }
-      classes[at] = low;
-      classes[at + 1] = high;
+      classes[number * CLASS] = low;
+      classes[number * CLASS + 1] = high;
     }
   }
 
-  /** Notes a rule's pair of places and its bound in the classes of all addresses of the prefix. The list is laid out. */
-  mark(number: number, tuple: number, bound: number): void {
-    const at = number * 2 + (tuple >> 5);
+  /** Notes a rule's pair of places in the classes of all addresses of the prefix. The list is laid out. */
+  mark(number: number, tuple: number): void {
     const bit = 1 << (tuple & 31);
-    if (((this.#tuples[at] ?? 0) & bit) !== 0 && bound >= (this.#bounds[number] ?? 0)) return;
-    this.note(number, tuple, bound);
-    const place = this.#places[number] ?? 0;
+    if (((this.#tuples[number * 2 + (tuple >> 5)] ?? 0) & bit) !== 0) return;
+    this.note(number, tuple);
     for (const inner of [number, ...this.#inside(number)]) {
       const word = inner * CLASS + (tuple >> 5);
       this.#putClass(word, ((this.#classes[word] ?? 0) | bit) >>> 0);
-      if (((this.#classes[inner * CLASS + PREFIXES + place] ?? 0) & A.PREFIX_NUMBER) === number)
-        this.#putBound(inner, place, this.#bounds[number] ?? 0);
     }
   }
 
@@ -197,21 +173,39 @@ export class Side {
     for (let i = 0; i < CLASS; i++) {
       this.#putClass(number * CLASS + i, this.#classes[parent * CLASS + i] ?? 0);
     }
-    for (const inner of [number, ...inside])
-      this.#putClass(inner * CLASS + PREFIXES + place, this.wordOf(number));
-    for (const inner of [number, ...inside]) this.#putBound(inner, place, A.CLASS_NO_BOUND);
-    this.#paint(address, length, number);
+    for (const inner of [number, ...inside]) this.#putPrefix(inner, place, number);
+    this.#locator.paint(number);
     return number;
   }
 
   #putClass(at: number, value: number): void {
-    this.#list?.put(this.#classesAt + at, value);
+    if (this.#list === null) this.#classes[at] = value;
+    else this.#list.put(this.#classesAt + at, value);
   }
 
-  #putBound(number: number, place: number, bound: number): void {
-    const at = number * CLASS + BOUNDS + (place >> 1);
-    const shift = (place & 1) << 4;
-    this.#putClass(at, (((this.#classes[at] ?? 0) & ~(0xffff << shift)) | (bound << shift)) >>> 0);
+  /** The prefix that a class names in a place, 0 = none. */
+  #prefixAt(number: number, place: number): number {
+    return this.#entryAt(number, place) & A.PREFIX_NUMBER;
+  }
+
+  #entryAt(number: number, place: number): number {
+    const byte = number * A.CLASS_SIZE + A.CLASS_PREFIXES + place * A.CLASS_PREFIX_SIZE;
+    const shift = (byte & 3) << 3;
+    const word = (this.#classes[byte >>> 2] ?? 0) >>> shift;
+    const more = shift > 8 ? (this.#classes[(byte >>> 2) + 1] ?? 0) << (32 - shift) : 0;
+    return (word | more) & ENTRY;
+  }
+
+  /** Names a prefix in a place of a class. */
+  #putPrefix(number: number, place: number, prefix: number): void {
+    const entry = prefix | (this.groupOf(prefix) << A.PREFIX_GROUP_SHIFT);
+    const byte = number * A.CLASS_SIZE + A.CLASS_PREFIXES + place * A.CLASS_PREFIX_SIZE;
+    const shift = (byte & 3) << 3;
+    const at = byte >>> 2;
+    this.#putClass(at, (((this.#classes[at] ?? 0) & ~(ENTRY << shift)) | (entry << shift)) >>> 0);
+    if (shift <= 8) return;
+    const rest = 32 - shift;
+    this.#putClass(at + 1, (((this.#classes[at + 1] ?? 0) & ~(ENTRY >>> rest)) | (entry >>> rest)) >>> 0);
   }
 
   /** Gives a prefix a place, where those in `taken` (a bit each) are taken; returns these and its own. */
@@ -219,16 +213,14 @@ export class Side {
     let place = firstFree(taken);
     if (place === NOWHERE) place = this.#standIn(number, parent);
     this.#places[number] = place;
-    const at = number * CLASS;
-    this.#classes.copyWithin(at, parent * CLASS, parent * CLASS + CLASS);
-    this.#classes[at + PREFIXES + place] = this.wordOf(number);
+    this.#classes.copyWithin(number * CLASS, parent * CLASS, parent * CLASS + CLASS);
+    this.#putPrefix(number, place, number);
     return taken | (1 << place);
   }
 
   /** Chooses the place of one of those around a prefix. */
   #standIn(number: number, parent: number): number {
-    const around = (place: number): number =>
-      (this.#classes[parent * CLASS + PREFIXES + place] ?? 0) & A.PREFIX_NUMBER;
+    const around = (place: number): number => this.#prefixAt(parent, place);
     const weight = (place: number): number => {
       let sum = 0;
       for (const bearer of this.bearers(around(place))) sum += this.#weights[bearer] ?? 0;
@@ -246,7 +238,7 @@ export class Side {
   #takenBy(number: number): number {
     let taken = 0;
     for (let place = 0; place < A.LIST_PLACES; place++) {
-      if ((this.#classes[number * CLASS + PREFIXES + place] ?? 0) !== 0) taken |= 1 << place;
+      if (this.#prefixAt(number, place) !== 0) taken |= 1 << place;
     }
     return taken;
   }
@@ -271,80 +263,6 @@ export class Side {
       if (((addresses[other] ?? 0) & mask) >>> 0 === address) yield other;
     }
   }
-
-  /** Covers a prefix that none inside it is known of yet; returns what covered it. */
-  #fill(address: number, length: number, number: number): number {
-    const at = this.#wordFor(address, length);
-    const parent = (this.#trie[at] ?? 0) & A.LIST_CLASS;
-    const word = ((length << A.LIST_LENGTH_SHIFT) | number) >>> 0;
-    this.#trie.fill(word, at, at + this.#wordsOf(length));
-    return parent;
-  }
-
-  /** The first word that is wholly of this prefix; makes the blocks that lead there. */
-  #wordFor(address: number, length: number): number {
-    const depths = this.#depths;
-    let depth = depths[0] ?? 0;
-    let at = address >>> (32 - depth);
-    for (let level = 1; length > depth; level++) {
-      const below = depths[level] ?? 32;
-      const words = 2 ** (below - depth);
-      at = this.#under(at, words) + ((address >>> (32 - below)) & (words - 1));
-      depth = below;
-    }
-    return at;
-  }
-
-  /** How many words of a block (or the root) a prefix of this length covers. */
-  #wordsOf(length: number): number {
-    for (const depth of this.#depths) if (length <= depth) return 2 ** (depth - length);
-    return 1;
-  }
-
-  /** First of the `words` words of the block under a word; made if there is none. */
-  #under(at: number, words: number): number {
-    const word = this.#trie[at] ?? 0;
-    if (word >= A.LIST_CHILD) return (word - A.LIST_CHILD) * LINE;
-    const first = this.#lines * LINE;
-    if (first + words > this.#trie.length) {
-      if (this.#list !== null) throw new ListFullError('lines of the trie');
-      const grown = new Uint32Array(this.#trie.length * 2);
-      grown.set(this.#trie);
-      this.#trie = grown;
-    }
-    if (this.#list === null) this.#trie.fill(word, first, first + words);
-    else for (let i = first; i < first + words; i++) this.#putTrie(i, word);
-    this.#putTrie(at, A.LIST_CHILD + this.#lines);
-    this.#lines += words / LINE;
-    return first;
-  }
-
-  #putTrie(at: number, value: number): void {
-    if (this.#list === null) this.#trie[at] = value;
-    else this.#list.put(this.#trieAt + at, value);
-  }
-
-  /** Covers a prefix wherever no longer one does. */
-  #paint(address: number, length: number, number: number): void {
-    const at = this.#wordFor(address, length);
-    const word = ((length << A.LIST_LENGTH_SHIFT) | number) >>> 0;
-    this.#paintWords(at, this.#wordsOf(length), length, word, 0);
-  }
-
-  /** `level` counts from that of the first words on. */
-  #paintWords(at: number, count: number, length: number, word: number, level: number): void {
-    const depth = this.#depths.findIndex((d) => length <= d) + level;
-    const words = 2 ** ((this.#depths[depth + 1] ?? 32) - (this.#depths[depth] ?? 32));
-    for (let i = at; i < at + count; i++) {
-      const old = this.#trie[i] ?? 0;
-      if (old >= A.LIST_CHILD) this.#paintWords((old - A.LIST_CHILD) * LINE, words, length, word, level + 1);
-      else if (old === 0 || old >>> A.LIST_LENGTH_SHIFT < length) this.#putTrie(i, word);
-    }
-  }
-}
-
-function depthsOf(root: number, second: number, third: number): readonly number[] {
-  return [root, root + second, root + second + third, 32];
 }
 
 function firstFree(taken: number): number {

@@ -1,4 +1,4 @@
-/** Words of a list that is being put together or changed; changes are noted, so that copies can follow. */
+/** Words of a list that is being put together or changed; changes are noted from the first `forget` on, so that copies can follow. */
 import { PteropusError } from '../../../common/errors.js';
 
 /** A section of a list has no room for a change: the list must be built anew. */
@@ -10,7 +10,7 @@ export class ListFullError extends PteropusError {
 
 export class ListWords {
   readonly words: Uint32Array;
-  #at: number[] = [];
+  #at: number[] | null = null;
 
   constructor(size: number) {
     this.words = new Uint32Array(size);
@@ -23,7 +23,26 @@ export class ListWords {
   put(at: number, value: number): void {
     if (this.words[at] === value) return;
     this.words[at] = value;
-    this.#at.push(at);
+    this.#at?.push(at);
+  }
+
+  /** 16 bits at a byte offset, a multiple of 2. */
+  getHalf(byte: number): number {
+    return (this.get(byte >>> 2) >>> ((byte & 2) << 3)) & 0xffff;
+  }
+
+  putHalf(byte: number, value: number): void {
+    const shift = (byte & 2) << 3;
+    this.put(byte >>> 2, ((this.get(byte >>> 2) & ~(0xffff << shift)) | (value << shift)) >>> 0);
+  }
+
+  getByte(byte: number): number {
+    return (this.get(byte >>> 2) >>> ((byte & 3) << 3)) & 0xff;
+  }
+
+  putByte(byte: number, value: number): void {
+    const shift = (byte & 3) << 3;
+    this.put(byte >>> 2, ((this.get(byte >>> 2) & ~(0xff << shift)) | (value << shift)) >>> 0);
   }
 
   /** Copies all into a memory, whose list begins at word `base`. */
@@ -31,9 +50,9 @@ export class ListWords {
     memory.set(this.words, base);
   }
 
-  /** Writes what changed since `forget` into a copy. */
+  /** Writes what changed since `forget` was called last into a copy. */
   follow(memory: Uint32Array, base: number): void {
-    for (const at of this.#at) memory[base + at] = this.words[at] ?? 0;
+    for (const at of this.#at ?? []) memory[base + at] = this.words[at] ?? 0;
   }
 
   forget(): void {
