@@ -54,6 +54,21 @@ testIf(test, root())('a program that does not start says why, with its log', asy
   await program.stop();
 });
 
+testIf(test, root())('who is told of a death is told what the program said last', async () => {
+  let died: (reason: string) => void = () => undefined;
+  const death = new Promise<string>((resolve) => {
+    died = resolve;
+  });
+  const program = nodeProcess(
+    `echo '{"ready":true}'; echo first >&2; echo no memory left >&2; exit 3`,
+    'last.log',
+    (reason) => died(reason),
+  );
+  await program.start();
+  assert.is(await death, 'code 3: no memory left');
+  await program.stop();
+});
+
 testIf(test, root())('what a program prints beside its ready line goes to the log', async () => {
   const program = nodeProcess(`echo hello; echo '{"ready":true}'; exec cat`, 'out.log');
   await program.start();

@@ -83,8 +83,9 @@ export class NodeProcess {
       child.once('error', (cause) => fail('cannot be started', cause));
       child.once('exit', (code, signal) => {
         clearTimeout(timer);
-        const reason = signal ?? `code ${code}`;
-        fail(`ended with ${reason}`);
+        fail(`ended with ${signal ?? `code ${code}`}`);
+        // Who was not killed has said why.
+        const reason = signal ?? `code ${code}: ${tail(log, 1)}`;
         if (this.child === child && !this.stopping) this.restartLater(reason, Date.now() - started);
       });
       child.once('close', () => closeSync(fd));
@@ -132,9 +133,9 @@ function isReady(line: string): boolean {
   }
 }
 
-function tail(path: string): string {
+function tail(path: string, lines = 5): string {
   try {
-    return readFileSync(path, 'utf8').trim().split('\n').slice(-5).join(' | ') || '(empty)';
+    return readFileSync(path, 'utf8').trim().split('\n').slice(-lines).join(' | ') || '(empty)';
   } catch {
     return '(unreadable)';
   }
