@@ -24,6 +24,7 @@ takes it all up with a second backend, and changes single items. Figures go to b
 
 const RESULTS = fileURLToPath(new URL('../../../bench/results/vpp-fill.json', import.meta.url));
 const SINGLE_CHANGES = 50;
+const LOOKS = 20;
 
 const options = benchOptions(USAGE, {
   services: { type: 'string', default: '1000' },
@@ -112,6 +113,11 @@ interface Round {
   readonly adoptCpu: Cpu;
   readonly adoptMessages: number;
   readonly adoptChanging: number;
+  /** Milliseconds of reading and comparing everything again, and of the look that is taken in between. */
+  readonly resync: readonly number[];
+  readonly look: readonly number[];
+  readonly lookCpu: Cpu;
+  readonly resyncCpu: Cpu;
   /** Milliseconds of each transaction with one new set of backends, and with one more address in a set. */
   readonly service: readonly number[];
   readonly addressSet: readonly number[];
@@ -163,6 +169,14 @@ async function round(seed: number): Promise<Round> {
         addressSet.push(await apply(first.backend, [{ type: 'update', key: set.key, old: set, item }]));
       }
     }
+    const resync: number[] = [];
+    const resyncCpu = cpuSince(vpp.pid);
+    for (let i = 0; i < LOOKS; i++) resync.push(await timed(() => first.backend.dump()));
+    resyncCpu.stop();
+    const look: number[] = [];
+    const lookCpu = cpuSince(vpp.pid);
+    for (let i = 0; i < LOOKS; i++) look.push(await timed(() => first.backend.look()));
+    lookCpu.stop();
     const total = (await first.backend.dump()).size;
     await first.backend.close();
     const adoptCpu = cpuSince(vpp.pid);
@@ -184,6 +198,9 @@ async function round(seed: number): Promise<Round> {
       adoptCpu: adoptCpu.used,
       adoptMessages,
       adoptChanging,
+      ...{ resync, look },
+      resyncCpu: each(resyncCpu.used),
+      lookCpu: each(lookCpu.used),
       service,
       addressSet,
     };
@@ -194,6 +211,14 @@ async function round(seed: number): Promise<Round> {
     netns.close();
   }
 }
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+const each = ({ ours, vpp }: Cpu): Cpu => ({ ours: ours / LOOKS, vpp: vpp / LOOKS });
 
 /** Milliseconds of a core a process has used (proc(5), fields 14 and 15, in hundredths of a second). */
 function cpuOf(pid: number): number {
@@ -228,6 +253,10 @@ const summary = {
   adoptCpuMs: { ours: of(({ adoptCpu }) => [adoptCpu.ours]), vpp: of(({ adoptCpu }) => [adoptCpu.vpp]) },
   adoptMessages: measured[0]?.adoptMessages,
   adoptChanging: measured.reduce((sum, { adoptChanging }) => sum + adoptChanging, 0),
+  resyncMs: of(({ resync }) => resync),
+  resyncCpuMs: { ours: of(({ resyncCpu }) => [resyncCpu.ours]), vpp: of(({ resyncCpu }) => [resyncCpu.vpp]) },
+  lookMs: of(({ look }) => look),
+  lookCpuMs: { ours: of(({ lookCpu }) => [lookCpu.ours]), vpp: of(({ lookCpu }) => [lookCpu.vpp]) },
   serviceMs: of(({ service }) => service),
   addressSetMs: of(({ addressSet }) => addressSet),
 };
@@ -240,6 +269,12 @@ process.stdout.write(
     text('taken up by a second backend', summary.adoptMs) +
     text('  of a core: ours', summary.adoptCpuMs.ours) +
     text('  of a core: VPP’s', summary.adoptCpuMs.vpp) +
+    text('everything read and compared again', summary.resyncMs) +
+    text('  of a core: ours', summary.resyncCpuMs.ours) +
+    text('  of a core: VPP’s', summary.resyncCpuMs.vpp) +
+    text('a look at what judges and checks pods', summary.lookMs) +
+    text('  of a core: ours', summary.lookCpuMs.ours) +
+    text('  of a core: VPP’s', summary.lookCpuMs.vpp) +
     text('one service changed', summary.serviceMs) +
     text('one address more in a set', summary.addressSetMs) +
     `messages: ${summary.fillMessages} to fill; ${summary.adoptMessages} to take up, ${summary.adoptChanging} of them change something\n`,

@@ -218,6 +218,30 @@ function engineTests(install: VppInstall): void {
       }
     }));
 
+  test('a look sees that a pod is cut off, or no longer judged or checked, and mends it', () =>
+    withVpp(install, async (lab) => {
+      const opened = await lab.open();
+      const { api, backend } = opened;
+      await apply(opened, [...ALL.values()].map(add));
+      const before = api.changes.length;
+      assert.is(await backend.look(), false, opened.lines.join('\n'));
+      assert.is(api.changes.length, before);
+      const index = (name: string): number => backend.vpp.handles.get(interfaceKey(items.podKey(name)));
+      const unchecked = { is_input: true, mode: 'URPF_API_MODE_OFF', af: 'ADDRESS_IP4' };
+      const damages: readonly (() => Promise<unknown>)[] = [
+        () => api.request('acl_interface_set_acl_list', { sw_if_index: index('b') }),
+        () => api.request('urpf_update', { ...unchecked, sw_if_index: index('a') }),
+        () => api.cli(`delete host-interface name ${items.podLink(1, 'b')}`),
+        () => api.cli(`set interface state host-${items.podLink(1, 'a')} down`),
+      ];
+      for (const [i, damage] of damages.entries()) {
+        await damage();
+        assert.is(await backend.look(), true, `damage ${i} is seen`);
+        await assertAllThere(opened);
+        assert.is(await backend.look(), false);
+      }
+    }));
+
   test('services are made in another way by a backend that is told to', () =>
     withVpp(install, async (lab) => {
       const first = await lab.open();

@@ -9,6 +9,9 @@ import { VHOST_NET } from '../agent-config.js';
 import { untilReachable } from '../prepare.js';
 import { apiDirOf, uplinkDriver, type VppConfig, vppOptions } from './config.js';
 
+/** All there is is compared by the agent's downstream resyncs, which are less frequent. */
+const LOOK_INTERVAL_MS = 10_000;
+
 /** VPP has no interface of the name the configuration gives for the uplink. */
 export class VppUplinkError extends PteropusError {}
 
@@ -24,6 +27,7 @@ export async function openVppDataplane(
     // Beside the socket: it is void with this run of VPP, as the socket is.
     keepFile: join(dirname(config.socket), 'items.json'),
     options: vppOptions(config, existsSync(VHOST_NET)),
+    lookIntervalMs: LOOK_INTERVAL_MS,
     log,
   });
   log(`VPP ${backend.vpp.api.version}, process ${backend.vpp.api.pid}`);

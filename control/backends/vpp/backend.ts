@@ -22,6 +22,8 @@ export interface VppBackendParts {
   /** null: nothing outlives this process. */
   readonly keep: Keep | null;
   readonly log: (line: string) => void;
+  /** Milliseconds between two looks; 0: none but those asked for. */
+  readonly lookIntervalMs?: number;
 }
 
 export class VppBackend implements Backend {
@@ -33,11 +35,16 @@ export class VppBackend implements Backend {
   #absent: ReadonlySet<Key> | null = new Set();
   /** One thing at a time, in the order asked for. */
   readonly #turns = new Turns();
+  readonly #timer: NodeJS.Timeout | null;
+  /** One is under way, or waits for its turn. */
+  #looking = false;
 
   constructor(private readonly parts: VppBackendParts) {
     this.#engine = parts.engine;
     this.version = parts.engine.vpp.api.version;
     this.lost = parts.engine.vpp.api.lost;
+    const { lookIntervalMs = 0 } = parts;
+    this.#timer = lookIntervalMs > 0 ? setInterval(() => this.#lookAgain(), lookIntervalMs).unref() : null;
   }
 
   /** What the VPP at hand cannot hold, and for want of which messages. */
@@ -67,6 +74,23 @@ export class VppBackend implements Backend {
     });
   }
 
+  /**
+   * Looks whether pods' interfaces are judged and checked as they should be, and mends VPP if they are not: somebody else may have
+   * been at it. Costs a few small dumps; all there is is compared by `dump`. True: something was wrong.
+   */
+  look(): Promise<boolean> {
+    return this.#turns.take(async () => {
+      const engine = this.#engine;
+      // Before the first change nobody has said what should be there; what could not be mended is tried again with all of it.
+      if (this.#absent !== null || !engine.sound || (await engine.looksRight())) return false;
+      await engine.read();
+      await this.parts.observer.beforeChange?.(engine.inForce());
+      await engine.carryOut([]);
+      engine.commit([]);
+      return true;
+    });
+  }
+
   shortfalls(item: Item): readonly string[] {
     return shortfallsOf(item, this.#engine.rendering.items.get('node'), this.#engine.vpp);
   }
@@ -81,11 +105,23 @@ export class VppBackend implements Backend {
 
   /** Frees our end; VPP stays as it is. */
   async close(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
     await this.#turns.take(async () => {
       await this.parts.observer.close();
       await this.parts.keep?.close();
       await this.#engine.vpp.api.close();
     });
+  }
+
+  #lookAgain(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    this.look()
+      // VPP may be lost, or the backend closed: whoever else speaks to it learns that.
+      .catch((error: unknown) => this.parts.log(`VPP cannot be looked at: ${errorText(error)}`))
+      .finally(() => {
+        this.#looking = false;
+      });
   }
 
   async #apply(changes: readonly Change[]): Promise<readonly ChangeResult[]> {

@@ -53,6 +53,7 @@ async function open(fake: FakeVpp, keepFile: string | null = null): Promise<Open
   const backend = await openOver(fake.api, {
     ...{ options: DEFAULT_OPTIONS, renderers: [RENDERER], descriptors, observer: OBSERVER, keepFile },
     ...{ log: (line) => lines.push(line), wait: () => Promise.resolve() },
+    lookedAt: new Set(['table', 'path']),
   });
   return { backend, lines };
 }
@@ -334,6 +335,41 @@ test('damage is seen when read back, and mended by putting in again what is miss
   assert.equal(await keys(opened), [a.key]);
   await apply(opened, add(b));
   assert.is(fake.objects.get(b.key)?.object.spec, 'drop');
+});
+
+test('a look sees what is gone of the kinds it looks at, and mends everything', async () => {
+  const fake = new FakeVpp();
+  const opened = await open(fake);
+  const { backend, lines } = opened;
+  assert.is(await backend.look(), false, 'nobody has said yet what should be there');
+  await apply(opened, add(route('a', 'reject')), add(route('b')));
+  const whole = held(fake);
+  fake.actions.length = 0;
+  assert.is(await backend.look(), false);
+  assert.equal([fake.actions, lines], [[], []], 'a look changes nothing');
+  fake.objects.delete('soft/a');
+  assert.is(await backend.look(), false, 'of a kind that is not looked at');
+  fake.objects.delete('route/main/a');
+  assert.is(await backend.look(), true);
+  assert.equal(held(fake), whole);
+  assert.match(lines.join('\n'), 'route/main/a is missing');
+  assert.is(await backend.look(), false);
+});
+
+test('a look does not try again and again what VPP refuses', async () => {
+  const fake = new FakeVpp();
+  const opened = await open(fake);
+  await apply(opened, add(route('a')));
+  fake.objects.delete('route/main/a');
+  fake.fail = () => ({ error: new VppRetvalError('path_add', -1) });
+  assert.is(await opened.backend.look(), true);
+  fake.actions.length = 0;
+  assert.is(await opened.backend.look(), false);
+  assert.equal(fake.actions, []);
+  fake.fail = () => null;
+  assert.equal(await keys(opened), []);
+  await apply(opened, add(route('a')));
+  assert.equal(held(fake), ['route/main/a', 'table/main']);
 });
 
 test('a connection lost in the middle of a transaction fails the call, and nothing counts as done', async () => {

@@ -6,6 +6,7 @@ import { typed } from './api/typed.js';
 import { blameFaults, type Failures, type Fault } from './objects/blame.js';
 import { PlanError, UnsupportedError } from './objects/errors.js';
 import { HandleTable } from './objects/handles.js';
+import { damaged } from './objects/look.js';
 import { type Missing, missingOf } from './objects/missing.js';
 import { type Plan, planObjects } from './objects/plan.js';
 import { ReadOnce } from './objects/read-once.js';
@@ -27,6 +28,8 @@ export interface EngineSpec {
   /** In the order in which they are read. */
   readonly descriptors: readonly Descriptor[];
   readonly log: (line: string) => void;
+  /** Kinds that `looksRight` looks at, instead of those it does. */
+  readonly lookedAt?: ReadonlySet<string>;
   /** Waits so many milliseconds; a timer when absent. */
   readonly wait?: (milliseconds: number) => Promise<void>;
 }
@@ -71,6 +74,11 @@ export class Engine {
     });
   }
 
+  /** Whether what VPP holds is known, and is what is in force. */
+  get sound(): boolean {
+    return this.#known && !this.#stale;
+  }
+
   get known(): boolean {
     return this.#known;
   }
@@ -102,6 +110,11 @@ export class Engine {
     if (!this.#stale || this.rendering.items.size === 0) return;
     const more = differences.length > 5 ? `, and ${differences.length - 5} more` : '';
     this.spec.log(`VPP does not hold what was put in: ${differences.slice(0, 5).join(', ')}${more}`);
+  }
+
+  /** Whether what a look costs little to see is as it was put in. */
+  async looksRight(): Promise<boolean> {
+    return (await damaged(this.#reading, this.rendering.wanted.values(), this.spec.lookedAt)).length === 0;
   }
 
   /** Whether VPP holds all an item asks for, as far as is known. */

@@ -45,6 +45,13 @@ export class HandleTable implements Handles {
     this.#handles.clear();
     this.#keys.clear();
   }
+
+  /** The same numbers, for who may come to know others. */
+  copy(): HandleTable {
+    const copy = new HandleTable();
+    for (const [key, handle] of this.#handles) copy.set(key, handle);
+    return copy;
+  }
 }
 
 /** The part of a key before the first slash. */
