@@ -5,6 +5,7 @@
  */
 import {
   CONTROL_BASE,
+  CTL_ACK_IMAGE,
   CTL_ACTIVE_IMAGE,
   CTL_SEED,
   CTL_SESSIONS_BASE,
@@ -70,4 +71,13 @@ export function begin(nowMs: u32): void {
     isIndexed = true;
     indexed = tunnels;
   }
+}
+
+/**
+ * Tells the control plane that a whole batch saw the image. Only when it is another one: an atomic store waits for all stores before
+ * it.
+ */
+export function acknowledge(): void {
+  if (load<u32>(CONTROL_BASE, CTL_ACK_IMAGE) !== <u32>image)
+    atomic.store<u32>(CONTROL_BASE, <u32>image, CTL_ACK_IMAGE);
 }

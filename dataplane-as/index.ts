@@ -3,7 +3,7 @@
  * so that the cache misses of one stage overlap (docs/pipeline.md).
  */
 import { writeRequest } from './arp';
-import { attach, begin, image, now } from './context';
+import { acknowledge, attach, begin, image, now } from './context';
 import { tally } from './counters';
 import { forward } from './forward';
 import { work6 } from './ip6/index';
@@ -11,16 +11,7 @@ import { clearList } from './ip6/list';
 import { writeSolicitation } from './ip6/nd-packet';
 import { isKnown6, staleNeighbor6 } from './ip6/neighbors6';
 import { attach6 } from './ip6/sessions6';
-import {
-  CONTROL_BASE,
-  CTL_ACK_IMAGE,
-  NB_IP4,
-  NB_PORT,
-  NB6_ADDRESS,
-  VECTOR_BASE,
-  VECTOR_CAPACITY,
-  VECTOR_SHIFT,
-} from './layout';
+import { NB_IP4, NB_PORT, NB6_ADDRESS, VECTOR_BASE, VECTOR_CAPACITY, VECTOR_SHIFT } from './layout';
 import { hash, lookup, resolve } from './lookup';
 import { isKnown, staleNeighbor } from './neighbors';
 import { output } from './output';
@@ -50,7 +41,7 @@ export function process(n: i32, nowMs: u32): void {
   if (image === 0) refuseAll(n);
   else work(n);
   tally(n);
-  atomic.store<u32>(CONTROL_BASE, <u32>image, CTL_ACK_IMAGE);
+  acknowledge();
 }
 
 /** Takes in what other workers told, so that they find room for more while no packet comes here. */

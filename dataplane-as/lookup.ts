@@ -36,75 +36,119 @@ import { workers } from './workers/ring';
 /** Of the word at S_PORTS: the key's 40 bits, and above them ST_CLOSING, whose bit no other state has. */
 const OPEN_MASK: u64 = KEY_MASK | ((<u64>ST_CLOSING) << 40);
 
+/**
+ * What of a line's first 16 bytes must be as a packet has it in those at V_SRC. An ICMP error has no line: its key is ICMP with ports 0,
+ * and those of queries have the type of the query.
+ */
+const COMPARED: usize = memory.data<u32>([0xffffffff, 0xffffffff, 0xffffffff, <u32>(OPEN_MASK >> 32)], 16);
+/** i32x4.bitmask() of four equal words. */
+const ALL_FOUR: i32 = 15;
+
 /** Only so that the touching loads are not dropped by the optimiser. */
 export let touched: u32 = 0;
 
+/**
+ * Sets V_HASH, and V_SESSION to the home line. The lines are read right away, so that they are on their way when lookup() wants them.
+ * Four packets a turn, as V8 looks at the stack's limit in each; entries behind the last packet are hashed too, which does no harm.
+ */
 export function hash(n: i32): void {
   const salt = seed;
-  const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
-  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
-    if (load<u32>(v, V_OUTCOME) !== 0) continue;
-    const h = sessionHash(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), salt);
-    store<u64>(v, <u64>h, V_HASH); // and V_SESSION
-  }
-  touch(end);
-}
-
-/**
- * Reads the home lines of all packets, so that they are on their way when lookup() wants them. A loop that does nothing else has
- * the most misses under way at once. Entries that have no hash of this batch give some other line, which does no harm.
- */
-function touch(end: usize): void {
   const mask = sessionMask;
-  const table = sessions;
+  const table = <u32>sessions;
+  const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
   let sum: u32 = 0;
   for (let v: usize = VECTOR_BASE; v < end; v += 4 * VECTOR_SIZE) {
-    sum += load<u32>(table + ((<usize>(load<u32>(v, V_HASH) & mask)) << SESSION_SHIFT));
-    sum += load<u32>(table + ((<usize>(load<u32>(v, VECTOR_SIZE + V_HASH) & mask)) << SESSION_SHIFT));
-    sum += load<u32>(table + ((<usize>(load<u32>(v, 2 * VECTOR_SIZE + V_HASH) & mask)) << SESSION_SHIFT));
-    sum += load<u32>(table + ((<usize>(load<u32>(v, 3 * VECTOR_SIZE + V_HASH) & mask)) << SESSION_SHIFT));
+    const hash0 = sessionHash(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), salt);
+    const home0 = table + ((hash0 & mask) << SESSION_SHIFT);
+    store<u64>(v, <u64>hash0 | ((<u64>home0) << 32), V_HASH); // and V_SESSION
+    sum += load<u32>(home0);
+    const hash1 = sessionHash(load<u64>(v, VECTOR_SIZE + V_SRC), load<u64>(v, VECTOR_SIZE + V_PORTS), salt);
+    const home1 = table + ((hash1 & mask) << SESSION_SHIFT);
+    store<u64>(v, <u64>hash1 | ((<u64>home1) << 32), VECTOR_SIZE + V_HASH);
+    sum += load<u32>(home1);
+    const hash2 = sessionHash(
+      load<u64>(v, 2 * VECTOR_SIZE + V_SRC),
+      load<u64>(v, 2 * VECTOR_SIZE + V_PORTS),
+      salt,
+    );
+    const home2 = table + ((hash2 & mask) << SESSION_SHIFT);
+    store<u64>(v, <u64>hash2 | ((<u64>home2) << 32), 2 * VECTOR_SIZE + V_HASH);
+    sum += load<u32>(home2);
+    const hash3 = sessionHash(
+      load<u64>(v, 3 * VECTOR_SIZE + V_SRC),
+      load<u64>(v, 3 * VECTOR_SIZE + V_PORTS),
+      salt,
+    );
+    const home3 = table + ((hash3 & mask) << SESSION_SHIFT);
+    store<u64>(v, <u64>hash3 | ((<u64>home3) << 32), 3 * VECTOR_SIZE + V_HASH);
+    sum += load<u32>(home3);
   }
   touched = sum;
 }
 
-/** Packets whose home line is not theirs, or not in force: addresses of their vector lines. */
-const ELSEWHERE: usize = memory.data(VECTOR_CAPACITY * 4, 16);
+/** Packets whose home line is not theirs, or not in force: addresses of their vector lines, and a place for one that does not stay. */
+const ELSEWHERE: usize = memory.data(VECTOR_CAPACITY * 4 + 4, 16);
 
 /**
- * Sets V_SESSION where a line is in force; returns whether any packet is left for the slow path. Most lines are in their home:
- * that one is compared here, whole, with one branch; the others are looked for afterwards.
+ * Sets V_SESSION where a line is in force; returns whether any packet is left for the slow path. Most lines are in their home, where
+ * hash() let V_SESSION lead; the others are looked for afterwards.
  */
 export function lookup(n: i32): bool {
-  const mask = sessionMask;
-  const table = sessions;
-  const current = generation;
   const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
-  let left = ELSEWHERE;
-  for (let v: usize = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
-    if (load<u32>(v, V_OUTCOME) !== 0) continue;
-    const line = table + ((<usize>(load<u32>(v, V_HASH) & mask)) << SESSION_SHIFT);
-    // An ICMP error has no line: its key is ICMP with ports 0, and those of queries have the type of the query.
-    const different =
-      (load<u64>(line, S_SRC) ^ load<u64>(v, V_SRC)) |
-      ((load<u64>(line, S_PORTS) ^ load<u64>(v, V_PORTS)) & OPEN_MASK) |
-      <u64>(load<u32>(line, S_GENERATION) ^ current);
-    if (different !== 0) {
-      store<u32>(left, <u32>v);
-      left += 4;
-      continue;
-    }
-    store<u32>(v, <u32>line, V_SESSION);
-  }
-  if (!tracing) return lookElsewhere(left);
-  const missing = lookElsewhere(left);
-  traceHits(end);
+  const left = compareHomes(end);
+  newcomersEnd = ELSEWHERE;
+  const missing = left !== ELSEWHERE && lookElsewhere(left);
+  if (tracing) traceHits(end);
   return missing;
+}
+
+/**
+ * Compares packets with their home lines, whole and without a branch, and lists those that differ in ELSEWHERE: each is written there,
+ * and the list's end moves on if it differs. Returns the end.
+ */
+function compareHomes(end: usize): usize {
+  const current = generation;
+  // Loaded, since V8 makes a constant of 16 bytes anew in each turn.
+  const mask = v128.load(COMPARED);
+  let left = ELSEWHERE;
+  for (let v: usize = VECTOR_BASE; v < end; v += 4 * VECTOR_SIZE) {
+    const home0: usize = load<u32>(v, V_SESSION);
+    const same0 = i32x4.bitmask(i32x4.eq(v128.and(v128.load(home0, S_SRC), mask), v128.load(v, V_SRC)));
+    store<u32>(left, <u32>v);
+    left += listed((same0 ^ ALL_FOUR) | (load<u32>(home0, S_GENERATION) ^ current));
+    const home1: usize = load<u32>(v, VECTOR_SIZE + V_SESSION);
+    const same1 = i32x4.bitmask(
+      i32x4.eq(v128.and(v128.load(home1, S_SRC), mask), v128.load(v, VECTOR_SIZE + V_SRC)),
+    );
+    store<u32>(left, <u32>v + VECTOR_SIZE);
+    left += listed((same1 ^ ALL_FOUR) | (load<u32>(home1, S_GENERATION) ^ current));
+    const home2: usize = load<u32>(v, 2 * VECTOR_SIZE + V_SESSION);
+    const same2 = i32x4.bitmask(
+      i32x4.eq(v128.and(v128.load(home2, S_SRC), mask), v128.load(v, 2 * VECTOR_SIZE + V_SRC)),
+    );
+    store<u32>(left, <u32>v + 2 * VECTOR_SIZE);
+    left += listed((same2 ^ ALL_FOUR) | (load<u32>(home2, S_GENERATION) ^ current));
+    const home3: usize = load<u32>(v, 3 * VECTOR_SIZE + V_SESSION);
+    const same3 = i32x4.bitmask(
+      i32x4.eq(v128.and(v128.load(home3, S_SRC), mask), v128.load(v, 3 * VECTOR_SIZE + V_SRC)),
+    );
+    store<u32>(left, <u32>v + 3 * VECTOR_SIZE);
+    left += listed((same3 ^ ALL_FOUR) | (load<u32>(home3, S_GENERATION) ^ current));
+  }
+  // Entries behind the last packet were compared too.
+  while (left !== ELSEWHERE && <usize>load<u32>(left - 4) >= end) left -= 4;
+  return left;
+}
+
+/** Bytes that an entry of a list takes if its packet differs. */
+function listed(different: u32): usize {
+  return (<usize>(different !== 0)) << 2;
 }
 
 /** So many searches overlap by themselves. */
 const FEW: usize = 4;
 
-/** Reads the lines behind the home lines that somebody else has, as touch() does. */
+/** Reads the lines behind the home lines that somebody else has, as hash() does those. */
 function touchSecond(left: usize): void {
   let sum: u32 = 0;
   for (let at = ELSEWHERE; at < left; at += 4) {
@@ -124,10 +168,13 @@ function lookElsewhere(left: usize): bool {
   let unknown = ELSEWHERE;
   for (let at = ELSEWHERE; at < left; at += 4) {
     const v: usize = load<u32>(at);
-    const home = lineAt(load<u32>(v, V_HASH));
+    // What parse() decided on was compared with some line too.
+    if (load<u32>(v, V_OUTCOME) !== 0) continue;
+    const home: usize = load<u32>(v, V_SESSION);
+    store<u32>(v, 0, V_SESSION);
     // Most new connections find their home vacant.
     const vacant = (<u64>load<u32>(home, S_SRC) | load<u64>(home, S_PORTS)) === 0;
-    const line = vacant ? 0 : find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
+    const line: usize = vacant ? 0 : find(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), load<u32>(v, V_HASH));
     if (line === 0) {
       store<u32>(unknown, <u32>v);
       unknown += 4;

@@ -6,11 +6,13 @@
 volatile u32 touched;
 
 void hash_stage(u32 n) {
-  adr end = VECTOR_BASE + (adr)n * VECTOR_SIZE;
-  for (adr v = VECTOR_BASE; v < end; v += VECTOR_SIZE)
-    if (!r32(v + V_OUTCOME)) w64(v + V_HASH, session_hash(r64(v + V_SRC), r64(v + V_PORTS)));
   u32 sum = 0;
-  for (adr v = VECTOR_BASE; v < end; v += VECTOR_SIZE) sum += r32(line_at(r32(v + V_HASH)));
+  for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE) {
+    u32 hash = session_hash(r64(v + V_SRC), r64(v + V_PORTS));
+    adr line = line_at(hash);
+    w64(v + V_HASH, hash | line << 32);
+    sum += r32(line);
+  }
   touched = sum;
 }
 
@@ -25,22 +27,24 @@ adr find(u64 addresses, u64 key, u32 hash) {
 }
 
 bool lookup(u32 n) {
-  static adr elsewhere[VECTOR_CAPACITY];
-  adr *left = elsewhere;
+  static u32 elsewhere[VECTOR_CAPACITY + 1];
+  u32 *left = elsewhere;
   for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE) {
-    if (r32(v + V_OUTCOME)) continue;
-    adr line = line_at(r32(v + V_HASH));
+    adr line = r32(v + V_SESSION);
     u64 different = (r64(line + S_SRC) ^ r64(v + V_SRC)) | ((r64(line + S_PORTS) ^ r64(v + V_PORTS)) & OPEN_MASK) |
                     (r32(line + S_GENERATION) ^ generation);
-    if (different) *left++ = v;
-    else w32(v + V_SESSION, (u32)line);
+    *left = (u32)v;
+    left += different != 0;
   }
   u32 sum = 0;
-  for (adr *at = elsewhere; at < left; at++) sum += second_of(r32(*at + V_HASH));
+  for (u32 *at = elsewhere; at < left; at++) sum += second_of(r32(*at + V_HASH));
   touched = sum;
   bool missing = false;
-  for (adr *at = elsewhere; at < left; at++) {
-    adr v = *at, line = find(r64(v + V_SRC), r64(v + V_PORTS), r32(v + V_HASH));
+  for (u32 *at = elsewhere; at < left; at++) {
+    adr v = *at;
+    if (r32(v + V_OUTCOME)) continue;
+    w32(v + V_SESSION, 0);
+    adr line = find(r64(v + V_SRC), r64(v + V_PORTS), r32(v + V_HASH));
     if (!line) {
       missing = true;
       continue;

@@ -1,8 +1,7 @@
 /** The pipeline cut after each of its stages, for the benchmark: compiled apart from the pipeline, over the same memory. */
-import { begin, image } from '../context';
+import { acknowledge, begin } from '../context';
 import { tally } from '../counters';
 import { forward } from '../forward';
-import { CONTROL_BASE, CTL_ACK_IMAGE } from '../layout';
 import { hash, lookup, resolve } from '../lookup';
 import { output } from '../output';
 import { parse } from '../parse';
@@ -46,5 +45,5 @@ function stages(n: i32, last: u32, now: u32): void {
   output(n);
   if (last < 6) return;
   tally(n);
-  atomic.store<u32>(CONTROL_BASE, <u32>image, CTL_ACK_IMAGE);
+  acknowledge();
 }
