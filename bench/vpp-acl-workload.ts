@@ -177,6 +177,15 @@ export function ourIngress(ruleset: Ruleset, endpoint: EndpointItem): readonly A
 }
 
 /**
+ * The least that tells peers apart: a rule for each IPv4 address that these rules name, whatever the port, then deny. It judges nothing
+ * rightly; no list that names the same peers can cost less.
+ */
+export function addressRules(rules: readonly AclRule[]): AclRule[] {
+  const hosts = rules.map(({ source }) => source).filter((cidr) => /^[\d.]+\/32$/.test(cidr));
+  return [...[...new Set(hosts)].map((source) => aclRule('reflect', 4, { source })), aclRule('deny', 4)];
+}
+
+/**
  * A rule for each (peer, port) pair of each rule, then deny: blocks are cut into prefixes around their exceptions. `destination`: the
  * prefix the rules are for.
  */

@@ -9,7 +9,15 @@ import { installedVpp } from '../test/support/vpp.js';
 import { benchOptions } from './options.js';
 import { type Figures, figures } from './statistics.js';
 import { AclMeter } from './vpp-acl-meter.js';
-import { masksOf, nodePairRules, ourIngress, POLICIES, pairRules, workload } from './vpp-acl-workload.js';
+import {
+  addressRules,
+  masksOf,
+  nodePairRules,
+  ourIngress,
+  POLICIES,
+  pairRules,
+  workload,
+} from './vpp-acl-workload.js';
 
 const USAGE = `usage: npm run bench:vpp-acl -- [--flows N] [--rounds N] [--dry]
 
@@ -43,10 +51,12 @@ const options = benchOptions(USAGE, {
 const [flows, rounds] = [Number(options.flows), Number(options.rounds)];
 const load = workload(flows);
 const policy = load.ruleset.get(load.endpoint.ingress ?? '') as PolicyItem;
+const ours = ourIngress(load.ruleset, load.endpoint);
 const cases: ReadonlyMap<string, readonly AclRule[]> = new Map([
-  ['ours', ourIngress(load.ruleset, load.endpoint)],
+  ['ours', ours],
   ['pairs', pairRules(load.ruleset, policy, '0.0.0.0/0')],
   ['pairs of the node', nodePairRules(load, NODE_RULES)],
+  ['addresses alone', addressRules(ours)],
   // What the node costs when there is as good as nothing to look up.
   ['one rule', [aclRule('reflect', 4)]],
 ]);
@@ -124,7 +134,12 @@ const ratios = (name: string) => ({
   ofHundred: connections(name, [{ share: 1, packets: 100 }]),
   laterPacket: least(name, 'lookup') / least('ours', 'later'),
 });
-const compared = { pairs: ratios('pairs'), 'pairs of the node': ratios('pairs of the node') };
+const compared = {
+  pairs: ratios('pairs'),
+  'pairs of the node': ratios('pairs of the node'),
+  /** What the first packet costs pairs to what it must cost any list of the same peers. */
+  reachable: least('pairs', 'lookup') / least('addresses alone', 'lookup'),
+};
 
 process.stdout.write(`${JSON.stringify({ results, ratios: compared }, null, 1)}\n`);
 if (!options.dry) {
