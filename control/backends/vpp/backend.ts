@@ -81,8 +81,9 @@ export class VppBackend implements Backend {
   look(): Promise<boolean> {
     return this.#turns.take(async () => {
       const engine = this.#engine;
-      // Before the first change nobody has said what should be there; what could not be mended is tried again with all of it.
-      if (this.#absent !== null || !engine.sound || (await engine.looksRight())) return false;
+      // What is not there of an earlier agent's items is for the first change to say; what could not be mended is tried again with all of it.
+      const unsettled = this.#absent !== null && this.#absent.size > 0;
+      if (unsettled || !engine.sound || (await engine.looksRight())) return false;
       await engine.read();
       await this.parts.observer.beforeChange?.(engine.inForce());
       await engine.carryOut([]);

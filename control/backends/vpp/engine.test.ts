@@ -356,6 +356,28 @@ test('a look sees what is gone of the kinds it looks at, and mends everything', 
   assert.is(await backend.look(), false);
 });
 
+test('a backend that took up everything looks as well, one that misses something waits until it is told', () =>
+  withKeep(async (file) => {
+    const fake = new FakeVpp();
+    const first = await open(fake, file);
+    await apply(first, add(route('a')), add(route('b')));
+    const whole = held(fake);
+    await first.backend.close();
+    const second = await open(fake, file);
+    assert.is(await second.backend.look(), false, 'it has read nothing');
+    await second.backend.dump();
+    fake.objects.delete('route/main/a');
+    assert.is(await second.backend.look(), true);
+    assert.equal(held(fake), whole);
+    await second.backend.close();
+    fake.objects.delete('route/main/a');
+    const third = await open(fake, file);
+    await third.backend.dump();
+    fake.objects.delete('route/main/b');
+    assert.is(await third.backend.look(), false);
+    assert.equal(held(fake), ['table/main']);
+  }));
+
 test('a look does not try again and again what VPP refuses', async () => {
   const fake = new FakeVpp();
   const opened = await open(fake);
