@@ -25,6 +25,11 @@ export interface ClusterConfig extends FamilyRanges {
   readonly nodePortAddresses: readonly Cidr[];
   /** externalIPs of Services are served if inside one of these; [] = none is (CVE-2020-8554: anyone may write the field). */
   readonly externalIPCIDRs: readonly Cidr[];
+  /**
+   * Addresses that every node's own stack has beside the node's, link-local ones of NodeLocal DNSCache above all: pods reach their
+   * own node's there. Without being named here such an address is the outside world's.
+   */
+  readonly hostAddresses: readonly Ip[];
 }
 
 /** The ranges of each family, the first family first. */
@@ -47,6 +52,7 @@ export const DEFAULT_CONFIG: ClusterConfig = {
   natExternalTraffic: true,
   nodePortAddresses: [],
   externalIPCIDRs: [],
+  hostAddresses: [],
 };
 
 /** What `ipv6: {}` stands for: unique local addresses (RFC 4193) that resemble the IPv4 defaults. */

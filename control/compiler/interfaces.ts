@@ -52,7 +52,11 @@ export function nodeInterfaces({ self, local, config }: Context): readonly Inter
       link: host.link,
       mac: host.mac,
       peerMac: host.peerMac,
-      peerAddresses: [...plans.map(({ hostLinuxAddress }) => hostLinuxAddress), ...self.addresses],
+      peerAddresses: [
+        ...plans.map(({ hostLinuxAddress }) => hostLinuxAddress),
+        ...self.addresses,
+        ...config.hostAddresses,
+      ],
       ownAddresses: plans.map(({ hostDataplaneAddress }) => hostDataplaneAddress),
       mtu: config.underlayMtu,
     });

@@ -53,6 +53,16 @@ for (const [address, pod, main] of CASES) {
   });
 }
 
+test('an address of every node leads to the own one from pods, and leaves with the pod as source', () => {
+  const ruleset = rulesetOf({ hostAddresses: ['169.254.20.10'] });
+  for (const vrf of ['pod', 'main'] as const) assert.is(way(ruleset, vrf, '169.254.20.10'), 'interface/host');
+  const host = ruleset.get('interface/host');
+  assert.ok(host?.kind === 'interface' && host.peerAddresses.includes('169.254.20.10'));
+  const snat = ruleset.get('snat');
+  assert.ok(snat?.kind === 'snat' && snat.exclude.includes('169.254.20.10/32'));
+  assert.is(way(rulesetOf(), 'pod', '169.254.20.10'), `${UPLINK} 192.168.16.254`);
+});
+
 test('without a gateway there is no way out, and nothing of the cluster leaks', () => {
   const ruleset = rulesetOf({ defaultGateway: null });
   assert.is(way(ruleset, 'pod', '8.8.8.8'), 'none');

@@ -34,10 +34,10 @@ export function podRoutes({ pod, addresses }: Attachment): readonly RouteItem[] 
 }
 
 /** To this node itself, and to what is left of its pod subnet. */
-export function nodeRoutes({ self, local }: Context): readonly RouteItem[] {
+export function nodeRoutes({ self, local, config }: Context): readonly RouteItem[] {
   const host: RouteTarget = local.host === null ? REJECT : via(HOST);
   return [
-    ...self.addresses.flatMap((ip) => both(hostCidr(ip), host)),
+    ...[...self.addresses, ...config.hostAddresses].flatMap((ip) => both(hostCidr(ip), host)),
     ...plansOf(self.plan).flatMap(({ hostSubnet, podSubnet }) => [
       ...both(hostSubnet, host),
       // An address of this node's pods that no pod has.

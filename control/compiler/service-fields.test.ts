@@ -182,6 +182,23 @@ test('externalIPs: only inside externalIPCIDRs, never an address of the cluster 
   assert.match(texts[0] ?? '', /^Service x\/s: spec\.externalIPs: 198\.51\.100\.1 is not served/);
 });
 
+test('no Service takes over an address of every node: pods ask it for names (CVE-2020-8554)', () => {
+  const objects = [
+    service({ type: 'LoadBalancer', externalIPs: ['169.254.20.10'] }),
+    slice({ node: 1 }, { node: 2 }),
+  ].map((object, i) =>
+    i === 0 ? { ...object, status: { loadBalancer: { ingress: [{ ip: '169.254.20.10' }] } } } : object,
+  );
+  const served = (hostAddresses: readonly string[]) => {
+    const config = { ...DEFAULT_CONFIG, externalIPCIDRs: ['169.254.0.0/16'], hostAddresses };
+    const ruleset =
+      compileCluster(objects.map(parseApiObject), NODES, config).rulesets.get('n1') ?? new Map();
+    return backends(ruleset, '169.254.20.10');
+  };
+  assert.equal(served([]), [2, 3]);
+  assert.is(served(['169.254.20.10']), null);
+});
+
 test('healthCheckNodePort tells how many ready endpoints are on the node', () => {
   const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 31999 };
   const two = {

@@ -286,6 +286,7 @@ function belongsToCluster({ config, self, peers }: Context, address: Ip): boolea
   });
   return (
     ranges.some((range) => cidrContains(parseCidr(range), ip)) ||
+    config.hostAddresses.includes(address) ||
     [self, ...peers].some((node) => node.addresses.includes(address))
   );
 }

@@ -19,7 +19,7 @@ export function compileSnat({ self, peers, config }: Context): SnatItem {
       ...rangesOf(config).flatMap(({ podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR }) =>
         [podSubnetCIDR, hostSubnetCIDR, vxlanCIDR, serviceCIDR].map(canonicalCidr),
       ),
-      ...nodes.map((ip) => `${ip}/${bitsOf(familyOf(ip))}`),
+      ...[...nodes, ...config.hostAddresses].map((ip) => `${ip}/${bitsOf(familyOf(ip))}`),
     ]),
     hairpin: plansOf(self.plan).map(({ natLoopback }) => natLoopback),
   };

@@ -96,6 +96,12 @@ test('what is wrong is refused, and the error names the field', () => {
     [{ natExternalTraffic: 'yes' }, /true or false/],
     [{ nodePortAddresses: ['10.0.0.0/8', 'x'] }, /nodePortAddresses\[1\]/],
     [{ externalIPCIDRs: '203.0.113.0/24' }, /externalIPCIDRs: must be a list/],
+    [{ hostAddresses: ['169.254.20.10/32'] }, /hostAddresses\[0\]: not an IP address/],
+    [
+      { hostAddresses: ['169.254.20.10', '10.96.0.10'] },
+      /hostAddresses\[1\]: lies inside serviceCIDR 10\.96/,
+    ],
+    [{ hostAddresses: ['fd00::a'] }, /hostAddresses\[0\]: is of a family the cluster does not have/],
   ];
   for (const [value, pattern] of cases) {
     assert.throws(

@@ -10,7 +10,13 @@ import {
   parseIp,
   subnetAt,
 } from '../common/ip.js';
-import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6, type FamilyRanges } from '../compiler/input.js';
+import {
+  type ClusterConfig,
+  DEFAULT_CONFIG,
+  DEFAULT_IPV6,
+  type FamilyRanges,
+  rangesOf,
+} from '../compiler/input.js';
 import type { Cidr } from '../ruleset/types.js';
 import { Fields, mappingOf, type Raw } from './fields.js';
 
@@ -57,8 +63,10 @@ export function parseClusterConfig(value: unknown, object = 'cluster configurati
     natExternalTraffic: fields.boolean('natExternalTraffic'),
     nodePortAddresses: fields.cidrs('nodePortAddresses'),
     externalIPCIDRs: fields.cidrs('externalIPCIDRs'),
+    hostAddresses: fields.ips('hostAddresses'),
   };
   checkOverlap(config, object);
+  checkHostAddresses(config, object);
   return config;
 }
 
@@ -166,6 +174,24 @@ function checkFamily(ranges: FamilyRanges, family: Family, object: string, path:
       field: `${path}${field}`,
       value,
     });
+  }
+}
+
+/** What a range of the cluster holds has an owner already, and a family without ranges is not routed. */
+function checkHostAddresses(config: ClusterConfig, object: string): void {
+  const families = rangesOf(config);
+  for (const [i, value] of config.hostAddresses.entries()) {
+    const address = parseIp(value);
+    const details = { object, field: `hostAddresses[${i}]`, value };
+    if (families.every(({ podSubnetCIDR }) => parseCidr(podSubnetCIDR).family !== address.family))
+      throw new InvalidInputError(`is of a family the cluster does not have`, details);
+    for (const ranges of families) {
+      for (const name of RANGE_FIELDS) {
+        const text = ranges[name];
+        if (text !== null && cidrContains(parseCidr(text), address))
+          throw new InvalidInputError(`lies inside ${name} ${text}`, details);
+      }
+    }
   }
 }
 

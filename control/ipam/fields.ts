@@ -46,6 +46,12 @@ export class Fields<T extends object> {
     return value.map((entry: unknown, i) => this.text(`${field}[${i}]`, entry, canonicalRange));
   }
 
+  ips(field: keyof T & string): readonly Ip[] {
+    const value = this.#value(field);
+    if (!Array.isArray(value)) throw this.error('must be a list', field, value);
+    return value.map((entry: unknown, i) => this.text(`${field}[${i}]`, entry, canonicalIp));
+  }
+
   integer(field: keyof T & string, least: number, most: number): number {
     const value = this.#value(field);
     if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {

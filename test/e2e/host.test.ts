@@ -2,25 +2,43 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { planNode } from '../../control/ipam/arithmetic.js';
+import { nodeNamespace, outsideNamespace, podNamespace } from '../../control/sim/afxdp/names.js';
 import type { ProbeProtocol, ProbeResult } from '../../control/sim/driver.js';
 import { testIf } from '../support/requires.js';
 import { startTestCluster, type TestCluster } from './support/cluster.js';
+import { inNetns } from './support/kernel.js';
 import { pod, policy, service } from './support/manifests.js';
 import { requirements } from './support/needs.js';
 
 const needs = requirements();
 const PORT = 9100;
+/** As NodeLocal DNSCache has it. */
+const NODE_LOCAL = '169.254.20.10';
 let cluster: TestCluster;
 
 test.before(async () => {
   if (needs.some((need) => need !== null)) return;
-  cluster = await startTestCluster('host', [
-    pod('a', { node: 'node-1' }),
-    pod('b', { node: 'node-2' }),
-    pod('exporter', { node: 'node-2', hostNetwork: true, tcp: [PORT], udp: [PORT] }),
-    service('exporter', { app: 'exporter' }, { ports: ['TCP', 'UDP'].map(hostPort) }),
-    service('a', { app: 'a' }),
-  ]);
+  cluster = await startTestCluster(
+    'host',
+    [
+      pod('a', { node: 'node-1' }),
+      pod('b', { node: 'node-2' }),
+      pod('exporter', { node: 'node-2', hostNetwork: true, tcp: [PORT], udp: [PORT] }),
+      service('exporter', { app: 'exporter' }, { ports: ['TCP', 'UDP'].map(hostPort) }),
+      service('a', { app: 'a' }),
+    ],
+    { config: { hostAddresses: [NODE_LOCAL] } },
+  );
+  for (const node of cluster.spec.nodes)
+    inNetns(
+      nodeNamespace(cluster.spec.cluster, node),
+      'ip',
+      'address',
+      'add',
+      `${NODE_LOCAL}/32`,
+      'dev',
+      'lo',
+    );
 });
 test.after(() => cluster?.close());
 
@@ -88,6 +106,25 @@ testIf(test, ...needs)('pods, nodes and the outside reach a pod that shares its 
     );
   }
 });
+
+testIf(test, ...needs)(
+  'at an address that every node has, pods reach their own node, and nobody else speaks with it',
+  async () => {
+    for (const protocol of ['tcp', 'udp'] as const) {
+      const near = cluster.workload('b').probe(protocol, NODE_LOCAL, PORT, 2000);
+      await assertAnswers(near, 'default/exporter', `b by ${protocol}`);
+      // Nobody listens on its node.
+      assert.is((await cluster.workload('a').probe(protocol, NODE_LOCAL, PORT, 2000)).outcome, 'refused');
+    }
+    const forged = ['ping', '-c', '1', '-W', '1', '-I', NODE_LOCAL, cluster.ip('b')];
+    const pods = [podNamespace(cluster.spec.cluster, { namespace: 'default', name: 'a' })];
+    for (const netns of [...pods, outsideNamespace(cluster.spec.cluster)]) {
+      inNetns(netns, 'ip', 'address', 'add', `${NODE_LOCAL}/32`, 'dev', 'lo');
+      assert.throws(() => inNetns(netns, ...forged), /ping/);
+      inNetns(netns, 'ip', 'address', 'delete', `${NODE_LOCAL}/32`, 'dev', 'lo');
+    }
+  },
+);
 
 testIf(test, ...needs)('a pod that lets nobody in still answers its own node', async () => {
   const closed = policy('closed', 'a', { policyTypes: ['Ingress'] });
