@@ -1,4 +1,5 @@
 // The addon's entry: exports `bind(makeError)`, which returns the interface Native of native/index.ts.
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -123,6 +124,13 @@ Napi::Value preferHugePages(Info info) {
   return Napi::Boolean::New(info.Env(), taken);
 }
 
+// Other C libraries give memory back by themselves, or cannot be asked to.
+void trimMemory(Info) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 // Every view is one place; all are of one length.
 void shareMemory(Info info) {
   const Napi::Env env = info.Env();
@@ -164,6 +172,7 @@ Napi::Value bind(Info info) {
   native["wake"] = Napi::Function::New<wake>(env);
   native["dieWithParent"] = Napi::Function::New<dieWithParent>(env);
   native["preferHugePages"] = Napi::Function::New<preferHugePages>(env);
+  native["trimMemory"] = Napi::Function::New<trimMemory>(env);
   native["shareMemory"] = Napi::Function::New<shareMemory>(env);
   native["yieldThread"] = Napi::Function::New<yieldThread>(env);
   native["shortSlice"] = Napi::Function::New<shortSlice>(env);

@@ -257,6 +257,8 @@ export interface Native {
    * with small pages each of them costs a walk through the page tables. False where the kernel has none to give.
    */
   preferHugePages(memory: Uint8Array): boolean;
+  /** Gives what this process has freed outside JavaScript's heap back to the system (malloc_trim(3)); where there is no such call, nothing. */
+  trimMemory(): void;
   /**
    * Makes all views, of one length, show the same memory from now on, zeroed: parts of WebAssembly memories that are to hold the same.
    * Each begins and ends with a page. Throws NativeError.

@@ -50,4 +50,11 @@ testIf(test, process.platform === 'linux' ? null : 'needs Linux')('yielding to n
   loadNative().yieldThread();
 });
 
+testIf(test, process.platform === 'linux' ? null : 'needs Linux')(
+  'memory that was freed is given back',
+  () => {
+    loadNative().trimMemory();
+  },
+);
+
 test.run();

@@ -47,6 +47,29 @@ test('after a restart: pods whose link is gone are forgotten, links no pod has a
   await agent.close();
 });
 
+test('memory is given back once after each time that all objects were read, when nothing else is to be done', async () => {
+  const machine = new Machine();
+  let released = 0;
+  let told: () => void = () => undefined;
+  const once = (): Promise<void> => new Promise((resolve) => (told = resolve));
+  const first = once();
+  const agent = await machine.agent({
+    releaseMemory: () => {
+      released++;
+      told();
+    },
+  });
+  await first;
+  await wired(agent, 'web');
+  await agent.resync('downstream');
+  assert.is(released, 1);
+  const second = once();
+  await agent.resync('full');
+  await second;
+  assert.is(released, 2);
+  await agent.close();
+});
+
 test('a pod that ended without a DEL frees its address, and a stray link goes, while the agent runs', async () => {
   const machine = new Machine();
   const agent = await machine.agent({ auditIntervalMs: 0 });

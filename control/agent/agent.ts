@@ -67,6 +67,8 @@ export interface AgentOptions {
   readonly statusIntervalMs?: number;
   /** Told why the agent cannot start yet, at each try. */
   readonly waiting?: (reason: string) => void;
+  /** Gives back what large work has left behind; called when it is done and nothing else is to be done. Absent: nobody does. */
+  readonly releaseMemory?: () => void;
   /** Told of each event when it is done. */
   readonly recorded?: (record: EventRecord) => void;
   /** Told of the status whenever it may have changed. */
@@ -96,6 +98,8 @@ export class Agent {
   #applied = 0;
   #drifts = 0;
   #ready = false;
+  /** All objects were read since memory was given back last. */
+  #untidy = false;
   /** What the data plane or the store keeps us from. */
   #problem: string | null = null;
   /** What the data plane does not take, and why. */
@@ -129,7 +133,10 @@ export class Agent {
     };
     this.#feed = new ObjectFeed(store, handler, mirror);
     options.healthChecks?.serves(() => this.#dataplane.up);
-    this.#lookAhead = new LookAhead(() => state.anticipate());
+    this.#lookAhead = new LookAhead(
+      () => state.anticipate(),
+      () => void this.#tidy(),
+    );
     this.#status = new StatusPublisher(store, node, options.statusIntervalMs);
     this.#claims = new Claims({
       store,
@@ -359,6 +366,7 @@ export class Agent {
   async #resync(tx: Transaction, kind: ResyncKind): Promise<void> {
     if (kind !== 'downstream') {
       this.#problems.listing();
+      this.#untidy = true;
       const { objects, revision } = this.kept ?? (await this.#listing());
       this.#problems.all(objects);
       const drifted = this.state.reset(objects);
@@ -440,6 +448,14 @@ export class Agent {
     this.#applied = known;
     this.#publish();
     this.#lookAhead.wake();
+  }
+
+  /** A start leaves several times as much garbage as what is kept: texts, messages, what stood in between. */
+  async #tidy(): Promise<void> {
+    if (!this.#untidy) return;
+    this.#untidy = false;
+    await this.mirror?.flush();
+    this.options.releaseMemory?.();
   }
 
   async #heal(kind: ResyncKind): Promise<boolean> {

@@ -24,6 +24,26 @@ test('works until nothing is left, after what waits already, and again when woke
   ahead.close();
 });
 
+test('says so each time that nothing is left', async () => {
+  let left = 2;
+  let done = 0;
+  const ahead = new LookAhead(
+    () => --left > 0,
+    () => done++,
+  );
+  ahead.wake();
+  assert.is(done, 0);
+  await turn();
+  assert.is(done, 1);
+  ahead.wake();
+  await turn();
+  assert.is(done, 2);
+  ahead.wake();
+  ahead.close();
+  await turn();
+  assert.is(done, 2);
+});
+
 test('lets others have their turn when there is much to do', async () => {
   let pieces = 0;
   const ahead = new LookAhead(() => {

@@ -7,8 +7,11 @@ export class LookAhead {
   #turn: NodeJS.Immediate | null = null;
   #closed = false;
 
-  /** `piece` does a piece, and says whether there is more. */
-  constructor(private readonly piece: () => boolean) {}
+  /** `piece` does a piece, and says whether there is more; `done` is called each time that nothing is left. */
+  constructor(
+    private readonly piece: () => boolean,
+    private readonly done: () => void = () => undefined,
+  ) {}
 
   /** There may be something to do. */
   wake(): void {
@@ -17,6 +20,7 @@ export class LookAhead {
     this.#turn = setImmediate(() => {
       this.#turn = null;
       if (this.#work()) this.wake();
+      else this.done();
     }).unref();
   }
 

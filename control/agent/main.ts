@@ -3,6 +3,7 @@ import { loadNative } from '../../native/index.js';
 import type { Backend } from '../backends/backend.js';
 import { openRemoteBackend } from '../backends/wasm/remote.js';
 import { conflistText } from '../cni/conflist.js';
+import { collectGarbage } from '../common/collect-garbage.js';
 import { clearSocketPath } from '../common/listen.js';
 import { packageVersion } from '../common/version.js';
 import { openStore } from '../store/open.js';
@@ -113,6 +114,10 @@ async function serve(config: AgentConfig): Promise<void> {
       ...(sameNamespace(config.netns, OWN_NETNS) ? { healthChecks } : {}),
       resyncIntervalMs: config.resyncIntervalSeconds * 1000,
       statusIntervalMs: config.statusIntervalSeconds * 1000,
+      releaseMemory: () => {
+        collectGarbage();
+        loadNative().trimMemory();
+      },
       recorded: (record) => metrics.recorded(record),
       ...(conflist === null ? {} : { statusChanged: ({ ready }) => conflist.follow(ready) }),
       log,

@@ -1,6 +1,8 @@
 /** `pteropus dataplane`: the WebAssembly data plane of one node as a process of its own. */
 import { parseArgs } from 'node:util';
+import { loadNative } from '../../native/index.js';
 import type { Status } from '../backends/wasm/wire.js';
+import { collectGarbage } from '../common/collect-garbage.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import { openXdpBackend } from './open.js';
 import { serve } from './server.js';
@@ -107,7 +109,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { backend, runner } = await openXdpBackend({ ...options, log });
   try {
     const status = (): Status => ({ pid: process.pid, restarts: runner.restarts });
-    const server = await serve(options.socket, backend, status);
+    // What the agent's message became on its way into the tables is garbage, and several times as large as what is kept.
+    const tidy = (): void => {
+      collectGarbage();
+      loadNative().trimMemory();
+    };
+    const server = await serve(options.socket, backend, status, tidy);
     log(`listening on ${options.socket}`);
     const why = await Promise.race([ended, backend.lost]);
     log(why instanceof Error ? errorText(why) : `ending: ${why}`);

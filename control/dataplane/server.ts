@@ -8,6 +8,9 @@ import { onFrames, sendFrame } from '../common/frames.js';
 import { listenPrivately } from '../common/listen.js';
 import { Turns } from '../common/turns.js';
 
+/** So many changes at a time are a whole ruleset, or much of one. */
+const LARGE = 1000;
+
 /** The socket could not be made. */
 export class ListenError extends PteropusError {}
 
@@ -20,11 +23,16 @@ type Handlers = { readonly [M in Method]: (params: Methods[M]['params']) => Prom
 
 /**
  * Listens on `path`; a socket that a process left there is removed, one that answers is not. From here on the backend, which has nothing in
- * force yet, is changed by this alone. Throws ListenError.
+ * force yet, is changed by this alone. `afterLarge` is called when a large transaction was answered. Throws ListenError.
  */
-export async function serve(path: string, backend: Backend, status: () => Status): Promise<Served> {
+export async function serve(
+  path: string,
+  backend: Backend,
+  status: () => Status,
+  afterLarge: () => void = () => undefined,
+): Promise<Served> {
   const sockets = new Set<Socket>();
-  const inbox = new Inbox(backend);
+  const inbox = new Inbox(backend, afterLarge);
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -49,7 +57,10 @@ class Inbox {
   readonly #reader = new ChangeReader();
   readonly #turns = new Turns();
 
-  constructor(private readonly backend: Backend) {}
+  constructor(
+    private readonly backend: Backend,
+    private readonly afterLarge: () => void,
+  ) {}
 
   /** Throws LostBaseError, and then nothing was applied. */
   apply(sent: readonly WireChange[]): Promise<readonly ChangeResult[]> {
@@ -59,6 +70,7 @@ class Inbox {
       this.#reader.applied(sent, changes, results);
       // What is not there need not be removed, and nothing is wrong with that.
       const told = new Map(results.map((result) => [result.key, result]));
+      if (sent.length >= LARGE) setImmediate(this.afterLarge);
       return sent.map((wire) => told.get(keyOf(wire)) ?? { key: keyOf(wire), error: null });
     });
   }
