@@ -39,4 +39,33 @@ test('refuses an insert when no slot is empty, and still ends its searches', () 
   assert.is(table.get(3, 0), 9);
 });
 
+test('a table that is given more slots, or fewer, holds what it held and nothing else', () => {
+  const random = seededRandom(7);
+  const words = new Uint32Array(4 << 10);
+  const table = new HashTable(words, 0, 4, 2);
+  const oracle = new Map<number, number>();
+  for (const [log2, entries] of [
+    [6, 30],
+    [10, 500],
+    [9, 200],
+    [5, 12],
+  ] as const) {
+    for (const key of [...oracle.keys()].slice(entries)) {
+      table.delete(key, 1);
+      oracle.delete(key);
+    }
+    table.resize(log2);
+    while (oracle.size < entries) {
+      const key = random(2 ** 31);
+      table.set(key, 1, key + 1);
+      oracle.set(key, key + 1);
+    }
+    assert.is(table.slots, 2 ** log2);
+    assert.is(table.used, oracle.size);
+    assert.is(table.count(), oracle.size);
+    for (const [key, value] of oracle) assert.is(table.get(key, 1), value);
+    assert.ok(words.subarray(4 << log2).every((word) => word === 0));
+  }
+});
+
 test.run();

@@ -23,14 +23,16 @@ const SLOT_WORDS = 4;
 export class HashTable {
   readonly #words: Uint32Array;
   readonly #base: number;
-  readonly #mask: number;
-  readonly #log2: number;
+  #mask: number;
+  #log2: number;
+  #used = 0;
   readonly #empty: number;
 
   /**
+   * An empty table.
    * @param words view over the whole memory
    * @param base word index of the first slot
-   * @param log2 log2 of the number of slots
+   * @param log2 log2 of the number of slots; behind them must be room for as many as `resize` is asked for
    * @param emptyWord the word of a slot (0-3) that is 0 in an empty slot and never in a used one
    */
   constructor(words: Uint32Array, base: number, log2: number, emptyWord: number) {
@@ -41,8 +43,39 @@ export class HashTable {
     this.#empty = emptyWord;
   }
 
+  get log2(): number {
+    return this.#log2;
+  }
+
+  /** How many slots hold an entry. */
+  get used(): number {
+    return this.#used;
+  }
+
   get slots(): number {
     return this.#mask + 1;
+  }
+
+  /** Gives the table another number of slots, which must be enough; its entries stay. */
+  resize(log2: number): void {
+    const entries = new Uint32Array(this.#used * SLOT_WORDS);
+    for (let slot = 0, to = 0; to < entries.length; slot++) {
+      const at = this.#at(slot);
+      if (this.#isEmpty(at)) continue;
+      for (let i = 0; i < SLOT_WORDS; i++) entries[to++] = this.#words[at + i] ?? 0;
+      this.#words.fill(0, at, at + SLOT_WORDS);
+    }
+    this.restart(log2);
+    for (let i = 0; i < entries.length; i += SLOT_WORDS) {
+      this.set(entries[i] ?? 0, entries[i + 1] ?? 0, entries[i + 2] ?? 0);
+    }
+  }
+
+  /** Its memory was cleared: an empty table of so many slots from here on. */
+  restart(log2: number): void {
+    this.#log2 = log2;
+    this.#mask = (1 << log2) - 1;
+    this.#used = 0;
   }
 
   /** The value under a key, or undefined. */
@@ -56,7 +89,9 @@ export class HashTable {
     let slot = homeOf(a, b, this.#log2);
     for (let i = 0; i <= this.#mask; i++) {
       const at = this.#at(slot);
-      if (this.#isEmpty(at) || (this.#words[at] === a && this.#words[at + 1] === b)) {
+      const empty = this.#isEmpty(at);
+      if (empty || (this.#words[at] === a && this.#words[at + 1] === b)) {
+        if (empty) this.#used++;
         this.#words[at] = a;
         this.#words[at + 1] = b;
         this.#words[at + 2] = value;
@@ -85,6 +120,7 @@ export class HashTable {
       hole = slot;
     }
     this.#words.fill(0, this.#at(hole), this.#at(hole) + SLOT_WORDS);
+    this.#used--;
     return true;
   }
 

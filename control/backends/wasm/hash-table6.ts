@@ -17,9 +17,11 @@ export function hash6(address: Words6, meta: number): number {
 export class HashTable6 {
   readonly #words: Uint32Array;
   readonly #base: number;
-  readonly #mask: number;
+  #mask: number;
+  #used = 0;
 
   /**
+   * An empty table.
    * @param words view over the whole memory
    * @param base word index of the first slot
    * @param log2 log2 of the number of slots
@@ -28,6 +30,37 @@ export class HashTable6 {
     this.#words = words;
     this.#base = base;
     this.#mask = (1 << log2) - 1;
+  }
+
+  get log2(): number {
+    return 31 - Math.clz32(this.#mask + 1);
+  }
+
+  /** How many slots hold an entry. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Gives the table another number of slots, which must be enough; its entries stay. */
+  resize(log2: number): void {
+    const entries = new Uint32Array(this.#used * SLOT_WORDS);
+    for (let slot = 0, to = 0; to < entries.length; slot++) {
+      const at = this.#at(slot);
+      if (this.#words[at + META] === 0) continue;
+      for (let i = 0; i < SLOT_WORDS; i++) entries[to++] = this.#words[at + i] ?? 0;
+      this.#words.fill(0, at, at + SLOT_WORDS);
+    }
+    this.restart(log2);
+    for (let i = 0; i < entries.length; i += SLOT_WORDS) {
+      const [a = 0, b = 0, c = 0, d = 0, meta = 0, value = 0] = entries.subarray(i, i + SLOT_WORDS);
+      this.set([a, b, c, d], meta, value);
+    }
+  }
+
+  /** Its memory was cleared: an empty table of so many slots from here on. */
+  restart(log2: number): void {
+    this.#mask = (1 << log2) - 1;
+    this.#used = 0;
   }
 
   /** The value under a key, or undefined. */
@@ -41,7 +74,9 @@ export class HashTable6 {
     let slot = hash6(address, meta) & this.#mask;
     for (let i = 0; i <= this.#mask; i++) {
       const at = this.#at(slot);
-      if (this.#words[at + META] === 0 || this.#isKey(at, address, meta)) {
+      const empty = this.#words[at + META] === 0;
+      if (empty || this.#isKey(at, address, meta)) {
+        if (empty) this.#used++;
         this.#words.set(address, at);
         this.#words[at + META] = meta;
         this.#words[at + VALUE] = value;
@@ -69,6 +104,7 @@ export class HashTable6 {
       hole = slot;
     }
     this.#words.fill(0, this.#at(hole), this.#at(hole) + SLOT_WORDS);
+    this.#used--;
     return true;
   }
 

@@ -1,7 +1,11 @@
 /** Where each table lies inside an image, and how much it holds. */
 import * as L from '../../../dataplane-as/layout/index.js';
 
-/** Capacities of one image's tables. `…Log2` and the span tables (portLines, backends, slots, ranges) are powers of two. */
+/**
+ * The most that one image's tables may hold. Addresses are set aside for all of it; memory is taken by what lies there, as hash tables
+ * grow with their entries (image.ts) and the others are filled from their start on. `…Log2` and the span tables (portLines, backends, slots,
+ * ranges) are powers of two.
+ */
 export interface ImageSize {
   readonly adjacencies: number;
   readonly lpm4Log2: number;
@@ -21,14 +25,14 @@ export interface ImageSize {
 }
 
 /**
- * Room for 110 pods, 10,000 services, 255 different maglev tables, 65,000 IPv4 and 49,000 IPv6 addresses in policies, some thousand
- * peers: 31 MiB an image.
+ * Room for 1,022 pods, 32,000 services with 49,000 frontends, 255 different maglev tables, 780,000 IPv4 and 196,000 IPv6 addresses and
+ * prefixes of policies and routes, 8,000 peers: 64 MiB of addresses an image.
  */
 export const DEFAULT_IMAGE_SIZE: ImageSize = {
   adjacencies: 8192,
-  lpm4Log2: 17,
-  lpm6Log2: 16,
-  pairsLog2: 17,
+  lpm4Log2: 20,
+  lpm6Log2: 18,
+  pairsLog2: 20,
   policies: 4096,
   trieLines: 131072,
   portLines: 65536,
@@ -44,7 +48,10 @@ export type HashName = 'addresses' | 'addresses6' | 'pairs' | 'frontends';
 export interface HashPlan {
   /** Byte offset from the image's start. */
   readonly at: number;
+  /** Of the most slots it may have. */
   readonly log2: number;
+  /** Byte offset of the header's word that says how many it has. */
+  readonly log2At: number;
   /** The word of a slot that is 0 when the slot is empty. */
   readonly emptyWord: number;
   /** Most entries: three quarters of the slots, so that probing stays short. */
@@ -66,7 +73,7 @@ export interface ImagePlan {
   readonly slots: number;
   readonly ranges: number;
   readonly hashes: Readonly<Record<HashName, HashPlan>>;
-  /** The header words that never change: section offsets and capacities, as [byte offset, value]. */
+  /** The header words that never change: section offsets and counts, as [byte offset, value]. */
   readonly header: readonly (readonly [number, number])[];
 }
 
@@ -96,18 +103,18 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
   const backends = take(size.backends * L.BACKEND_SIZE);
   const slots = take(size.slots * 2);
   const ranges = take(size.ranges * 8);
-  const hash = (at: number, log2: number, emptyWord: number): HashPlan => {
-    return { at, log2, emptyWord, limit: (1 << log2) * 0.75 };
+  const hash = (at: number, log2: number, log2At: number, emptyWord: number): HashPlan => {
+    return { at, log2, log2At, emptyWord, limit: (1 << log2) * 0.75 };
   };
   return {
     size,
     bytes: align(end, 65536),
     ...{ ports, limits, adjacencies, policies, trie, portSets, services, backends, slots, ranges },
     hashes: {
-      addresses: hash(lpm4, size.lpm4Log2, L.LPM4_META / 4),
-      addresses6: hash(lpm6, lpm6Log2, L.LPM6_META / 4),
-      pairs: hash(pairs, size.pairsLog2, L.PAIR_POLICY / 4),
-      frontends: hash(frontends, size.frontendsLog2, L.FRONTEND_SERVICE / 4),
+      addresses: hash(lpm4, size.lpm4Log2, L.IMG_LPM4_LOG2, L.LPM4_META / 4),
+      addresses6: hash(lpm6, lpm6Log2, L.IMG_LPM6_LOG2, L.LPM6_META / 4),
+      pairs: hash(pairs, size.pairsLog2, L.IMG_PAIRS_LOG2, L.PAIR_POLICY / 4),
+      frontends: hash(frontends, size.frontendsLog2, L.IMG_FRONTENDS4_LOG2, L.FRONTEND_SERVICE / 4),
     },
     header: [
       [L.IMG_PORTS, ports],
@@ -115,11 +122,8 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
       [L.IMG_ADJACENCIES, adjacencies],
       [L.IMG_ADJACENCIES_COUNT, size.adjacencies],
       [L.IMG_LPM4, lpm4],
-      [L.IMG_LPM4_LOG2, size.lpm4Log2],
       [L.IMG_LPM6, lpm6],
-      [L.IMG_LPM6_LOG2, lpm6Log2],
       [L.IMG_PAIRS, pairs],
-      [L.IMG_PAIRS_LOG2, size.pairsLog2],
       [L.IMG_POLICIES, policies],
       [L.IMG_POLICIES_COUNT, size.policies],
       [L.IMG_PORTSETS, portSets],
@@ -127,7 +131,6 @@ export function planImage(size: ImageSize = DEFAULT_IMAGE_SIZE): ImagePlan {
       [L.IMG_TRIE4, trie],
       [L.IMG_TRIE4_LINES, trieLines],
       [L.IMG_FRONTENDS4, frontends],
-      [L.IMG_FRONTENDS4_LOG2, size.frontendsLog2],
       [L.IMG_SERVICES, services],
       [L.IMG_SERVICES_COUNT, size.services],
       [L.IMG_BACKENDS, backends],

@@ -8,24 +8,31 @@ import type { HashName, ImagePlan } from './image-plan.js';
 /** A key of the four-word tables has no rest. */
 const NO_REST: KeyRest = [0, 0, 0];
 
+/** A hash table has at least so many slots: a page of them. */
+const LEAST_LOG2 = 8;
+/** So many slots may be mostly empty: 2 MiB, and as much as a huge page. */
+const SPARSE_LOG2 = 17;
+/** Words looked at together before they are cleared: a page. */
+const PAGE_WORDS = 1024;
+
 export class Image {
   readonly #hashes: Readonly<Record<Exclude<HashName, 'addresses6'>, HashTable>>;
   readonly #addresses6: HashTable6;
   /** What IMG_TUNNELS should be. */
   #tunnels = 0;
 
-  /** @param base byte address of the image */
+  /** An empty image, whose header has to be written. @param base byte address of the image */
   constructor(
     readonly words: Uint32Array,
     readonly base: number,
     readonly plan: ImagePlan,
   ) {
     const table = (name: Exclude<HashName, 'addresses6'>): HashTable => {
-      const { at, log2, emptyWord } = plan.hashes[name];
-      return new HashTable(words, (base + at) >>> 2, log2, emptyWord);
+      const { at, emptyWord } = plan.hashes[name];
+      return new HashTable(words, (base + at) >>> 2, leastOf(plan, name), emptyWord);
     };
-    const six = plan.hashes.addresses6;
-    this.#addresses6 = new HashTable6(words, (base + six.at) >>> 2, six.log2);
+    const six = (base + plan.hashes.addresses6.at) >>> 2;
+    this.#addresses6 = new HashTable6(words, six, leastOf(plan, 'addresses6'));
     this.#hashes = { addresses: table('addresses'), pairs: table('pairs'), frontends: table('frontends') };
   }
 
@@ -50,18 +57,27 @@ export class Image {
   /** Makes the image empty: a header that names the tables, and no entry. The generation stays. */
   reset(): void {
     const { generation } = this;
-    this.words.fill(0, this.base >>> 2, (this.base + this.plan.bytes) >>> 2);
+    clear(this.words, this.base >>> 2, (this.base + this.plan.bytes) >>> 2);
+    for (const name of HASHES) this.#table(name).restart(leastOf(this.plan, name));
+    this.writeHeader();
+    this.generation = generation;
+    this.#tunnels = 0;
+  }
+
+  /** Names the tables in memory that holds nothing yet. */
+  writeHeader(): void {
     for (const [at, value] of this.plan.header) this.words[(this.base + at) >>> 2] = value;
+    for (const name of HASHES) this.#writeLog2(name);
     this.words.fill(
       L.PORT_NONE,
       (this.base + L.IMG_HOST_PORT) >>> 2,
       (this.base + L.IMG_UPLINK_PORT + 4) >>> 2,
     );
-    this.generation = generation;
-    this.#tunnels = 0;
   }
 
+  /** Carries operations out, in memory that nobody reads meanwhile. */
   play(operations: readonly Operation[]): void {
+    this.#makeRoom(operations);
     for (const op of operations) {
       if (op.type === 'write') this.words.set(op.words, (this.base + op.at) >>> 2);
       else if (op.type === 'insert') this.#insert(op.entry);
@@ -70,10 +86,31 @@ export class Image {
     }
   }
 
+  /** Gives hash tables as many slots as their entries need. */
+  #makeRoom(operations: readonly Operation[]): void {
+    const more: Record<HashName, number> = { addresses: 0, addresses6: 0, pairs: 0, frontends: 0 };
+    for (const op of operations) {
+      if (op.type === 'insert') more[op.entry.table]++;
+      else if (op.type === 'delete') more[op.table]--;
+    }
+    for (const name of HASHES) {
+      const table = this.#table(name);
+      const log2 = fittingLog2(table.log2, Math.max(table.used, table.used + more[name]));
+      const most = this.plan.hashes[name].log2;
+      const now = Math.min(Math.max(log2, leastOf(this.plan, name)), most);
+      if (now === table.log2) continue;
+      table.resize(now);
+      this.#writeLog2(name);
+    }
+  }
+
   /** True if the header still names the tables as planned. */
   headerHolds(): boolean {
     if (this.word(L.IMG_TUNNELS) !== this.#tunnels) return false;
-    return this.plan.header.every(([at, value]) => this.words[(this.base + at) >>> 2] === value);
+    return (
+      this.plan.header.every(([at, value]) => this.word(at) === value) &&
+      HASHES.every((name) => this.word(this.plan.hashes[name].log2At) === this.#table(name).log2)
+    );
   }
 
   /** True if everything of the unit lies here as it should. */
@@ -105,5 +142,39 @@ export class Image {
   /** The word at a byte offset from the image's start. */
   word(at: number): number {
     return this.words[(this.base + at) >>> 2] ?? 0;
+  }
+
+  #table(name: HashName): HashTable | HashTable6 {
+    return name === 'addresses6' ? this.#addresses6 : this.#hashes[name];
+  }
+
+  #writeLog2(name: HashName): void {
+    this.words[(this.base + this.plan.hashes[name].log2At) >>> 2] = this.#table(name).log2;
+  }
+}
+
+const HASHES: readonly HashName[] = ['addresses', 'addresses6', 'pairs', 'frontends'];
+
+function leastOf(plan: ImagePlan, name: HashName): number {
+  return Math.min(LEAST_LOG2, plan.hashes[name].log2);
+}
+
+/**
+ * log2 of the slots for so many entries. Four headers are judged with each instruction, which is as fast as the slowest of them: one that is
+ * not in its home slot. So tables are mostly empty as long as that costs little memory. As it is, unless it is too small or much too large.
+ */
+function fittingLog2(log2: number, entries: number): number {
+  const sparse = Math.min(SPARSE_LOG2, Math.ceil(Math.log2(Math.max(1, entries * 128))));
+  const fitting = Math.max(sparse, Math.ceil(Math.log2(Math.max(1, entries * 2))));
+  return log2 < fitting || log2 > fitting + 2 ? fitting : log2;
+}
+
+/** Writes only where something lies: pages that were never used stay so. */
+function clear(words: Uint32Array, from: number, to: number): void {
+  for (let at = from; at < to; at += PAGE_WORDS) {
+    const end = Math.min(at + PAGE_WORDS, to);
+    let i = at;
+    while (i < end && words[i] === 0) i++;
+    if (i < end) words.fill(0, i, end);
   }
 }

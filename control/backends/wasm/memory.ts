@@ -75,7 +75,7 @@ export interface MemoryPlan {
 const PAGE = 4096;
 const WASM_PAGE = 65536;
 
-/** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines (2^16 for IPv6), 8,192 frames, 105 MiB in all. */
+/** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines (2^16 for IPv6), 8,192 frames, 173 MiB of addresses. */
 export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   const { sessionsLog2 = 18, frameSize = 2048, frameCount = 8192 } = spec;
   if (!isPowerOfTwo(frameSize) || frameSize < 2048 || frameSize > 65536) throw bad('frameSize', frameSize);
@@ -122,7 +122,8 @@ function bad(field: string, value: unknown): PteropusError {
 
 /**
  * Makes the memory (initial = maximum, so it never moves) with its control block and two empty images, the first in force.
- * `prefer` gets the bytes of images and sessions before they are touched and may ask the kernel for larger pages there.
+ * `prefer` gets the bytes of the sessions before they are touched and may ask the kernel for larger pages there: of images little is in
+ * use at a time, and the rest should take no memory.
  */
 export function openMemory(plan: MemoryPlan, prefer?: (tables: Uint8Array) => boolean): WebAssembly.Memory {
   const memory = openOne(plan, 0, prefer);
@@ -137,7 +138,7 @@ export function openMemory(plan: MemoryPlan, prefer?: (tables: Uint8Array) => bo
 export function openMemories(
   plan: MemoryPlan,
   share: (views: readonly Uint8Array[]) => void,
-  prefer?: (tables: Uint8Array) => boolean,
+  prefer?: (sessions: Uint8Array) => boolean,
 ): readonly [WebAssembly.Memory, ...WebAssembly.Memory[]] {
   const first = openOne(plan, 0, prefer);
   const others = Array.from({ length: plan.workers - 1 }, (_, i) => openOne(plan, i + 1, prefer));
@@ -159,7 +160,7 @@ function writeImages(plan: MemoryPlan, memory: WebAssembly.Memory): void {
   const words = wordsOf(memory);
   for (const base of plan.images) {
     const image = new Image(words, base, plan.image);
-    image.reset();
+    image.writeHeader();
     image.generation = 1;
   }
   Atomics.store(words, activeImageAt(plan) >>> 2, plan.images[0]);
@@ -168,12 +169,13 @@ function writeImages(plan: MemoryPlan, memory: WebAssembly.Memory): void {
 function openOne(
   plan: MemoryPlan,
   worker: number,
-  prefer?: (tables: Uint8Array) => boolean,
+  prefer?: (sessions: Uint8Array) => boolean,
 ): WebAssembly.Memory {
   const pages = plan.end / WASM_PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const words = wordsOf(memory);
-  const large = prefer?.(new Uint8Array(memory.buffer, 0, plan.sessions6Base)) ?? false;
+  const sessions = new Uint8Array(memory.buffer, plan.sessionsBase, plan.sessions6Base - plan.sessionsBase);
+  const large = prefer?.(sessions) ?? false;
   // A huge page takes long to be zeroed: now, and not when the first packet needs it.
   if (large) for (let at = plan.sessionsBase; at < plan.sessions6Base; at += PAGE) words[at >>> 2] = 0;
   const control = (offset: number, value: number): void => {
