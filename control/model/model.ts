@@ -41,7 +41,7 @@ export class Model {
   /** Namespace -> its policies. */
   private readonly policies = new Map<string, Map<ObjectKey, NetworkPolicy>>();
   /** `NAMESPACE/SERVICE` -> its slices. */
-  private readonly slices = new Map<string, Map<ObjectKey, EndpointSlice>>();
+  private readonly slices = new ReverseIndex<ObjectKey>();
   private readonly addresses = new ReverseIndex<PodSlot>();
   /** `PROTOCOL/NAME` of a named container port -> the pods that have it. */
   private readonly portNames = new ReverseIndex<PodSlot>();
@@ -127,8 +127,11 @@ export class Model {
     return this.policies.get(namespace)?.values() ?? [];
   }
 
-  slicesOf(namespace: string, service: string): Iterable<EndpointSlice> {
-    return this.slices.get(`${namespace}/${service}`)?.values() ?? [];
+  *slicesOf(namespace: string, service: string): Iterable<EndpointSlice> {
+    for (const key of this.slices.get(`${namespace}/${service}`)) {
+      const slice = this.byKey('EndpointSlice', key);
+      if (slice !== undefined) yield slice;
+    }
   }
 
   /** Pods whose status names this address: usually one; host-network pods share their node's. */
@@ -186,7 +189,7 @@ export class Model {
         getOrMake(this.policies, namespace, () => new Map()).set(key, object);
         break;
       case 'EndpointSlice':
-        getOrMake(this.slices, serviceOf(object), () => new Map()).set(key, object);
+        this.slices.add(serviceOf(object), key);
         break;
       case 'NodeRecord':
         this.nodeRecords.set(object.metadata.name, object);
@@ -201,7 +204,7 @@ export class Model {
         remove(this.policies, namespace, key);
         break;
       case 'EndpointSlice':
-        remove(this.slices, serviceOf(object), key);
+        this.slices.delete(serviceOf(object), key);
         break;
       case 'NodeRecord':
         this.nodeRecords.delete(object.metadata.name);
@@ -230,7 +233,7 @@ function impliedLabels(namespace: string): Labels {
 }
 
 function serviceOf(slice: EndpointSlice): string {
-  return `${slice.metadata.namespace ?? ''}/${slice.metadata.labels[SERVICE_NAME_LABEL] ?? ''}`;
+  return [slice.metadata.namespace ?? '', slice.metadata.labels[SERVICE_NAME_LABEL] ?? ''].join('/');
 }
 
 const NONE: readonly string[] = [];

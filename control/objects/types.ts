@@ -228,5 +228,6 @@ export type ObjectEvent =
     };
 
 export function objectKey(kind: Kind, namespace: string | null, name: string): ObjectKey {
-  return `${kind}/${namespace ?? ''}/${name}`;
+  // Joined, it is one string in memory; put together by a template it would be a tree of three, for as long as it is a key of a map.
+  return [kind, namespace ?? '', name].join('/');
 }

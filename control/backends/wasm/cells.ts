@@ -45,10 +45,14 @@ export type Operation =
     }
   | { readonly type: 'insert'; readonly entry: Entry };
 
-/** A unit's name. Where there are very many of a kind they are numbers: addresses' words as signed 32 bits, pairs from FIRST_PAIR_UNIT. */
+/**
+ * A unit's name. Where there are very many of a kind they are numbers: addresses' words as signed 32 bits, pairs from FIRST_PAIR_UNIT
+ * (up to 2^52), frontends from FIRST_FRONTEND_UNIT.
+ */
 export type UnitId = string | number;
 
 export const FIRST_PAIR_UNIT = 2 ** 40;
+export const FIRST_FRONTEND_UNIT = 2 ** 52;
 
 interface Slot {
   readonly id: UnitId;

@@ -4,7 +4,7 @@ import type { Ip, Key, ServiceBackend, ServiceItem } from '../../ruleset/types.j
 import { type Ledger, TrackedMap } from '../ledger.js';
 import { ip4Word, mask4, PROTOCOL_NUMBERS, swap16, swap32 } from './bytes.js';
 import { ip6Words, isPrefix6, mask6, type Prefix, parsePrefix } from './bytes6.js';
-import type { CellStore, Row } from './cells.js';
+import { type CellStore, FIRST_FRONTEND_UNIT, type Row, type UnitId } from './cells.js';
 import { TableFullError } from './errors.js';
 import { FrontendNumbers } from './frontend-numbers.js';
 import type { LongestPrefix } from './lpm.js';
@@ -22,6 +22,8 @@ interface Claim {
 interface Placed {
   readonly item: ServiceItem;
   readonly backends: Span;
+  /** Of each of all its backends: ids are not used again, so that a session notices that its backend has gone. */
+  readonly ids: readonly number[];
   readonly slots: SlotTable;
   /** Of who comes by the uplink; null = those of everyone. */
   readonly outsideSlots: SlotTable | null;
@@ -39,10 +41,8 @@ export class Services {
   readonly #slots: SlotTables;
   readonly #ranges: SpanPool;
   readonly #numbers: FrontendNumbers;
-  /** `SERVICE ADDRESS:PORT` -> id; ids are not used again, so that a session notices that its backend has gone. */
-  readonly #backendIds: TrackedMap<string, number>;
-  /** Table key of a frontend -> services that want it, sorted; the first one has it. */
-  readonly #claims: TrackedMap<string, readonly Key[]>;
+  /** Unit of a frontend -> the service that wants it; or several, sorted, of which the first one has it. */
+  readonly #claims: TrackedMap<UnitId, Key | readonly Key[]>;
   #nextBackendId = 1;
 
   constructor(
@@ -59,7 +59,6 @@ export class Services {
     this.#slots = new SlotTables(ledger, cells);
     this.#ranges = new SpanPool(ledger, 'source ranges', size.ranges);
     this.#numbers = new FrontendNumbers(ledger, lpm);
-    this.#backendIds = new TrackedMap(ledger);
     this.#claims = new TrackedMap(ledger);
   }
 
@@ -80,7 +79,6 @@ export class Services {
     const placed = this.#placed.get(key);
     if (placed === undefined) return;
     this.#vacate(placed);
-    for (const backend of allBackends(placed.item)) this.#backendIds.delete(backendName(key, backend));
     for (const claim of placed.claims) this.#unclaim(claim, key);
     this.cells.set(`service ${key}`, null);
     this.#placed.delete(key);
@@ -100,11 +98,12 @@ export class Services {
     const backends = allBackends(item);
     if (backends.length > MOST_BACKENDS)
       throw new TableFullError('backends of one service', MOST_BACKENDS, key);
-    this.#keepIds(old?.item, item);
+    const ids = this.#idsOf(backends, old);
     const ranges = rangeRows(item);
     const placed: Placed = {
       item,
       backends: this.#backends.allocate(backends.length, key),
+      ids,
       slots: this.#slots.acquire(item.algorithm, sharesOf(backends, item.backends), key),
       outsideSlots:
         item.outsideBackends === null
@@ -135,7 +134,7 @@ export class Services {
       },
       {
         at: plan.backends + placed.backends.first * L.BACKEND_SIZE,
-        words: backends.flatMap((backend) => this.#backendWords(key, backend)),
+        words: backends.flatMap((backend, i) => backendWords(backend, ids[i] ?? 0)),
       },
       {
         at: plan.ranges + placed.ranges.first * 8,
@@ -148,10 +147,10 @@ export class Services {
   }
 
   /** The units of a service, for reading it back: its own, and the frontends that are really its own. */
-  unitsOf(key: Key): string[] {
+  unitsOf(key: Key): UnitId[] {
     const placed = this.#placed.get(key);
     if (placed === undefined) return [];
-    const own = placed.claims.filter(({ a, b }) => this.#claims.get(`${a} ${b}`)?.[0] === key);
+    const own = placed.claims.filter(({ a, b }) => this.#claimants(a, b)[0] === key);
     const numbers = own.flatMap(({ six }) => (six === null ? [] : this.#numbers.unitsOf(six)));
     const tables = [placed.slots, ...(placed.outsideSlots === null ? [] : [placed.outsideSlots])];
     return [
@@ -169,22 +168,18 @@ export class Services {
     this.#ranges.release(ranges);
   }
 
-  #keepIds(old: ServiceItem | undefined, item: ServiceItem): void {
-    const names = new Set(allBackends(item).map((backend) => backendName(item.key, backend)));
-    for (const backend of old === undefined ? [] : allBackends(old)) {
-      const name = backendName(item.key, backend);
-      if (!names.has(name)) this.#backendIds.delete(name);
+  /** Those that stay keep their ids. Also after a rollback no id is given twice. */
+  #idsOf(backends: readonly ServiceBackend[], old: Placed | undefined): readonly number[] {
+    const known = new Map<string, number>();
+    if (old !== undefined) {
+      for (const [i, backend] of allBackends(old.item).entries()) known.set(endOf(backend), old.ids[i] ?? 0);
     }
-    // Also after a rollback no id is given twice.
-    for (const name of names) {
-      if (!this.#backendIds.has(name)) this.#backendIds.set(name, this.#nextBackendId++ >>> 0);
-    }
-  }
-
-  #backendWords(key: Key, backend: ServiceBackend): number[] {
-    const id = this.#backendIds.get(backendName(key, backend)) ?? 0;
-    const address = ip6Words(backend.address) ?? [ip4Word(backend.address) ?? 0, 0, 0, 0];
-    return [...address, swap16(backend.port), 0, id, 0];
+    return backends.map((backend) => {
+      const end = endOf(backend);
+      const id = known.get(end) ?? this.#nextBackendId++ >>> 0;
+      known.set(end, id);
+      return id;
+    });
   }
 
   /** The frontends as table keys, each once; takes a reference to the number of each IPv6 address. */
@@ -202,27 +197,35 @@ export class Services {
     return [...claims.values()];
   }
 
+  #claimants(a: number, b: number): readonly Key[] {
+    const claims = this.#claims.get(frontendUnit(a, b)) ?? [];
+    return typeof claims === 'string' ? [claims] : claims;
+  }
+
   #claim(a: number, b: number, key: Key): void {
-    const claims = [...(this.#claims.get(`${a} ${b}`) ?? []), key].sort();
-    this.#setClaims(a, b, claims);
+    this.#setClaims(a, b, [...this.#claimants(a, b), key].sort());
   }
 
   #unclaim({ a, b, six }: Claim, key: Key): void {
     if (six !== null) this.#numbers.release(six);
-    const claims = (this.#claims.get(`${a} ${b}`) ?? []).filter((other) => other !== key);
-    this.#setClaims(a, b, claims);
+    this.#setClaims(
+      a,
+      b,
+      this.#claimants(a, b).filter((other) => other !== key),
+    );
   }
 
   #setClaims(a: number, b: number, claims: readonly Key[]): void {
+    const unit = frontendUnit(a, b);
     const [owner] = claims;
     if (owner === undefined) {
-      this.#claims.delete(`${a} ${b}`);
-      this.cells.set(frontendUnit(a, b), null);
+      this.#claims.delete(unit);
+      this.cells.set(unit, null);
       return;
     }
-    this.#claims.set(`${a} ${b}`, claims);
+    this.#claims.set(unit, claims.length === 1 ? owner : claims);
     const value = this.#indexes.get(owner) ?? 0;
-    this.cells.set(frontendUnit(a, b), { owner, entries: [{ table: 'frontends', a, b, value }] });
+    this.cells.set(unit, { owner, entries: [{ table: 'frontends', a, b, value }] });
   }
 }
 
@@ -264,10 +267,14 @@ function rowsOf(prefix: Prefix): (readonly [number, number])[] {
   ];
 }
 
-function frontendUnit(a: number, b: number): string {
-  return `frontend ${a} ${b}`;
+function backendWords(backend: ServiceBackend, id: number): number[] {
+  const address = ip6Words(backend.address) ?? [ip4Word(backend.address) ?? 0, 0, 0, 0];
+  return [...address, swap16(backend.port), 0, id, 0];
 }
 
-function backendName(key: Key, backend: ServiceBackend): string {
-  return `${key} ${endOf(backend)}`;
+/** Numbers take less memory than names, and with NodePorts there are many frontends. */
+function frontendUnit(a: number, b: number): UnitId {
+  // The protocols differ in their last two bits (6, 17, 132).
+  const kind = (b >>> 31) * 4 + ((b >>> 16) & 3);
+  return FIRST_FRONTEND_UNIT + (kind * 2 ** 16 + (b & 0xffff)) * 2 ** 32 + a;
 }

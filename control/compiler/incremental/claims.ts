@@ -1,7 +1,6 @@
 /** Which services claim a frontend: by the difference that a change makes, since a NodePort has a frontend on each of 1,000 nodes. */
 import { ReverseIndex } from '../../model/reverse-index.js';
 import type { Frontend, ServiceItem } from '../../ruleset/types.js';
-import { frontendKey } from '../services.js';
 
 /** More that are gone than this are not looked for one by one. */
 const MOST_GONE = 32;
@@ -109,8 +108,9 @@ function sameFrontend(a: Frontend | undefined, b: Frontend | undefined): boolean
   return a !== undefined && b !== undefined && a.port === b.port && a.address === b.address;
 }
 
-function claimOf({ protocol }: ServiceItem, frontend: Frontend): string {
-  return `${frontendKey(frontend)} ${protocol}`;
+function claimOf({ protocol }: ServiceItem, { address, port }: Frontend): string {
+  // Joined, it is one string in memory; put together by a template it would be a tree of three.
+  return [address, port, protocol].join(' ');
 }
 
 function claimsOf(items: readonly ServiceItem[]): readonly string[] {

@@ -27,14 +27,11 @@ interface LiveService {
 
 interface Given {
   /** Of the items given out. */
-  readonly keys: ReadonlySet<Key>;
-  /** Key of an item of `LiveService` -> the frontends it asked for and those it got (null = none, so it is left out). */
-  readonly frontends: ReadonlyMap<Key, Share>;
-}
-
-interface Share {
-  readonly asked: readonly Frontend[];
-  readonly got: readonly Frontend[] | null;
+  readonly keys: readonly Key[];
+  /** What was asked for: items of `LiveService`. */
+  readonly asked: readonly ServiceItem[];
+  /** The frontends that each of them got, null = none, so it is left out; null: all got what they asked for. */
+  readonly got: readonly (readonly Frontend[] | null)[] | null;
 }
 
 const NOTHING: LiveService = { items: [], health: [], usesPeers: false, pods: [], nodes: [] };
@@ -135,35 +132,34 @@ export class Serving {
     const { items, health } = this.services.get(name) ?? NOTHING;
     const old = this.given.get(name);
     // Endpoints come and go far more often than frontends, of which there may be as many as nodes.
-    const asAsked =
+    const asBefore =
       !contested &&
-      old?.frontends.size === items.length &&
-      items.every(({ key, frontends }) => old.frontends.get(key)?.asked === frontends);
-    const shares = asAsked ? old.frontends : this.settleClaims(name, items);
+      old?.asked.length === items.length &&
+      items.every(({ key, frontends }, i) => {
+        return old.asked[i]?.frontends === frontends && old.asked[i].key === key;
+      });
+    const got = asBefore ? old.got : this.settleClaims(name, items);
     const out: (ServiceItem | HealthCheckItem)[] = [...health];
-    for (const item of items) {
-      const got = shares.get(item.key)?.got ?? null;
-      if (got !== null) out.push(got === item.frontends ? item : { ...item, frontends: got });
+    for (const [i, item] of items.entries()) {
+      const frontends = got === null ? item.frontends : (got[i] ?? null);
+      if (frontends !== null) out.push(frontends === item.frontends ? item : { ...item, frontends });
     }
-    const keys = new Set(out.map(({ key }) => key));
-    for (const key of old?.keys ?? []) if (!keys.has(key)) this.output.remove(key);
+    const keys = out.map(({ key }) => key);
+    const given = new Set(keys);
+    for (const key of old?.keys ?? []) if (!given.has(key)) this.output.remove(key);
     for (const item of out) this.output.put(item);
-    if (items.length === 0 && keys.size === 0) this.given.delete(name);
-    else this.given.set(name, { keys, frontends: shares });
+    if (items.length === 0 && keys.length === 0) this.given.delete(name);
+    else this.given.set(name, { keys, asked: items, got });
   }
 
-  private settleClaims(name: ServiceName, items: readonly ServiceItem[]): ReadonlyMap<Key, Share> {
-    if (this.claims.peaceful && !claimTwice(items)) {
-      return new Map(items.map(({ key, frontends }) => [key, { asked: frontends, got: frontends }]));
-    }
+  private settleClaims(name: ServiceName, items: readonly ServiceItem[]): Given['got'] {
+    if (this.claims.peaceful && !claimTwice(items)) return null;
     const won = items.map((item) => {
       const frontends = item.frontends.filter((frontend) => this.claims.wins(name, item, frontend));
       return frontends.length === item.frontends.length ? item : { ...item, frontends };
     });
     const kept = new Map(withoutStolenFrontends(won).map((item) => [item.key, item.frontends]));
-    return new Map(
-      items.map(({ key, frontends }) => [key, { asked: frontends, got: kept.get(key) ?? null }]),
-    );
+    return items.map(({ key }) => kept.get(key) ?? null);
   }
 }
 
