@@ -4,9 +4,8 @@
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { planMemory } from '../control/backends/wasm/memory.js';
 import { MemoryLinks } from '../control/backends/wasm/memory-feed.js';
-import { openWithMemory } from '../control/backends/wasm/open.js';
+import { openWasmBackend } from '../control/backends/wasm/open.js';
 import { IncrementalCompiler } from '../control/compiler/incremental/compiler.js';
 import { Model } from '../control/model/model.js';
 import { parseApiObject } from '../control/objects/manifest.js';
@@ -21,27 +20,14 @@ const SERVICES = 10_000;
 const POLICIES = 10_000;
 /** A NodePort is a frontend on each of them. */
 const NODES = 200;
-/** 2^21 lines: a million connections. */
-const SESSIONS_LOG2 = 21;
 const RULES = 10_000;
 /** Rules of a policy, ports of a peer in it. */
 const EACH = 100;
 const PORTS = 20;
 const ROUNDS = 100;
 
-interface Compiled {
-  readonly items: readonly Item[];
-  readonly resident: number;
-}
-
-/** MiB resident once what is not needed any more is gone. */
-function collect(): number {
-  for (let i = 0; i < 3; i++) (globalThis as { gc?: () => void }).gc?.();
-  return process.memoryUsage.rss() / 2 ** 20;
-}
-
 /** The agent: the cluster's objects, its model, the node's ruleset. */
-function agent(): Compiled {
+function agent(): readonly Item[] {
   const objects: KubeObject[] = [];
   for (const raw of objectsOf(shapeOf('one-namespace', POLICIES, 0))) objects.push(parseApiObject(raw));
   const services = shapeOf('services', SERVICES, 5 * SERVICES);
@@ -51,9 +37,7 @@ function agent(): Compiled {
   for (let id = 1; id <= NODES; id++) objects.push(nodeRecord(id));
   const local = localOf(objects);
   const compiler = new IncrementalCompiler(Model.of(objects), local, CONFIG);
-  objects.length = 0;
-  const resident = collect();
-  return { items: [...compiler.ruleset.values()], resident };
+  return [...compiler.ruleset.values()];
 }
 
 function policy(number: number, port: number): PolicyItem {
@@ -93,20 +77,19 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 /** What the other process made. */
-function compiled(): Compiled {
+function compiled(): readonly Item[] {
   const self = fileURLToPath(import.meta.url);
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', self, 'agent'], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [self, 'agent'], {
     encoding: 'utf8',
     maxBuffer: 2 ** 30,
   });
   if (status !== 0) throw new Error(stderr);
-  return JSON.parse(stdout) as Compiled;
+  return JSON.parse(stdout) as Item[];
 }
 
 async function main(): Promise<void> {
-  const { items, resident } = compiled();
-  const spec = { sessionsLog2: SESSIONS_LOG2 };
-  const { backend, memory } = await openWithMemory({ feed: new MemoryLinks(), memory: spec });
+  const items = compiled();
+  const backend = await openWasmBackend({ feed: new MemoryLinks() });
   const known = new Map<Key, Item>();
   const apply = async (changed: readonly Item[]): Promise<void> => {
     const changes = changed.map((item): Change => {
@@ -120,10 +103,6 @@ async function main(): Promise<void> {
     if (failed !== undefined) throw new Error(`${failed.key}: ${failed.error?.message}`);
   };
   const all = await timed(() => apply(items));
-  // Every line of the session table has been used.
-  const plan = planMemory(spec);
-  new Uint8Array(memory.buffer, plan.sessionsBase, plan.sessions6Base - plan.sessionsBase).fill(0);
-  const dataplane = collect();
   const sets = Array.from({ length: RULES / PORTS }, (_, i) => set(i, 0));
   const pods = items.filter((item) => item.kind === 'endpoint').slice(0, RULES / EACH);
   await apply([...sets, ...pods.map((_, i) => policy(i, 1))]);
@@ -140,12 +119,9 @@ async function main(): Promise<void> {
     pods: items.filter((item) => item.kind === 'endpoint').length,
     services: items.filter((item) => item.kind === 'service').length,
     policies: POLICIES,
-    sessions: 2 ** (SESSIONS_LOG2 - 1),
     all,
     rule: figures(rule),
     member: figures(member),
-    dataplane,
-    agent: resident,
   };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }

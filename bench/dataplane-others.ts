@@ -35,6 +35,14 @@ const PROGRAMS: readonly Program[] = [
       ['ping', '-V'],
     ],
   },
+  {
+    name: 'memory of a node',
+    script: 'node-memory.js',
+    needs: [
+      ['ip', '-V'],
+      ['nsenter', '-V'],
+    ],
+  },
 ];
 
 /** What keeps the program from running here, null if nothing does. */

@@ -1,4 +1,4 @@
-/** What changes of the tables cost: the worker's pause at a swap, one rule or one member through the backend, memory of a node. */
+/** What changes of the tables cost: the worker's pause at a swap, one rule or one member through the backend. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import * as L from '../dataplane-as/layout/index.js';
@@ -14,14 +14,10 @@ export interface NodeFigures {
   readonly pods: number;
   readonly services: number;
   readonly policies: number;
-  readonly sessions: number;
   /** Milliseconds for the whole ruleset, and for a change of one rule or one member of a set. */
   readonly all: number;
   readonly rule: Figures;
   readonly member: Figures;
-  /** MiB resident: the data plane with its tables and all its sessions; the agent with the cluster's objects. */
-  readonly dataplane: number;
-  readonly agent: number;
 }
 
 export interface TableFigures {
@@ -73,7 +69,7 @@ function swaps(make: () => Harness, rounds: number): Pick<TableFigures, 'swap' |
 /** `make` opens a pipeline whose images have room for the rules. */
 export function tables(make: () => Harness): TableFigures {
   const child = fileURLToPath(new URL('./dataplane-node.js', import.meta.url));
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', child], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [child], {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   });
@@ -88,8 +84,7 @@ export function tableText({ rules, swap, rejudge, node }: TableFigures): string 
   return [
     `table swap at ${rules} rules: ${three(swap, 2)} µs; and 64 packets judged again: ${three(rejudge, 1)} µs`,
     `one rule of ${rules} changed: ${three(node.rule, 3)} ms; one member of a set: ${three(node.member, 3)} ms`,
-    `${node.pods} pods, ${node.services} services, ${node.policies} policies, ${node.sessions} sessions: ` +
-      `data plane ${node.dataplane.toFixed(0)} MiB, agent ${node.agent.toFixed(0)} MiB; all tables in ${node.all.toFixed(0)} ms`,
+    `${node.pods} pods, ${node.services} services, ${node.policies} policies: all tables in ${node.all.toFixed(0)} ms`,
     '',
   ].join('\n');
 }

@@ -38,6 +38,10 @@ export interface NodeOptions {
   readonly cluster?: object;
   /** Packet buffers of the data plane. */
   readonly frames?: number;
+  /** Further arguments of the data plane. */
+  readonly dataplane?: readonly string[];
+  /** Options of Node.js for both processes. */
+  readonly flags?: readonly string[];
   /** Tells apart the nodes of one process. */
   readonly label?: string;
   /** Further variables of the processes' environment. */
@@ -107,7 +111,16 @@ export class CniNode {
   async startDataplane(): Promise<void> {
     const frames = String(this.options.frames ?? 8192);
     const socket = join(this.directory, 'dataplane.sock');
-    const args = ['--socket', socket, '--feed', 'afxdp', '--frames', frames, '--die-with-stdin'];
+    const args = [
+      '--socket',
+      socket,
+      '--feed',
+      'afxdp',
+      '--frames',
+      frames,
+      '--die-with-stdin',
+      ...(this.options.dataplane ?? []),
+    ];
     this.dataplane = await this.#start(/listening on/, 'dataplane', ...args);
   }
 
@@ -210,8 +223,8 @@ export class CniNode {
 
   /** Starts a verb inside the node; resolves when `ready` says so of a line of its output. */
   async #start(ready: RegExp, ...argv: string[]): Promise<ChildProcess> {
-    const inside = ['nsenter', `--net=/run/netns/${this.namespace}`, '--', process.execPath, PTEROPUS];
-    const [command = '', ...args] = [...inside, ...argv];
+    const inside = ['nsenter', `--net=/run/netns/${this.namespace}`, '--', process.execPath];
+    const [command = '', ...args] = [...inside, ...(this.options.flags ?? []), PTEROPUS, ...argv];
     const child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...this.options.env },
