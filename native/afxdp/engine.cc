@@ -63,7 +63,10 @@ uint32_t Engine::step(uint32_t transmit, uint32_t timeoutMicros) {
   if (received == 0 && timeoutMicros > 0) {
     wait(timeoutMicros);
     received = poll();
+  } else {
+    berth_.roam();
   }
+  berth_.passed(received);
   return received;
 }
 
@@ -289,7 +292,9 @@ uint32_t Engine::receive(Socket& socket, uint32_t at, uint32_t limit) {
 void Engine::wait(uint32_t timeoutMicros) {
   const uint32_t micros = pending_ ? std::min(timeoutMicros, PENDING_WAIT_MICROS) : timeoutMicros;
   const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
+  berth_.enter();
   ppoll(waiting_.data(), waiting_.size(), &timeout, nullptr);
+  berth_.leave();
   if (waiting_[0].revents == 0) return;
   eventfd_t value;
   eventfd_read(wake_.get(), &value);

@@ -12,6 +12,7 @@
 #include "afxdp/umem.h"
 #include "common/fd.h"
 #include "common/layout.h"
+#include "tap/berth.h"
 #include "tap/reader.h"
 
 namespace pteropus {
@@ -102,6 +103,7 @@ class Engine {
   uint8_t* vector_;
   Umem umem_;
   TapReader taps_;
+  Berth berth_;
   Fd wake_;
   std::vector<std::unique_ptr<Port>> ports_;  // by port index
   std::vector<bool> opening_;                 // by port index

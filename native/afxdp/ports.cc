@@ -111,7 +111,10 @@ void Engine::serve(std::unique_ptr<Port> port) {
     active_.push_back(socket.get());
     refill(*socket);
   }
-  if (port->tap.open()) taps_.add(port->tap.get(), port->index);
+  if (port->tap.open()) {
+    if (spec_.share.workers == 1) berth_.watch(port->tap.get());
+    taps_.add(port->tap.get(), port->index);
+  }
   listWaiting();
   ports_[port->index] = std::move(port);
 }

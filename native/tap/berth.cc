@@ -1,0 +1,127 @@
+#include "tap/berth.h"
+
+#include <linux/bpf.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+namespace pteropus {
+
+namespace {
+
+constexpr uint32_t NOBODY = 0xffffffff;
+// What of a packet is to be kept: all of it.
+constexpr int32_t WHOLE = 0x7fffffff;
+// A sleep of so many nanoseconds ends a burst of packets; who sends the first of the next one is who counts, not who answers. After bursts of many the worker stays free to sleep anywhere: more will come, and
+// then senders need their cores themselves.
+constexpr uint64_t PAUSE = 1000000;
+constexpr uint32_t FEW = 32;
+
+uint64_t nanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+int bpf(int command, bpf_attr& attributes) {
+  return static_cast<int>(syscall(SYS_bpf, command, &attributes, sizeof attributes));
+}
+
+Fd createMap() {
+  bpf_attr a;
+  memset(&a, 0, sizeof a);
+  a.map_type = BPF_MAP_TYPE_ARRAY;
+  a.key_size = sizeof(uint32_t);
+  a.value_size = sizeof(Note);
+  a.max_entries = 1;
+  a.map_flags = BPF_F_MMAPABLE;
+  return Fd(bpf(BPF_MAP_CREATE, a));
+}
+
+// if (note->asleep) note->core = the number of this core; return WHOLE. While the worker is awake the note is only read, so that senders on
+// many cores do not take its line from each other.
+Fd loadProgram(const Fd& map) {
+  const bpf_insn code[] = {
+      {BPF_LD | BPF_DW | BPF_IMM, 6, BPF_PSEUDO_MAP_VALUE, 0, map.get()},  // r6 = note
+      {0, 0, 0, 0, 0},                                                     // second half of the 64-bit constant: offset in the value
+      {BPF_LDX | BPF_W | BPF_MEM, 0, 6, offsetof(Note, asleep), 0},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2, 0},
+      {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_smp_processor_id},
+      {BPF_STX | BPF_W | BPF_MEM, 6, 0, offsetof(Note, core), 0},
+      {BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, WHOLE},
+      {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+  };
+  bpf_attr a;
+  memset(&a, 0, sizeof a);
+  a.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+  a.insns = reinterpret_cast<uint64_t>(code);
+  a.insn_cnt = sizeof code / sizeof *code;
+  a.license = reinterpret_cast<uint64_t>("Apache-2.0");
+  strcpy(a.prog_name, "pteropus");
+  return Fd(bpf(BPF_PROG_LOAD, a));
+}
+
+}  // namespace
+
+Berth::Berth() : map_(createMap()), last_(NOBODY) {
+  if (!map_.open()) return;
+  void* memory = mmap(nullptr, sizeof(Note), PROT_READ | PROT_WRITE, MAP_SHARED, map_.get(), 0);
+  if (memory == MAP_FAILED) return;
+  note_ = static_cast<Note*>(memory);
+  program_ = loadProgram(map_);
+}
+
+Berth::~Berth() {
+  roam();
+  if (note_ != nullptr) munmap(note_, sizeof(Note));
+}
+
+void Berth::watch(int tap) const {
+  if (!program_.open()) return;
+  int program = program_.get();
+  ioctl(tap, TUNSETFILTEREBPF, &program);
+}
+
+void Berth::enter() {
+  if (!program_.open()) return;
+  const bool few = burst_ < FEW && before_ < FEW;
+  if (!few) roam();
+  else if (!here_ && last_ < CPU_SETSIZE) stay();
+  began_ = nanoseconds();
+  __atomic_store_n(&note_->core, NOBODY, __ATOMIC_RELAXED);
+  __atomic_store_n(&note_->asleep, 1, __ATOMIC_SEQ_CST);
+}
+
+void Berth::leave() {
+  if (!program_.open()) return;
+  __atomic_store_n(&note_->asleep, 0, __ATOMIC_RELAXED);
+  if (nanoseconds() - began_ < PAUSE) return;
+  before_ = std::exchange(burst_, 0);
+  const uint32_t core = __atomic_load_n(&note_->core, __ATOMIC_RELAXED);
+  if (core == NOBODY || core == last_) return;
+  last_ = core;
+  roam();
+}
+
+void Berth::stay() {
+  if (sched_getaffinity(0, sizeof allowed_, &allowed_) < 0 || !CPU_ISSET(last_, &allowed_)) return;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(last_, &one);
+  here_ = sched_setaffinity(0, sizeof one, &one) == 0;
+}
+
+void Berth::roam() {
+  if (!here_) return;
+  here_ = false;
+  sched_setaffinity(0, sizeof allowed_, &allowed_);
+}
+
+}  // namespace pteropus

@@ -1,0 +1,51 @@
+// Where a worker sleeps: on the core whose packet woke it last. Who sends and then waits for an answer leaves that core to whoever is woken
+// on it; waking a thread on another core costs an interrupt between cores each way, tens of microseconds on a virtual machine, and the
+// scheduler prefers another core as long as one is idle.
+#pragma once
+#include <sched.h>
+
+#include <cstdint>
+
+#include "common/fd.h"
+
+namespace pteropus {
+
+// What a small program that runs for each packet (TUNSETFILTEREBPF) shares with us, memory of a map.
+struct Note {
+  uint32_t asleep;  // ours: write down the next sender
+  uint32_t core;    // the program's: the core that the packet was sent on
+};
+
+class Berth {
+ public:
+  Berth();
+  ~Berth();
+  Berth(const Berth&) = delete;
+  Berth& operator=(const Berth&) = delete;
+
+  // Has the program look at a TAP's packets. Without the right to, or on a kernel before 5.5, it does nothing: the worker then sleeps
+  // wherever it is. Callable from any thread.
+  void watch(int tap) const;
+
+  // So many packets came.
+  void passed(uint32_t packets) { burst_ += packets; }
+  // Around a sleep of the calling thread, which is always the same.
+  void enter();
+  void leave();
+  // Lets the thread run everywhere again: awake, it must not compete with those whose packets it forwards.
+  void roam();
+
+ private:
+  void stay();
+
+  Fd map_;
+  Fd program_;
+  Note* note_ = nullptr;
+  uint32_t last_;        // core that woke us from the last pause
+  bool here_ = false;   // the thread is bound to one core, by us
+  uint64_t began_ = 0;
+  uint32_t burst_ = 0, before_ = 0;  // packets of this burst, and of the one before
+  cpu_set_t allowed_{};
+};
+
+}  // namespace pteropus

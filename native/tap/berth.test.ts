@@ -1,0 +1,86 @@
+/** Where an engine sleeps: on the core of who wakes it, as long as packets are few. Needs root. */
+import * as assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { setImmediate as turn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as L from '../../dataplane-as/layout/index.js';
+import { file, program, root, testIf } from '../../test/support/requires.js';
+import { TapBed, withTapBed } from './tap-bed.js';
+
+const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
+const SLEEP_MICROS = 50_000;
+const LONGER_MS = 2;
+const cores = availableParallelism() > 1 ? null : 'needs two cores';
+
+/** The cores that the calling thread may run on. */
+const allowed = (): string =>
+  /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'))?.[1] ?? '';
+
+/** Takes packets, and drops them, until `done` settles; where the thread may run after each longer sleep that a packet ended. */
+async function sleepUntil(bed: TapBed, done: Promise<unknown>): Promise<readonly string[]> {
+  let over = false;
+  void done.finally(() => {
+    over = true;
+  });
+  const seen: string[] = [];
+  let received = 0;
+  while (!over) {
+    const before = performance.now();
+    received = bed.xdp.step(received, SLEEP_MICROS);
+    const slept = performance.now() - before > LONGER_MS;
+    for (let i = 0; i < received; i++) bed.setWord(i, L.V_TX_PORT, L.PORT_NONE);
+    if (received > 0 && slept) seen.push(allowed());
+    await turn();
+  }
+  bed.xdp.step(received, 0);
+  await done;
+  return seen;
+}
+
+const ping = (bed: TapBed, core: number, ...argv: string[]): Promise<string> =>
+  bed.inside(0, 'taskset', '-c', String(core), 'ping', ...argv, '10.9.0.2').catch(() => '');
+
+testIf(
+  test,
+  root(),
+  file(addon),
+  program('ping'),
+  program('taskset'),
+  cores,
+)(
+  'a worker sleeps where the packet came from that woke it last, and may run anywhere when it is awake',
+  async () => {
+    await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
+      const before = allowed();
+      for (const core of [0, 1, 0]) {
+        const seen = await sleepUntil(bed, ping(bed, core, '-c', '8', '-i', '0.02', '-W', '0.1'));
+        assert.ok(seen.length >= 4, `${seen.length} packets`);
+        assert.ok(seen.slice(2).includes(String(core)), `from core ${core}: ${seen.join(' ')}`);
+        assert.equal(allowed(), before);
+      }
+      assert.ok(bed.allFree());
+    });
+  },
+);
+
+testIf(
+  test,
+  root(),
+  file(addon),
+  program('ping'),
+  program('taskset'),
+  cores,
+)('after many packets it stays free for a while', async () => {
+  await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
+    const before = allowed();
+    await sleepUntil(bed, ping(bed, 0, '-c', '5', '-i', '0.02', '-W', '0.1'));
+    // A hundred at once, then one every ten milliseconds.
+    const seen = await sleepUntil(bed, ping(bed, 0, '-f', '-l', '100', '-c', '110', '-W', '0.1'));
+    assert.ok(seen.includes(before), seen.join(' '));
+    assert.ok(seen.slice(1).includes('0'), seen.join(' '));
+  });
+});
+
+test.run();
