@@ -96,6 +96,8 @@ test('what is wrong is refused, and the error names the field', () => {
     [{ natExternalTraffic: 'yes' }, /true or false/],
     [{ nodePortAddresses: ['10.0.0.0/8', 'x'] }, /nodePortAddresses\[1\]/],
     [{ externalIPCIDRs: '203.0.113.0/24' }, /externalIPCIDRs: must be a list/],
+    [{ serviceCIDR: 'fd00:10:96::/112' }, /serviceCIDR: must be IPv4; IPv6 beside it goes under ipv6/],
+    [{ contivCIDR: 'fd00::/64' }, /podSubnetCIDR: must be IPv4/],
     [{ hostAddresses: ['169.254.20.10/32'] }, /hostAddresses\[0\]: not an IP address/],
     [
       { hostAddresses: ['169.254.20.10', '10.96.0.10'] },

@@ -54,7 +54,8 @@ export function parseClusterConfig(value: unknown, object = 'cluster configurati
   const fields = new Fields(raw, base, object);
   const second = raw['ipv6'] ?? null;
   const ranges = familyRanges(fields, object, '');
-  if (second !== null) checkFamily(ranges, 4, object, '');
+  // The underlay is IPv4, and so is the first family: agents of a cluster of IPv6 alone would start, and nothing would work.
+  checkFamily(ranges, 4, object, '');
   const config: ClusterConfig = {
     ...ranges,
     ipv6: second === null ? null : secondFamily(second, object),
@@ -164,12 +165,13 @@ function checkNodeBlock(
   }
 }
 
-/** In a dual-stack cluster each part is of one family. */
+/** IPv4 at the top, IPv6 under `ipv6`. */
 function checkFamily(ranges: FamilyRanges, family: Family, object: string, path: string): void {
   for (const field of [...RANGE_FIELDS, 'defaultGateway'] as const) {
     const value = ranges[field];
     if (value === null || parseIp(value.split('/')[0] ?? '').family === family) continue;
-    throw new InvalidInputError(`must be IPv${family} in a dual-stack cluster`, {
+    const elsewhere = family === 4 ? '; IPv6 beside it goes under ipv6' : '';
+    throw new InvalidInputError(`must be IPv${family}${elsewhere}`, {
       object,
       field: `${path}${field}`,
       value,
