@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { InvalidInputError, PteropusError } from '../common/errors.js';
 import { onFrames, sendFrame } from '../common/frames.js';
-import { socketPath } from './paths.js';
+import { keptNames, socketPath } from './paths.js';
 import type { Reply } from './wire.js';
 
 /** The supervisor's answer is no. */
@@ -34,7 +34,11 @@ export class SupervisorClient {
     return new Promise((resolve, reject) => {
       const socket = connect(socketPath(name));
       socket.once('error', (cause) => {
-        const hint = 'no such cluster is kept; start one with `pteropus sim --keep`';
+        const others = keptNames().filter((other) => other !== name);
+        const hint =
+          others.length === 0
+            ? 'no such cluster is kept; start one with `pteropus sim --keep`'
+            : `no such cluster is kept; there is --name ${others.join(', ')}`;
         reject(new NoClusterError(hint, { object: `cluster ${name}`, cause }));
       });
       socket.once('connect', () => resolve(new SupervisorClient(socket)));

@@ -1,4 +1,5 @@
 /** Where simulated clusters keep their sockets, journals and logs. */
+import { existsSync, readdirSync } from 'node:fs';
 import { lstat, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +35,17 @@ export async function makeRunDir(name: string): Promise<string> {
   }
   await mkdir(dir, { recursive: true, mode: 0o700 });
   return dir;
+}
+
+/** Names of the clusters whose supervisors have a socket here, in order; it may be that of one that was killed. */
+export function keptNames(): readonly string[] {
+  try {
+    return readdirSync(stateRoot())
+      .filter((name) => existsSync(join(stateRoot(), name, 'control.sock')))
+      .sort();
+  } catch {
+    return [];
+  }
 }
 
 /** The supervisor's control socket; a named pipe on Windows. */

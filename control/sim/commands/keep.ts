@@ -74,9 +74,12 @@ export async function refuseRunning(name: string): Promise<void> {
     if (error instanceof NoClusterError) return;
     throw error;
   }
-  throw new InvalidInputError('is kept already; end it with `pteropus sim down` or choose another --name', {
-    object: `cluster ${name}`,
-  });
+  throw new InvalidInputError(
+    `is kept already; end it with \`pteropus sim down --name ${name}\` or choose another --name`,
+    {
+      object: `cluster ${name}`,
+    },
+  );
 }
 
 /** Paths the supervisor can read whatever its folder; standard input is kept as a file. */
