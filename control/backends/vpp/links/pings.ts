@@ -2,8 +2,8 @@
  * IPv6 pings out of the cluster, where CNAT loses their answers (26.06): at an interface's output it gives an echo another number, and looks
  * for the answer under the one the pod had chosen. Its other source translation, at an interface's input, does it right. So a classifier at
  * the pods looks echo requests up in a table of their own, which leads those that leave by the uplink round by a loopback, where their
- * source is changed; and another one at the uplink does so with the answers and with faults that are reported of them. What comes there and
- * is none of it (the host's own pings) goes on as it came.
+ * source is changed; and another one at the uplink does so with the answers. What comes there and is none of it (an answer to the host's
+ * own ping) goes on as it came.
  */
 import { cidrContains, parseCidr } from '../../../common/ip.js';
 import type { InterfaceItem, Item, Key, RouteItem } from '../../../ruleset/types.js';

@@ -19,8 +19,8 @@ const FRAGMENT = 44;
 const ICMP6 = 58;
 const DESTINATION_OPTIONS = 60;
 const ECHO_REQUEST = 128;
-/** Faults that CNAT translates (unreachable, too big, time exceeded), and the answer. */
-const OF_PINGS = [1, 2, 3, 129];
+/** Faults that are reported of pings are not led apart: CNAT drops there what it finds no connection in, a fault of the host's IPsec, say. */
+const ECHO_REPLY = 129;
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
 
@@ -60,7 +60,7 @@ function uplinkObjects(item: InterfaceItem, pings: boolean): VppObject[] {
   const own = item.ownAddresses.filter((address) => familyOf(address) === 6);
   const verdicts = [
     ...[SOLICITATION, ADVERTISEMENT].map((type) => ({ type, verdict: 'own' }) as const),
-    ...(pings ? OF_PINGS : []).map((type) => ({ type, verdict: 'ping' }) as const),
+    ...(pings ? [{ type: ECHO_REPLY, verdict: 'ping' } as const] : []),
   ];
   const matches = own.flatMap((address) => {
     const destination = parseIp(address).value.toString(16).padStart(32, '0');

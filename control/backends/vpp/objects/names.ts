@@ -15,7 +15,7 @@ export const TUNNEL_TABLE = 2;
 /** The table in which the node's IPv6 addresses are VPP's own: of neighbor discovery that is sent to them by the uplink. */
 export const OWN_TABLE = 3;
 
-/** The table of pods' IPv6 pings, and of what answers those: it leads both to the loopback where their source is changed. */
+/** The table of pods' IPv6 pings, and of the answers: it leads both to the loopback where their source is changed. */
 export const PING_TABLE = 4;
 
 /** VPP keeps 63 bytes of an interface's tag, which is the object's key; names made of a key have room for some more. */
