@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { type Lab, openBridgeLab, openDataPlaneLab, SERVER } from './afxdp-lab.js';
 import { type Figures, figures, paired } from './statistics.js';
 import { idleCpu } from './tap-idle.js';
+import { wakeUps } from './tap-wake.js';
 
 const RESULTS = fileURLToPath(new URL('../../../bench/results/tap.json', import.meta.url));
 const RR = fileURLToPath(new URL('./tap-rr.js', import.meta.url));
@@ -19,6 +20,8 @@ const SLEEPING = 100;
 /** Longer than the worker spins. */
 const PAUSE_MS = 5;
 const IDLE_PODS = 50;
+const CONGESTION = 'net/ipv4/tcp_congestion_control';
+const WAKE_UPS = 200;
 /** One buffer a packet, two, and five. */
 const MTUS = [1500, 3400, 9000] as const;
 const PARTS = ['tcp', 'latency', 'idle'] as const;
@@ -53,15 +56,13 @@ interface Question {
 }
 
 const QUESTIONS: readonly Question[] = [
-  ...MTUS.map(
-    (mtu): Question => ({
-      what: `TCP at MTU ${mtu}`,
-      part: 'tcp',
-      unit: 'Gbit/s',
-      mtu,
-      ask: (lab) => tcp(lab),
-    }),
-  ),
+  ...MTUS.flatMap((mtu) => {
+    const question = { part: 'tcp', unit: 'Gbit/s', mtu } as const;
+    return [
+      { ...question, what: `TCP at MTU ${mtu}`, ask: (lab: Lab) => tcp(lab) },
+      { ...question, what: `TCP at MTU ${mtu}, unpaced`, ask: (lab: Lab) => unpaced(lab, () => tcp(lab)) },
+    ];
+  }),
   ...(
     [
       ['round trip, busy', (lab: Lab) => roundTrip(lab, BUSY, 0)],
@@ -99,6 +100,27 @@ async function tcp(lab: Lab): Promise<number> {
   const out = await pair(lab, ['iperf3', '-s', '-1', '--forceflush'], client);
   const { end } = JSON.parse(out) as { end: { sum_received: { bits_per_second: number } } };
   return end.sum_received.bits_per_second / 1e9;
+}
+
+/**
+ * The same by a sender that does not pace itself. Some machines' congestion control does (BBR), with a timer for each segment, which costs
+ * more than all the rest on a virtual machine. Reno is the one that every namespace may choose.
+ */
+async function unpaced<T>(lab: Lab, ask: () => Promise<T>): Promise<T> {
+  const set = (name: string): Promise<unknown> =>
+    run('ip', ['netns', 'exec', lab.client, 'sysctl', '-qw', `${CONGESTION}=${name}`]);
+  const before = congestion();
+  await set('reno');
+  try {
+    return await ask();
+  } finally {
+    await set(before);
+  }
+}
+
+/** What the machine's new namespaces start with. */
+function congestion(): string {
+  return readFileSync(`/proc/sys/${CONGESTION}`, 'utf8').trim();
 }
 
 /** Microseconds of a round trip: the median. */
@@ -144,6 +166,7 @@ export async function runTap(options: TapOptions): Promise<TapRow[]> {
       const questions = QUESTIONS.filter((question) => question.mtu === mtu && parts.includes(question.part));
       if (questions.length > 0) rows.push(...(await askAll(questions, mtu, rounds, progress)));
     }
+    if (parts.includes('latency')) rows.push(...wakeRows(rounds));
     if (parts.includes('idle')) {
       for (const side of ['tap', 'afxdp'] as const) {
         const share = await idleCpu(side, IDLE_PODS);
@@ -157,6 +180,18 @@ export async function runTap(options: TapOptions): Promise<TapRow[]> {
   }
   if (parts === PARTS) save(rows);
   return rows;
+}
+
+/** The floor under what is asleep. */
+function wakeRows(rounds: number): TapRow[] {
+  const all = Array.from({ length: rounds }, () => wakeUps(WAKE_UPS, PAUSE_MS)).filter((one) => one !== null);
+  if (all.length === 0) return [];
+  const [what, unit] = ['two pipes, asleep', 'microseconds'] as const;
+  return (['near', 'far'] as const).map((way): TapRow => {
+    const times = all.map((one) => one[way]);
+    const side = way === 'near' ? 'one core' : 'two cores';
+    return { what, unit, side, rounds: times, figures: figures(times), beside: null };
+  });
 }
 
 async function askAll(
@@ -199,7 +234,13 @@ async function askAll(
 }
 
 function save(rows: readonly TapRow[]): void {
-  const machine = { kernel: release(), cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
+  const machine = {
+    kernel: release(),
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    node: process.version,
+    congestion: congestion(),
+  };
   const raw = { machine, load: loadavg(), date: new Date().toISOString(), rows };
   mkdirSync(dirname(RESULTS), { recursive: true });
   writeFileSync(RESULTS, `${JSON.stringify(raw, null, 2)}\n`);
