@@ -2,12 +2,20 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces, release } from 'node:os';
 import { join } from 'node:path';
+import { formatCidr } from '../common/ip.js';
+import type { Cidr } from '../ruleset/types.js';
 
 export interface LinkFacts {
   /** Bytes. */
   readonly mtu: number;
   /** Addresses of global scope it has in the host's own stack. */
   readonly addresses: readonly string[];
+}
+
+/** A route of the host's own stack; default routes are none. */
+export interface RouteFacts {
+  readonly link: string;
+  readonly destination: Cidr;
 }
 
 export interface NodeFacts {
@@ -25,6 +33,7 @@ export interface NodeFacts {
   readonly netnsPropagation: boolean | null;
   /** Links by name. */
   readonly links: ReadonlyMap<string, LinkFacts>;
+  readonly routes: readonly RouteFacts[];
   /** Names of the network configurations the container runtime finds; null = there is no such folder. */
   readonly confFiles: readonly string[] | null;
 }
@@ -39,6 +48,7 @@ export function readFacts(confDir: string, root = '/'): NodeFacts {
     capabilities: capabilitiesOf(text('proc/self/status') ?? ''),
     netnsPropagation: propagationOf(text('proc/self/mountinfo') ?? '', '/run/netns'),
     links: linksOf(join(root, 'sys/class/net')),
+    routes: [...routes4(text('proc/net/route') ?? ''), ...routes6(text('proc/net/ipv6_route') ?? '')],
     confFiles: filesIn(confDir),
   };
 }
@@ -71,6 +81,30 @@ export function propagationOf(mountinfo: string, path: string): boolean | null {
     found = fields.slice(6, end).some((field) => /^(shared|master):/.test(field));
   }
   return found;
+}
+
+/** /proc/net/route: name, destination, ..., the mask as eighth; words as a little-endian machine keeps network order. */
+export function routes4(table: string): readonly RouteFacts[] {
+  const word = (hex: string): number => Buffer.from(hex, 'hex').readUInt32LE();
+  return table.split('\n').flatMap((line) => {
+    const [link = '', destination = '', , , , , , mask = ''] = line.split(/\s+/);
+    if (!/^[0-9A-F]{8}$/.test(destination) || !/^[0-9A-F]{8}$/.test(mask)) return [];
+    const length = Math.clz32(~word(mask));
+    const cidr = formatCidr({ family: 4, value: BigInt(word(destination)), length });
+    return length === 0 ? [] : [{ link, destination: cidr }];
+  });
+}
+
+/** /proc/net/ipv6_route: destination, its length, ..., the name last. Link-local and multicast ones are every host's. */
+export function routes6(table: string): readonly RouteFacts[] {
+  return table.split('\n').flatMap((line) => {
+    const fields = line.trim().split(/\s+/);
+    const [destination = '', bits = '', link = ''] = [fields[0], fields[1], fields.at(-1)];
+    if (!/^[0-9a-f]{32}$/.test(destination) || /^f[ef]/.test(destination)) return [];
+    const length = Number.parseInt(bits, 16);
+    const cidr = formatCidr({ family: 6, value: BigInt(`0x${destination}`), length });
+    return length === 0 ? [] : [{ link, destination: cidr }];
+  });
 }
 
 function linksOf(folder: string): ReadonlyMap<string, LinkFacts> {

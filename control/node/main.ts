@@ -9,6 +9,7 @@ import { errorText, InvalidInputError } from '../common/errors.js';
 import { collect } from '../vswitch/preflight/run.js';
 import { checkNode, checkVppNode, type Findings } from './checks.js';
 import { readFacts } from './facts.js';
+import { checkOverlaps } from './overlaps.js';
 import { probe } from './probe.js';
 import { fillAddress, type Rendered, renderAgentConfig } from './render.js';
 
@@ -107,8 +108,16 @@ function readJson(path: string): unknown {
 async function check({ config }: Rendered): Promise<Findings> {
   const confDir = config.cniConfDir ?? CONF_DIR;
   const { uplink, podFeed, cluster, vpp } = config;
-  if (vpp !== null) return checkVppNode(await collect(config, vpp), readFacts(confDir), confDir);
-  return checkNode(readFacts(confDir), { uplink, podFeed, confDir, underlayMtu: cluster.underlayMtu });
+  const facts = readFacts(confDir);
+  const { problems, remarks } =
+    vpp !== null
+      ? checkVppNode(await collect(config, vpp), facts, confDir)
+      : checkNode(facts, { uplink, podFeed, confDir, underlayMtu: cluster.underlayMtu });
+  const overlaps = checkOverlaps(facts, cluster);
+  return {
+    problems: [...problems, ...overlaps.problems],
+    remarks: [...remarks, ...overlaps.remarks],
+  };
 }
 
 /** Standard error is what the kubelet shows of an init container that failed. */

@@ -5,8 +5,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { serveRest } from '../agent/http/server.js';
 import { InvalidInputError } from '../common/errors.js';
+import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import { checkNode, type Needs } from './checks.js';
-import { type NodeFacts, propagationOf, readFacts } from './facts.js';
+import { type NodeFacts, propagationOf, readFacts, routes4, routes6 } from './facts.js';
+import { checkOverlaps } from './overlaps.js';
 import { probe } from './probe.js';
 import { fillAddress, renderAgentConfig } from './render.js';
 
@@ -22,6 +24,7 @@ const GOOD: NodeFacts = {
     ['eth0', { mtu: 1500, addresses: ['10.0.0.5'] }],
     ['eth1', { mtu: 1500, addresses: [] }],
   ]),
+  routes: [],
   confFiles: ['10-pteropus.conflist'],
 };
 const NEEDS: Needs = { uplink: 'eth1', underlayMtu: 1500, podFeed: 'afxdp', confDir: '/etc/cni/net.d' };
@@ -100,6 +103,58 @@ test('facts are read from /proc and /sys', () => {
   } finally {
     rmSync(root, { recursive: true });
   }
+});
+
+const DUAL = { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 };
+
+test('an address of the host inside a range of the cluster would be cut off', () => {
+  const on = (name: string, ...addresses: readonly string[]) =>
+    checkOverlaps({ links: new Map([[name, { mtu: 1500, addresses }]]), routes: [] }, DUAL).problems;
+  assert.equal(on('eth0', '10.0.0.5', '192.168.16.200', 'fd00:10:2::1'), []);
+  const [first, second, ...more] = on('eth0', '10.1.5.5', '10.0.0.5', 'fd00:10:96::1');
+  assert.match(first ?? '', /^link eth0: its address 10\.1\.5\.5 lies inside podSubnetCIDR 10\.1\.0\.0\/16/);
+  assert.match(second ?? '', /fd00:10:96::1 lies inside serviceCIDR fd00:10:96::\/112/);
+  assert.equal(more, []);
+  for (const name of ['ptero0', 'pt0123456789abc', 'kube-ipvs0', 'nodelocaldns'])
+    assert.equal(on(name, '10.96.0.10', '172.30.1.2'), [], name);
+});
+
+test('routes of the host into a range of the cluster are told, wider ones are not', () => {
+  const routes = [
+    { link: 'eth0', destination: '10.0.0.0/8' },
+    { link: 'flannel.1', destination: '10.1.7.0/24' },
+    { link: 'ptero0', destination: '10.1.0.0/16' },
+  ];
+  const { problems, remarks } = checkOverlaps({ links: new Map(), routes }, DUAL);
+  assert.equal(problems, []);
+  assert.is(remarks.length, 1);
+  assert.match(
+    remarks[0] ?? '',
+    /^link flannel\.1: the host's route to 10\.1\.7\.0\/24 lies inside podSubnetCIDR/,
+  );
+});
+
+test('routes are read as the kernel writes them, without default, link-local and multicast ones', () => {
+  const table4 = [
+    'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT',
+    'eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0',
+    'eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0',
+    'eth1\t0500010A\t00000000\t0005\t0\t0\t0\tFFFFFFFF\t0\t0\t0',
+  ].join('\n');
+  assert.equal(routes4(table4), [
+    { link: 'eth0', destination: '192.0.2.0/24' },
+    { link: 'eth1', destination: '10.1.0.5/32' },
+  ]);
+  const zero = '0'.repeat(32);
+  const route6 = (destination: string, bits: string) =>
+    `${destination} ${bits} ${zero} 00 ${zero} 00000100 00000001 00000000 00000001     eth0`;
+  const table6 = [
+    route6(`fd00${'0'.repeat(28)}`, '40'),
+    route6(`fe80${'0'.repeat(28)}`, '40'),
+    route6(`ff00${'0'.repeat(28)}`, '08'),
+    route6(zero, '00'),
+  ].join('\n');
+  assert.equal(routes6(table6), [{ link: 'eth0', destination: 'fd00::/64' }]);
 });
 
 test('of mounts one over the other the last one counts', () => {
