@@ -3,14 +3,13 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Workload } from '../../control/sim/afxdp/workload.js';
-import { ManifestReader } from '../../control/sim/load.js';
 import { assertAsCompiled, dumpOf } from '../e2e/support/end-state.js';
 import { until } from '../e2e/support/kernel.js';
-import { fromApp, type Manifest, manifestText, pod, policy } from '../e2e/support/manifests.js';
+import { fromApp, pod, policy } from '../e2e/support/manifests.js';
 import { rest } from '../e2e/support/rest.js';
 import { testIf } from '../support/requires.js';
 import { clusterRequirements, startCluster, type TestCluster } from './support/cluster.js';
+import { Pods } from './support/pods.js';
 
 const needs = clusterRequirements();
 const MANIFESTS = [
@@ -19,28 +18,16 @@ const MANIFESTS = [
   pod('server', { node: 'node-2' }),
   policy('only-client', 'server', { ingress: [{ from: fromApp('client') }] }),
 ];
-const reader = new ManifestReader();
 let running: TestCluster;
+let pods: Pods;
 
 test.before(async () => {
   if (needs.some((need) => need !== null)) return;
   running = await startCluster(`x-away-${process.pid}`, { mostBackoffMs: 20, leaseSeconds: 1 });
-  await bring(MANIFESTS);
+  pods = new Pods(running);
+  await pods.bring(MANIFESTS);
 });
 test.after(() => running?.close());
-
-async function bring(manifests: readonly Manifest[]): Promise<void> {
-  await running.cluster.bring(reader.parse([{ file: 'test', text: manifestText(manifests) }]));
-}
-
-function workload(name: string): Workload {
-  return running.driver.workload({ type: 'pod', pod: { namespace: 'default', name } });
-}
-
-function ipOf(name: string): string {
-  const found = running.cluster.state.pods.find(({ pod: { metadata } }) => metadata.name === name);
-  return found?.pod.status.podIPs[0] ?? '';
-}
 
 async function problems(socket: string): Promise<string> {
   const { body } = await rest(socket, '/problems');
@@ -50,12 +37,12 @@ async function problems(socket: string): Promise<string> {
 testIf(test, ...needs)('agents start without the store, and are put right when it is back', async () => {
   const { driver, plane, cluster, api } = running;
   const before = await Promise.all(driver.nodes.map(dumpOf));
-  const connection = await workload('client').open('tcp', ipOf('server'), 80);
+  const connection = await pods.workload('client').open('tcp', pods.ip('server'), 80);
   // A mirror is written a little behind what is in force.
   for (const { paths } of driver.nodes) {
     await until('the mirror has the pods', 10_000, () => {
       const kept = readFileSync(join(dirname(paths.journal), 'mirror'), 'utf8');
-      return ['client', 'server'].every((name) => kept.includes(`${ipOf(name)}\\"`)) ? true : null;
+      return ['client', 'server'].every((name) => kept.includes(`${pods.ip(name)}\\"`)) ? true : null;
     });
   }
   const etcd = plane.etcd.process.pid!;
@@ -75,9 +62,9 @@ testIf(test, ...needs)('agents start without the store, and are put right when i
     }
     assert.equal(await Promise.all(driver.nodes.map(dumpOf)), before);
     assert.equal(await connection.send(50, 5), { sent: 50, answered: 50 });
-    const { outcome } = await workload('stranger').probe('tcp', ipOf('server'), 80, 300);
+    const { outcome } = await pods.workload('stranger').probe('tcp', pods.ip('server'), 80, 300);
     assert.is.not(outcome, 'connected');
-    const bringing = bring([...MANIFESTS, pod('late', { node: 'node-2' })]);
+    const bringing = pods.bring([...MANIFESTS, pod('late', { node: 'node-2' })]);
     const address = await until('the pod has its address', 20_000, async () => {
       const found = (await api.get('/api/v1/namespaces/default/pods/late').catch(() => ({}))) as {
         readonly status?: { readonly podIP?: string };
@@ -86,11 +73,11 @@ testIf(test, ...needs)('agents start without the store, and are put right when i
     });
     process.kill(etcd, 'SIGCONT');
     await bringing;
-    assert.is(ipOf('late'), address);
+    assert.is(pods.ip('late'), address);
   } finally {
     process.kill(etcd, 'SIGCONT');
   }
-  assert.is((await workload('client').probe('tcp', ipOf('late'), 80, 3000)).outcome, 'connected');
+  assert.is((await pods.workload('client').probe('tcp', pods.ip('late'), 80, 3000)).outcome, 'connected');
   for (const node of driver.nodes) {
     assert.not.match(await problems(node.paths.restSocket), 'the store is away');
     const pods = cluster.state.pods.filter((one) => one.pod.spec.nodeName === node.spec.name);

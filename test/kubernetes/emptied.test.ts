@@ -9,16 +9,15 @@ import * as assert from 'uvu/assert';
 import { OWN_NETNS } from '../../control/agent/agent-config.js';
 import { Journal } from '../../control/agent/journal.js';
 import { NodeProcess } from '../../control/sim/afxdp/process.js';
-import type { Workload } from '../../control/sim/afxdp/workload.js';
-import { ManifestReader } from '../../control/sim/load.js';
 import { MAX_OPERATIONS } from '../../control/store/store.js';
 import { runExecutable } from '../cni/executable.js';
 import { assertAsCompiled, assertLinks, calm, dumpOf } from '../e2e/support/end-state.js';
 import { until } from '../e2e/support/kernel.js';
-import { fromApp, type Manifest, manifestText, pod, policy, service } from '../e2e/support/manifests.js';
+import { fromApp, pod, policy, service } from '../e2e/support/manifests.js';
 import { rest } from '../e2e/support/rest.js';
 import { testIf } from '../support/requires.js';
 import { clusterRequirements, startCluster, type TestCluster } from './support/cluster.js';
+import { Pods } from './support/pods.js';
 
 const needs = clusterRequirements();
 const MANIFESTS = [
@@ -28,28 +27,16 @@ const MANIFESTS = [
   service('server', { app: 'server' }),
   policy('only-client', 'server', { ingress: [{ from: fromApp('client') }] }),
 ];
-const reader = new ManifestReader();
 let running: TestCluster;
+let pods: Pods;
 
 test.before(async () => {
   if (needs.some((need) => need !== null)) return;
   running = await startCluster(`x-empty-${process.pid}`, { mostBackoffMs: 20, leaseSeconds: 1 });
-  await bring(MANIFESTS);
+  pods = new Pods(running);
+  await pods.bring(MANIFESTS);
 });
 test.after(() => running?.close());
-
-async function bring(manifests: readonly Manifest[]): Promise<void> {
-  await running.cluster.bring(reader.parse([{ file: 'test', text: manifestText(manifests) }]));
-}
-
-function workload(name: string): Workload {
-  return running.driver.workload({ type: 'pod', pod: { namespace: 'default', name } });
-}
-
-function ipOf(name: string): string {
-  const found = running.cluster.state.pods.find(({ pod: { metadata } }) => metadata.name === name);
-  return found?.pod.status.podIPs[0] ?? '';
-}
 
 /** All keys at once, as far as a transaction goes. */
 async function removeAllKeys(): Promise<void> {
@@ -90,12 +77,12 @@ for (const [what, empty] of [
   testIf(test, ...needs)(`etcd under running nodes, ${what}`, async () => {
     const { driver, cluster } = running;
     const before = { dumps: await Promise.all(driver.nodes.map(dumpOf)), ids: await identities() };
-    const connection = await workload('client').open('tcp', ipOf('server'), 80);
+    const connection = await pods.workload('client').open('tcp', pods.ip('server'), 80);
     let watching = true;
     const opened = (async () => {
       let attempts = 0;
       for (; watching; attempts++) {
-        const { outcome } = await workload('stranger').probe('tcp', ipOf('server'), 80, 100);
+        const { outcome } = await pods.workload('stranger').probe('tcp', pods.ip('server'), 80, 100);
         if (outcome === 'connected') return `the policy was open, attempt ${attempts}`;
       }
       return attempts > 3 ? null : 'hardly asked';
@@ -115,9 +102,9 @@ for (const [what, empty] of [
     assert.equal(await identities(), before.ids);
     assert.equal(await Promise.all(driver.nodes.map(dumpOf)), before.dumps);
 
-    await bring([...MANIFESTS, pod('late', { node: 'node-2' })]);
-    assert.is((await workload('client').probe('tcp', ipOf('late'), 80, 3000)).outcome, 'connected');
-    await bring(MANIFESTS);
+    await pods.bring([...MANIFESTS, pod('late', { node: 'node-2' })]);
+    assert.is((await pods.workload('client').probe('tcp', pods.ip('late'), 80, 3000)).outcome, 'connected');
+    await pods.bring(MANIFESTS);
     for (const node of driver.nodes) {
       const pods = cluster.state.pods.filter((one) => one.pod.spec.nodeName === node.spec.name);
       const wired = new Map(pods.map(({ pod: { metadata, status } }) => [metadata.name, status.podIPs]));
