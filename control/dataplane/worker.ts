@@ -25,7 +25,8 @@ const SLEEP_MICROS = 50_000;
 const SLICE_MICROS = 100;
 /** While packets keep it busy; as the kernel's own threads for urgent work. */
 const URGENT_NICE = -20;
-/** Who was let run for longer than an answer takes needs the core for itself: for some time the thread sleeps instead of looking. */
+/** Who was let run for longer than an answer takes needs the core for itself: for some time the thread sleeps instead of looking, unless
+ * it is urgent: then it looks for less time than it works. */
 const LONG_TURN_MS = 0.5;
 const SHARE_MS = 50;
 
@@ -99,7 +100,7 @@ class PacketWorker {
           // Whoever answers may have been woken on this very core.
           native.yieldThread();
           const after = performance.now();
-          if (after - before > LONG_TURN_MS) sharedUntil = after + SHARE_MS;
+          if (after - before > LONG_TURN_MS && !this.#urgency.urgent) sharedUntil = after + SHARE_MS;
         }
       }
       Atomics.add(this.#shared, HEARTBEAT, 1);
