@@ -22,10 +22,8 @@ interface Rounds {
   readonly disturbed: number;
 }
 
-/** Batches of a pass: less than a millisecond, so that most passes are not interrupted, and every flow comes by. */
-function batches(sides: Sides): number {
-  return Math.max(100, Math.min(400, Math.ceil(sides.flows / BATCH)));
-}
+/** Batches of a pass: about a millisecond, so that most passes are not interrupted and what a turn of the other side left is soon gone. */
+const BATCHES = 400;
 
 /**
  * So many rounds in which no other process took the core from either side. Disturbed ones are made again, up to twice as many
@@ -69,7 +67,7 @@ function result(sides: Sides, scenario: string, rounds: Rounds, wasm: Figures, n
 
 /** Established connections. */
 export async function established(sides: Sides, rounds: number): Promise<Result> {
-  const n = batches(sides);
+  const n = BATCHES;
   const all = await undisturbed(sides, rounds, async (oursFirst) => [
     ...(await turns(
       oursFirst,
@@ -98,7 +96,7 @@ export async function established(sides: Sides, rounds: number): Promise<Result>
  * that is entering from JavaScript.
  */
 export async function stages(sides: Sides, rounds: number): Promise<Result[]> {
-  const n = batches(sides);
+  const n = BATCHES;
   const all = await undisturbed(sides, rounds, async (oursFirst) => {
     const times: number[] = [];
     for (const last of STAGES.keys()) {

@@ -64,6 +64,8 @@ const ODD: usize = memory.data(VECTOR_CAPACITY * 4, 16);
 const UNLIMITED: u32 = 0x3fffffff;
 /** SF_KEEP_TTL is this bit of S_FLAGS. */
 const KEEP_TTL_BIT: u32 = 6;
+/** What is unusual about a packet if its connection is new, and nothing else. */
+const NEW_ALONE: u32 = (ST_NEW ^ ST_ESTABLISHED) << 8;
 const FRAGMENT_OR_ERROR: u32 = VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT | VF_ICMP_ERROR;
 
 /**
@@ -124,7 +126,8 @@ function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd:
       (((limit - load<u32>(v, V_TOTAL)) | ~(hop - (word & 0xff))) & SIGN);
     if ((word & 0xff00) === TCP << 8) unusual |= <u32>load<u8>(l4, 13) & (FIN | RST);
     else unusual |= (word & 0xff00) ^ (UDP << 8);
-    if (unusual !== 0 && !opens(unusual, word, kind, l4)) {
+    if (unusual === NEW_ALONE) unusual = changesNew(word, kind, l4);
+    if (unusual !== 0) {
       store<u32>(odd, <u32>v);
       odd += 4;
       continue;
@@ -157,15 +160,15 @@ function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd:
 }
 
 /**
- * Is all that is unusual that its connection is new, and does it leave that so? `word` is that of the IP header with the protocol, `kind`
- * the line's with its state. As follow() has it.
+ * Does this packet of a new connection change that (as follow() has it)? 0 = no. `word` is that of the IP header with the protocol, `kind`
+ * the line's with its state.
  */
-function opens(unusual: u32, word: u32, kind: u32, l4: usize): bool {
-  if (unusual !== (ST_NEW ^ ST_ESTABLISHED) << 8) return false;
+function changesNew(word: u32, kind: u32, l4: usize): u32 {
   const forth = (kind & (SF_REPLY << 16)) === 0;
   // Of several workers the others are told of a first answer.
-  if ((word & 0xff00) === TCP << 8) return (load<u8>(l4, 13) & SYN) !== 0 && (forth || workers === 1);
-  return (word & 0xff00) === UDP << 8 && forth;
+  const opens =
+    (word & 0xff00) === TCP << 8 ? (load<u8>(l4, 13) & SYN) !== 0 && (forth || workers === 1) : forth;
+  return <u32>!opens;
 }
 
 /** A packet of any kind. */
