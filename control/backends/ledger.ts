@@ -89,7 +89,7 @@ export class References implements Restorable<null, number> {
 
 const ABSENT = Symbol('absent');
 
-/** A map whose changes are noted in a ledger. Values are treated as immutable: replace, never change in place. */
+/** A map whose changes are noted in a ledger. Values are never undefined, and treated as immutable: replace, never change in place. */
 export class TrackedMap<K, V> implements Iterable<[K, V]>, Restorable<K, V | typeof ABSENT> {
   readonly #map = new Map<K, V>();
 
@@ -120,13 +120,21 @@ export class TrackedMap<K, V> implements Iterable<[K, V]>, Restorable<K, V | typ
   }
 
   set(key: K, value: V): void {
-    this.#noteOld(key);
+    const old = this.#map.get(key);
+    this.ledger.noteOld<K, V | typeof ABSENT>(this, key, old === undefined ? ABSENT : old);
+    this.#map.set(key, value);
+  }
+
+  /** The same for a key that is known not to be there. */
+  add(key: K, value: V): void {
+    this.ledger.noteOld<K, V | typeof ABSENT>(this, key, ABSENT);
     this.#map.set(key, value);
   }
 
   delete(key: K): void {
-    if (!this.#map.has(key)) return;
-    this.#noteOld(key);
+    const old = this.#map.get(key);
+    if (old === undefined) return;
+    this.ledger.noteOld<K, V | typeof ABSENT>(this, key, old);
     this.#map.delete(key);
   }
 
@@ -134,12 +142,6 @@ export class TrackedMap<K, V> implements Iterable<[K, V]>, Restorable<K, V | typ
   restore(key: K, old: V | typeof ABSENT): void {
     if (old === ABSENT) this.#map.delete(key);
     else this.#map.set(key, old);
-  }
-
-  #noteOld(key: K): void {
-    const old = this.#map.get(key);
-    const absent = old === undefined && !this.#map.has(key);
-    this.ledger.noteOld<K, V | typeof ABSENT>(this, key, absent ? ABSENT : (old as V));
   }
 }
 

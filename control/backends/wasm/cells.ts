@@ -46,11 +46,17 @@ export type Operation =
   | { readonly type: 'insert'; readonly entry: Entry };
 
 /**
+<<<<<<< ours
  * A unit's name. Where there are very many of a kind they are numbers: addresses' words as signed 32 bits, pairs from FIRST_PAIR_UNIT
  * (up to 2^52), frontends from FIRST_FRONTEND_UNIT.
+=======
+ * A unit's name. Where there are very many of a kind they are numbers: addresses' words as signed 32 bits, port sets and pairs from these
+ * on.
+>>>>>>> theirs
  */
 export type UnitId = string | number;
 
+export const FIRST_PORT_SET_UNIT = 2 ** 36;
 export const FIRST_PAIR_UNIT = 2 ** 40;
 export const FIRST_FRONTEND_UNIT = 2 ** 52;
 

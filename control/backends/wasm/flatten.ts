@@ -1,8 +1,8 @@
 /**
- * From ordered rules to disjoint intervals: what one policy does to one class of peers, for every protocol and port. Pure.
- * Semantics: PolicyItem in control/ruleset/types.ts.
+ * From ordered rules to a port set: what one policy does to one class of peers, for every protocol and port. Pure. Semantics: PolicyItem
+ * in control/ruleset/types.ts.
  */
-import { ACTION_ALLOW, ACTION_DENY, RULE_OPEN } from '../../../dataplane-as/layout/index.js';
+import * as L from '../../../dataplane-as/layout/index.js';
 import type { PortRange, Tier } from '../../ruleset/types.js';
 import { PROTOCOL_NUMBERS } from './bytes.js';
 
@@ -20,21 +20,10 @@ export interface FlatRule {
   readonly rule: number;
 }
 
-export interface Interval extends KeyRange {
-  readonly action: number;
-  readonly rule: number;
-}
-
-/** Sorted, disjoint intervals; what none covers gets the default. `id` is equal for equal contents. */
-export interface PortSet {
-  readonly id: string;
-  readonly intervals: readonly Interval[];
-  readonly action: number;
-  readonly rule: number;
-}
-
 /** All 256 protocols with all ports. */
 export const LAST_KEY = 0xffffff;
+
+const LINE = L.PORTSET_SIZE / 4;
 
 export function keyRanges(ports: readonly PortRange[] | null): readonly KeyRange[] | null {
   if (ports === null || ports.some((range) => range.protocol === null)) return null;
@@ -45,57 +34,94 @@ export function keyRanges(ports: readonly PortRange[] | null): readonly KeyRange
 }
 
 /**
- * Flattens the rules that match one class of peers, in their order. `denied` is the rule of the default deny when the
- * direction is isolated, null when it is not.
+ * Flattens the rules that match one class of peers, in their order, into lines as they lie in an image (PORTSET_SIZE in
+ * dataplane-as/layout), at least one; equal for rules that do the same. `denied` is the rule of the default deny when the direction is
+ * isolated, null when it is not.
  */
-export function flatten(rules: readonly FlatRule[], denied: number | null): PortSet {
+export function flatten(rules: readonly FlatRule[], denied: number | null): Uint32Array {
+  const cuts = cutsOf(rules);
+  // Stretches of keys with the same verdict, which begin at `froms`.
+  const froms: number[] = [];
+  const verdicts: number[] = [];
+  let last = -1;
+  for (let i = 0; i < cuts.length; i++) {
+    const from = cuts[i] ?? 0;
+    if (from === cuts[i + 1]) continue;
+    const verdict = judge(rules, denied, from);
+    if (verdict === last) continue;
+    froms.push(from);
+    verdicts.push(verdict);
+    last = verdict;
+  }
+  // The last stretch holds the protocols without ports: what holds there is what holds where nothing special is said.
+  let special = 0;
+  for (let i = 0; i < verdicts.length; i++) if (verdicts[i] !== last) special++;
+  const lines = Math.max(1, Math.ceil(special / L.PORTSET_INTERVALS));
+  const words = new Uint32Array(lines * LINE);
+  for (let at = 0; at < words.length; at += LINE) {
+    for (let i = 0; i < L.PORTSET_INTERVALS; i++) words[at + i] = L.PORTSET_NO_FROM;
+    words[at + L.PORTSET_VERDICT / 4 + L.PORTSET_INTERVALS] = last;
+  }
+  let next = 0;
+  for (let i = 0; i < verdicts.length; i++) {
+    const verdict = verdicts[i] ?? 0;
+    if (verdict === last) continue;
+    const at = Math.floor(next / L.PORTSET_INTERVALS) * LINE + (next % L.PORTSET_INTERVALS);
+    words[at + L.PORTSET_FROM / 4] = froms[i] ?? 0;
+    words[at + L.PORTSET_TO / 4] = (froms[i + 1] ?? LAST_KEY + 1) - 1;
+    words[at + L.PORTSET_VERDICT / 4] = verdict;
+    next++;
+  }
+  words[L.PORTSET_LINES / 4] = lines;
+  return words;
+}
+
+/** Every key from which on another set of ranges holds, in order; some of them more than once. */
+function cutsOf(rules: readonly FlatRule[]): readonly number[] {
   const cuts = [0];
-  for (const { ranges } of rules) {
-    if (ranges === null) continue;
-    for (const { from, to } of ranges) {
+  for (let r = 0; r < rules.length; r++) {
+    const ranges = rules[r]?.ranges ?? NO_RANGES;
+    for (let i = 0; i < ranges.length; i++) {
+      const { from, to } = ranges[i] as KeyRange;
       cuts.push(from);
       if (to < LAST_KEY) cuts.push(to + 1);
     }
   }
-  cuts.sort((a, b) => a - b);
-  const segments: { from: number; to: number; action: number; rule: number }[] = [];
-  for (let i = 0; i < cuts.length; i++) {
-    const from = cuts[i] ?? 0;
-    const to = (cuts[i + 1] ?? LAST_KEY + 1) - 1;
-    // Cut here more than once.
-    if (to < from) continue;
-    const { action, rule } = judge(rules, denied, from);
-    const last = segments.at(-1);
-    if (last !== undefined && last.action === action && last.rule === rule) last.to = to;
-    else segments.push({ from, to, action, rule });
+  if (cuts.length > FEW) return cuts.sort((a, b) => a - b);
+  // Most rules have a port or two.
+  for (let i = 1; i < cuts.length; i++) {
+    const cut = cuts[i] ?? 0;
+    let at = i;
+    for (; at > 0 && (cuts[at - 1] ?? 0) > cut; at--) cuts[at] = cuts[at - 1] ?? 0;
+    cuts[at] = cut;
   }
-  // The last segment holds the protocols without ports: what holds there is what holds where nothing special is said.
-  const rest = segments.at(-1) ?? { action: ACTION_ALLOW, rule: RULE_OPEN };
-  const intervals = segments.filter((s) => s.action !== rest.action || s.rule !== rest.rule);
-  const id = [
-    `${rest.action}:${rest.rule}`,
-    ...intervals.map((i) => `${i.from}-${i.to}=${i.action}:${i.rule}`),
-  ];
-  return { id: id.join(), intervals, action: rest.action, rule: rest.rule };
+  return cuts;
 }
 
+const NO_RANGES: readonly KeyRange[] = [];
+const FEW = 16;
 const OPEN_TIERS: readonly Tier[] = ['admin', 'network', 'baseline'];
 const ISOLATED_TIERS: readonly Tier[] = ['admin', 'network'];
 
-/** What the rules say about one key: admin, then network, then (only where nothing isolates) baseline. */
-function judge(
-  rules: readonly FlatRule[],
-  denied: number | null,
-  key: number,
-): { readonly action: number; readonly rule: number } {
+/** What the rules say about one key, as a verdict's word: admin, then network, then (only where nothing isolates) baseline. */
+function judge(rules: readonly FlatRule[], denied: number | null, key: number): number {
   const tiers = denied === null ? OPEN_TIERS : ISOLATED_TIERS;
-  for (const tier of tiers) {
-    for (const rule of rules) {
-      if (rule.tier !== tier) continue;
-      if (rule.ranges !== null && !rule.ranges.some(({ from, to }) => from <= key && key <= to)) continue;
+  for (let t = 0; t < tiers.length; t++) {
+    for (let r = 0; r < rules.length; r++) {
+      const rule = rules[r] as FlatRule;
+      if (rule.tier !== tiers[t] || !holds(rule, key)) continue;
       if (rule.action === 'pass') break;
-      return { action: rule.action === 'allow' ? ACTION_ALLOW : ACTION_DENY, rule: rule.rule };
+      return ((rule.action === 'allow' ? L.VERDICT_ALLOW : 0) | rule.rule) >>> 0;
     }
   }
-  return denied === null ? { action: ACTION_ALLOW, rule: RULE_OPEN } : { action: ACTION_DENY, rule: denied };
+  return denied ?? (L.VERDICT_ALLOW | L.RULE_OPEN) >>> 0;
+}
+
+function holds({ ranges }: FlatRule, key: number): boolean {
+  if (ranges === null) return true;
+  for (let i = 0; i < ranges.length; i++) {
+    const { from, to } = ranges[i] as KeyRange;
+    if (from <= key && key <= to) return true;
+  }
+  return false;
 }

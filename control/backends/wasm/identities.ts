@@ -222,7 +222,8 @@ export class Identities {
 }
 
 function splitMembership(membership: string): readonly Key[] {
-  return membership === '' ? [] : membership.split(SEPARATOR);
+  if (membership.includes(SEPARATOR)) return membership.split(SEPARATOR);
+  return membership === '' ? [] : [membership];
 }
 
 /** Lengths of IPv6 prefixes are counted from here on; those of IPv4 are below. */

@@ -5,27 +5,33 @@
 import * as L from '../../../dataplane-as/layout/index.js';
 import type { Key, Origin, PolicyItem } from '../../ruleset/types.js';
 import { DanglingReferenceError } from '../errors.js';
-import { type Ledger, References, TrackedIndex, TrackedMap } from '../ledger.js';
+import { type Ledger, TrackedIndex, TrackedMap } from '../ledger.js';
 import { type CellStore, FIRST_PAIR_UNIT, type UnitId } from './cells.js';
-import { type FlatRule, flatten, keyRanges, type PortSet } from './flatten.js';
+import { type FlatRule, flatten, keyRanges } from './flatten.js';
 import { type Identities, type IdentityEvent, MAX_IDENTITIES } from './identities.js';
-import { IndexPool, type Span, SpanPool } from './pools.js';
+import { IndexPool } from './pools.js';
+import { type PortSet, PortSets, sameWords, unitOf } from './port-sets.js';
 
 interface Compiled {
   readonly item: PolicyItem;
   readonly index: number;
-  readonly peers: ReadonlySet<Key>;
-  readonly rules: readonly (FlatRule & { readonly peers: readonly Key[] | null })[];
+  /** Those with peers, by each of their peers. */
+  readonly rulesOf: ReadonlyMap<Key, readonly NumberedRule[]>;
+  /** Those for everybody. */
+  readonly open: readonly NumberedRule[];
   readonly ruleNames: readonly string[];
   readonly denied: number | null;
   readonly fallback: PortSet;
   /** Identity -> port set, where it differs from `fallback`. */
   readonly pairs: TrackedMap<number, PortSet>;
-  /** Asked-about sets -> port set; a cache, never rolled back as it depends on the item alone. */
-  readonly byPeers: Map<string, PortSet>;
+  /** Asked-about sets -> lines of the port set; a cache, never rolled back as it depends on the item alone. */
+  readonly byPeers: Map<string, Uint32Array>;
 }
 
-const PORTSET_WORDS = L.PORTSET_SIZE / 4;
+/** A rule and its place among those of its policy. */
+interface NumberedRule extends FlatRule {
+  readonly place: number;
+}
 
 /** `NetworkPolicy shop/allow-web spec.ingress[0]` */
 export function originText({ kind, namespace, name, field }: Origin): string {
@@ -37,9 +43,7 @@ export class Policies {
   readonly #byPeer: TrackedIndex<Key, Key>;
   readonly #indexes: IndexPool;
   readonly #rules: IndexPool;
-  readonly #lines: SpanPool;
-  /** Port sets in use, by what they say. */
-  readonly #portSets: TrackedMap<string, { readonly span: Span; readonly references: References }>;
+  readonly #portSets: PortSets;
 
   constructor(
     readonly ledger: Ledger,
@@ -53,8 +57,7 @@ export class Policies {
     this.#byPeer = new TrackedIndex(ledger);
     this.#indexes = new IndexPool(ledger, 'policies', 1, size.policies);
     this.#rules = new IndexPool(ledger, 'rules', L.RULE_FIRST, L.MAX_RULES);
-    this.#lines = new SpanPool(ledger, 'port set lines', size.portLines);
-    this.#portSets = new TrackedMap(ledger);
+    this.#portSets = new PortSets(ledger, cells);
   }
 
   /** Index of a policy, undefined when there is none of that key. */
@@ -94,10 +97,10 @@ export class Policies {
     const policy = this.#compiled.get(key);
     if (policy === undefined) return;
     for (const identity of [...policy.pairs.keys()]) this.#unpair(policy, identity);
-    this.#dropPortSet(policy.fallback);
+    this.#portSets.drop(policy.fallback);
     this.cells.set(`policy ${key}`, null);
     for (const name of policy.ruleNames) this.#rules.release(name);
-    for (const set of policy.peers) this.#byPeer.delete(set, key);
+    for (const set of policy.rulesOf.keys()) this.#byPeer.delete(set, key);
     this.#compiled.delete(key);
     this.#indexes.release(key);
   }
@@ -108,11 +111,16 @@ export class Policies {
     this.remove(item.key);
     const policy = this.#compile(item, index, isSet);
     this.#compiled.set(item.key, policy);
-    for (const set of policy.peers) this.#byPeer.add(set, item.key);
-    const words = [this.#holdPortSet(policy.fallback, item.key)];
     const at = this.cells.plan.policies + index * L.POLICY_SIZE + L.POLICY_DEFAULT_PORTSET;
-    this.cells.set(`policy ${item.key}`, { owner: item.key, rows: [{ at, words }] });
-    const asked = new Set([...policy.peers].flatMap((set) => [...this.identities.of(set)]));
+    this.cells.set(`policy ${item.key}`, {
+      owner: item.key,
+      rows: [{ at, words: [policy.fallback.span.first] }],
+    });
+    const asked = new Set<number>();
+    for (const set of policy.rulesOf.keys()) {
+      this.#byPeer.add(set, item.key);
+      for (const identity of this.identities.of(set)) asked.add(identity);
+    }
     for (const identity of asked) this.#pair(policy, identity, this.identities.setsOf(identity));
   }
 
@@ -120,9 +128,9 @@ export class Policies {
   unitsOf(key: Key): UnitId[] {
     const policy = this.#compiled.get(key);
     if (policy === undefined) return [];
-    const units: UnitId[] = [`policy ${key}`, `portset ${policy.fallback.id}`];
+    const units: UnitId[] = [`policy ${key}`, unitOf(policy.fallback)];
     for (const [identity, portSet] of policy.pairs) {
-      units.push(pairUnit(policy, identity), `portset ${portSet.id}`);
+      units.push(pairUnit(policy, identity), unitOf(portSet));
     }
     return units;
   }
@@ -135,40 +143,39 @@ export class Policies {
       ruleNames.push(name);
       return rule;
     };
-    const rules = item.rules.map((rule, i) => {
-      for (const peer of rule.peers ?? []) {
-        if (!isSet(peer)) throw new DanglingReferenceError(item.key, `rules[${i}].peers`, peer);
+    const rulesOf = new Map<Key, NumberedRule[]>();
+    const open: NumberedRule[] = [];
+    for (const [place, { tier, action, peers, ports, origin }] of item.rules.entries()) {
+      const rule = hold(`${action} ${originText(origin)}`);
+      const numbered = { tier, action, ranges: keyRanges(ports), rule, place };
+      if (peers === null) open.push(numbered);
+      for (const peer of peers ?? []) {
+        if (!isSet(peer)) throw new DanglingReferenceError(item.key, `rules[${place}].peers`, peer);
+        const others = rulesOf.get(peer);
+        if (others === undefined) rulesOf.set(peer, [numbered]);
+        else if (others.at(-1) !== numbered) others.push(numbered);
       }
-      const id = hold(`${rule.action} ${originText(rule.origin)}`);
-      return { ...rule, ranges: keyRanges(rule.ports), rule: id };
-    });
+    }
     const isolating = item.isolatedBy.map(originText).join(', ');
     const denied =
       isolating === '' ? null : hold(`deny default deny (${item.direction} isolated by ${isolating})`);
-    const peers = new Set(rules.flatMap((rule) => rule.peers ?? []));
-    const fallback = flatten(
-      rules.filter((rule) => rule.peers === null),
-      denied,
-    );
+    const fallback = this.#portSets.hold(flatten(open, denied), item.key);
     const pairs = new TrackedMap<number, PortSet>(this.ledger);
-    return { item, index, peers, rules, ruleNames, denied, fallback, pairs, byPeers: new Map() };
+    return { item, index, rulesOf, open, ruleNames, denied, fallback, pairs, byPeers: new Map() };
   }
 
   #pair(policy: Compiled, identity: number, sets: readonly Key[]): void {
-    const asked = sets.filter((set) => policy.peers.has(set));
+    const asked = sets.length === 1 ? sets : sets.filter((set) => policy.rulesOf.has(set));
     const name = asked.join();
-    let portSet = policy.byPeers.get(name);
-    if (portSet === undefined) {
-      const matching = policy.rules.filter(
-        (r) => r.peers === null || r.peers.some((peer) => asked.includes(peer)),
-      );
-      portSet = flatten(matching, policy.denied);
-      policy.byPeers.set(name, portSet);
+    let words = policy.byPeers.get(name);
+    if (words === undefined) {
+      words = flatten(rulesFor(policy, asked), policy.denied);
+      policy.byPeers.set(name, words);
     }
-    if (portSet.id === policy.fallback.id) return;
+    if (sameWords(words, policy.fallback.words)) return;
+    const portSet = this.#portSets.hold(words, policy.item.key);
     policy.pairs.set(identity, portSet);
-    const value = this.#holdPortSet(portSet, policy.item.key);
-    const entry = { table: 'pairs', a: policy.index, b: identity, value } as const;
+    const entry = { table: 'pairs', a: policy.index, b: identity, value: portSet.span.first } as const;
     this.cells.set(pairUnit(policy, identity), { owner: policy.item.key, entries: [entry] });
   }
 
@@ -176,60 +183,18 @@ export class Policies {
     const portSet = policy.pairs.get(identity);
     if (portSet === undefined) return;
     policy.pairs.delete(identity);
-    this.#dropPortSet(portSet);
+    this.#portSets.drop(portSet);
     this.cells.set(pairUnit(policy, identity), null);
   }
-
-  /** The index of a port set's first line. */
-  #holdPortSet(portSet: PortSet, owner: Key): number {
-    const held = this.#portSets.get(portSet.id);
-    if (held !== undefined) {
-      held.references.add(1);
-      return held.span.first;
-    }
-    const words = portSetWords(portSet);
-    const span = this.#lines.allocate(words.length / PORTSET_WORDS, owner);
-    this.#portSets.set(portSet.id, { span, references: new References(this.ledger) });
-    const at = this.cells.plan.portSets + span.first * L.PORTSET_SIZE;
-    this.cells.set(`portset ${portSet.id}`, { owner, rows: [{ at, words }] });
-    return span.first;
-  }
-
-  #dropPortSet({ id }: PortSet): void {
-    const held = this.#portSets.get(id);
-    if (held === undefined) return;
-    if (held.references.count > 1) {
-      held.references.add(-1);
-      return;
-    }
-    this.#portSets.delete(id);
-    this.#lines.release(held.span);
-    this.cells.set(`portset ${id}`, null);
-  }
 }
 
-/** A port set as lines of the image (PORTSET_SIZE in dataplane-as/layout); at least one. */
-export function portSetWords({ intervals, action, rule }: PortSet): Uint32Array {
-  const lines = Math.max(1, Math.ceil(intervals.length / L.PORTSET_INTERVALS));
-  const words = new Uint32Array(lines * PORTSET_WORDS);
-  for (let line = 0; line < lines; line++) {
-    const at = line * PORTSET_WORDS;
-    words.fill(L.PORTSET_NO_FROM, at, at + L.PORTSET_INTERVALS);
-    for (let i = 0; i < L.PORTSET_INTERVALS; i++) {
-      const interval = intervals[line * L.PORTSET_INTERVALS + i];
-      if (interval === undefined) break;
-      words[at + L.PORTSET_FROM / 4 + i] = interval.from;
-      words[at + L.PORTSET_TO / 4 + i] = interval.to;
-      words[at + L.PORTSET_VERDICT / 4 + i] = verdictWord(interval.action, interval.rule);
-    }
-    words[at + L.PORTSET_VERDICT / 4 + L.PORTSET_INTERVALS] = verdictWord(action, rule);
-  }
-  words[L.PORTSET_LINES / 4] = lines;
-  return words;
-}
-
-function verdictWord(action: number, rule: number): number {
-  return ((action === L.ACTION_ALLOW ? L.VERDICT_ALLOW : 0) | rule) >>> 0;
+/** A policy's rules for addresses that are in these sets, in order. */
+function rulesFor({ rulesOf, open }: Compiled, sets: readonly Key[]): readonly FlatRule[] {
+  const [only] = sets;
+  if (only !== undefined && sets.length === 1 && open.length === 0) return rulesOf.get(only) ?? open;
+  const rules = new Set(open);
+  for (const set of sets) for (const rule of rulesOf.get(set) ?? []) rules.add(rule);
+  return [...rules].sort((a, b) => a.place - b.place);
 }
 
 /** Numbers are quicker than names, and there are many pairs. */

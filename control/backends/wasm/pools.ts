@@ -14,6 +14,14 @@ export class IndexPool {
   readonly #names: TrackedMap<number, string>;
   readonly #free: number[] = [];
   #next: number;
+  // For the ledger.
+  readonly #given: Restorable<number, null> = { restore: (index) => this.#free.push(index) };
+  readonly #givenBack = (): void => {
+    this.#free.pop();
+  };
+  readonly #taken = (): void => {
+    this.#next--;
+  };
 
   /** Hands out `first` up to `limit - 1`. */
   constructor(
@@ -53,8 +61,8 @@ export class IndexPool {
       return { index: held.index, fresh: false };
     }
     const index = this.#take(owner);
-    this.#held.set(name, { index, references: new References(this.ledger) });
-    this.#names.set(index, name);
+    this.#held.add(name, { index, references: new References(this.ledger) });
+    this.#names.add(index, name);
     return { index, fresh: true };
   }
 
@@ -69,18 +77,18 @@ export class IndexPool {
     this.#held.delete(name);
     this.#names.delete(held.index);
     this.#free.push(held.index);
-    this.ledger.note(() => this.#free.pop());
+    this.ledger.note(this.#givenBack);
     return true;
   }
 
   #take(owner: Key): number {
     const reused = this.#free.pop();
     if (reused !== undefined) {
-      this.ledger.note(() => this.#free.push(reused));
+      this.ledger.noteOld(this.#given, reused, null);
       return reused;
     }
     if (this.#next >= this.limit) throw new TableFullError(this.table, this.limit, owner);
-    this.ledger.note(() => this.#next--);
+    this.ledger.note(this.#taken);
     return this.#next++;
   }
 }
