@@ -6,7 +6,8 @@ import { CNI } from '../cni/codes.js';
 import { type CniReply, type CniRequest, type CniService, failureReply } from '../cni/messages.js';
 import { errorText } from '../common/errors.js';
 import type { ClusterConfig } from '../compiler/input.js';
-import { Agent, type AgentOptions } from './agent.js';
+import { Agent } from './agent.js';
+import type { AgentOptions } from './agent-options.js';
 import { NodeIdConflictError, NodeIdsExhaustedError } from './errors.js';
 import type { AgentSource } from './http/source.js';
 

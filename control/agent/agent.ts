@@ -4,11 +4,10 @@
  */
 import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
-import type { ClusterConfig } from '../compiler/input.js';
 import type { KubeObject, ObjectEvent } from '../objects/types.js';
 import type { Key, Ruleset } from '../ruleset/types.js';
 import type { Mirror } from '../store/mirror.js';
-import type { Store } from '../store/store.js';
+import type { AgentOptions } from './agent-options.js';
 import { auditPods, restorePods } from './audit.js';
 import { Claims } from './claims.js';
 import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
@@ -16,69 +15,26 @@ import { Dataplane } from './dataplane.js';
 import { StoreIncompleteError } from './errors.js';
 import { Every } from './every.js';
 import { Healing, type ResyncKind } from './healing.js';
-import type { HealthCheckServer } from './health-checks.js';
 import type { EventRecord } from './history.js';
 import { Journal, type JournalState } from './journal.js';
 import { answers, type KeptObjects, openKept } from './kept.js';
-import type { LinkDriver } from './links.js';
 import { LookAhead } from './look-ahead.js';
 import { type AgentEvent, EventLoop, type RunningEvent, type Transaction } from './loop.js';
 import { changeMarks } from './marks.js';
 import { type NodeState, podKey } from './node-state.js';
 import { type Listing, ObjectFeed, type ObjectsHandler } from './objects.js';
 import { PodAwaited } from './pod-awaited.js';
-import type { PodFeed } from './pod-feed.js';
 import { prepareNode, untilReachable } from './prepare.js';
 import { type AgentProblem, ProblemReport } from './problem-report.js';
 import { recoverPods } from './recovery.js';
 import { newShortfalls, shortfallsOf } from './shortfalls.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
+import { StorePulse } from './store-pulse.js';
 import { Wiring } from './wiring.js';
-
-export interface AgentOptions {
-  /** Kubernetes name of the node. */
-  readonly node: string;
-  readonly config: ClusterConfig;
-  readonly store: Store;
-  /** Opens the node's data plane; called again after each loss. */
-  readonly openBackend: () => Promise<Backend>;
-  readonly links: LinkDriver;
-  /** Path of the journal; null = nothing outlives the process. */
-  readonly journal: string | null;
-  /** Path of the mirror of the store; absent or null = the agent cannot start while the store is away. */
-  readonly mirror?: string | null;
-  /** How long a store is waited for before the agent starts from the mirror, milliseconds (default 3000). */
-  readonly storeWaitMs?: number;
-  /** Underlay addresses, for a configuration without nodeInterconnectCIDR. */
-  readonly addresses?: readonly string[];
-  /** Feed of pods whose annotation does not choose theirs (default afxdp). */
-  readonly podFeed?: PodFeed;
-  /** What carries the node's packets, as other nodes are to know it; absent: our own data plane. */
-  readonly dataplane?: 'vpp';
-  /** How long ADD waits for the pod's object before it wires the pod closed, milliseconds (default 1000). */
-  readonly podObjectWaitMs?: number;
-  /** Serves healthCheckNodePorts on the node; without it nobody does. The caller closes it. */
-  readonly healthChecks?: HealthCheckServer;
-  /** Pause between two audits of the pods wired here against the machine's links, milliseconds (default a minute; 0 = none). */
-  readonly auditIntervalMs?: number;
-  /** Pause between two downstream resyncs that nothing called for, milliseconds (default 0 = none). */
-  readonly resyncIntervalMs?: number;
-  /** Shortest pause between two writes of a status that tell of a revision only, milliseconds (default 2). */
-  readonly statusIntervalMs?: number;
-  /** Told why the agent cannot start yet, at each try. */
-  readonly waiting?: (reason: string) => void;
-  /** Gives back what large work has left behind; called when it is done and nothing else is to be done. Absent: nobody does. */
-  readonly releaseMemory?: () => void;
-  /** Told of each event when it is done. */
-  readonly recorded?: (record: EventRecord) => void;
-  /** Told of the status whenever it may have changed. */
-  readonly statusChanged?: (status: AgentStatus) => void;
-  /** Lines for a person. */
-  readonly log?: (line: string) => void;
-}
 
 const AUDIT_INTERVAL_MS = 60_000;
 const STORE_WAIT_MS = 3000;
+const STORE_AWAY = 'the store is away: objects are as they were last';
 
 export class Agent {
   readonly cni: CniHandler;
@@ -86,6 +42,7 @@ export class Agent {
   readonly #healing: Healing;
   readonly #feed: ObjectFeed;
   readonly #lookAhead: LookAhead;
+  readonly #pulse: StorePulse;
   readonly #status: StatusPublisher;
   readonly #dataplane: Dataplane;
   readonly #problems: ProblemReport;
@@ -137,6 +94,7 @@ export class Agent {
       () => state.anticipate(),
       () => void this.#tidy(),
     );
+    this.#pulse = new StorePulse(store, (line) => this.#log(line), options.storePulseMs);
     this.#status = new StatusPublisher(store, node, options.statusIntervalMs);
     this.#claims = new Claims({
       store,
@@ -201,9 +159,9 @@ export class Agent {
     return { known: this.#known, applied: this.#applied };
   }
 
-  /** Started from the mirror, and the store is still away. */
+  /** Started from the mirror, and the store is still away; or it answers no more. */
   get storeAway(): boolean {
-    return this.kept !== null;
+    return this.kept !== null || this.#pulse.problem !== null;
   }
 
   /** How often the data plane was opened. */
@@ -216,10 +174,12 @@ export class Agent {
     return this.#refused;
   }
 
-  /** What is wrong with the node as a whole; null = nothing. */
-  get nodeProblem(): string | null {
+  /** What is wrong with the node as a whole. */
+  get nodeProblems(): readonly string[] {
     const lost = this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null;
-    return this.#claims.conflict ?? lost ?? this.journal?.problem ?? null;
+    const away = this.kept === null ? this.#pulse.problem : STORE_AWAY;
+    const all = [this.#claims.conflict, lost, this.journal?.problem ?? null, away];
+    return all.filter((problem) => problem !== null);
   }
 
   /** What is wrong with objects, and with entries of the store. Looks through all of them. */
@@ -233,8 +193,7 @@ export class Agent {
       return { source, object, field: null, message };
     };
     return [
-      ...(this.nodeProblem === null ? [] : [of('node', null, this.nodeProblem)]),
-      ...(this.kept === null ? [] : [of('node', null, 'the store is away: objects are as they were last')]),
+      ...this.nodeProblems.map((problem) => of('node', null, problem)),
       ...[...this.#refused].map(([key, reason]) => of('dataplane', key, reason)),
       ...[...shortfallsOf(this.backend, this.inForce?.values() ?? [])].map(([key, reason]) =>
         of('dataplane', key, reason),
@@ -287,7 +246,7 @@ export class Agent {
   /** Stops; traffic and pods stay as they are. */
   async close(): Promise<void> {
     this.#ready = false;
-    for (const timer of this.#timers) timer.close();
+    for (const timer of [this.#pulse, ...this.#timers]) timer.close();
     this.#claims.close();
     this.#healing.close();
     this.#lookAhead.close();

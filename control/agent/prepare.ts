@@ -2,7 +2,7 @@
 import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
 import { largestNodeId, nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import type { NodeRecord } from '../objects/types.js';
-import type { AgentOptions } from './agent.js';
+import type { AgentOptions } from './agent-options.js';
 import { agreeOnRanges } from './cluster-ranges.js';
 import { AgentNotReadyError } from './errors.js';
 import type { JournalState } from './journal.js';

@@ -38,7 +38,7 @@ export const METRICS = {
   ),
   storeAway: metric(
     'agent_store_away',
-    '1 while the agent works with the objects of its mirror, because the store was away when it started.',
+    '1 while the store does not answer: the agent works with the objects as they were last.',
   ),
   ipam: metric('ipam_addresses', 'Pod addresses of the node.', 'family', 'state'),
   cni: metric(
