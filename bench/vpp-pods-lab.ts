@@ -4,10 +4,16 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readAgentConfig } from '../control/agent/agent-config.js';
-import { apiDirOf, vppOptions } from '../control/agent/vpp/config.js';
-import { openVppDataplane } from '../control/agent/vpp/open.js';
+import { apiDirOf, type VppConfig, vppOptions } from '../control/agent/vpp/config.js';
+import type { Fields, VppApi } from '../control/backends/vpp/api/api.js';
+import { openVppApi } from '../control/backends/vpp/api/open.js';
 import { memifId } from '../control/backends/vpp/links/source.js';
-import { openVppBackend } from '../control/backends/vpp/open.js';
+import type { VppOptions } from '../control/backends/vpp/objects/types.js';
+import { openObserver } from '../control/backends/vpp/observer.js';
+import { type OpenedVppBackend, openOver } from '../control/backends/vpp/open.js';
+import { DEFAULT_OPTIONS } from '../control/backends/vpp/options.js';
+import { DESCRIPTORS, renderersOf } from '../control/backends/vpp/registry.js';
+import { hasFlows } from '../control/backends/vpp/services/cnat-version.js';
 import type { InterfaceItem, Item } from '../control/ruleset/types.js';
 import { Bed } from '../control/vswitch/fixtures.js';
 import type { Native, Netns } from '../native/index.js';
@@ -55,6 +61,8 @@ export interface VppKind {
   readonly pods: 'af_packet' | 'af_xdp' | 'tap' | 'memif';
   /** Pods leave checksums and segments to VPP. */
   readonly offloads: boolean;
+  /** Packet sockets pass them on whole, which the backend does not let them. */
+  readonly segments?: boolean;
 }
 
 export const ip = (netns: string, ...args: string[]): Promise<unknown> => run('ip', ['-n', netns, ...args]);
@@ -66,6 +74,36 @@ async function configurePod(netns: string, pod: (typeof PODS)[number]): Promise<
   await ip(netns, 'neigh', 'add', gateway(1), 'lladdr', gatewayMac(1), 'dev', 'eth0', 'nud', 'permanent');
   await ip(netns, 'route', 'add', gateway(1), 'dev', 'eth0');
   await ip(netns, 'route', 'add', 'default', 'via', gateway(1));
+}
+
+/** Packet sockets as VPP makes them when it may pass large segments on whole: rings of version 3, with room for 64 KiB (69 MiB). */
+const SEGMENTS: Fields = {
+  flags: ['AF_PACKET_API_FLAG_QDISC_BYPASS', 'AF_PACKET_API_FLAG_CKSUM_GSO'],
+  ...{ rx_frame_size: 0, rx_frames_per_block: 0, tx_frame_size: 0, tx_frames_per_block: 0 },
+};
+
+async function openBackend(vpp: VppConfig, kind: VppKind, memif: string): Promise<OpenedVppBackend> {
+  const api = await openVppApi({ socket: vpp.socket, apiDir: apiDirOf(vpp), name: 'bench' });
+  const request: VppApi['request'] = (message, fields) => {
+    const segments = message === 'af_packet_create_v3' && kind.segments === true;
+    return api.request(message, segments ? { ...fields, ...SEGMENTS } : fields);
+  };
+  const { version, pid, lost } = api;
+  const through: VppApi = {
+    ...{ version, pid, lost, request },
+    has: (message) => api.has(message),
+    dump: (message, fields) => api.dump(message, fields),
+    cli: (command) => api.cli(command),
+    onEvent: (message, listener) => api.onEvent(message, listener),
+    close: () => api.close(),
+  };
+  const configured = { ...DEFAULT_OPTIONS, pingsApart: hasFlows(api), ...vppOptions(vpp, false) };
+  const options: VppOptions =
+    kind.pods === 'memif' ? { ...configured, pod: { type: 'memif', socket: memif } } : configured;
+  return openOver(through, {
+    ...{ options, renderers: renderersOf(options), descriptors: DESCRIPTORS, keepFile: null },
+    ...{ observer: openObserver(null), log: () => undefined },
+  });
 }
 
 /** The node's rules of the behaviour suite, two open pods in it. `prefix`: where VPP is. */
@@ -115,12 +153,7 @@ export async function openVppLab(native: Native, prefix: string, kind: VppKind, 
     const { vpp } = readAgentConfig(bed.config);
     if (vpp === null) throw new Error('no vpp');
     const socket = join(vpp.runDir, 'pods.memif');
-    const backend = await (kind.pods === 'memif'
-      ? openVppBackend({
-          ...{ apiSocket: vpp.socket, statsSocket: null, apiDir: apiDirOf(vpp), keepFile: null },
-          ...{ options: { ...vppOptions(vpp, false), pod: { type: 'memif', socket } }, log: () => undefined },
-        })
-      : openVppDataplane(vpp, () => undefined));
+    const backend = await openBackend(vpp, kind, socket);
     const items = [...nodeItems(1), ...PODS.flatMap(({ number, name }) => podItems(1, number, name))];
     const results = await backend.apply(
       items.map((item) => ({

@@ -1,7 +1,7 @@
 /**
  * Pod to pod on one node through VPP, by kind of interface, beside the kernel's own way (two veths, routed), in the same run: bulk TCP
  * (iperf3, one stream and four), ping, and frames between programs that have no stack (memif in one case, AF_XDP in all others). The kernel without offloads does for each packet what VPP has to: it is the fairer peer of packet
- * sockets; the kernel as it is, is what users compare with. Prints ratios; figures go to bench/results/vpp-pods.json. Root, Linux, VPP; about two minutes.
+ * sockets; the kernel as it is, is what users compare with. Prints ratios; figures go to bench/results/vpp-pods.json. Root, Linux, VPP; about three minutes.
  *
  *   PTEROPUS_VPP_PREFIX=/usr node build/js/bench/vpp-pods.js
  *
@@ -29,6 +29,7 @@ const RESULTS = fileURLToPath(new URL('../../../bench/results/vpp-pods.json', im
 const PINGS = 200;
 const KINDS: readonly VppKind[] = [
   { name: 'af_packet', pods: 'af_packet', offloads: false },
+  { name: 'af_packet v3, GSO', pods: 'af_packet', offloads: true, segments: true },
   { name: 'af_xdp', pods: 'af_xdp', offloads: false },
   { name: 'tap', pods: 'tap', offloads: true },
   { name: 'memif', pods: 'memif', offloads: false },
