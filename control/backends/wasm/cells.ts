@@ -46,13 +46,8 @@ export type Operation =
   | { readonly type: 'insert'; readonly entry: Entry };
 
 /**
-<<<<<<< ours
- * A unit's name. Where there are very many of a kind they are numbers: addresses' words as signed 32 bits, pairs from FIRST_PAIR_UNIT
- * (up to 2^52), frontends from FIRST_FRONTEND_UNIT.
-=======
- * A unit's name. Where there are very many of a kind they are numbers: addresses' words as signed 32 bits, port sets and pairs from these
- * on.
->>>>>>> theirs
+ * A unit's name. Where there are very many of a kind they are numbers: addresses' words as signed 32 bits, port sets from
+ * FIRST_PORT_SET_UNIT, pairs from FIRST_PAIR_UNIT (up to 2^52), frontends from FIRST_FRONTEND_UNIT.
  */
 export type UnitId = string | number;
 
