@@ -11,12 +11,6 @@ export function fold(sum: u64): u32 {
   return <u32>((s & 0xffff) + (s >> 16));
 }
 
-/** A sum of few words brought to at most 17 bits: 0 modulo 0xffff only if it is 0xffff or 0x1fffe (or nothing was added). */
-export function fold32(sum: u64): u32 {
-  const s = (sum & 0xffffffff) + (sum >> 32);
-  return <u32>((s & 0xffff) + (s >> 16));
-}
-
 /** Sum of the words of a plain 20-byte IPv4 header; 0xffff after folding when its checksum is right. */
 export function sumHeader20(l3: usize): u64 {
   return (
