@@ -1,6 +1,7 @@
 /** For tests of AF_XDP: a node with pods behind veths, sockets on the node's ends, and a wire between two of them. */
 import * as assert from 'node:assert/strict';
-import { execFile, type PromiseWithChild } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, type PromiseWithChild, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import * as L from '../dataplane-as/layout/index.js';
@@ -134,4 +135,28 @@ export async function withBed(bed: Bed, body: (bed: Bed) => Promise<void> | void
   } finally {
     bed.close();
   }
+}
+
+/** A process that opens the bed's first port, says so on its standard output, and stays. */
+export function portOfAnotherProcess(
+  bed: Bed,
+  mode: XdpPortSpec['mode'],
+): ChildProcessByStdio<null, Readable, null> {
+  const url = new URL('./index.js', import.meta.url).href;
+  return spawn(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { loadNative } from ${JSON.stringify(url)};
+       const native = loadNative();
+       const { buffer } = new WebAssembly.Memory({ initial: 80, maximum: 80, shared: true });
+       const xdp = native.openXdp({ memory: new Uint8Array(buffer), vectorOffset: 0, vectorCapacity: 64,
+         framesOffset: 65536, frameSize: 4096, frameCount: 1024, batch: 64 });
+       xdp.addPort(0, { netns: native.openNetns(${JSON.stringify(bed.node.path)}), link: 'port0', mode: '${mode}', mtu: 1500 });
+       console.log('attached');
+       setInterval(() => {}, 1000);`,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
 }

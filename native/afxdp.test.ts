@@ -1,11 +1,11 @@
 import * as assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as L from '../dataplane-as/layout/index.js';
 import { program, root, testIf } from '../test/support/requires.js';
-import { Bed, FRAME_COUNT, FRAMES_OFFSET, name, withBed } from './afxdp-bed.js';
+import { Bed, FRAME_COUNT, FRAMES_OFFSET, name, portOfAnotherProcess, withBed } from './afxdp-bed.js';
 import { NativeError, type Netns, type Xdp } from './index.js';
 
 const test = suite('afxdp');
@@ -20,7 +20,7 @@ function code(body: () => unknown): string {
   return '';
 }
 
-for (const mode of ['native', 'generic'] as const) {
+for (const mode of ['native', 'generic', 'copy'] as const) {
   it(`carries pings between two namespaces (${mode})`, () =>
     withBed(new Bed(2), async (bed) => {
       assert.equal(bed.addPort(0, { mode }).mode, mode);
@@ -34,42 +34,44 @@ for (const mode of ['native', 'generic'] as const) {
     }));
 }
 
-it('carries jumbo packets in chains of buffers', () =>
-  withBed(new Bed(2, 9000, 2048), async (bed) => {
-    const added = bed.addPort(0, { mtu: 9000 });
-    bed.addPort(1, { mtu: 9000 });
-    if (!added.multiBuffer) return;
-    const ping = bed.ping(0, 1, '-c', '30', '-i', '0.005', '-s', '8972', '-M', 'do', '-W', '1');
-    const { result, longest } = await bed.wireUntil(ping);
-    assert.match(result.stdout, / 0% packet loss/);
-    assert.equal(longest, 9014);
-    assert.ok(bed.allFree(0, 1));
-  }));
+for (const mode of ['auto', 'copy'] as const) {
+  it(`carries jumbo packets in chains of buffers (${mode})`, () =>
+    withBed(new Bed(2, 9000, 2048), async (bed) => {
+      const added = bed.addPort(0, { mode, mtu: 9000 });
+      bed.addPort(1, { mode, mtu: 9000 });
+      if (!added.multiBuffer) return;
+      const ping = bed.ping(0, 1, '-c', '30', '-i', '0.005', '-s', '8972', '-M', 'do', '-W', '1');
+      const { result, longest } = await bed.wireUntil(ping);
+      assert.match(result.stdout, / 0% packet loss/);
+      assert.equal(longest, 9014);
+      assert.ok(bed.allFree(0, 1));
+    }));
 
-it('loses no frame while ports come and go under a flood', () =>
-  withBed(new Bed(4), async (bed) => {
-    bed.addPort(0);
-    bed.addPort(1);
-    let changes = 0;
-    const open = (): void => bed.openPort(2 + (changes % 2));
-    const flood = bed.ping(0, 1, '-f', '-w', '20', '-s', '1400');
-    const { result } = await bed.wireUntil(flood, (round) => {
-      if (round === 0) open();
-      for (const opened of bed.xdp.opened()) {
-        assert.equal(opened.error, null);
-        bed.xdp.removePort(opened.port);
-        if (++changes < 6) open();
-        else flood.child.kill('SIGINT');
-      }
-    });
-    const [sent, answered] = result.stdout
-      .match(/\d+(?= packets transmitted|(?: packets)? received)/g)!
-      .map(Number);
-    // The last one may be under way.
-    assert.ok(sent! - answered! <= 1, result.stdout);
-    assert.ok(sent! > 100);
-    assert.ok(bed.allFree(0, 1, 2, 3));
-  }));
+  it(`loses no frame while ports come and go under a flood (${mode})`, () =>
+    withBed(new Bed(4), async (bed) => {
+      bed.addPort(0, { mode });
+      bed.addPort(1, { mode });
+      let changes = 0;
+      const open = (): void => bed.openPort(2 + (changes % 2), { mode });
+      const flood = bed.ping(0, 1, '-f', '-w', '20', '-s', '1400');
+      const { result } = await bed.wireUntil(flood, (round) => {
+        if (round === 0) open();
+        for (const opened of bed.xdp.opened()) {
+          assert.equal(opened.error, null);
+          bed.xdp.removePort(opened.port);
+          if (++changes < 6) open();
+          else flood.child.kill('SIGINT');
+        }
+      });
+      const [sent, answered] = result.stdout
+        .match(/\d+(?= packets transmitted|(?: packets)? received)/g)!
+        .map(Number);
+      // The last one may be under way.
+      assert.ok(sent! - answered! <= 1, result.stdout);
+      assert.ok(sent! > 100);
+      assert.ok(bed.allFree(0, 1, 2, 3));
+    }));
+}
 
 it('sends more than the kernel takes at once, and all of it arrives', () =>
   withBed(new Bed(1), (bed) => {
@@ -347,23 +349,7 @@ it('lets a busy worker be ended at any moment, and the next one take its ports',
 
 it('leaves no program on the device when its process is killed', () =>
   withBed(new Bed(1), async (bed) => {
-    const url = new URL('./index.js', import.meta.url).href;
-    const child = spawn(
-      process.execPath,
-      [
-        '--input-type=module',
-        '-e',
-        `import { loadNative } from ${JSON.stringify(url)};
-         const native = loadNative();
-         const { buffer } = new WebAssembly.Memory({ initial: 80, maximum: 80, shared: true });
-         const xdp = native.openXdp({ memory: new Uint8Array(buffer), vectorOffset: 0, vectorCapacity: 64,
-           framesOffset: 65536, frameSize: 4096, frameCount: 1024, batch: 64 });
-         xdp.addPort(0, { netns: native.openNetns(${JSON.stringify(bed.node.path)}), link: 'port0', mode: 'native', mtu: 1500 });
-         console.log('attached');
-         setInterval(() => {}, 1000);`,
-      ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const child = portOfAnotherProcess(bed, 'native');
     const attached = (): boolean =>
       /prog\/xdp/.test(
         execFileSync('ip', ['-n', name('node'), 'link', 'show', 'port0'], { encoding: 'utf8' }),

@@ -141,14 +141,16 @@ export interface XdpPortSpec {
    * native: driver mode, generic: skb mode, auto: native where it attaches; tap: the link is a TAP (createTap), read and written
    * with virtio-net headers. What a TAP leaves undone (checksums, TCP and UDP segments) is done when a packet leaves by another
    * kind of port; V_OUTCOME says whether it is still the packet that came (OUT_FORWARD_*), so the pipeline must have set it.
+   * copy: a program at the link copies what comes into a ring of its own (tcx, kernel >= 6.6, one worker; else as auto). It costs the
+   * sender of a veth half of what XDP does, but nobody makes that one do its own segmentation and checksums: the other end must be ours.
    */
-  readonly mode: 'native' | 'generic' | 'auto' | 'tap';
+  readonly mode: 'native' | 'generic' | 'auto' | 'tap' | 'copy';
   /** Largest IP packet; above one frame multi-buffer is used (kernel >= 6.6). */
   readonly mtu: number;
 }
 
 export interface XdpPortMode {
-  readonly mode: 'native' | 'generic' | 'tap';
+  readonly mode: 'native' | 'generic' | 'tap' | 'copy';
   /** Packets of several buffers pass (kernel >= 6.6). */
   readonly multiBuffer: boolean;
 }

@@ -1,7 +1,7 @@
 /** One measurement: opens the flows, starts the generator, and counts what arrives in short windows. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,6 +17,9 @@ import type { StationSpec } from './station.js';
 export interface Rate {
   readonly received: number;
   readonly sent: number;
+  /** Nanoseconds on a core for a packet that arrived: the generator's, in which a kernel's part runs too, and this process's, with its workers. */
+  readonly senderNanos: number;
+  readonly nodeNanos: number;
 }
 
 const WARM_MS = 150;
@@ -60,24 +63,43 @@ export async function measure(
     const ended = once(generator, 'exit');
     const rates: number[] = [];
     let sent = Number.NaN;
+    let [senderNanos, nodeNanos] = [Number.NaN, Number.NaN];
     for await (const line of createInterface(generator.stdout)) {
       if (line !== 'sending') {
         sent = Number(line);
         continue;
       }
       await pause(WARM_MS);
+      const [first, sending, forwarding] = [
+        wires.received(receiver),
+        onCore(generator.pid),
+        onCore(process.pid),
+      ];
       for (let window = 0; window < WINDOWS; window++) {
         const [before, start] = [wires.received(receiver), performance.now()];
         await pause(WINDOW_MS);
         rates.push(((wires.received(receiver) - before) * 1000) / (performance.now() - start));
       }
+      const packets = wires.received(receiver) - first;
+      senderNanos = (onCore(generator.pid) - sending) / packets;
+      nodeNanos = (onCore(process.pid) - forwarding) / packets;
     }
     await ended;
     if (rates.length === 0) throw new Error(`${side.name}: the generator did not send`);
-    return { received: figures(rates).median, sent };
+    return { received: figures(rates).median, sent, senderNanos, nodeNanos };
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/** Nanoseconds that the threads of a process had a core (schedstat: the first of three figures). */
+function onCore(process: number | undefined): number {
+  const threads = readdirSync(`/proc/${process}/task`);
+  return threads.reduce(
+    (sum, thread) =>
+      sum + Number(readFileSync(`/proc/${process}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+    0,
+  );
 }
 
 /** The frames to send, each flow of which has seen a packet in both directions. */

@@ -17,6 +17,7 @@ const RESULTS = fileURLToPath(new URL('../../../../bench/results/pod-to-pod.json
 const SENDER_CORE = 0;
 const NODE_CORE = 1;
 const OURS = 'data plane';
+const SENDER = 'nothing but the sender';
 
 export interface PodToPodOptions {
   readonly rounds: number;
@@ -38,6 +39,11 @@ export interface PodToPodRow {
   readonly sent: Figures;
   /** What arrived through the data plane is so many times it, in the same round. */
   readonly ratio: Figures;
+  /** What the sender makes alone is so many times it, in the same round: no data plane on a core of its own can be ahead by more. */
+  readonly bound: Figures;
+  /** Nanoseconds of the sender, and of the node's own threads, for a packet that arrived. */
+  readonly senderNanos: Figures;
+  readonly nodeNanos: Figures;
 }
 
 /** What `sides` may name: how each is opened. Those of the first list have a thread of their own on the node's core. */
@@ -47,7 +53,7 @@ const THREADED: Readonly<Record<string, () => Promise<Side>>> = {
   'AF_XDP alone': () => openBareSide('AF_XDP alone', 'bare'),
 };
 const KERNEL: Readonly<Record<string, () => Side>> = {
-  'nothing but the sender': () => openSinkSide('nothing but the sender', 'none'),
+  [SENDER]: () => openSinkSide(SENDER, 'none'),
   conntrack: () => openKernelSide('conntrack', 'ct', false, null),
   'nftables sets': () => openKernelSide('nftables sets', 'nft', true, null),
   'conntrack, steered': () => openKernelSide('conntrack, steered', 'cts', false, NODE_CORE),
@@ -57,7 +63,7 @@ export const SIDES = [...Object.keys(THREADED), ...Object.keys(KERNEL)];
 
 /** Sides that say nothing of a case: the answers are sent elsewhere, and what passes on unread knows neither tunnels nor Services. */
 function fits(side: string, test: (typeof CASES)[number]): boolean {
-  if (side === 'nothing but the sender') return test.counted === 'calls';
+  if (side === SENDER) return test.counted === 'calls';
   return side !== 'AF_XDP alone' || (test.exit === 'server' && test.counted === 'calls');
 }
 
@@ -93,21 +99,25 @@ export async function runPodToPod(options: PodToPodOptions): Promise<PodToPodRow
       }
     }
     const rows = measured.map(({ test, side, rates }): PodToPodRow => {
-      const ours = measured.find((other) => other.test === test && other.side.name === OURS)?.rates ?? [];
+      const receivedBy = (name: string): number[] =>
+        (measured.find((other) => other.test === test && other.side.name === name)?.rates ?? []).map(
+          (rate) => rate.received,
+        );
       const received = rates.map((rate) => rate.received);
+      const timesIt = (others: readonly number[]): Figures =>
+        figures(
+          paired(others.length > 0 ? others : received.map(() => Number.NaN), received, (a, b) => a / b),
+        );
       return {
         case: test.name,
         side: side.name,
         rounds: rates,
         received: figures(received),
         sent: figures(rates.map(({ sent }) => sent)),
-        ratio: figures(
-          paired(
-            ours.map((rate) => rate.received),
-            received,
-            (a, b) => a / b,
-          ),
-        ),
+        ratio: timesIt(receivedBy(OURS)),
+        bound: timesIt(receivedBy(SENDER)),
+        senderNanos: figures(rates.map((rate) => rate.senderNanos)),
+        nodeNanos: figures(rates.map((rate) => rate.nodeNanos)),
       };
     });
     if (cases.length === CASES.length && wanted === SIDES) save(rows, flows);
@@ -125,22 +135,29 @@ function save(rows: readonly PodToPodRow[], flows: number): void {
   writeFileSync(RESULTS, `${JSON.stringify(raw, null, 2)}\n`);
 }
 
-/** The table of bench/README.md: Mpps that arrived, and the data plane's ratio to it, lowest to highest round. */
+/** The table of bench/README.md: Mpps that arrived, how many times the data plane and the sender alone are that, and what it took. */
 export function podToPodText(rows: readonly PodToPodRow[]): string {
   const mega = (rate: number): string => (rate / 1e6).toFixed(2);
+  const times = (ratio: Figures): string =>
+    Number.isNaN(ratio.median)
+      ? ''
+      : `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)})`;
   const lines = [
-    '| case | side | Mpps | lowest to highest | sent | ratio | lowest to highest |',
-    '|---|---|---|---|---|---|---|',
+    '| case | side | Mpps | lowest to highest | sent | data plane is so many times it | the sender alone | ns of the sender | of the node |',
+    '|---|---|---|---|---|---|---|---|---|',
   ];
-  for (const { case: name, side, received, sent, ratio } of rows) {
+  for (const row of rows) {
+    const { received, sent, ratio, bound, senderNanos, nodeNanos } = row;
     const cells = [
-      name,
-      side,
+      row.case,
+      row.side,
       mega(received.median),
       `${mega(received.min)} to ${mega(received.max)}`,
       mega(sent.median),
-      ratio.median.toFixed(2),
-      `${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)}`,
+      times(ratio),
+      times(bound),
+      senderNanos.median.toFixed(0),
+      nodeNanos.median.toFixed(0),
     ];
     lines.push(`| ${cells.join(' | ')} |`);
   }

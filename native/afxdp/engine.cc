@@ -234,6 +234,13 @@ uint32_t Engine::pollSockets(uint32_t received) {
     Socket& socket = *active_[at];
     if (socket.kick) flush(socket);
     if (socket.outstanding > 0) reap(socket);
+    if (socket.copies) {
+      if (received < spec_.batch && socket.copies->stirs()) {
+        received += receiveCopies(socket, received, spec_.batch - received);
+        next_ = at + 1;
+      }
+      continue;
+    }
     if (received < spec_.batch && socket.rx.ready() > 0) {
       received += receive(socket, received, spec_.batch - received);
       next_ = at + 1;
@@ -293,7 +300,8 @@ void Engine::wait(uint32_t timeoutMicros) {
   const uint32_t micros = pending_ ? std::min(timeoutMicros, PENDING_WAIT_MICROS) : timeoutMicros;
   const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
   berth_.enter();
-  ppoll(waiting_.data(), waiting_.size(), &timeout, nullptr);
+  if (fallAsleep()) ppoll(waiting_.data(), waiting_.size(), &timeout, nullptr);
+  if (copyState_ != nullptr) copyState_->setAsleep(false);
   berth_.leave();
   if (waiting_[0].revents == 0) return;
   eventfd_t value;

@@ -87,6 +87,12 @@ class Engine {
   uint32_t receive(Socket& socket, uint32_t at, uint32_t limit);
   void wait(uint32_t timeoutMicros);
 
+  // In engine_copy.cc.
+  uint32_t receiveCopies(Socket& socket, uint32_t at, uint32_t limit);
+  bool place(uint32_t at, const CopyRing::Packet& packet, uint32_t port);
+  bool framesScarce() const;
+  bool fallAsleep();
+
   // In tap/engine_tap.cc.
   uint32_t pollTaps(uint32_t at);
   uint32_t receiveTap(Port& port, uint32_t at, uint32_t limit);
@@ -110,6 +116,9 @@ class Engine {
   std::vector<bool> ids_;                     // by socket id: in use
   std::vector<Opened> opened_;
   std::vector<Socket*> active_;
+  std::vector<CopyRing*> copying_;   // those of `active_`
+  CopyState* copyState_ = nullptr;   // of all of them, as long as there is one
+  std::vector<uint8_t> tagged_;      // a packet with its VLAN tag back in place
   std::vector<pollfd> waiting_;  // the wake descriptor, then those of `active_`
   uint32_t next_ = 0;     // socket to receive from first: each in its turn
   bool tapsFirst_ = false;

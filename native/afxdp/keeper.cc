@@ -16,6 +16,8 @@ namespace {
 constexpr uint32_t KERNEL_HEADROOM = 256;
 static_assert(KERNEL_HEADROOM >= layout::HEADROOM, "received packets have the headroom the layout promises");
 constexpr uint32_t LINK_HEADER = 14 + 4;
+// Rings of copies take memory of the kernel for as long as they are there, a MiB each; frames are given to who needs them.
+constexpr uint32_t MOST_COPYING = 24;
 
 template <typename T>
 void forget(std::vector<const T*>& list, const T* item) {
@@ -101,6 +103,7 @@ Finished Keeper::closePort(Port* port) {
   forget(open_, static_cast<const Port*>(port));
   for (const auto& socket : port->sockets) {
     finished.closed.push_back(socket->id);
+    if (socket->copies) copying_--;
     forget(sockets_, static_cast<const Socket*>(socket.get()));
   }
   delete port;
@@ -109,17 +112,28 @@ Finished Keeper::closePort(Port* port) {
 
 // In the device's namespace. Any bound socket can share its frames; one whose device has vanished cannot (EBADF), so each
 // is tried in turn, and without any the frames are registered anew.
-std::unique_ptr<Socket> Keeper::openSocket(uint32_t ifindex, uint32_t queue, const std::string& object) {
+std::unique_ptr<Socket> Keeper::openSocket(uint32_t ifindex, uint32_t queue, Receives receives, const std::string& object) {
   for (const Socket* other : sockets_) {
     try {
-      return std::make_unique<Socket>(umem_, other->fd.get(), ifindex, queue, object);
+      return std::make_unique<Socket>(umem_, other->fd.get(), ifindex, queue, receives, object);
     } catch (const SystemError& e) {
       if (e.error != EBADF) throw;
     }
   }
-  auto socket = std::make_unique<Socket>(umem_, -1, ifindex, queue, object);
+  auto socket = std::make_unique<Socket>(umem_, -1, ifindex, queue, receives, object);
   multiBuffer_ = socket->multiBuffer;
   return socket;
+}
+
+// Null: this kernel cannot do it, as many ports have one already, or there are several workers, who share a device by its queues.
+std::unique_ptr<CopyRing> Keeper::openCopies(uint32_t port, const Device& device, const std::string& object) {
+  if (share_.workers > 1 || copying_ == MOST_COPYING) return nullptr;
+  try {
+    if (!copyState_) copyState_ = std::make_shared<CopyState>(object);
+    return std::make_unique<CopyRing>(copyState_, port, device.index, object);
+  } catch (const SystemError&) {
+    return nullptr;
+  }
 }
 
 void Keeper::offer(Socket& socket, const FirstFrames& first) {
@@ -129,6 +143,12 @@ void Keeper::offer(Socket& socket, const FirstFrames& first) {
   for (uint32_t i = 0; i < socket.posted; i++) socket.fill.at(i) = umem_.offsetOf(first.frames[i]);
   socket.fill.produce(socket.posted);
   socket.fill.publish();
+}
+
+void Keeper::checkBuffers(const PortSpec& spec, const std::string& object) const {
+  const uint32_t oneBuffer = umem_.frameSize() - KERNEL_HEADROOM - LINK_HEADER;
+  if (spec.mtu > oneBuffer && !multiBuffer_)
+    fail("bind", EMSGSIZE, object, "an MTU above " + std::to_string(oneBuffer) + " needs kernel 6.6 (AF_XDP multi-buffer)");
 }
 
 std::unique_ptr<Port> Keeper::openPort(uint32_t index, const PortSpec& spec, const FirstFrames& first) {
@@ -153,18 +173,27 @@ std::unique_ptr<Port> Keeper::openPort(uint32_t index, const PortSpec& spec, con
       if (device.queues < share_.workers)
         fail("bind", ENOSPC, object,
              std::to_string(share_.workers) + " workers need as many queues, and it has " + std::to_string(device.queues));
+      if (spec.mode == AttachMode::Copy) {
+        if (std::unique_ptr<CopyRing> copies = openCopies(index, device, object)) {
+          port->sockets.push_back(openSocket(device.index, 0, Receives::No, object));
+          sockets_.push_back(port->sockets.back().get());
+          port->sockets.back()->copies = std::move(copies);
+          port->sockets.back()->id = first.owner;
+          checkBuffers(spec, object);
+          copying_++;
+          return;
+        }
+      }
       std::vector<int> fds;
       std::vector<QueueSocket> queues;
       for (uint32_t queue = share_.worker; queue < device.queues; queue += share_.workers) {
-        port->sockets.push_back(openSocket(device.index, queue, object));
+        port->sockets.push_back(openSocket(device.index, queue, Receives::Yes, object));
         sockets_.push_back(port->sockets.back().get());
         fds.push_back(port->sockets.back()->fd.get());
         queues.push_back({queue, fds.back()});
       }
       offer(*port->sockets.front(), first);
-      const uint32_t oneBuffer = umem_.frameSize() - KERNEL_HEADROOM - LINK_HEADER;
-      if (spec.mtu > oneBuffer && !multiBuffer_)
-        fail("bind", EMSGSIZE, object, "an MTU above " + std::to_string(oneBuffer) + " needs kernel 6.6 (AF_XDP multi-buffer)");
+      checkBuffers(spec, object);
       if (share_.workers == 1) {
         port->attachment = attachRedirect(redirect_, device.index, fds, spec.mode, object);
         return;

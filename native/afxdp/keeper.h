@@ -82,8 +82,10 @@ class Keeper {
   void run();
   void post(std::function<Finished()> job);
   std::unique_ptr<Port> openPort(uint32_t index, const PortSpec& spec, const FirstFrames& first);
-  std::unique_ptr<Socket> openSocket(uint32_t ifindex, uint32_t queue, const std::string& object);
+  std::unique_ptr<Socket> openSocket(uint32_t ifindex, uint32_t queue, Receives receives, const std::string& object);
+  std::unique_ptr<CopyRing> openCopies(uint32_t port, const Device& device, const std::string& object);
   void offer(Socket& socket, const FirstFrames& first);
+  void checkBuffers(const PortSpec& spec, const std::string& object) const;
   Finished closePort(Port* port);
 
   Umem& umem_;
@@ -93,6 +95,8 @@ class Keeper {
   std::vector<const Port*> open_;
   std::vector<const Socket*> sockets_;
   SharedRedirect redirect_;
+  std::shared_ptr<CopyState> copyState_;
+  uint32_t copying_ = 0;  // open ports with a ring of copies
   bool multiBuffer_ = false;
 
   std::mutex mutex_;

@@ -16,6 +16,7 @@ constexpr uint32_t FIRST_TARGET = 256;
 
 AttachMode modeOf(const Port& port) {
   if (port.tap.open()) return AttachMode::Tap;
+  if (port.sockets.front()->copies) return AttachMode::Copy;
   return port.attachment.native ? AttachMode::Native : AttachMode::Generic;
 }
 
@@ -109,7 +110,14 @@ void Engine::serve(std::unique_ptr<Port> port) {
       socket->base = socket->target = port->sockets.front()->base;
     }
     active_.push_back(socket.get());
-    refill(*socket);
+    if (socket->copies) {
+      // The frames that were for receiving.
+      umem_.reclaim(socket->id);
+      copyState_ = &socket->copies->state();
+      copying_.push_back(socket->copies.get());
+    } else {
+      refill(*socket);
+    }
   }
   if (port->tap.open()) {
     if (spec_.share.workers == 1) berth_.watch(port->tap.get());
@@ -122,7 +130,7 @@ void Engine::serve(std::unique_ptr<Port> port) {
 void Engine::listWaiting() {
   waiting_.assign(1, {wake_.get(), POLLIN, 0});
   if (taps_.count() > 0) waiting_.push_back({taps_.fd(), POLLIN, 0});
-  for (const Socket* socket : active_) waiting_.push_back({socket->fd.get(), POLLIN, 0});
+  for (const Socket* socket : active_) waiting_.push_back({socket->copies ? socket->copies->fd() : socket->fd.get(), POLLIN, 0});
 }
 
 // An id names the owner of frames, so it is not given again before they are taken back.
@@ -139,6 +147,8 @@ void Engine::removePort(uint32_t index) {
   waitForOpening(index);
   if (!ports_[index]) return;
   const auto ours = [&](const Socket* socket) { return socket->port == index; };
+  for (const auto& socket : ports_[index]->sockets)
+    copying_.erase(std::remove(copying_.begin(), copying_.end(), socket->copies.get()), copying_.end());
   active_.erase(std::remove_if(active_.begin(), active_.end(), ours), active_.end());
   if (ports_[index]->tap.open()) dropTap(*ports_[index]);
   listWaiting();
@@ -157,6 +167,7 @@ Counters Engine::counters(uint32_t index) const {
     const uint64_t empty = kernel.rx_fill_ring_empty_descs;
     sum.rxDropped += kernel.rx_dropped - std::min<uint64_t>(kernel.rx_dropped, empty) + kernel.rx_ring_full;
     sum.fillEmpty += empty;
+    if (socket->copies) sum.rxDropped += socket->copies->lost();
     sum.invalid += kernel.rx_invalid_descs + kernel.tx_invalid_descs;
   }
   return sum;

@@ -1,8 +1,6 @@
 #include "afxdp/program.h"
 
 #include <linux/if_link.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstring>
@@ -11,6 +9,7 @@
 #include <mutex>
 #include <utility>
 
+#include "afxdp/bpf.h"
 #include "afxdp/uapi.h"
 #include "common/error.h"
 
@@ -18,13 +17,8 @@ namespace pteropus {
 
 namespace {
 
-int bpf(int command, bpf_attr& attributes) {
-  return static_cast<int>(syscall(SYS_bpf, command, &attributes, sizeof attributes));
-}
-
 Fd createMap(uint32_t size, const std::string& object) {
-  bpf_attr a;
-  memset(&a, 0, sizeof a);
+  bpf_attr a = noAttributes();
   a.map_type = BPF_MAP_TYPE_XSKMAP;
   a.key_size = sizeof(uint32_t);
   a.value_size = sizeof(uint32_t);
@@ -40,8 +34,7 @@ constexpr uint32_t PLACES = 1 << 16;
 
 // False: something is there already (BPF_NOEXIST).
 bool setMap(const Fd& map, uint32_t key, int socket, uint64_t flags, const std::string& object) {
-  bpf_attr a;
-  memset(&a, 0, sizeof a);
+  bpf_attr a = noAttributes();
   a.map_fd = static_cast<uint32_t>(map.get());
   a.key = reinterpret_cast<uint64_t>(&key);
   a.value = reinterpret_cast<uint64_t>(&socket);
@@ -86,8 +79,7 @@ std::vector<bpf_insn> byDevice(const Fd& map) {
 }
 
 Fd loadProgram(const std::vector<bpf_insn>& code, const std::string& object) {
-  bpf_attr a;
-  memset(&a, 0, sizeof a);
+  bpf_attr a = noAttributes();
   a.prog_type = BPF_PROG_TYPE_XDP;
   a.insns = reinterpret_cast<uint64_t>(code.data());
   a.insn_cnt = static_cast<uint32_t>(code.size());
@@ -104,8 +96,7 @@ Fd loadProgram(const std::vector<bpf_insn>& code, const std::string& object) {
 }
 
 int createLink(int program, uint32_t ifindex, uint32_t flags) {
-  bpf_attr a;
-  memset(&a, 0, sizeof a);
+  bpf_attr a = noAttributes();
   a.link_create.prog_fd = static_cast<uint32_t>(program);
   a.link_create.target_ifindex = ifindex;
   a.link_create.attach_type = BPF_XDP;

@@ -16,8 +16,9 @@ struct Attachment {
   bool native = false;
 };
 
-// Tap: no program; the device is a TAP, whose packets are read and written.
-enum class AttachMode { Native, Generic, Auto, Tap };
+// Tap: no program; the device is a TAP, whose packets are read and written. Copy: what comes is copied into a ring (copy_ring.h), what goes
+// is sent as with the others; Auto where the kernel cannot do that.
+enum class AttachMode { Native, Generic, Auto, Tap, Copy };
 
 // One program for all devices with one rx queue. Each further program that is attached changes the kernel's dispatcher of XDP programs,
 // for which it waits until no packet is under way (10 to 30 ms, bpf_dispatcher_change_prog); another device of the same program does not.

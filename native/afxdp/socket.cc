@@ -14,6 +14,8 @@ constexpr int BUSY_RETRIES = 200;
 constexpr useconds_t BUSY_PAUSE_MICROS = 5000;
 constexpr int SEND_BUFFER_BYTES = 4 << 20;
 constexpr int TX_BUDGET = 256;
+// The kernel wants a fill ring of every socket.
+constexpr uint32_t UNUSED_RING = 2;
 
 void option(const Fd& fd, int name, const void* value, socklen_t size, const char* what, const std::string& object) {
   check(setsockopt(fd.get(), SOL_XDP, name, value, size), what, object);
@@ -48,19 +50,21 @@ int bindPatiently(const Fd& fd, const sockaddr_xdp& address) {
 
 }  // namespace
 
-Socket::Socket(Umem& umem, int share, uint32_t ifindex, uint32_t queue, const std::string& object)
+Socket::Socket(Umem& umem, int share, uint32_t ifindex, uint32_t queue, Receives receives, const std::string& object)
     : fd(check(socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), "socket", object)) {
   if (share < 0) registerFrames(fd, umem, object);
-  option(fd, XDP_UMEM_FILL_RING, &RECEIVE_RING, sizeof RECEIVE_RING, "XDP_UMEM_FILL_RING", object);
+  const bool receiving = receives == Receives::Yes;
+  const uint32_t fillRing = receiving ? RECEIVE_RING : UNUSED_RING;
+  option(fd, XDP_UMEM_FILL_RING, &fillRing, sizeof fillRing, "XDP_UMEM_FILL_RING", object);
   option(fd, XDP_UMEM_COMPLETION_RING, &SEND_RING, sizeof SEND_RING, "XDP_UMEM_COMPLETION_RING", object);
-  option(fd, XDP_RX_RING, &RECEIVE_RING, sizeof RECEIVE_RING, "XDP_RX_RING", object);
+  if (receiving) option(fd, XDP_RX_RING, &RECEIVE_RING, sizeof RECEIVE_RING, "XDP_RX_RING", object);
   option(fd, XDP_TX_RING, &SEND_RING, sizeof SEND_RING, "XDP_TX_RING", object);
   xdp_mmap_offsets offsets{};
   socklen_t length = sizeof offsets;
   check(getsockopt(fd.get(), SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &length), "XDP_MMAP_OFFSETS", object);
-  mapRing(fd, fill, offsets.fr, XDP_UMEM_PGOFF_FILL_RING, RECEIVE_RING, object);
+  mapRing(fd, fill, offsets.fr, XDP_UMEM_PGOFF_FILL_RING, fillRing, object);
   mapRing(fd, completion, offsets.cr, XDP_UMEM_PGOFF_COMPLETION_RING, SEND_RING, object);
-  mapRing(fd, rx, offsets.rx, XDP_PGOFF_RX_RING, RECEIVE_RING, object);
+  if (receiving) mapRing(fd, rx, offsets.rx, XDP_PGOFF_RX_RING, RECEIVE_RING, object);
   mapRing(fd, tx, offsets.tx, XDP_PGOFF_TX_RING, SEND_RING, object);
 
   // Both only save system calls and early EAGAINs: without them everything works.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "afxdp/copy_ring.h"
 #include "afxdp/ring.h"
 #include "afxdp/umem.h"
 #include "common/fd.h"
@@ -17,10 +18,12 @@ constexpr uint32_t RECEIVE_RING = 4096;
 // Of the tx and completion rings: a step sends at most 256 packets, of up to 17 descriptors each.
 constexpr uint32_t SEND_RING = 1024;
 
+enum class Receives { Yes, No };
+
 struct Socket {
   // Opens and binds it; must run in the device's namespace. `share` is a bound socket over the same frames, or -1 for the
   // first one, which registers the frames. SystemError with errno: EBUSY if the queue has a socket already.
-  Socket(Umem& umem, int share, uint32_t ifindex, uint32_t queue, const std::string& object);
+  Socket(Umem& umem, int share, uint32_t ifindex, uint32_t queue, Receives receives, const std::string& object);
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
@@ -33,6 +36,9 @@ struct Socket {
 
   // The kernel accepts packets of several buffers (XDP_USE_SG, 6.6). A property of the frames' first socket.
   bool multiBuffer = false;
+
+  // What the device receives comes by it, and nothing by the rx ring, which is not there then.
+  std::unique_ptr<CopyRing> copies;
 
   uint16_t id = 0;
   uint32_t port = 0;

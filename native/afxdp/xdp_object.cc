@@ -14,7 +14,19 @@ AttachMode modeOf(const Napi::Object& spec) {
   if (mode == "generic") return AttachMode::Generic;
   if (mode == "auto") return AttachMode::Auto;
   if (mode == "tap") return AttachMode::Tap;
-  throw Napi::TypeError::New(spec.Env(), "mode: native, generic, auto or tap is needed");
+  if (mode == "copy") return AttachMode::Copy;
+  throw Napi::TypeError::New(spec.Env(), "mode: native, generic, auto, tap or copy is needed");
+}
+
+const char* nameOf(AttachMode mode) {
+  switch (mode) {
+    case AttachMode::Native: return "native";
+    case AttachMode::Generic: return "generic";
+    case AttachMode::Tap: return "tap";
+    case AttachMode::Copy: return "copy";
+    case AttachMode::Auto: break;
+  }
+  return "auto";
 }
 
 // The descriptor is a copy: the caller may close its Netns while the port is being opened.
@@ -31,7 +43,7 @@ PortSpec portSpec(const Napi::Object& spec) {
 Napi::Object openedObject(Napi::Env env, const Opened& opened) {
   Napi::Object object = Napi::Object::New(env);
   object["port"] = opened.port;
-  object["mode"] = opened.mode == AttachMode::Tap ? "tap" : opened.mode == AttachMode::Native ? "native" : "generic";
+  object["mode"] = nameOf(opened.mode);
   object["multiBuffer"] = opened.multiBuffer;
   object["error"] = opened.error ? errorOf(env, *opened.error) : env.Null();
   return object;

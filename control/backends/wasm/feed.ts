@@ -11,6 +11,8 @@ export interface Link {
   readonly name: string;
   /** Largest IP packet, bytes. */
   readonly mtu: number;
+  /** A pod's: the other end is made by us, without segmentation and checksum offload. */
+  readonly pod?: boolean;
   /** It is this TAP, which only a feed over the kernel can open; `name` is no more than a name. */
   readonly tap?: TapEnd;
 }

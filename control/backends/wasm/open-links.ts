@@ -83,8 +83,8 @@ async function allOrFirstError(work: readonly Promise<void>[]): Promise<void> {
   if (failure !== undefined) throw failure.reason;
 }
 
-function linkOf({ link: name, mtu, tap }: InterfaceItem): Link {
-  return tap === undefined ? { name, mtu } : { name, mtu, tap };
+function linkOf({ role, link: name, mtu, tap }: InterfaceItem): Link {
+  return { name, mtu, pod: role === 'pod', ...(tap === undefined ? {} : { tap }) };
 }
 
 function sameLink(a: Link | undefined, b: Link): boolean {

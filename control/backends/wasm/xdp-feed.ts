@@ -82,9 +82,9 @@ export class XdpFeed implements Feed {
 
   /** A TAP is in a namespace of its own; the addon keeps what it needs of it. */
   #withSpec(link: Link, open: (spec: XdpPortSpec) => void): void {
-    const { name, mtu, tap } = link;
+    const { name, mtu, pod, tap } = link;
     if (tap === undefined) {
-      open({ netns: this.#netns, link: name, mode: 'auto', mtu });
+      open({ netns: this.#netns, link: name, mode: pod === true ? 'copy' : 'auto', mtu });
       return;
     }
     const netns = this.#native.openNetns(tap.netns);

@@ -1,0 +1,142 @@
+/** Ports whose packets a program copies into a ring (tcx), in place of XDP. What all ports have in common is in afxdp.test.ts. */
+import * as assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { setImmediate as turn } from 'node:timers/promises';
+import { suite } from 'uvu';
+import * as L from '../dataplane-as/layout/index.js';
+import { program, root, testIf } from '../test/support/requires.js';
+import { Bed, FRAMES_OFFSET, name, portOfAnotherProcess, withBed } from './afxdp-bed.js';
+
+const test = suite('afxdp-copy');
+const it = testIf(test, root(), program('ip'), program('ping'));
+
+/** Sends frames from the pod's own end, which is port 2. */
+function sendFromPod(bed: Bed, frames: readonly Uint8Array[]): void {
+  for (const [entry, frame] of frames.entries()) {
+    assert.ok(bed.xdp.inject(entry, frame, L.PORT_NONE));
+    bed.setWord(entry, L.V_TX_PORT, 2);
+  }
+}
+
+/** Port 0 copies; false where the kernel cannot do that. No packets but those of the test. */
+function copyBed(bed: Bed): boolean {
+  for (const netns of bed.pods) netns.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+  bed.node.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+  const { mode } = bed.addPort(0, { mode: 'copy' });
+  bed.addPort(2, { netns: bed.pods[0]!, link: 'eth0' });
+  return mode === 'copy';
+}
+
+it('copies packets of every length as they are, VLAN tags too', () =>
+  withBed(new Bed(1), (bed) => {
+    if (!copyBed(bed)) return;
+    const lengths = [60, 63, 64, 65, 255, 256, 257, 1000, 1514];
+    const sent = lengths.flatMap((length, n) =>
+      [
+        [0x08, 0x00],
+        [0x81, 0x00, 0x20 + n, 0x07, 0x08, 0x00],
+        [0x88, 0xa8, 0, n, 0x86, 0xdd],
+      ].map((type) => {
+        const frame = Uint8Array.from(
+          { length: length - (type.length > 2 ? 0 : 4) },
+          (_, i) => (i * 7 + n) & 0xff,
+        );
+        frame.set([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, ...type]);
+        return frame;
+      }),
+    );
+    sendFromPod(bed, sent);
+    const received: Uint8Array[] = [];
+    const bytes = new Uint8Array(bed.memory.buffer);
+    for (let n = bed.xdp.step(sent.length, 0); received.length < sent.length; n = bed.xdp.step(n, 100_000)) {
+      assert.ok(n > 0, `${received.length} of ${sent.length} arrived`);
+      for (let i = 0; i < n; i++) {
+        const at = bed.word(i, L.V_ADDRESS);
+        assert.equal(bed.word(i, L.V_TOTAL), bed.word(i, L.V_LENGTH));
+        received.push(bytes.slice(at, at + bed.word(i, L.V_LENGTH)));
+      }
+    }
+    assert.deepEqual(received, sent);
+    bed.drain();
+    assert.deepEqual(bed.xdp.counters(0), { rxDropped: 0, txFull: 0, fillEmpty: 0, invalid: 0 });
+    assert.ok(bed.allFree(0, 2));
+  }));
+
+it('counts each packet that a full ring had no room for', () =>
+  withBed(new Bed(1), (bed) => {
+    if (!copyBed(bed)) return;
+    const reader = bed.xdp;
+    const { buffer } = new WebAssembly.Memory({ initial: 80, maximum: 80, shared: true });
+    const words = new Uint32Array(buffer);
+    bed.xdp.removePort(2);
+    assert.ok(bed.conserved().free > 0);
+    const writer = bed.native.openXdp({
+      memory: new Uint8Array(buffer),
+      vectorOffset: 0,
+      vectorCapacity: 256,
+      framesOffset: FRAMES_OFFSET,
+      frameSize: 2048,
+      frameCount: 1024,
+      batch: 64,
+    });
+    try {
+      writer.addPort(0, { netns: bed.pods[0]!, link: 'eth0', mode: 'native', mtu: 1500 });
+      const [rounds, each] = [100, 200];
+      for (let round = 0; round < rounds; round++) {
+        for (let i = 0; i < each; i++) {
+          assert.ok(writer.inject(i, new Uint8Array(60), L.PORT_NONE));
+          words[(i * L.VECTOR_SIZE + L.V_TX_PORT) >>> 2] = 0;
+        }
+        writer.step(writer.step(each, 0), 0);
+      }
+      assert.equal(writer.counters(0).txFull, 0);
+      const lost = reader.counters(0).rxDropped;
+      assert.ok(lost > 0);
+      let arrived = 0;
+      for (let n = reader.step(0, 0); n > 0; n = reader.step(n, 0)) arrived += n;
+      assert.equal(arrived + lost, rounds * each);
+    } finally {
+      writer.close();
+    }
+  }));
+
+it('is woken by each packet that comes while it sleeps', () =>
+  withBed(new Bed(1), async (bed) => {
+    bed.node.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+    bed.pods[0]!.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+    bed.addPort(0, { mode: 'copy' });
+    bed.drain(0, 20_000);
+    bed.pods[0]!.addNeighbor('eth0', '10.9.0.99', '02:00:00:00:00:09');
+    const ping = bed.ping(0, 98, '-c', '40', '-i', '0.02', '-W', '1');
+    void ping.catch(() => undefined); // nobody answers
+    let received = 0;
+    for (let seen = 0; seen < 40; seen += received) {
+      const start = process.hrtime.bigint();
+      received = bed.xdp.step(received, 10_000_000);
+      assert.ok(received > 0, `nothing came for ${(process.hrtime.bigint() - start) / 1_000_000n} ms`);
+    }
+    await ping.catch(() => undefined);
+    bed.drain(received);
+  }));
+
+it('lets the kernel have the packets again when a process that copied them is killed', () =>
+  withBed(new Bed(1), async (bed) => {
+    bed.node.addAddress('port0', '10.9.0.2/24');
+    const answered = (): boolean => {
+      try {
+        execFileSync('ip', ['netns', 'exec', name('p0'), 'ping', '-c', '1', '-W', '1', '10.9.0.2']);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const child = portOfAnotherProcess(bed, 'copy');
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    assert.ok(!answered());
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    for (let i = 0; i < 10 && !answered(); i++) await turn();
+    assert.ok(answered());
+  }));
+
+test.run();
