@@ -29,16 +29,17 @@ const run = promisify(execFile);
 
 export class FrameMeter {
   readonly #dir = mkdtempSync(join(tmpdir(), 'pteropus-pods-'));
-  readonly #program: string;
 
-  /** Throws where there is no C compiler. */
-  constructor() {
-    const files = ['pods', 'memif', 'xsk'].map((name) => `../vpp-pods/${name}.c`);
-    const built = buildProgram('pods', files);
-    if ('missing' in built) throw new Error(built.missing);
-    this.#program = built.path;
+  private constructor(private readonly program: string) {
     for (const size of Object.keys(SIZES) as Size[])
       writeFileSync(this.#file(size), Buffer.concat(calls(size)));
+  }
+
+  /** Why not, where there is no C compiler. */
+  static open(): FrameMeter | string {
+    const files = ['pods', 'memif', 'xsk'].map((name) => `../vpp-pods/${name}.c`);
+    const built = buildProgram('pods', files);
+    return 'missing' in built ? built.missing : new FrameMeter(built.path);
   }
 
   /** Frames a second that arrive, where forwarding has a core of its own or where it shares the sender's, whichever is faster. */
@@ -54,7 +55,7 @@ export class FrameMeter {
     const length = String(ETHERNET + SIZES[size]);
     lab.pin(core);
     try {
-      const { stdout } = await run(this.#program, [this.#file(size), length, ...times, ...lab.ends]);
+      const { stdout } = await run(this.program, [this.#file(size), length, ...times, ...lab.ends]);
       return Math.max(...stdout.trim().split('\n').map(Number));
     } finally {
       lab.pin(null);

@@ -45,6 +45,7 @@ export class VppBackend implements Backend {
     this.lost = parts.engine.vpp.api.lost;
     const { lookIntervalMs = 0 } = parts;
     this.#timer = lookIntervalMs > 0 ? setInterval(() => this.#lookAgain(), lookIntervalMs).unref() : null;
+    void this.lost.then(() => this.#lookNoMore());
   }
 
   /** What the VPP at hand cannot hold, and for want of which messages. */
@@ -106,12 +107,16 @@ export class VppBackend implements Backend {
 
   /** Frees our end; VPP stays as it is. */
   async close(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#lookNoMore();
     await this.#turns.take(async () => {
       await this.parts.observer.close();
       await this.parts.keep?.close();
       await this.#engine.vpp.api.close();
     });
+  }
+
+  #lookNoMore(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
   }
 
   #lookAgain(): void {
