@@ -9,6 +9,7 @@ import type { Key, Ruleset } from '../ruleset/types.js';
 import type { Mirror } from '../store/mirror.js';
 import type { AgentOptions } from './agent-options.js';
 import { auditPods, restorePods } from './audit.js';
+import { certificateProblems } from './certificates.js';
 import { Claims } from './claims.js';
 import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
@@ -178,8 +179,9 @@ export class Agent {
   get nodeProblems(): readonly string[] {
     const lost = this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null;
     const away = this.kept === null ? this.#pulse.problem : STORE_AWAY;
-    const all = [this.#claims.conflict, lost, this.journal?.problem ?? null, away];
-    return all.filter((problem) => problem !== null);
+    const one = [this.#claims.conflict, lost, this.journal?.problem ?? null, away];
+    const ending = certificateProblems(this.options.certificates ?? []);
+    return [...one.filter((problem) => problem !== null), ...ending];
   }
 
   /** What is wrong with objects, and with entries of the store. Looks through all of them. */
