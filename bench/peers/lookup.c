@@ -6,13 +6,13 @@
 volatile u32 touched;
 
 void hash_stage(u32 n) {
-  u32 sum = 0;
-  for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE) {
+  adr end = VECTOR_BASE + (adr)n * VECTOR_SIZE;
+  for (adr v = VECTOR_BASE; v < end; v += VECTOR_SIZE) {
     u32 hash = session_hash(r64(v + V_SRC), r64(v + V_PORTS));
-    adr line = line_at(hash);
-    w64(v + V_HASH, hash | line << 32);
-    sum += r32(line);
+    w64(v + V_HASH, hash | line_at(hash) << 32);
   }
+  u32 sum = 0;
+  for (adr v = VECTOR_BASE; v < end; v += VECTOR_SIZE) sum += r32(r32(v + V_SESSION));
   touched = sum;
 }
 
@@ -26,21 +26,28 @@ adr find(u64 addresses, u64 key, u32 hash) {
   return 0;
 }
 
+INLINE u64 differs(adr v, adr line) {
+  return (r64(line + S_SRC) ^ r64(v + V_SRC)) | ((r64(line + S_PORTS) ^ r64(v + V_PORTS)) & OPEN_MASK) |
+         (r32(line + S_GENERATION) ^ generation);
+}
+
 bool lookup(u32 n) {
   static u32 elsewhere[VECTOR_CAPACITY + 1];
   u32 *left = elsewhere;
   for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end; v += VECTOR_SIZE) {
-    adr line = r32(v + V_SESSION);
-    u64 different = (r64(line + S_SRC) ^ r64(v + V_SRC)) | ((r64(line + S_PORTS) ^ r64(v + V_PORTS)) & OPEN_MASK) |
-                    (r32(line + S_GENERATION) ^ generation);
     *left = (u32)v;
-    left += different != 0;
+    left += differs(v, r32(v + V_SESSION)) != 0;
   }
-  u32 sum = 0;
-  for (u32 *at = elsewhere; at < left; at++) sum += second_of(r32(*at + V_HASH));
-  touched = sum;
-  bool missing = false;
+  u32 *rest = elsewhere;
   for (u32 *at = elsewhere; at < left; at++) {
+    adr v = *at, home = r32(v + V_SESSION), line = line_at(r32(v + V_HASH) + (r32(home + S_SRC) != 0));
+    u64 different = differs(v, line);
+    w32(v + V_SESSION, (u32)(different ? home : line));
+    *rest = (u32)v;
+    rest += different != 0;
+  }
+  bool missing = false;
+  for (u32 *at = elsewhere; at < rest; at++) {
     adr v = *at;
     if (r32(v + V_OUTCOME)) continue;
     w32(v + V_SESSION, 0);
