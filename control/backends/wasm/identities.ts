@@ -60,6 +60,8 @@ export interface IdentityEvent {
 /** What a word of the trie can hold. */
 export const MAX_IDENTITIES = 2 ** 24;
 const SEPARATOR = '\n';
+/** So many are compared with each prefix; of more, those are looked up that a prefix could be inside. */
+const FEW_BLOCKS = 8;
 
 export class Identities {
   readonly #known: TrackedMap<PrefixId, Known>;
@@ -68,6 +70,8 @@ export class Identities {
   readonly #classes: IndexPool;
   readonly #bySet: TrackedIndex<Key, number>;
   #dirty = new Set<Known>();
+  /** Blocks that came, went or changed since the last `settle`, by name: the classes of all prefixes inside them may be others. */
+  #blocks = new Map<PrefixId, Prefix>();
 
   constructor(
     readonly ledger: Ledger,
@@ -117,6 +121,7 @@ export class Identities {
   /** Works out the classes of all prefixes touched since the last call, and what that did to the identities, in order. */
   settle(): IdentityEvent[] {
     const events: IdentityEvent[] = [];
+    this.#markInside();
     for (const known of this.#dirty) {
       const empty = known.marks.length === 0;
       const membership = empty ? '' : this.#membershipOf(known);
@@ -139,6 +144,7 @@ export class Identities {
   /** Forgets what was noted since the last `settle` (the transaction was rolled back). */
   discard(): void {
     this.#dirty = new Set();
+    this.#blocks = new Map();
   }
 
   #mark(prefix: Prefix, mark: Mark, add: boolean): void {
@@ -156,9 +162,22 @@ export class Identities {
     const others = known.marks.length === 0 ? NO_MARKS : known.marks.filter((one) => !isSame(one, mark));
     known.marks = add ? [...others, mark] : others;
     this.#dirty.add(known);
-    if (mark.block === null) return;
-    for (const inner of this.#known.values()) {
-      if (containsPrefix(prefix, inner.prefix)) this.#dirty.add(inner);
+    if (mark.block !== null) this.#blocks.set(id, prefix);
+  }
+
+  /** Every known prefix inside a changed block is looked at again. */
+  #markInside(): void {
+    const blocks = this.#blocks;
+    if (blocks.size === 0) return;
+    this.#blocks = new Map();
+    const few = blocks.size <= FEW_BLOCKS ? [...blocks.values()] : null;
+    const lengths = new Set([...blocks.values()].map(lengthId));
+    for (const known of this.#known.values()) {
+      const inside =
+        few === null
+          ? isInside(known.prefix, blocks, lengths)
+          : few.some((block) => containsPrefix(block, known.prefix));
+      if (inside) this.#dirty.add(known);
     }
   }
 
@@ -224,6 +243,20 @@ export class Identities {
 function splitMembership(membership: string): readonly Key[] {
   if (membership.includes(SEPARATOR)) return membership.split(SEPARATOR);
   return membership === '' ? [] : [membership];
+}
+
+/** Whether a prefix is one of the blocks, which have these lengths, or inside one. */
+function isInside(
+  prefix: Prefix,
+  blocks: ReadonlyMap<PrefixId, Prefix>,
+  lengths: ReadonlySet<number>,
+): boolean {
+  const family = isPrefix6(prefix) ? SIX : 0;
+  for (const id of lengths) {
+    const length = id - family;
+    if (length >= 0 && length <= prefix.length && blocks.has(idOf(widen(prefix, length)))) return true;
+  }
+  return false;
 }
 
 /** Lengths of IPv6 prefixes are counted from here on; those of IPv4 are below. */

@@ -84,6 +84,8 @@ export class Image {
       else if (op.type === 'delete') this.#delete(op);
       else this.words.fill(0, (this.base + op.at) >>> 2, ((this.base + op.at) >>> 2) + op.count);
     }
+    // What was deleted needs no room any more.
+    this.#makeRoom([]);
   }
 
   /** Gives hash tables as many slots as their entries need. */
