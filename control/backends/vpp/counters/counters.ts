@@ -3,9 +3,16 @@
  * remembered here, as long as the thing is wanted.
  */
 import type { Counters, InterfaceCounters } from '../../backend.js';
-import { GATEWAY_INTERFACE, interfaceKey } from '../objects/names.js';
+import {
+  BVI_INTERFACE,
+  EDGE_INTERFACE,
+  GATEWAY_INTERFACE,
+  interfaceKey,
+  PING_INTERFACE,
+} from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import type { InForce } from '../observe.js';
+import { TURN } from '../services/turn.js';
 import type { Stats } from '../stats/stats.js';
 import { Growth } from './growth.js';
 import { OutcomeCounter, type Roles } from './outcomes.js';
@@ -77,7 +84,9 @@ function rolesOf({ items, handles, objects }: InForce): Roles {
   }
   for (const { key } of objects.values()) if (key.startsWith('if/tunnel/')) note(key, tunnels);
   note(GATEWAY_INTERFACE, own);
-  return { ports, uplink, host, tunnels, own };
+  const loops = new Set<number>();
+  for (const key of [EDGE_INTERFACE, PING_INTERFACE, TURN.key]) note(key, loops);
+  return { ports, uplink, host, tunnels, own, loops };
 }
 
 /** sw_if_index of `local0`, which every VPP has. */

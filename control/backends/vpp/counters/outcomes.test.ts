@@ -12,13 +12,14 @@ const ROLES: Roles = {
   host: new Set([2]),
   tunnels: new Set([5]),
   own: new Set([0]),
+  loops: new Set([6]),
 };
 
-/** What a VPP counts: local0, uplink, host, two pods, a tunnel. */
+/** What a VPP counts: local0, uplink, host, two pods, a tunnel, a loopback. */
 class Counts {
-  readonly ports = Array.from({ length: 6 }, () => ({ rx: 0, tx: 0, dropped: 0, punted: 0, spoken: 0 }));
+  readonly ports = Array.from({ length: 7 }, () => ({ rx: 0, tx: 0, dropped: 0, punted: 0, spoken: 0 }));
   readonly errors = new Map<string, number>();
-  names = ['local0', 'uplink', 'host', 'a', 'b', 'tunnel'];
+  names = ['local0', 'uplink', 'host', 'a', 'b', 'tunnel', 'loop'];
 
   at(index: number): { rx: number; tx: number; dropped: number; punted: number; spoken: number } {
     return this.ports[index] as (typeof this.ports)[number];
@@ -171,6 +172,26 @@ test('what VPP made itself and dropped is nobody else', () => {
   const outcomes = counter.add(counts.sample(), ROLES);
   assert.is(outcomes['forward-pod'], 5);
   assert.is(total(outcomes), 5);
+});
+
+test('what a loopback says and hears itself is not a packet that a policy refused', () => {
+  const counts = new Counts();
+  const counter = new OutcomeCounter();
+  counts.at(3).rx = 5;
+  counts.at(4).tx = 5;
+  counts.at(6).dropped = 1;
+  counts.at(0).dropped = 1;
+  counts.error('ip6-local-hop-by-hop/Unknown protocol ip6 local h-b-h packets dropped');
+  counts.error('acl-plugin-out-ip6-fa/ACL deny packets');
+  assert.equal(counter.add(counts.sample(), ROLES), { 'forward-pod': 5 });
+});
+
+test('a packet of somebody that is dropped on a loopback stays one', () => {
+  const counts = new Counts();
+  counts.at(3).rx = 5;
+  counts.at(6).dropped = 1;
+  counts.error('ip6-input/ip6 ttl <= 1');
+  assert.equal(total(new OutcomeCounter().add(counts.sample(), ROLES)), 5);
 });
 
 test('interfaces with slashes in their names lose packets like others', () => {

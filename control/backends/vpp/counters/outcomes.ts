@@ -15,6 +15,8 @@ export interface Roles {
   readonly tunnels: ReadonlySet<number>;
   /** What VPP has for itself: nothing that is dropped there ever came from outside. */
   readonly own: ReadonlySet<number>;
+  /** Loopbacks that others' packets pass: what they say of their own there is multicast, and they hear it themselves. */
+  readonly loops: ReadonlySet<number>;
 }
 
 /** A route that drops gives no reason; the packet is counted under the last thing that was said of it, which is none. */
@@ -42,6 +44,7 @@ export class OutcomeCounter {
     const grown = new Grown(sample, this.#growth);
     const counts = grown.ended();
     const drops = [...counts.keys()].filter((name) => name.startsWith('drop-'));
+    take(counts, grown.sum(roles.loops, 'dropped'), ['drop-multicast']);
     take(counts, grown.sum(roles.own, 'dropped'), [...OWN_DROPS, ...drops]);
     const received = grown.sum(roles.ports, 'rx');
     const over = sum(counts) + sum(this.#early) - received;
