@@ -3,13 +3,7 @@
  * remembered here, as long as the thing is wanted.
  */
 import type { Counters, InterfaceCounters } from '../../backend.js';
-import {
-  BVI_INTERFACE,
-  EDGE_INTERFACE,
-  GATEWAY_INTERFACE,
-  interfaceKey,
-  PING_INTERFACE,
-} from '../objects/names.js';
+import { EDGE_INTERFACE, GATEWAY_INTERFACE, interfaceKey, PING_INTERFACE } from '../objects/names.js';
 import type { ObjectKey } from '../objects/types.js';
 import type { InForce } from '../observe.js';
 import { TURN } from '../services/turn.js';
