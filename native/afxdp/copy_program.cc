@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "afxdp/bpf.h"
+#include "common/bpf.h"
 #include "common/error.h"
 
 namespace pteropus {
@@ -146,12 +146,7 @@ std::vector<bpf_insn> copyProgram(const Fd& ring, const Fd& state, uint32_t lost
 
 Fd attachCopy(uint32_t ifindex, const Fd& ring, const Fd& state, uint32_t lost, const std::string& object) {
   const std::vector<bpf_insn> code = copyProgram(ring, state, lost);
-  bpf_attr a = noAttributes();
-  a.prog_type = BPF_PROG_TYPE_SCHED_CLS;
-  a.insns = reinterpret_cast<uint64_t>(code.data());
-  a.insn_cnt = static_cast<uint32_t>(code.size());
-  a.license = reinterpret_cast<uint64_t>("Apache-2.0");
-  strcpy(a.prog_name, "pteropus_copy");
+  bpf_attr a = programAttributes(BPF_PROG_TYPE_SCHED_CLS, code.data(), code.size(), "pteropus_copy");
   const Fd program(check(bpf(BPF_PROG_LOAD, a), "BPF_PROG_LOAD", object));
   a = noAttributes();
   a.link_create.prog_fd = static_cast<uint32_t>(program.get());

@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#include "afxdp/bpf.h"
 #include "afxdp/copy_program.h"
+#include "common/bpf.h"
 #include "common/error.h"
 #include "common/layout.h"
 

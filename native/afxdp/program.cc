@@ -3,14 +3,13 @@
 #include <linux/if_link.h>
 
 #include <cstddef>
-#include <cstring>
 #include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
 
-#include "afxdp/bpf.h"
 #include "afxdp/uapi.h"
+#include "common/bpf.h"
 #include "common/error.h"
 
 namespace pteropus {
@@ -79,14 +78,9 @@ std::vector<bpf_insn> byDevice(const Fd& map) {
 }
 
 Fd loadProgram(const std::vector<bpf_insn>& code, const std::string& object) {
-  bpf_attr a = noAttributes();
-  a.prog_type = BPF_PROG_TYPE_XDP;
-  a.insns = reinterpret_cast<uint64_t>(code.data());
-  a.insn_cnt = static_cast<uint32_t>(code.size());
-  a.license = reinterpret_cast<uint64_t>("Apache-2.0");
+  bpf_attr a = programAttributes(BPF_PROG_TYPE_XDP, code.data(), code.size());
   a.expected_attach_type = BPF_XDP;
   a.prog_flags = BPF_F_XDP_HAS_FRAGS;
-  strcpy(a.prog_name, "pteropus");
   int fd = bpf(BPF_PROG_LOAD, a);
   if (fd < 0 && errno == EINVAL) {
     a.prog_flags = 0;

@@ -1,13 +1,11 @@
 // Whether the kernel's own stack takes what comes in by a link. Packet sockets get their copy before this is asked (net/core/dev.c),
 // so that a data plane that reads by them is the only one who answers.
 #include <arpa/inet.h>
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "common/bpf.h"
 #include "common/error.h"
 #include "common/fd.h"
 #include "netlink/netns.h"
@@ -27,14 +25,8 @@ Fd loadDrop(const std::string& object) {
       {BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, TC_ACT_SHOT},
       {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
   };
-  bpf_attr a;
-  memset(&a, 0, sizeof a);
-  a.prog_type = BPF_PROG_TYPE_SCHED_CLS;
-  a.insns = reinterpret_cast<uint64_t>(code);
-  a.insn_cnt = sizeof code / sizeof *code;
-  a.license = reinterpret_cast<uint64_t>("Apache-2.0");
-  strcpy(a.prog_name, "pteropus");
-  return Fd(check(static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &a, sizeof a)), "BPF_PROG_LOAD", object));
+  bpf_attr a = programAttributes(BPF_PROG_TYPE_SCHED_CLS, code, sizeof code / sizeof *code);
+  return Fd(check(bpf(BPF_PROG_LOAD, a), "BPF_PROG_LOAD", object));
 }
 
 tcmsg place(uint32_t index, uint32_t parent) {

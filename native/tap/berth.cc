@@ -1,16 +1,14 @@
 #include "tap/berth.h"
 
-#include <linux/bpf.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cstddef>
-#include <cstring>
 #include <ctime>
 #include <utility>
+
+#include "common/bpf.h"
 
 namespace pteropus {
 
@@ -30,13 +28,8 @@ uint64_t nanoseconds() {
   return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-int bpf(int command, bpf_attr& attributes) {
-  return static_cast<int>(syscall(SYS_bpf, command, &attributes, sizeof attributes));
-}
-
 Fd createMap() {
-  bpf_attr a;
-  memset(&a, 0, sizeof a);
+  bpf_attr a = noAttributes();
   a.map_type = BPF_MAP_TYPE_ARRAY;
   a.key_size = sizeof(uint32_t);
   a.value_size = sizeof(Note);
@@ -58,13 +51,7 @@ Fd loadProgram(const Fd& map) {
       {BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, WHOLE},
       {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
   };
-  bpf_attr a;
-  memset(&a, 0, sizeof a);
-  a.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
-  a.insns = reinterpret_cast<uint64_t>(code);
-  a.insn_cnt = sizeof code / sizeof *code;
-  a.license = reinterpret_cast<uint64_t>("Apache-2.0");
-  strcpy(a.prog_name, "pteropus");
+  bpf_attr a = programAttributes(BPF_PROG_TYPE_SOCKET_FILTER, code, sizeof code / sizeof *code);
   return Fd(bpf(BPF_PROG_LOAD, a));
 }
 

@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace pteropus {
@@ -12,6 +14,17 @@ namespace pteropus {
 inline bpf_attr noAttributes() {
   bpf_attr attributes;
   memset(&attributes, 0, sizeof attributes);
+  return attributes;
+}
+
+// Of BPF_PROG_LOAD for a program of so many instructions, which must outlive the call. `name`: 15 characters at most.
+inline bpf_attr programAttributes(bpf_prog_type type, const bpf_insn* code, size_t count, const char* name = "pteropus") {
+  bpf_attr attributes = noAttributes();
+  attributes.prog_type = type;
+  attributes.insns = reinterpret_cast<uint64_t>(code);
+  attributes.insn_cnt = static_cast<uint32_t>(count);
+  attributes.license = reinterpret_cast<uint64_t>("Apache-2.0");
+  strncpy(attributes.prog_name, name, sizeof attributes.prog_name - 1);
   return attributes;
 }
 
