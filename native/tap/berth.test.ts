@@ -42,14 +42,9 @@ async function sleepUntil(bed: TapBed, done: Promise<unknown>): Promise<readonly
 const ping = (bed: TapBed, core: number, ...argv: string[]): Promise<string> =>
   bed.inside(0, 'taskset', '-c', String(core), 'ping', ...argv, '10.9.0.2').catch(() => '');
 
-testIf(
-  test,
-  root(),
-  file(addon),
-  program('ping'),
-  program('taskset'),
-  cores,
-)(
+const needs = [root(), file(addon), program('ping'), program('taskset'), cores];
+
+testIf(test, ...needs)(
   'a worker sleeps where the packet came from that woke it last, and may run anywhere when it is awake',
   async () => {
     await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
@@ -65,14 +60,7 @@ testIf(
   },
 );
 
-testIf(
-  test,
-  root(),
-  file(addon),
-  program('ping'),
-  program('taskset'),
-  cores,
-)('after many packets it stays free for a while', async () => {
+testIf(test, ...needs)('after many packets it stays free for a while', async () => {
   await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
     const before = allowed();
     await sleepUntil(bed, ping(bed, 0, '-c', '5', '-i', '0.02', '-W', '0.1'));
