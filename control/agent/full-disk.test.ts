@@ -1,5 +1,5 @@
 /** A journal that cannot be written: a folder stands where its next version would be. */
-import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CNI } from '../cni/codes.js';
@@ -49,6 +49,19 @@ test('a journal that could not be written is written by the audit', async () => 
   await agent.audit();
   assert.equal(agent.problems(), []);
   assert.not(readFileSync(machine.journal, 'utf8').includes('c-web'));
+  await agent.close();
+});
+
+test('what an agent killed in the middle of a write left is gone when the next one stands', async () => {
+  const machine = new Machine();
+  let agent = await machine.agent();
+  await wired(agent, 'web');
+  await agent.close();
+  const before = readFileSync(machine.journal, 'utf8');
+  writeFileSync(`${machine.journal}.new`, before.slice(0, 40));
+  agent = await machine.agent();
+  assert.not(existsSync(`${machine.journal}.new`));
+  assert.is(readFileSync(machine.journal, 'utf8'), before);
   await agent.close();
 });
 

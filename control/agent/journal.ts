@@ -2,7 +2,7 @@
  * What the agent must know again after a restart, whatever else is lost: its node id, the pods wired here, and where the
  * address pool stands. One JSON file with a checksum, replaced whole: temporary file, sync, rename, sync of the directory.
  */
-import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checksum } from '../common/checksum.js';
@@ -61,13 +61,18 @@ export class Journal {
 
   constructor(readonly path: string) {}
 
+  get #temporary(): string {
+    return `${this.path}.new`;
+  }
+
   /** Why the last state is not on the disk; null = it is. */
   get problem(): string | null {
     return this.#problem;
   }
 
-  /** Reads the file. A damaged one is renamed to `PATH.damaged`, and `damage` says so. */
+  /** Reads the file. A damaged one is renamed to `PATH.damaged`, and `damage` says so. What an agent killed while it wrote left is taken away. */
   load(): LoadedJournal {
+    this.#discardHalfWritten();
     let text: string;
     try {
       text = readFileSync(this.path, 'utf8');
@@ -99,7 +104,7 @@ export class Journal {
     const body = `${JSON.stringify({ version: VERSION, state }, null, 1)}\n`;
     const text = `${checksum(body)}\n${body}`;
     if (text === this.#onDisk) return;
-    const temporary = `${this.path}.new`;
+    const temporary = this.#temporary;
     this.#onDisk = null;
     try {
       mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
@@ -122,6 +127,15 @@ export class Journal {
       });
       this.#problem = error.message;
       throw error;
+    }
+  }
+
+  /** A state that is on the disk already is not written again, so no later write would replace it. */
+  #discardHalfWritten(): void {
+    try {
+      unlinkSync(this.#temporary);
+    } catch {
+      // There is none; or it cannot be taken away, which the next write runs into and tells.
     }
   }
 

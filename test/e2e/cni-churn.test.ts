@@ -32,7 +32,10 @@ function traces(): Readonly<Record<string, unknown>> {
     links: [...node.links()].sort(),
     addresses: ip('address', 'show', 'scope', 'global'),
     routes: ip('-4', 'route', 'show', 'table', 'all'),
-    files: readdirSync(node.directory).sort(),
+    // The mirror is rewritten after a start of the agent, when the disk gets to it.
+    files: readdirSync(node.directory)
+      .filter((name) => name !== 'mirror.new')
+      .sort(),
     namespaces: readdirSync('/run/netns')
       .filter((name) => name.startsWith(node.namespace.slice(0, -1)))
       .sort(),
