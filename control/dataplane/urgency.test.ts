@@ -41,4 +41,8 @@ test('one long round counts as long as it was', () => {
   assert.ok(urgency.note(5, false));
 });
 
+test('nothing is urgent where no core would be left for others', () => {
+  assert.not(after(new Urgency(false), 100, 1));
+});
+
 test.run();

@@ -14,6 +14,9 @@ export class Urgency {
   #awake = 0;
   #urgent = false;
 
+  /** @param spare a core stays for everybody else; without one (a node of one core) a flood would stop the node, so nothing is urgent */
+  constructor(readonly spare = true) {}
+
   get urgent(): boolean {
     return this.#urgent;
   }
@@ -24,7 +27,7 @@ export class Urgency {
     if (packets) this.#working += milliseconds;
     if (this.#awake < WINDOW_MS) return false;
     const before = this.#urgent;
-    this.#urgent = this.#working >= this.#awake * (before ? URGENT_UNTIL : URGENT_FROM);
+    this.#urgent = this.spare && this.#working >= this.#awake * (before ? URGENT_UNTIL : URGENT_FROM);
     this.#awake = this.#working = 0;
     return this.#urgent !== before;
   }

@@ -2,6 +2,7 @@
  * The data plane's worker thread: nothing but the packet loop. It never returns to its event loop; requests are looked for
  * between batches, and no batch allocates anything.
  */
+import { availableParallelism } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { loadNative } from '../../native/index.js';
 import { PipelineLoop } from '../backends/wasm/loop.js';
@@ -38,7 +39,7 @@ class PacketWorker {
   readonly #origin = Number(process.hrtime.bigint()) / 1e6 - performance.now();
   /** Ports being opened -> the request to be answered. */
   readonly #opening = new Map<number, number>();
-  readonly #urgency = new Urgency();
+  readonly #urgency: Urgency;
   readonly #nice: number;
   /** Posts seen so far. */
   #served = -1;
@@ -52,6 +53,7 @@ class PacketWorker {
     const native = loadNative();
     native.shortSlice(SLICE_MICROS);
     this.#nice = native.niceness();
+    this.#urgency = new Urgency(availableParallelism() > plan.workers);
     this.#feed = new XdpFeed(memory, plan, netns);
     this.#loop = new PipelineLoop(memory, plan, startPipeline(module, memory), this.#feed);
     this.#answer({ type: 'ready', wakeFd: this.#feed.wakeFd });
