@@ -24,6 +24,8 @@ constexpr int16_t TAGGED = offsetof(__sk_buff, vlan_present);
 constexpr int16_t TAG_PROTOCOL = offsetof(__sk_buff, vlan_proto);
 constexpr int16_t TAG_CONTROL = offsetof(__sk_buff, vlan_tci);
 constexpr int32_t HEADER = sizeof(CopyHeader);
+// A link header: the kernel passes nothing shorter on.
+constexpr int32_t LEAST = 14;
 // Below the frame pointer: what only wakes.
 constexpr int16_t EMPTY = -8;
 
@@ -100,7 +102,8 @@ std::vector<bpf_insn> copyProgram(const Fd& ring, const Fd& state, uint32_t lost
   code.load(R0, PACKET, SEGMENTED);
   lost.push_back(code.jump(BPF_JNE, R0, 0));
   code.load(SIZE, PACKET, LENGTH);
-  lost.push_back(code.jump(BPF_JEQ, SIZE, 0));
+  // The verifier wants to see that there is something to copy, and before kernel 6.8 it learns nothing from a comparison with 0.
+  lost.push_back(code.jump(BPF_JLT, SIZE, LEAST));
   code.set(TAG, 0);
   code.load(R0, PACKET, TAGGED);
   const size_t untagged = code.jump(BPF_JEQ, R0, 0);
