@@ -95,7 +95,7 @@ class Engine {
 
   // In tap/engine_tap.cc.
   uint32_t pollTaps(uint32_t at);
-  uint32_t receiveTap(Port& port, uint32_t at, uint32_t limit);
+  uint32_t receiveTap(Port& port, uint32_t at, uint32_t limit, uint32_t& bytes);
   void dropTap(Port& port);
   bool forwarded(uint32_t entry) const;
   bool leaving(uint32_t entry, const Offload& offload, Leaving& packet) const;

@@ -39,15 +39,16 @@ void TapReader::add(int fd, uint32_t port) {
 void TapReader::remove(int fd) {
   // Nothing is left to do for one that the kernel took out already.
   epoll_ctl(set_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  next_ = found_ = 0;
   if (--count_ > 0) return;
   for (const uint32_t frame : frames_) umem_.release(frame);
   frames_.clear();
 }
 
-uint32_t TapReader::ready(uint32_t* ports) {
-  const int found = epoll_wait(set_.get(), events_, READY, 0);
-  for (int i = 0; i < found; i++) ports[i] = events_[i].data.u32;
-  return static_cast<uint32_t>(std::max(found, 0));
+void TapReader::look() {
+  if (left() > 0) return;
+  next_ = 0;
+  found_ = static_cast<uint32_t>(std::max(epoll_wait(set_.get(), events_, READY, 0), 0));
 }
 
 // Room for the longest packet, but never the last frames: those are for sending what is here already.

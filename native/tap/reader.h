@@ -31,15 +31,19 @@ class TapReader {
   // Readable as soon as one of the TAPs is.
   int fd() const { return set_.get(); }
 
-  // The ports that have packets, at most `READY`; without waiting.
-  uint32_t ready(uint32_t* ports);
+  // Looks for ports that have packets, unless some found before are left; without waiting.
+  void look();
+  // How many are left.
+  uint32_t left() const { return found_ - next_; }
+  // The next of them.
+  uint32_t next() { return events_[next_++].data.u32; }
   // Takes one packet. Bad: one that cannot be as its header says, thrown away. Empty also when frames are short: then the
   // packets wait in the kernel. Gone: the device has vanished.
   Read read(int fd, Packet& packet);
 
+ private:
   static constexpr uint32_t READY = 64;
 
- private:
   bool prepare();
   void list();
   void chain(uint32_t length, Packet& packet);
@@ -50,7 +54,8 @@ class TapReader {
   uint32_t needed_;               // frames for the longest packet
   std::vector<uint32_t> frames_;  // waiting ones; the next packet begins in the last
   std::vector<iovec> parts_;
-  epoll_event events_[READY];
+  epoll_event events_[READY];     // ports that had packets: those from `next_` to `found_` are left
+  uint32_t next_ = 0, found_ = 0;
 };
 
 }  // namespace pteropus

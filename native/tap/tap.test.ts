@@ -132,6 +132,26 @@ testIf(
   });
 });
 
+testIf(
+  test,
+  ...needs,
+  program('ping'),
+)('large packets come a few at a time, and TAPs take turns', async () => {
+  await withTapBed(new TapBed(['tap', 'tap', 'tap'], 9000), async (bed) => {
+    // Nobody answers, and all of them wait in the kernel.
+    const ping = ['ping', '-c', '8', '-i', '0.002', '-W', '0.01', '-s', '8900', '10.9.0.2'];
+    for (const n of [0, 2]) await bed.inside(n, ...ping).catch(() => null);
+    const batches: number[][] = [];
+    for (let received = 0; batches.length === 0 || received > 0; ) {
+      received = bed.xdp.step(received, 0);
+      for (let i = 0; i < received; i++) bed.setWord(i, L.V_TX_PORT, L.PORT_NONE);
+      batches.push(Array.from({ length: received }, (_, i) => bed.word(i, L.V_RX_PORT)));
+    }
+    assert.deepEqual(batches, [[0, 0, 0, 0], [2, 2, 2, 2], [0, 0, 0, 0], [2, 2, 2, 2], []]);
+    assert.ok(bed.allFree());
+  });
+});
+
 testIf(test, ...needs)('a TAP that is not there, or that another has, is not opened', async () => {
   await withTapBed(new TapBed(['tap', 'veth']), async (bed) => {
     const [pod] = bed.pods;
