@@ -100,6 +100,57 @@ it('counts each packet that a full ring had no room for', () =>
     }
   }));
 
+testIf(
+  test,
+  root(),
+  program('ip'),
+  program('python3'),
+)('refuses and counts what comes as segments that nobody cut', () =>
+  withBed(new Bed(1), (bed) => {
+    for (const netns of [bed.node, bed.pods[0]!]) netns.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+    if (bed.addPort(0, { mode: 'copy' }).mode !== 'copy') return;
+    bed.pods[0]!.addNeighbor('eth0', '10.9.0.99', '02:00:00:00:00:09');
+    bed.drain(0, 20_000);
+    /** Ten datagrams of ten segments each; what of them is received. */
+    const send = (): readonly number[] => {
+      const code = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_UDP, 103, 1000) # UDP_SEGMENT
+for _ in range(10): s.sendto(bytes(10000), ('10.9.0.99', 9))`;
+      execFileSync('ip', ['netns', 'exec', name('p0'), 'python3', '-c', code]);
+      const lengths: number[] = [];
+      for (let n = bed.xdp.step(0, 0); n > 0; n = bed.xdp.step(n, 0))
+        for (let i = 0; i < n; i++) lengths.push(bed.word(i, L.V_TOTAL));
+      return lengths;
+    };
+    // What a pod with the right to could do to its own link.
+    bed.pods[0]!.setOffloads('eth0', { txChecksum: true, tso: true, gso: true });
+    assert.deepEqual(send(), []);
+    assert.equal(bed.xdp.counters(0).rxDropped, 10);
+    bed.pods[0]!.setOffloads('eth0', { txChecksum: false, tso: false });
+    assert.deepEqual(send(), Array(100).fill(1042));
+    assert.equal(bed.xdp.counters(0).rxDropped, 10);
+  }),
+);
+
+it('gives rings to as many ports as it has memory for, and to another one when one goes', () =>
+  withBed(new Bed(1), (bed) => {
+    const RINGS = 24;
+    const open = (port: number): string => bed.addPort(port, { mode: 'copy', link: `more${port}` }).mode;
+    for (let port = 0; port < RINGS + 2; port++)
+      bed.node.createVeth(
+        { name: `more${port}`, mtu: 1500 },
+        { name: `far${port}`, mtu: 1500, netns: bed.pods[0]! },
+      );
+    const modes = Array.from({ length: RINGS + 1 }, (_, port) => open(port));
+    if (modes[0] !== 'copy') return;
+    assert.deepEqual(modes, [...Array(RINGS).fill('copy'), 'native']);
+    bed.xdp.removePort(3);
+    assert.equal(open(RINGS + 1), 'copy');
+    assert.equal(open(3), 'native');
+    assert.ok(bed.allFree(...Array(RINGS + 2).keys()));
+  }));
+
 it('is woken by each packet that comes while it sleeps', () =>
   withBed(new Bed(1), async (bed) => {
     bed.node.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
