@@ -16,7 +16,12 @@ export interface InterfaceCounters {
   readonly txPackets: number;
   readonly txBytes: number;
   readonly drops: number;
+  /** How its packets come in (docs/feeds.md); absent: not by the kernel, or there is no choice. */
+  readonly mode?: ReceiveMode;
 }
+
+/** A ring of copies, XDP of the driver, XDP of any device, a TAP. */
+export type ReceiveMode = 'copy' | 'native' | 'generic' | 'tap';
 
 export interface TableUse {
   readonly used: number;

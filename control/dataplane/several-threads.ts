@@ -61,6 +61,8 @@ export class SeveralThreads implements Runner {
     return ports.map((_, i) => ({
       rxDropped: all.reduce((sum, counters) => sum + (counters[i]?.rxDropped ?? 0), 0),
       txDropped: all.reduce((sum, counters) => sum + (counters[i]?.txDropped ?? 0), 0),
+      // All have it in the same way.
+      ...(all[0]?.[i]?.mode === undefined ? {} : { mode: all[0][i].mode }),
     }));
   }
 

@@ -21,7 +21,14 @@ class Source implements AgentSource {
 
 const COUNTED: Counters = {
   interfaces: {
-    'interface/pod/shop/web': { rxPackets: 3, rxBytes: 300, txPackets: 4, txBytes: 400, drops: 1 },
+    'interface/pod/shop/web': {
+      rxPackets: 3,
+      rxBytes: 300,
+      txPackets: 4,
+      txBytes: 400,
+      drops: 1,
+      mode: 'copy',
+    },
     'interface/uplink': { rxPackets: 1, rxBytes: 60, txPackets: 0, txBytes: 0, drops: 0 },
   },
   outcomes: { 'forward-local': 3, 'drop-policy-ingress': 1 },
@@ -92,6 +99,7 @@ test('a running agent with traffic', async () => {
     'pteropus_cni_request_duration_seconds_count{command="ADD"}': 2,
     pteropus_dataplane_up: 1,
     pteropus_dataplane_opens_total: 1,
+    'pteropus_dataplane_interfaces{interface="pod",mode="copy"}': 1,
     'pteropus_dataplane_received_packets_total{interface="pod"}': 3,
     'pteropus_dataplane_sent_bytes_total{interface="pod"}': 400,
     'pteropus_dataplane_dropped_packets_total{interface="pod"}': 1,

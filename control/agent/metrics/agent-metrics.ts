@@ -7,7 +7,7 @@ import type { EventRecord } from '../history.js';
 import type { AgentSource } from '../http/source.js';
 import { problemOf } from '../http/status-routes.js';
 import { METRICS, type MetricName } from './names.js';
-import { Traffic } from './traffic.js';
+import { kindOf, Traffic } from './traffic.js';
 
 /** How long a data plane may take to tell its counters before a scrape goes on without, milliseconds. */
 const COUNTERS_TIMEOUT_MS = 2000;
@@ -119,6 +119,10 @@ export class AgentMetrics {
       setTotal(c.txBytes, labels, sums.txBytes);
       setTotal(c.drops, labels, sums.drops);
     }
+    g.interfaces.reset();
+    for (const [key, { mode }] of Object.entries(interfaces)) {
+      if (mode !== undefined) g.interfaces.inc({ interface: kindOf(key), mode });
+    }
     for (const [outcome, packets] of Object.entries(outcomes)) setTotal(c.outcomes, { outcome }, packets);
     g.sessionsActive.set(sessions.active);
     for (const event of ['created', 'evicted', 'expired'] as const)
@@ -163,6 +167,7 @@ function gauges(make: (name: MetricName) => Gauge) {
     ipam: make(METRICS.ipam),
     dataplaneInfo: make(METRICS.dataplaneInfo),
     dataplaneUp: make(METRICS.dataplaneUp),
+    interfaces: make(METRICS.interfaces),
     sessionsActive: make(METRICS.sessionsActive),
     tableUsed: make(METRICS.tableUsed),
     tableLimit: make(METRICS.tableLimit),

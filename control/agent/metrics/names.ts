@@ -63,6 +63,12 @@ export const METRICS = {
     'dataplane_opens_total',
     'Connections made to the data plane: one, and one more after each loss.',
   ),
+  interfaces: metric(
+    'dataplane_interfaces',
+    'Interfaces by how their packets come in; those of a data plane that has one way alone are not counted.',
+    'interface',
+    'mode',
+  ),
   rxPackets: metric('dataplane_received_packets_total', 'Packets received.', 'interface'),
   rxBytes: metric('dataplane_received_bytes_total', 'Bytes received.', 'interface'),
   txPackets: metric('dataplane_sent_packets_total', 'Packets sent.', 'interface'),

@@ -8,7 +8,7 @@ import type { Key } from '../../ruleset/types.js';
 
 export type InterfaceKind = 'uplink' | 'host' | 'pod';
 const FIELDS = ['rxPackets', 'rxBytes', 'txPackets', 'txBytes', 'drops'] as const;
-type Sums = { -readonly [F in keyof InterfaceCounters]: number };
+type Sums = Record<(typeof FIELDS)[number], number>;
 
 export class Traffic {
   #last: Readonly<Record<Key, InterfaceCounters>> = {};
@@ -33,7 +33,7 @@ function zero(): Sums {
   return { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0, drops: 0 };
 }
 
-function kindOf(key: Key): InterfaceKind {
+export function kindOf(key: Key): InterfaceKind {
   if (key === UPLINK) return 'uplink';
   return key === HOST ? 'host' : 'pod';
 }

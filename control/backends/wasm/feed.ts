@@ -4,6 +4,7 @@
  */
 
 import type { TapEnd } from '../../ruleset/types.js';
+import type { ReceiveMode } from '../backend.js';
 
 /** What a feed needs to know of an interface. Plain data: it is sent to a worker. */
 export interface Link {
@@ -22,6 +23,8 @@ export interface FeedCounters {
   readonly rxDropped: number;
   /** Packets that could not be sent. */
   readonly txDropped: number;
+  /** Absent: it does not come from the kernel, or is not open. */
+  readonly mode?: ReceiveMode;
 }
 
 export interface Feed {

@@ -75,7 +75,8 @@ export class InlineWorkers implements Runner {
   async feedCounters(ports: readonly number[]): Promise<readonly FeedCounters[]> {
     return ports.map((port) => {
       const all = this.#workers.map(({ feed }) => feed.counters(port));
-      const sum = (field: keyof FeedCounters): number => all.reduce((total, one) => total + one[field], 0);
+      const sum = (field: 'rxDropped' | 'txDropped'): number =>
+        all.reduce((total, one) => total + one[field], 0);
       return { rxDropped: sum('rxDropped'), txDropped: sum('txDropped') };
     });
   }

@@ -5,6 +5,7 @@
 
 import * as L from '../../../dataplane-as/layout/index.js';
 import { loadNative, type Native, type Netns, type Xdp, type XdpPortSpec } from '../../../native/index.js';
+import type { ReceiveMode } from '../backend.js';
 import type { Feed, FeedCounters, Link } from './feed.js';
 import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 
@@ -16,7 +17,8 @@ export class XdpFeed implements Feed {
   readonly #xdp: Xdp;
   readonly #netns: Netns | null;
   readonly #words: Uint32Array;
-  readonly #open = new Set<number>();
+  /** Ports that are open, or being opened: then it is not known how. */
+  readonly #open = new Map<number, ReceiveMode | null>();
 
   /** @param netns path of the network namespace the links are in; null = the process's own */
   constructor(memory: WebAssembly.Memory, plan: MemoryPlan, netns: string | null) {
@@ -43,20 +45,25 @@ export class XdpFeed implements Feed {
   }
 
   openPort(port: number, link: Link): void {
-    this.#withSpec(link, (spec) => this.#xdp.addPort(port, spec));
-    this.#open.add(port);
+    this.#withSpec(link, (spec) => {
+      this.#open.set(port, this.#xdp.addPort(port, spec).mode);
+    });
   }
 
   /** Same as openPort, in the background: packets of other ports do not wait. The end is told by `opened`. */
   startOpening(port: number, link: Link): void {
     this.#withSpec(link, (spec) => this.#xdp.openPort(port, spec));
-    this.#open.add(port);
+    this.#open.set(port, null);
   }
 
   /** Ports whose opening ended since the last call; a waiting `step` returns when there is one. */
   opened(): readonly { readonly port: number; readonly error: Error | null }[] {
     const ended = this.#xdp.opened();
-    for (const { port, error } of ended) if (error !== null) this.#open.delete(port);
+    for (const { port, error, mode } of ended) {
+      if (error !== null) this.#open.delete(port);
+      // One that was closed meanwhile stays closed.
+      else if (this.#open.has(port)) this.#open.set(port, mode);
+    }
     return ended;
   }
 
@@ -75,9 +82,11 @@ export class XdpFeed implements Feed {
   }
 
   counters(port: number): FeedCounters {
-    if (!this.#open.has(port)) return { rxDropped: 0, txDropped: 0 };
+    const mode = this.#open.get(port);
+    if (mode === undefined) return { rxDropped: 0, txDropped: 0 };
     const { rxDropped, fillEmpty, txFull, invalid } = this.#xdp.counters(port);
-    return { rxDropped: rxDropped + fillEmpty, txDropped: txFull + invalid };
+    const lost = { rxDropped: rxDropped + fillEmpty, txDropped: txFull + invalid };
+    return mode === null ? lost : { ...lost, mode };
   }
 
   /** A TAP is in a namespace of its own; the addon keeps what it needs of it. */

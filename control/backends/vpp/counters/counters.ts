@@ -115,7 +115,7 @@ class InterfaceCounter {
   }
 }
 
-function figuresOf(port: PortSample): { -readonly [F in keyof InterfaceCounters]: number } {
+function figuresOf(port: PortSample): Record<(typeof FIELDS)[number], number> {
   return {
     rxPackets: port.rx.packets,
     rxBytes: port.rx.bytes,
