@@ -26,7 +26,8 @@ export function plot(results: readonly Result[], machine: string): [string, stri
   const names = [...new Set(results.map(({ scenario }) => scenario))];
   return names.flatMap((name): [string, string][] => {
     const of = results.filter(({ scenario }) => scenario === name);
-    if (of.length < 2) return [];
+    // Two numbers of flows, as stages have, are no curve.
+    if (of.length < 3) return [];
     const top = Math.max(...of.flatMap(({ wasm, native }) => [wasm.median, native.median || 0])) * 1.1;
     const y = (ns: number) => HEIGHT - BOTTOM - (ns / top) * (HEIGHT - BOTTOM - TOP);
     const wasm = of.map(({ flows, wasm: w }) => [x(flows), y(w.median)] as const);

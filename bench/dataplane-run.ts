@@ -90,35 +90,42 @@ export async function established(sides: Sides, rounds: number): Promise<Result>
   );
 }
 
+/** Batches of a stage alone, which is a tenth of the pipeline. */
+const STAGE_BATCHES = 5000;
+
 /**
- * Each stage: the time up to it less the time up to the one before, in one call of many batches on both sides; all in turns, and each of
- * the figures from its like. And what a pass costs that has no packets, for each of the packets that it might have had: in WebAssembly,
- * that is entering from JavaScript.
+ * Each stage by itself over vectors that the stages before it left, in one call of many batches on both sides, less what it takes to make
+ * these vectors ready, right before or after it.
  */
 export async function stages(sides: Sides, rounds: number): Promise<Result[]> {
-  const n = BATCHES;
-  const all = await undisturbed(sides, rounds, async (oursFirst) => {
-    const times: number[] = [];
-    for (const last of STAGES.keys()) {
-      const ours = () => sides.wasmCut(last, n);
-      times.push(...(await turns(oursFirst, ours, () => sides.native(last, n))));
-    }
-    const empty = () => sides.wasmEmpty(n);
-    return [...times, ...(await turns(oursFirst, empty, () => sides.nativeEmpty(n)))];
-  });
-  const times = Array.from({ length: 2 * (STAGES.length + 1) }, (_, i) => figures(column(all, i)));
-  const stage = (i: number, side: number): Figures => less(times[2 * i + side]!, times[2 * i - 2 + side]!);
-  return [
-    ...STAGES.slice(1).map((name, i) =>
-      result(sides, `stage ${name}`, all, stage(i + 1, 0), stage(i + 1, 1)),
-    ),
-    result(sides, 'a pass without packets', all, times[2 * STAGES.length]!, times[2 * STAGES.length + 1]!),
-  ];
+  const results: Result[] = [];
+  for (const [stage, name] of STAGES.entries()) {
+    if (stage === 0) continue;
+    await sides.keep(stage);
+    const ours = (works: boolean) => sides.wasmAgain(stage, works, STAGE_BATCHES);
+    const theirs = (works: boolean) => sides.nativeAgain(stage, works, STAGE_BATCHES);
+    const all = await undisturbed(sides, rounds, (oursFirst) =>
+      turns(
+        oursFirst,
+        () => ours(true) - ours(false),
+        async () => (await theirs(true)) - (await theirs(false)),
+      ),
+    );
+    results.push(result(sides, `stage ${name}`, all, figures(column(all, 0)), figures(column(all, 1))));
+  }
+  return results;
 }
 
-/** Each of the figures less its like; the highest less the median, since the two worst rounds have nothing in common. */
-function less(a: Figures, b: Figures): Figures {
-  return { min: a.min - b.min, low: a.low - b.low, median: a.median - b.median, max: a.max - b.median };
+/** What a pass costs that has no packets, for each of the packets that it might have had: in WebAssembly, entering from JavaScript. */
+export async function empty(sides: Sides, rounds: number): Promise<Result> {
+  const all = await undisturbed(sides, rounds, (oursFirst) =>
+    turns(
+      oursFirst,
+      () => sides.wasmEmpty(BATCHES),
+      () => sides.nativeEmpty(BATCHES),
+    ),
+  );
+  return result(sides, 'a pass without packets', all, figures(column(all, 0)), figures(column(all, 1)));
 }
 
 /** A new connection for every packet; the tables are emptied before each pass. The feed is included. */

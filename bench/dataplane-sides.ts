@@ -15,6 +15,8 @@ const RECORD = 128;
 export const BATCH = 64;
 /** Bytes between two frames: the data plane's default. */
 const FRAME_SPACING = 2048;
+/** How often a stage alone works on a vector before it gets the next (dataplane-as/bench/stages.ts). */
+const REPEATS = 8;
 /** The stages that `run` may stop after; 0 = the feed alone. */
 export const STAGES = ['feed', 'parse', 'hash', 'lookup', 'forward', 'output', 'tally'] as const;
 export const LAST = STAGES.length - 1;
@@ -31,16 +33,26 @@ interface StageExports {
     port: number,
   ): void;
   feedReset(): void;
-  run(
+  keep(
     batches: number,
     n: number,
-    last: number,
+    before: number,
     source: number,
     flows: number,
     frames: number,
     size: number,
     length: number,
     port: number,
+    now: number,
+    kept: number,
+  ): void;
+  again(
+    rounds: number,
+    last: number,
+    works: boolean,
+    kept: number,
+    count: number,
+    n: number,
     now: number,
   ): void;
 }
@@ -87,13 +99,14 @@ export class Sides {
       huge = preferHugePages(bytes);
     };
     const sessionsLog2 = flows > 100_000 ? 22 : flows > 10_000 ? 19 : 18; // 18 is the data plane's default
-    const node = make({ sessionsLog2, sessions6Log2: 4, extraBytes: flows * RECORD, prepare });
+    const kept = Math.ceil(flows / BATCH) * BATCH * L.VECTOR_SIZE;
+    const node = make({ sessionsLog2, sessions6Log2: 4, extraBytes: flows * RECORD + kept, prepare });
     scenario.prepare(node);
     const sides = new Sides(node, scenario, flows, stages, peer, huge);
     sides.#stages.init();
     sides.#write(true);
     await sides.#share();
-    const batches = Math.ceil(flows / BATCH);
+    const batches = sides.#vectors;
     await sides.#both(batches);
     await sides.#compare('new connections');
     sides.#establish();
@@ -149,17 +162,19 @@ export class Sides {
   }
 
   /** Everything but the modules' own static data must be equal: packets, vector, sessions, counters. */
-  async #compare(what: string): Promise<void> {
+  #compare(what: string): Promise<void> {
+    return this.#equal(what, L.CONTROL_BASE, this.node.extraBase);
+  }
+
+  async #equal(what: string, from: number, to: number): Promise<void> {
     if (this.peer === null) return;
-    await this.peer.ask(`save ${this.#file} ${L.CONTROL_BASE} ${this.node.extraBase}`);
+    await this.peer.ask(`save ${this.#file} ${from} ${to}`);
     const theirs = readFileSync(this.#file);
     rmSync(this.#file);
-    const ours = Buffer.from(this.node.memory.buffer, L.CONTROL_BASE, theirs.length);
+    const ours = Buffer.from(this.node.memory.buffer, from, theirs.length);
     if (ours.equals(theirs)) return;
     const at = ours.findIndex((byte, i) => byte !== theirs[i]);
-    throw new Error(
-      `${this.scenario.name}, ${what}: the peer differs at ${(L.CONTROL_BASE + at).toString(16)}`,
-    );
+    throw new Error(`${this.scenario.name}, ${what}: the peer differs at ${(from + at).toString(16)}`);
   }
 
   /** Nanoseconds a packet in WebAssembly: the pipeline as it is delivered, or (`last` 0) the feed alone, entered from JavaScript. */
@@ -188,25 +203,41 @@ export class Sides {
     this.disturbed = false;
   }
 
-  /** The same for the first `last` stages, in one call. */
-  wasmCut(last: number, batches: number): number {
+  /** Keeps the vectors that a stage finds, on both sides, as many as hold all flows; they must be equal. */
+  async keep(stage: number): Promise<void> {
     const { node, flows } = this;
-    const { extraBase, now } = node;
-    const [length, port] = [this.#length, this.#port];
-    return this.#timed(batches, () =>
-      this.#stages.run(
-        batches,
-        BATCH,
-        last,
-        extraBase,
-        flows,
-        node.frameAt(0),
-        FRAME_SPACING,
-        length,
-        port,
-        now,
-      ),
+    this.#stages.feedReset();
+    this.#stages.keep(
+      this.#vectors,
+      BATCH,
+      stage,
+      node.extraBase,
+      flows,
+      node.frameAt(0),
+      FRAME_SPACING,
+      this.#length,
+      this.#port,
+      node.now,
+      this.#keptBase,
     );
+    if (this.peer === null) return;
+    const kept = this.#keptBase;
+    await this.peer.ask(`${this.#command('keep', this.#vectors, BATCH, stage)} ${kept}`);
+    await this.#equal(`what ${STAGES[stage]} finds`, kept, kept + this.#vectors * BATCH * L.VECTOR_SIZE);
+  }
+
+  /** Nanoseconds a packet of a stage over kept vectors, as often as makes some `batches`; without `works`, of making these ready alone. */
+  wasmAgain(stage: number, works: boolean, batches: number): number {
+    const again = (rounds: number) =>
+      this.#stages.again(rounds, stage, works, this.#keptBase, this.#vectors, BATCH, this.node.now);
+    // What the stage needs is in the cache by then.
+    again(1);
+    const rounds = this.#rounds(batches);
+    return this.#timed(rounds * this.#vectors * REPEATS, () => again(rounds));
+  }
+
+  #rounds(batches: number): number {
+    return Math.ceil(batches / this.#vectors / REPEATS);
   }
 
   /** Passes without packets, each from JavaScript. */
@@ -237,14 +268,34 @@ export class Sides {
     return this.#ask('run', batches, 0, LAST);
   }
 
+  /** The same in C. */
+  async nativeAgain(stage: number, works: boolean, batches: number): Promise<number> {
+    if (this.peer === null) return Number.NaN;
+    const rest = `${stage} ${works ? 1 : 0} ${this.#keptBase} ${this.#vectors} ${BATCH} ${this.node.now}`;
+    await this.peer.ask(`again 1 ${rest}`);
+    const rounds = this.#rounds(batches);
+    return (
+      this.#noted(await this.peer.ask(`again ${rounds} ${rest}`)) / (rounds * this.#vectors * REPEATS) / BATCH
+    );
+  }
+
   async #ask(command: string, batches: number, n: number, last: number, passes = 1): Promise<number> {
     if (this.peer === null) return Number.NaN;
+    const time = this.#noted(await this.peer.ask(this.#command(command, batches, n, last)));
+    return time / batches / BATCH / passes;
+  }
+
+  #command(command: string, batches: number, n: number, last: number): string {
     const { node, flows } = this;
-    const where = `${node.extraBase} ${flows} ${node.frameAt(0)} ${FRAME_SPACING} ${this.#length} ${this.#port} ${node.now}`;
-    const answer = await this.peer.ask(`${command} ${batches} ${n} ${last} ${where}`);
+    const packets = `${node.extraBase} ${flows} ${node.frameAt(0)} ${FRAME_SPACING} ${this.#length} ${this.#port}`;
+    return `${command} ${batches} ${n} ${last} ${packets} ${node.now}`;
+  }
+
+  /** The time that the peer answered. */
+  #noted(answer: string): number {
     const [time, switches] = answer.split(' ').map(Number);
     if (switches !== 0) this.disturbed = true;
-    return (time ?? Number.NaN) / batches / BATCH / passes;
+    return time ?? Number.NaN;
   }
 
   /** The packets from now on are those that open connections. */
@@ -271,6 +322,16 @@ export class Sides {
   nativeOpening(passes: number, batches: number): Promise<number> {
     const command = `open ${passes} ${this.node.sessionsBase} ${this.#sessionsEnd}`;
     return this.#ask(command, batches, BATCH, LAST, passes);
+  }
+
+  /** Vectors that hold all flows. */
+  get #vectors(): number {
+    return Math.ceil(this.flows / BATCH);
+  }
+
+  /** Where they are kept: behind the prepared packets. */
+  get #keptBase(): number {
+    return this.node.extraBase + this.flows * RECORD;
   }
 
   get #sessionsEnd(): number {

@@ -16,7 +16,7 @@ setFlagsFromString('--no-liftoff');
 const { Harness } = await import('../test/pipeline/harness.js');
 const { scenarios } = await import('./pipeline-scenarios.js');
 const { Sides } = await import('./dataplane-sides.js');
-const { established, opening, stages } = await import('./dataplane-run.js');
+const { empty, established, opening, stages } = await import('./dataplane-run.js');
 const { plot } = await import('./dataplane-plot.js');
 const { tables, tableText } = await import('./dataplane-tables.js');
 const { large, largeText } = await import('./dataplane-large.js');
@@ -29,6 +29,8 @@ const FILE = `${ROOT}bench/results/dataplane.json`;
 /** Rounds in which many connections are opened, which take long. */
 const OPENING_ROUNDS = 15;
 const MANY = 100_000;
+/** Numbers of flows with which stages are measured one by one. */
+const STAGE_FLOWS = [1000, 10_000];
 const ALL_FLOWS = '1,1000,10000,64000,500000';
 const ALL_ROUNDS = '60';
 
@@ -57,7 +59,8 @@ async function memory(say: Say, flowCounts: readonly number[], rounds: number): 
       const sides = await Sides.start((options) => new Harness(options), scenario, flows, module, peer);
       note(await established(sides, rounds));
       const full = scenario === scenarios.at(-1);
-      if (full && flows === 10_000) for (const stage of await stages(sides, rounds)) note(stage);
+      if (full && STAGE_FLOWS.includes(flows)) for (const stage of await stages(sides, rounds)) note(stage);
+      if (full && flows === 10_000) note(await empty(sides, rounds));
       if (full && flows === 10_000 && 'path' in unproved) {
         // What validation costs: the same packets through C that takes every one for good.
         const other = new Peer(unproved.path);
