@@ -25,6 +25,7 @@ import { changeMarks } from './marks.js';
 import { type NodeState, podKey } from './node-state.js';
 import { type Listing, ObjectFeed, type ObjectsHandler } from './objects.js';
 import { PodAwaited } from './pod-awaited.js';
+import { PodLinks } from './pod-links.js';
 import { prepareNode, untilReachable } from './prepare.js';
 import { type AgentProblem, ProblemReport } from './problem-report.js';
 import { recoverPods } from './recovery.js';
@@ -39,6 +40,7 @@ const STORE_AWAY = 'the store is away: objects are as they were last';
 
 export class Agent {
   readonly cni: CniHandler;
+  readonly podLinks: PodLinks;
   readonly #loop: EventLoop;
   readonly #healing: Healing;
   readonly #feed: ObjectFeed;
@@ -105,6 +107,7 @@ export class Agent {
       publish: () => this.#publish(),
       log: (line) => this.#log(line),
     });
+    this.podLinks = new PodLinks(links, state, (line) => this.#log(line));
     const behind = (reason: string): void => {
       this.#log(`data plane is behind: ${reason}`);
       this.#healing.need('upstream');
@@ -196,6 +199,7 @@ export class Agent {
     };
     return [
       ...this.nodeProblems.map((problem) => of('node', null, problem)),
+      ...this.podLinks.problems,
       ...[...this.#refused].map(([key, reason]) => of('dataplane', key, reason)),
       ...[...shortfallsOf(this.backend, this.inForce?.values() ?? [])].map(([key, reason]) =>
         of('dataplane', key, reason),
@@ -240,9 +244,10 @@ export class Agent {
     await this.#loop.push(this.#resyncEvent(kind));
   }
 
-  /** Compares the pods wired here with the machine's links, as an event of its own. */
+  /** Compares the pods wired here with the machine's links, as an event of its own; then each link with what it was made as. */
   async audit(): Promise<void> {
     await this.#loop.push({ name: 'audit', object: null, run: (tx) => this.#audit(tx) });
+    await this.podLinks.look();
   }
 
   /** Stops; traffic and pods stay as they are. */
@@ -296,6 +301,8 @@ export class Agent {
       (line) => this.#log(line),
     );
     if (journaled !== null) this.state.addresses.restoreCursors(journaled.cursors);
+    // Before the data plane opens them with it.
+    await this.podLinks.resize();
     await this.#resync(tx, 'full');
     await this.#removeStrays(strays);
     // Policies have to be followed on a full disk, too; the audit tries again, and ADD does.

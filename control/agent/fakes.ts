@@ -91,6 +91,7 @@ class FakeBackend implements Backend {
 export class FakeLinks implements LinkDriver {
   readonly pods = new Map<string, PodLinkSpec>();
   failAttach: Error | null = null;
+  failResize: Error | null = null;
   failDetach: Error | null = null;
 
   setupNode(spec: NodeLinkSpec): Promise<NodeLinks> {
@@ -128,9 +129,18 @@ export class FakeLinks implements LinkDriver {
     return Promise.resolve([...this.pods.keys()]);
   }
 
+  resizePod({ link, mtu }: PodLinkSpec): Promise<boolean> {
+    const there = this.pods.get(link);
+    if (this.failResize !== null) return Promise.reject(this.failResize);
+    if (there === undefined || there.mtu === mtu) return Promise.resolve(false);
+    this.pods.set(link, { ...there, mtu });
+    return Promise.resolve(true);
+  }
+
   checkPod(spec: PodLinkSpec): Promise<readonly string[]> {
     const there = this.pods.get(spec.link);
     if (there === undefined) return Promise.resolve([`link ${spec.link} is gone`]);
+    if (there.mtu !== spec.mtu) return Promise.resolve([`eth0 has MTU ${there.mtu}, not ${spec.mtu}`]);
     return Promise.resolve(there.netns === spec.netns ? [] : ['the namespace differs']);
   }
 

@@ -183,6 +183,11 @@ rooted('a pod: address alone, gateway behind the link, checked, detached twice',
       encoding: 'utf8',
     }).stdout;
     if (offloads !== '') assert.match(offloads, /tx-checksumming: off/);
+    assert.not(await links.resizePod(wanted));
+    assert.ok(await links.resizePod({ ...wanted, mtu: 1350 }));
+    assert.is(pod.links().find(({ name }) => name === 'eth0')?.mtu, 1350);
+    assert.is(node.links().find(({ name }) => name === wanted.link)?.mtu, 1350);
+    assert.equal(await links.checkPod({ ...wanted, mtu: 1350 }), []);
     pod.removeAddress('eth0', '10.1.3.2/32');
     assert.match((await links.checkPod(wanted)).join(), /lost its address 10\.1\.3\.2/);
     await links.detachPod(wanted.link);
@@ -246,6 +251,8 @@ rooted('a TAP in the sandbox: made, checked, found again, removed', async () => 
     assert.match(ip(POD, 'route'), new RegExp(`default via ${wanted.gateways[0]}`));
     pod.setLink('eth0', { mtu: 1400 });
     assert.equal(await links.checkPod(wanted), ['eth0 has MTU 1400, not 1450']);
+    assert.ok(await links.resizePod(wanted));
+    assert.equal(await links.checkPod(wanted), []);
     await links.detachPod(wanted.link, tap);
     assert.equal(await links.podLinks([wanted]), []);
     assert.equal(await links.checkPod(wanted), ['eth0 is gone from the sandbox']);

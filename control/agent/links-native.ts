@@ -173,6 +173,18 @@ class NativeLinks implements LinkDriver {
     return [...veths, ...taps.map(({ link }) => link)];
   }
 
+  async resizePod({ netns, ifname, link, feed, mtu }: PodLinkSpec): Promise<boolean> {
+    const pod = this.#openSandbox(netns);
+    try {
+      const ends = [{ at: pod, name: ifname }, ...(feed === 'tap' ? [] : [{ at: this.node, name: link }])];
+      const other = ends.filter((end) => end.at.links().some((l) => l.name === end.name && l.mtu !== mtu));
+      for (const { at, name } of other) at.setLink(name, { mtu });
+      return other.length > 0;
+    } finally {
+      pod.close();
+    }
+  }
+
   async checkPod(spec: PodLinkSpec): Promise<readonly string[]> {
     const problems: string[] = [];
     if (spec.feed !== 'tap') {

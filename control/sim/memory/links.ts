@@ -104,6 +104,14 @@ export class NodeWiring implements LinkDriver {
     return Promise.resolve([...this.#pods.keys()]);
   }
 
+  /** Stations send what they are told to, whatever its length. */
+  resizePod({ link, mtu }: PodLinkSpec): Promise<boolean> {
+    const wired = this.#pods.get(link);
+    if (wired === undefined || wired.spec.mtu === mtu) return Promise.resolve(false);
+    this.#pods.set(link, { ...wired, spec: { ...wired.spec, mtu } });
+    return Promise.resolve(true);
+  }
+
   checkPod(spec: PodLinkSpec): Promise<readonly string[]> {
     const wired = this.#pods.get(spec.link)?.spec;
     if (wired === undefined) return Promise.resolve([`link ${spec.link} is not there`]);
