@@ -4,11 +4,12 @@ import { execFileSync } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as L from '../dataplane-as/layout/index.js';
-import { program, root, testIf } from '../test/support/requires.js';
+import { kernel, program, root, testIf } from '../test/support/requires.js';
 import { Bed, FRAMES_OFFSET, name, portOfAnotherProcess, withBed } from './afxdp-bed.js';
 
 const test = suite('afxdp-copy');
-const it = testIf(test, root(), program('ip'), program('ping'));
+const NEEDS = [root(), kernel(6, 6), program('ip')];
+const it = testIf(test, ...NEEDS, program('ping'));
 
 /** Sends frames from the pod's own end, which is port 2. */
 function sendFromPod(bed: Bed, frames: readonly Uint8Array[]): void {
@@ -18,18 +19,17 @@ function sendFromPod(bed: Bed, frames: readonly Uint8Array[]): void {
   }
 }
 
-/** Port 0 copies; false where the kernel cannot do that. No packets but those of the test. */
-function copyBed(bed: Bed): boolean {
+/** Port 0 copies. No packets but those of the test. */
+function copyBed(bed: Bed): void {
   for (const netns of bed.pods) netns.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
   bed.node.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
-  const { mode } = bed.addPort(0, { mode: 'copy' });
+  assert.equal(bed.addPort(0, { mode: 'copy' }).mode, 'copy');
   bed.addPort(2, { netns: bed.pods[0]!, link: 'eth0' });
-  return mode === 'copy';
 }
 
 it('copies packets of every length as they are, VLAN tags too', () =>
   withBed(new Bed(1), (bed) => {
-    if (!copyBed(bed)) return;
+    copyBed(bed);
     const lengths = [60, 63, 64, 65, 255, 256, 257, 1000, 1514];
     const sent = lengths.flatMap((length, n) =>
       [
@@ -64,7 +64,7 @@ it('copies packets of every length as they are, VLAN tags too', () =>
 
 it('counts each packet that a full ring had no room for', () =>
   withBed(new Bed(1), (bed) => {
-    if (!copyBed(bed)) return;
+    copyBed(bed);
     const reader = bed.xdp;
     const { buffer } = new WebAssembly.Memory({ initial: 80, maximum: 80, shared: true });
     const words = new Uint32Array(buffer);
@@ -83,6 +83,8 @@ it('counts each packet that a full ring had no room for', () =>
       writer.addPort(0, { netns: bed.pods[0]!, link: 'eth0', mode: 'native', mtu: 1500 });
       const [rounds, each] = [100, 200];
       for (let round = 0; round < rounds; round++) {
+        // The kernel may still have those of the rounds before.
+        while (writer.frames().free < each) writer.step(0, 1000);
         for (let i = 0; i < each; i++) {
           assert.ok(writer.inject(i, new Uint8Array(60), L.PORT_NONE));
           words[(i * L.VECTOR_SIZE + L.V_TX_PORT) >>> 2] = 0;
@@ -108,7 +110,7 @@ testIf(
 )('refuses and counts what comes as segments that nobody cut', () =>
   withBed(new Bed(1), (bed) => {
     for (const netns of [bed.node, bed.pods[0]!]) netns.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
-    if (bed.addPort(0, { mode: 'copy' }).mode !== 'copy') return;
+    assert.equal(bed.addPort(0, { mode: 'copy' }).mode, 'copy');
     bed.pods[0]!.addNeighbor('eth0', '10.9.0.99', '02:00:00:00:00:09');
     bed.drain(0, 20_000);
     /** Ten datagrams of ten segments each; what of them is received. */
@@ -143,7 +145,6 @@ it('gives rings to as many ports as it has memory for, and to another one when o
         { name: `far${port}`, mtu: 1500, netns: bed.pods[0]! },
       );
     const modes = Array.from({ length: RINGS + 1 }, (_, port) => open(port));
-    if (modes[0] !== 'copy') return;
     assert.deepEqual(modes, [...Array(RINGS).fill('copy'), 'native']);
     bed.xdp.removePort(3);
     assert.equal(open(RINGS + 1), 'copy');

@@ -4,12 +4,15 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as L from '../dataplane-as/layout/index.js';
-import { program, root, testIf } from '../test/support/requires.js';
+import { kernel, program, root, testIf } from '../test/support/requires.js';
 import { Bed, FRAME_COUNT, FRAMES_OFFSET, name, portOfAnotherProcess, withBed } from './afxdp-bed.js';
 import { NativeError, type Netns, type Xdp } from './index.js';
 
 const test = suite('afxdp');
-const it = testIf(test, root(), program('ip'), program('ping'));
+const NEEDS = [root(), program('ip'), program('ping')];
+const it = testIf(test, ...NEEDS);
+// Packets of several buffers, and tcx.
+const its66 = testIf(test, ...NEEDS, kernel(6, 6));
 function code(body: () => unknown): string {
   try {
     body();
@@ -21,7 +24,7 @@ function code(body: () => unknown): string {
 }
 
 for (const mode of ['native', 'generic', 'copy'] as const) {
-  it(`carries pings between two namespaces (${mode})`, () =>
+  (mode === 'copy' ? its66 : it)(`carries pings between two namespaces (${mode})`, () =>
     withBed(new Bed(2), async (bed) => {
       assert.equal(bed.addPort(0, { mode }).mode, mode);
       assert.equal(bed.addPort(1, { mode }).mode, mode);
@@ -31,21 +34,23 @@ for (const mode of ['native', 'generic', 'copy'] as const) {
       for (const port of [0, 1])
         assert.deepEqual(bed.xdp.counters(port), { rxDropped: 0, txFull: 0, fillEmpty: 0, invalid: 0 });
       assert.ok(bed.allFree(0, 1));
-    }));
+    }),
+  );
 }
 
 for (const mode of ['auto', 'copy'] as const) {
-  it(`carries jumbo packets in chains of buffers (${mode})`, () =>
+  its66(`carries jumbo packets in chains of buffers (${mode})`, () =>
     withBed(new Bed(2, 9000, 2048), async (bed) => {
       const added = bed.addPort(0, { mode, mtu: 9000 });
       bed.addPort(1, { mode, mtu: 9000 });
-      if (!added.multiBuffer) return;
+      assert.ok(added.multiBuffer);
       const ping = bed.ping(0, 1, '-c', '30', '-i', '0.005', '-s', '8972', '-M', 'do', '-W', '1');
       const { result, longest } = await bed.wireUntil(ping);
       assert.match(result.stdout, / 0% packet loss/);
       assert.equal(longest, 9014);
       assert.ok(bed.allFree(0, 1));
-    }));
+    }),
+  );
 
   it(`loses no frame while ports come and go under a flood (${mode})`, () =>
     withBed(new Bed(4), async (bed) => {
@@ -93,6 +98,9 @@ it('sends more than the kernel takes at once, and all of it arrives', () =>
     assert.equal(bed.conserved().caller, 200);
     const arrived = bed.xdp.step(200, 0);
     assert.equal(bed.conserved().caller, arrived);
+    // The other end may take them in a thread of the kernel.
+    for (let n = bed.xdp.step(arrived, 0), tries = 0; received() - before < 200 && tries < 100; tries++)
+      n = bed.xdp.step(n, 1000);
     assert.ok(received() - before >= 200);
   }));
 

@@ -23,6 +23,9 @@ export interface Findings {
 const LEAST_KERNEL = [5, 10] as const;
 /** From here on memory of BPF maps is accounted to the cgroup, and the limit of locked memory no longer counts for it. */
 const CGROUP_ACCOUNTING = [5, 11] as const;
+/** Packets of several buffers by AF_XDP; before, one has to fit into a buffer (2,048 bytes, of which the kernel takes 274). */
+const MULTI_BUFFER = [6, 6] as const;
+const ONE_BUFFER = 1774;
 const MEBIBYTE = 1 << 20;
 
 const NO_PROPAGATION = '/run/netns: mounts of the host do not show here (mountPropagation: HostToContainer)';
@@ -36,6 +39,10 @@ export function checkNode(facts: NodeFacts, needs: Needs): Findings {
   const kernel = versionOf(facts.kernel);
   if (older(kernel, LEAST_KERNEL))
     problems.push(`kernel ${facts.kernel}: Linux ${LEAST_KERNEL.join('.')} or newer is needed`);
+  else if (older(kernel, MULTI_BUFFER) && needs.underlayMtu > ONE_BUFFER)
+    problems.push(
+      `kernel ${facts.kernel}: underlayMtu ${needs.underlayMtu} needs Linux ${MULTI_BUFFER.join('.')} or newer; before, ${ONE_BUFFER} is the most`,
+    );
   if (facts.afXdp === false)
     problems.push('kernel: has no AF_XDP sockets (build it with CONFIG_XDP_SOCKETS=y)');
   if (!facts.tun && needs.podFeed === 'tap')

@@ -40,6 +40,12 @@ const missing: readonly [string, Partial<NodeFacts>, Partial<Needs>, RegExp][] =
     {},
     /^kernel 5\.4\.0: Linux 5\.10 or newer/,
   ],
+  [
+    'jumbo packets',
+    { kernel: '6.1.0-13-amd64' },
+    { underlayMtu: 1800 },
+    /^kernel 6\.1\.0-13-amd64: underlayMtu 1800 needs Linux 6\.6 .* 1774 /,
+  ],
   ['no AF_XDP', { afXdp: false }, {}, /^kernel: has no AF_XDP/],
   ['no tun for TAPs', { tun: false }, { podFeed: 'tap' }, /^\/dev\/net\/tun: /],
   ['a capability', { capabilities: GOOD.capabilities & ~(1n << 14n) }, {}, /^capability IPC_LOCK: /],
@@ -66,6 +72,7 @@ for (const [what, facts, needs, expected] of missing) {
 test('what does not matter is no problem', () => {
   const facts = {
     ...GOOD,
+    kernel: '6.6.0',
     tun: false,
     afXdp: null,
     confFiles: ['87-podman.conflist', 'README', '.kubelet-keep'],

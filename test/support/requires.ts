@@ -1,6 +1,7 @@
 /** Tests that need something of the machine: skipped with a printed reason where it is missing. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { release } from 'node:os';
 import type { Test } from 'uvu';
 
 export type Requirement = string | null;
@@ -16,6 +17,13 @@ export function program(name: string): Requirement {
 
 export function file(path: string): Requirement {
   return existsSync(path) ? null : `needs ${path}`;
+}
+
+/** At least this version of Linux: `kernel(6, 6)`. */
+export function kernel(major: number, minor: number): Requirement {
+  const [ours = 0, less = 0] = release().split('.').map(Number);
+  const newer = ours > major || (ours === major && less >= minor);
+  return process.platform === 'linux' && newer ? null : `needs Linux ${major}.${minor}`;
 }
 
 /** `testIf(test, root(), program('tshark'))('name', …)`: the test, or a skip that says why. */
