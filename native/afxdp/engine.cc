@@ -103,6 +103,11 @@ void Engine::send(uint32_t count) {
         continue;
       }
     }
+    if (!scatter(frame)) {
+      port->txFull++;
+      umem_.releaseChain(frame);
+      continue;
+    }
     const uint32_t offset = word(i, V_ADDRESS) - spec_.framesOffset;
     if (!enqueue(*port, socket, frame, offset, word(i, V_LENGTH))) umem_.releaseChain(frame);
   }

@@ -102,6 +102,7 @@ class Engine {
   void trim(uint32_t entry, uint32_t frame);
   uint32_t gather(uint32_t entry, uint32_t frame, Piece* pieces);
   void sendTap(Port& port, uint32_t entry, uint32_t frame);
+  bool scatter(uint32_t frame);
   bool complete(uint32_t entry, uint32_t frame, const Offload& offload);
   void sendSegments(Port& port, Socket& socket, uint32_t entry, uint32_t frame, const Offload& offload);
 

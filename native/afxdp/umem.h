@@ -1,9 +1,11 @@
-// The packet buffers: frames of the WebAssembly memory, who holds each of them, and chains of frames of one packet.
+// The packet buffers: frames of the WebAssembly memory, who holds each of them, and chains of frames of one packet. A TAP's packet has
+// what is behind its first frame in one large buffer beside that memory: it is copied faster as one part, and the pipeline never reads it.
 //
 // Every frame has exactly one owner at any time: the free list, the caller (it is in the packet vector), or one socket
 // (fill ring, kernel, rx ring, tx ring or completion ring), or the TAPs. So a closed socket's frames are found again, and none is lost.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "tap/offload.h"
@@ -17,11 +19,13 @@ class Umem {
   static constexpr uint16_t CALLER = 0xfffe;
   static constexpr uint16_t TAPS = 0xfffd;  // they wait for what the next TAP's packet will be
   static constexpr uint16_t MAX_SOCKETS = 0xfffc;
+  // Of a large buffer, bytes: the longest IPv4 packet without what is in the first frame.
+  static constexpr uint32_t LARGE = 64 * 1024;
 
   // A segment of a packet behind its first one: where its bytes lie and the frame that follows.
   struct Segment {
     uint32_t next = NONE;
-    uint32_t offset = 0;  // from `base`
+    uint32_t offset = 0;  // from `base`, or from the large buffer's begin
     uint32_t length = 0;
     Offload offload = {};  // of the packet that begins in this frame
   };
@@ -46,22 +50,34 @@ class Umem {
   void give(uint32_t frame, uint16_t owner) { owner_[frame] = owner; }
 
   // A free frame for `owner`, or NONE.
-  uint32_t take(uint16_t owner) {
-    if (free_.empty()) return NONE;
-    const uint32_t frame = free_.back();
-    free_.pop_back();
-    owner_[frame] = owner;
-    return frame;
+  uint32_t take(uint16_t owner) { return takeFrom(free_, owner); }
+
+  // Makes so many large buffers, once; they are numbered behind the frames. Those that are never used take no memory.
+  void makeLarge(uint32_t count) {
+    if (large_) return;
+    large_.reset(new Large[count]);
+    owner_.resize(count_ + count, FREE);
+    segment_.resize(count_ + count);
+    freeLarge_.reserve(count);
+    for (uint32_t i = count; i-- > 0;) freeLarge_.push_back(count_ + i);
   }
+
+  bool isLarge(uint32_t frame) const { return frame >= count_ && frame != NONE; }
+
+  // The one that was given back last, which is in the core's caches still, or NONE.
+  uint32_t takeLarge(uint16_t owner) { return takeFrom(freeLarge_, owner); }
+
+  // Where the bytes of a segment lie.
+  uint8_t* bytesOf(uint32_t frame) { return (isLarge(frame) ? large_[frame - count_].bytes : base_) + segment_[frame].offset; }
 
   void release(uint32_t frame) {
     owner_[frame] = FREE;
-    free_.push_back(frame);
+    (isLarge(frame) ? freeLarge_ : free_).push_back(frame);
   }
 
   // Frees a packet in the caller's hands; a frame that is not (named twice, never given) is left alone and false returned.
   bool releaseChain(uint32_t frame) {
-    if (frame >= count_) return false;
+    if (frame >= owner_.size()) return false;
     while (frame != NONE) {
       if (owner_[frame] != CALLER) return false;
       const uint32_t next = segment_[frame].next;
@@ -79,10 +95,24 @@ class Umem {
   }
 
  private:
+  // The kernel copies slower to and from where no cache line begins.
+  struct alignas(4096) Large {
+    uint8_t bytes[LARGE];
+  };
+
+  uint32_t takeFrom(std::vector<uint32_t>& list, uint16_t owner) {
+    if (list.empty()) return NONE;
+    const uint32_t frame = list.back();
+    list.pop_back();
+    owner_[frame] = owner;
+    return frame;
+  }
+
   uint8_t* base_;
   uint32_t shift_;
   uint32_t count_;
-  std::vector<uint32_t> free_;
+  std::unique_ptr<Large[]> large_;
+  std::vector<uint32_t> free_, freeLarge_;
   std::vector<uint16_t> owner_;
   std::vector<Segment> segment_;
 };

@@ -113,7 +113,7 @@ uint32_t Engine::gather(uint32_t entry, uint32_t frame, Piece* pieces) {
   for (uint32_t f = umem_.segment(frame).next; f != Umem::NONE; f = umem_.segment(f).next) {
     if (umem_.owner(f) != Umem::CALLER) return 0;
     const Umem::Segment& segment = umem_.segment(f);
-    const uint8_t* begin = umem_.base() + segment.offset;
+    const uint8_t* begin = umem_.bytesOf(f);
     Piece& last = pieces[count - 1];
     if (last.data + last.length == begin) {
       last.length += segment.length;
@@ -161,6 +161,27 @@ bool Engine::complete(uint32_t entry, uint32_t frame, const Offload& offload) {
   if (count == 0 || !leaving(entry, offload, packet)) return false;
   writePseudo(packet, offload);
   completeChecksum(packet, offload, pieces, count);
+  return true;
+}
+
+// Moves what is in the packet's large buffer to frames, for a socket. False: there are too few.
+bool Engine::scatter(uint32_t frame) {
+  const uint32_t large = umem_.segment(frame).next;
+  if (!umem_.isLarge(large)) return true;
+  const uint8_t* bytes = umem_.bytesOf(large);
+  const uint32_t length = umem_.segment(large).length;
+  if ((length + umem_.frameSize() - 1) / umem_.frameSize() > umem_.available()) return false;
+  uint32_t last = frame;
+  for (uint32_t at = 0; at < length; at += umem_.frameSize()) {
+    const uint32_t next = umem_.take(Umem::CALLER);
+    const uint32_t part = std::min(length - at, umem_.frameSize());
+    const auto offset = static_cast<uint32_t>(umem_.offsetOf(next));
+    memcpy(umem_.base() + offset, bytes + at, part);
+    umem_.segment(next) = {Umem::NONE, offset, part, {}};
+    umem_.segment(last).next = next;
+    last = next;
+  }
+  umem_.release(large);
   return true;
 }
 

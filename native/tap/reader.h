@@ -1,9 +1,6 @@
-// The TAPs of one engine: which of them have packets, and the frames the next packet will be read into.
+// The TAPs of one engine: which of them have packets, and the frame and the large buffer that the next packet will be read into.
 #pragma once
 #include <sys/epoll.h>
-#include <sys/uio.h>
-
-#include <vector>
 
 #include "afxdp/umem.h"
 #include "common/fd.h"
@@ -12,7 +9,7 @@ namespace pteropus {
 
 class TapReader {
  public:
-  // A packet in frames: `frame` is the first of its chain, `length` what lies in it, from `offset` on.
+  // A packet: `frame` is its first, `length` what lies in it, from `offset` on; the rest is in a large buffer.
   struct Packet {
     uint32_t frame = Umem::NONE;
     uint32_t offset = 0;
@@ -25,7 +22,7 @@ class TapReader {
   explicit TapReader(Umem& umem);
 
   void add(int fd, uint32_t port);
-  // Gives the waiting frames back with the last one.
+  // Gives back what waits for packets with the last one.
   void remove(int fd);
   uint32_t count() const { return count_; }
   // Readable as soon as one of the TAPs is.
@@ -37,23 +34,19 @@ class TapReader {
   uint32_t left() const { return found_ - next_; }
   // The next of them.
   uint32_t next() { return events_[next_++].data.u32; }
-  // Takes one packet. Bad: one that cannot be as its header says, thrown away. Empty also when frames are short: then the
-  // packets wait in the kernel. Gone: the device has vanished.
+  // Takes one packet. Bad: one that cannot be as its header says, thrown away. Empty also when frames or large buffers are short: then
+  // the packets wait in the kernel. Gone: the device has vanished.
   Read read(int fd, Packet& packet);
 
  private:
   static constexpr uint32_t READY = 64;
 
   bool prepare();
-  void list();
-  void chain(uint32_t length, Packet& packet);
 
   Umem& umem_;
   Fd set_;
   uint32_t count_ = 0;
-  uint32_t needed_;               // frames for the longest packet
-  std::vector<uint32_t> frames_;  // waiting ones; the next packet begins in the last
-  std::vector<iovec> parts_;
+  uint32_t frame_ = Umem::NONE, large_ = Umem::NONE;  // what the next packet will be read into
   epoll_event events_[READY];     // ports that had packets: those from `next_` to `found_` are left
   uint32_t next_ = 0, found_ = 0;
 };

@@ -10,20 +10,26 @@ import { type Kind, TapBed, withTapBed } from './tap-bed.js';
 
 const addon = fileURLToPath(new URL('../../../native/pteropus.node', import.meta.url));
 const needs = [root(), file(addon)];
-const SECONDS = 1;
+const TCP = ['-t', '1'];
 
-/** iperf3 from pod 0 to pod 1 over the wire; Gbit/s that arrived. */
-async function iperf(bed: TapBed, each: (entry: number) => void) {
+interface Report {
+  readonly end: {
+    readonly sum_received: { readonly bits_per_second: number };
+    readonly sum: { readonly packets: number; readonly lost_packets: number };
+  };
+}
+
+/** iperf3 from pod 0 to pod 1 over the wire; what it reports. */
+async function iperf(bed: TapBed, what: readonly string[], each: (entry: number) => void) {
   const argv = ['netns', 'exec', bed.name('p1'), 'iperf3', '-s', '-1', '--forceflush'];
   const server = spawn('ip', argv, { stdio: ['ignore', 'pipe', 'ignore'] });
   const ended = once(server, 'exit');
   // It says so when it listens.
   await once(server.stdout, 'data');
-  const client = ['iperf3', '-c', '10.9.0.2', '-t', String(SECONDS), '-J', '--connect-timeout', '2000'];
+  const client = ['iperf3', '-c', '10.9.0.2', ...what, '-J', '--connect-timeout', '2000'];
   try {
     const { result, longest } = await bed.wireUntil(bed.inside(0, ...client), each);
-    const { end } = JSON.parse(result) as { end: { sum_received: { bits_per_second: number } } };
-    return { gbits: end.sum_received.bits_per_second / 1e9, longest };
+    return { end: (JSON.parse(result) as Report).end, longest };
   } finally {
     server.kill();
     await ended;
@@ -54,9 +60,10 @@ for (const pair of PAIRS) {
     )(`${pair.join(' to ')}, MTU ${mtu}: bulk TCP arrives, every checksum right`, async () => {
       await withTapBed(new TapBed(pair, mtu), async (bed) => {
         let cut = 0;
-        const { gbits, longest } = await iperf(bed, (i) => {
+        const { end, longest } = await iperf(bed, TCP, (i) => {
           cut = Math.max(cut, bed.segment(i));
         });
+        const gbits = end.sum_received.bits_per_second / 1e9;
         process.stdout.write(
           `${pair.join(' to ')}, MTU ${mtu}: ${gbits.toFixed(2)} Gbit/s, longest ${longest.join(' and ')}\n`,
         );
@@ -91,6 +98,29 @@ for (const pair of PAIRS) {
   });
 }
 
+for (const pair of PAIRS) {
+  testIf(
+    test,
+    ...needs,
+    program('iperf3'),
+    program('nstat'),
+  )(`${pair.join(' to ')}: large UDP packets in one piece`, async () => {
+    await withTapBed(new TapBed(pair, 9000), async (bed) => {
+      // Around the end of the first frame and of the next ones.
+      for (const size of [1878, 1879, 1880, 3926, 3927, 8900]) {
+        const packets = 40;
+        const udp = ['-u', '-l', String(size), '-b', '100M', '-k', String(packets)];
+        const { end, longest } = await iperf(bed, udp, () => {});
+        assert.deepEqual([end.sum.packets, end.sum.lost_packets], [packets, 0], `${size} bytes`);
+        assert.equal(longest[0], 42 + size);
+      }
+      await noChecksumErrors(bed);
+      for (const port of [0, 1]) assert.equal(bed.xdp.counters(port).invalid, 0);
+      assert.ok(bed.allFree());
+    });
+  });
+}
+
 testIf(
   test,
   ...needs,
@@ -98,7 +128,7 @@ testIf(
 )('a packet that became a short answer leaves its buffers behind', async () => {
   await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
     let shortened = 0;
-    await iperf(bed, (i) => {
+    await iperf(bed, TCP, (i) => {
       if (bed.word(i, L.V_TOTAL) < 20_000 || shortened > 20) return;
       shortened++;
       // As the pipeline turns a packet into an ICMP error: the first buffer only, and no packet of the sender's any more.
@@ -139,7 +169,7 @@ testIf(
 )('large packets come a few at a time, and TAPs take turns', async () => {
   await withTapBed(new TapBed(['tap', 'tap', 'tap'], 9000), async (bed) => {
     // Nobody answers, and all of them wait in the kernel.
-    const ping = ['ping', '-c', '8', '-i', '0.002', '-W', '0.01', '-s', '8900', '10.9.0.2'];
+    const ping = ['ping', '-c', '10', '-i', '0.002', '-W', '0.01', '-s', '8900', '10.9.0.2'];
     for (const n of [0, 2]) await bed.inside(n, ...ping).catch(() => null);
     const batches: number[][] = [];
     for (let received = 0; batches.length === 0 || received > 0; ) {
@@ -147,7 +177,8 @@ testIf(
       for (let i = 0; i < received; i++) bed.setWord(i, L.V_TX_PORT, L.PORT_NONE);
       batches.push(Array.from({ length: received }, (_, i) => bed.word(i, L.V_RX_PORT)));
     }
-    assert.deepEqual(batches, [[0, 0, 0, 0], [2, 2, 2, 2], [0, 0, 0, 0], [2, 2, 2, 2], []]);
+    const four = (port: number): number[] => [port, port, port, port];
+    assert.deepEqual(batches, [four(0), four(2), four(0), four(2), [0, 0, 2, 2], []]);
     assert.ok(bed.allFree());
   });
 });
