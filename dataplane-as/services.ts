@@ -151,7 +151,7 @@ export function slotHashOf(affinity: u32, client: u32, addresses: u64, key: u64)
 export function choose(v: usize, service: u32, addresses: u64, key: u64): i32 {
   const at = row(service);
   const client = <u32>addresses;
-  if (!mayUse(at, client)) return DROP_SERVICE_SOURCE;
+  if (!mayUse(at, client)) return refused(v, service, DROP_SERVICE_SOURCE);
   const outsider = asOutsider(at);
   const affinity = load<u32>(at, SERVICE_AFFINITY);
   let backend: usize = 0;
@@ -161,13 +161,19 @@ export function choose(v: usize, service: u32, addresses: u64, key: u64): i32 {
   }
   if (backend === 0)
     backend = backendBySlot(at, slotsFor(outsider), slotHashOf(affinity, client, addresses, key));
-  if (backend === 0) return outsider ? DROP_SERVICE_ELSEWHERE : REJECT;
+  if (backend === 0) return refused(v, service, outsider ? DROP_SERVICE_ELSEWHERE : REJECT);
   backendAddress = load<u32>(backend, BACKEND_IP4);
   backendPort = load<u16>(backend, BACKEND_PORT);
   backendId = load<u32>(backend, BACKEND_ID);
   if (affinity !== 0) remember(client, service, backendId);
   if (tracing) record(v, STAGE_SERVICE, service, backendAddress, backendPort, backendId, 0);
   return 0;
+}
+
+/** A trace says which Service had nobody for the packet, and why: port 0 stands where the backend's would. */
+function refused(v: usize, service: u32, outcome: i32): i32 {
+  if (tracing) record(v, STAGE_SERVICE, service, <u32>outcome, 0, 0, 0);
+  return outcome;
 }
 
 /** Counts a connection (word 0) or a packet (word 8) of the service. */

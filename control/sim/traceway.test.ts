@@ -36,6 +36,13 @@ test('names of pods, workloads, Services, nodes and the outside are addresses', 
   assert.is(to('198.51.100.7:80'), '198.51.100.7 80 tcp');
 });
 
+test('who names a Service as if it were a pod is told how it is asked for', () => {
+  const services = [serviceObject('shop/front', { clusterIP: '10.96.1.2', ports: [{ port: 80 }] })];
+  const asked = (name: string) => () => resolveTrace({ ...state, services }, 'shop/web', name);
+  assert.throws(asked('shop/front:80'), /no such pod or workload; the Service is service\/shop\/front/);
+  assert.throws(asked('shop/nobody:80'), /^((?!Service).)*no such pod or workload((?!Service).)*$/);
+});
+
 test('IPv6: by the protocol for names, in brackets for addresses with ports', () => {
   const [web, db] = state.pods.map(({ pod, ...rest }, i) => {
     const podIPs = [...pod.status.podIPs, `fd00:10:1:${i + 1}::2`];

@@ -43,12 +43,24 @@ function partyOf(state: ClusterState, name: string): Party {
   return { type: 'pod', pod: { namespace: metadata.namespace ?? 'default', name: metadata.name } };
 }
 
+/** Of a pod or workload; who names a Service alone is told how that is asked for. */
+function podAddress(state: ClusterState, name: string): string {
+  const ref = parseRef(name);
+  try {
+    return podNamed(state, ref).status.podIPs[0] ?? '';
+  } catch (error) {
+    const full = `${ref.namespace}/${ref.name}`;
+    if (!state.services.some(({ metadata: m }) => `${m.namespace}/${m.name}` === full)) throw error;
+    throw new InvalidInputError(`no such pod or workload; the Service is service/${full}`, { value: full });
+  }
+}
+
 function addressOf(state: ClusterState, name: string): string {
   if (isIP(name) !== 0) return name;
   if (name === 'outside') return state.outside.addresses[1] ?? state.outside.addresses[0] ?? '';
   const node = state.nodes.find((candidate) => candidate.name === name);
   if (node !== undefined) return node.address;
-  if (!name.startsWith('service/')) return podNamed(state, parseRef(name)).status.podIPs[0] ?? '';
+  if (!name.startsWith('service/')) return podAddress(state, name);
   const ref = parseRef(name.slice('service/'.length));
   const service = state.services.find(
     ({ metadata }) => metadata.namespace === ref.namespace && metadata.name === ref.name,

@@ -60,10 +60,15 @@ function mayUse(service: usize, client: usize): bool {
   return false;
 }
 
+function refused(v: usize, service: u32, outcome: i32): i32 {
+  if (tracing) record6(v, STAGE_SERVICE, 0, 0, service, <u32>outcome, 0);
+  return outcome;
+}
+
 /** Chooses a backend for a new connection, as choose(): 0, REJECT, or the outcome to drop with. */
 export function choose6(v: usize, service: u32, source: usize, destination: usize, key: u64): i32 {
   const at = row(service);
-  if (!mayUse(at, source)) return DROP_SERVICE_SOURCE;
+  if (!mayUse(at, source)) return refused(v, service, DROP_SERVICE_SOURCE);
   const outsider = asOutsider(at);
   const affinity = load<u32>(at, SERVICE_AFFINITY);
   // Two clients with one hash would share a backend, which does no harm.
@@ -79,7 +84,7 @@ export function choose6(v: usize, service: u32, source: usize, destination: usiz
       slotsFor(outsider),
       slotHashOf(affinity, client, mix(source, destination, 0), key),
     );
-  if (backend === 0) return outsider ? DROP_SERVICE_ELSEWHERE : REJECT;
+  if (backend === 0) return refused(v, service, outsider ? DROP_SERVICE_ELSEWHERE : REJECT);
   backendAddress6 = backend + BACKEND_IP6;
   backendPort6 = load<u16>(backend, BACKEND_PORT);
   backendId6 = load<u32>(backend, BACKEND_ID);

@@ -61,6 +61,28 @@ test('each stage of a first packet and of its answer', () => {
   assert.is(node.control(L.CTL_TRACE_LEFT), 0);
 });
 
+test('a Service that has nobody for a packet is named, with the reason', () => {
+  const vip = (last: number) => `${N.VIP.slice(0, N.VIP.lastIndexOf('.'))}.${last}`;
+  const backends = [{ ip: N.REMOTE_POD_IP, port: 8080, id: 9 }];
+  const services = [
+    { frontends: [{ ip: vip(91), port: 80, protocol: TCP }], backends: [] },
+    { frontends: [{ ip: vip(92), port: 80, protocol: TCP }], backends, ranges: [`${N.OUTSIDE}/32`] },
+  ];
+  const node = N.startNode({ services });
+  node.setControl(L.CTL_TRACE_LEFT, 2);
+  for (const last of [91, 92])
+    node.one(N.POD1, N.fromPod(N.POD1, N.tcpPacket(N.flow(N.POD1_IP, last, vip(last), 80))));
+  assert.equal(
+    steps(node)
+      .filter(({ stage }) => stage === L.STAGE_SERVICE)
+      .map(({ words }) => words),
+    [
+      [1, 0xffffffff, 0, 0, 0],
+      [2, L.DROP_SERVICE_SOURCE, 0, 0, 0],
+    ],
+  );
+});
+
 test('filters: either direction, protocol, port; a broken packet only without a filter', () => {
   const node = N.startNode();
   const traced = (filter: [number, number][], port: number, frame: Uint8Array) => {

@@ -64,10 +64,11 @@ function describe({ stage, port, words, six }: TraceRecord, lowering: Lowering):
       return ['session', `known connection, allowed by ${ruleName(b, lowering)}`];
     case L.STAGE_SERVICE: {
       const service = lowering.services.itemAt(a);
+      const name = service === undefined ? `service ${a}` : `Service ${service.namespace}/${service.name}`;
+      if (c === 0) return ['service', `${name}: ${refusal(b)}`];
       const found = six?.[1] ?? formatWord(b);
       const backend = service?.backends.find(({ address }) => address === found);
       const pod = backend?.pod ? ` (pod ${backend.pod.namespace}/${backend.pod.name})` : '';
-      const name = service === undefined ? `service ${a}` : `Service ${service.namespace}/${service.name}`;
       return ['service', `${name} -> ${withPort(found, swap16(c))}${pod}`];
     }
     case L.STAGE_EGRESS:
@@ -125,4 +126,12 @@ function adjacencyName(adjacency: number, lowering: Lowering): string {
   const item = lowering.ports.itemOf(target.interface);
   const name = item?.pod ? `pod ${item.pod.namespace}/${item.pod.name}` : target.interface;
   return target.nextHop === null ? name : `${name} via ${target.nextHop}`;
+}
+
+/** Why a Service had nobody for a packet: `outcome` as in dataplane-as/services.ts. */
+function refusal(outcome: number): string {
+  if (outcome === L.DROP_SERVICE_SOURCE) return 'the client is not in loadBalancerSourceRanges';
+  if (outcome === L.DROP_SERVICE_ELSEWHERE)
+    return 'no endpoint is on this node, and externalTrafficPolicy is Local';
+  return 'no endpoint is ready';
 }
