@@ -104,8 +104,7 @@ it('counts each packet that a full ring had no room for', () =>
 
 testIf(
   test,
-  root(),
-  program('ip'),
+  ...NEEDS,
   program('python3'),
 )('refuses and counts what comes as segments that nobody cut', () =>
   withBed(new Bed(1), (bed) => {
