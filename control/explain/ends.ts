@@ -13,6 +13,8 @@ export interface Place {
   /** The pod, unless it is on the host's network: then it is its node. */
   readonly pod: PodRef | null;
   readonly node: string | null;
+  /** Asked for as a pod, which is on its node's network. */
+  readonly hostNetwork?: true;
 }
 
 export type Target = { readonly place: Place } | { readonly service: Service };
@@ -61,7 +63,9 @@ export function placeOf(pod: Pod): Place {
   const [address] = pod.status.podIPs;
   if (address === undefined) throw new InvalidInputError('has no address', { object: `Pod ${name}` });
   const node = pod.spec.nodeName;
-  return { name, address, pod: pod.spec.hostNetwork ? null : ref, node };
+  return pod.spec.hostNetwork
+    ? { name, address, pod: null, node, hostNetwork: true }
+    : { name, address, pod: ref, node };
 }
 
 /** Whoever has this address: a pod, a node, or somebody outside. */

@@ -34,6 +34,16 @@ kind: Service
 metadata: { name: empty, namespace: shop }
 spec: { selector: { app: none }, ports: [{ port: 80 }] }
 ---
+apiVersion: v1
+kind: Service
+metadata: { name: misnamed, namespace: shop }
+spec: { selector: { app: web }, ports: [{ port: 80, targetPort: http }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: agent, namespace: shop }
+spec: { nodeName: node-2, hostNetwork: true, containers: [{ name: c, ports: [{ containerPort: 9100 }] }] }
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: { name: web, namespace: shop }
@@ -140,10 +150,22 @@ test('a Service: every backend, as JSON too', async () => {
   assert.match(closed.text, /^DENIED: 203\.0\.113\.9 -> Service shop\/front \(10\.\S+\), TCP 80\n/);
 });
 
+test('who is on the network of his node is not under NetworkPolicies, and it is said', async () => {
+  const note = /^ {2}note {5}shop\/agent is on the network of node-2: NetworkPolicies do not select it$/m;
+  assert.match((await explain('--from', 'shop/client', '--to', 'shop/agent', '--port', '9100')).text, note);
+  assert.match((await explain('--from', 'shop/agent', '--to', 'shop/front')).text, note);
+  assert.not.match((await explain('--from', 'shop/client', '--to', 'shop/front')).text, /note/);
+});
+
 test('a Service that refuses says why', async () => {
   const empty = await explain('--from', 'shop/client', '--to', 'shop/empty');
   assert.is(empty.code, 1);
-  assert.match(empty.text, /service {2}no endpoint is ready/);
+  assert.match(empty.text, /service {2}no endpoint is ready, for no pod has the labels app=none: /);
+  const misnamed = await explain('--from', 'shop/client', '--to', 'shop/misnamed');
+  assert.match(
+    misnamed.text,
+    /no endpoint is ready, for none of the 2 pods it selects has a port named http: /,
+  );
   const port = await explain('--from', 'shop/client', '--to', 'shop/front', '--port', '81');
   assert.match(port.text, /service {2}has no port 81\/TCP, only 80\/TCP/);
 });

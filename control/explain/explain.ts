@@ -5,6 +5,7 @@ import type { Service } from '../objects/types.js';
 import { findRoute, findService, itemOf, type Judgement, judge } from '../ruleset/evaluate.js';
 import type { Protocol, Ruleset, ServiceBackend, ServiceItem } from '../ruleset/types.js';
 import type { PaperCluster } from './cluster.js';
+import { whyEmpty } from './empty-service.js';
 import { findSource, findTarget, type Place, placeAt } from './ends.js';
 
 export interface Question {
@@ -44,18 +45,32 @@ export interface Explanation {
   /** One for each backend of a Service; else just one. */
   readonly ways: readonly Way[];
   readonly verdict: 'allowed' | 'denied' | 'some';
+  /** What the steps do not say. */
+  readonly notes: readonly string[];
 }
+
+type Answer = Omit<Explanation, 'notes'>;
 
 /** Throws InvalidInputError where the question names what is not there. */
 export function explain(cluster: PaperCluster, question: Question): Explanation {
   const from = findSource(cluster, question.from);
   const target = findTarget(cluster, question.to);
   if ('service' in target) {
-    return askService(cluster, from, target.service, question);
+    return { ...askService(cluster, from, target.service, question), notes: notesOn(from) };
   }
+  const { place } = target;
   const port =
-    question.protocol === 'ICMP' ? 0 : (question.port ?? onlyPort(cluster, target.place, question.protocol));
-  return throughService(cluster, from, question.protocol, target.place.address, port);
+    question.protocol === 'ICMP' ? 0 : (question.port ?? onlyPort(cluster, place, question.protocol));
+  const answer = throughService(cluster, from, question.protocol, place.address, port);
+  return { ...answer, notes: notesOn(from, place) };
+}
+
+function notesOn(...places: readonly Place[]): readonly string[] {
+  return places.flatMap(({ name, node, hostNetwork }) =>
+    hostNetwork === undefined
+      ? []
+      : [`${name} is on the network of ${node ?? 'its node'}: NetworkPolicies do not select it`],
+  );
 }
 
 /** Any address may be a Service's: then its backends are where the way leads. */
@@ -65,7 +80,7 @@ function throughService(
   protocol: Question['protocol'],
   address: string,
   port: number,
-): Explanation {
+): Answer {
   const serviceAt = (node: string | null): ServiceItem | null =>
     protocol === 'ICMP' ? null : findService(rulesetOf(cluster, node), address, protocol, port);
   const entry = servingNode(cluster, from, address, serviceAt);
@@ -74,7 +89,7 @@ function throughService(
     const ways = [wayTo(cluster, from, placeAt(cluster, address), protocol, port)];
     return { from, protocol, service: null, ways, verdict: verdictOf(ways) };
   }
-  const refused = refusal(item, from, entry);
+  const refused = refusal(cluster, item, from, entry);
   const ways =
     refused === null
       ? backendsFor(item, from).map((backend) =>
@@ -96,11 +111,8 @@ function backendsFor({ backends, outsideBackends }: ServiceItem, from: Place): r
   return from.node === null ? (outsideBackends ?? backends) : backends;
 }
 
-function refusal(
-  { backends, sourceRanges, outsideBackends }: ServiceItem,
-  from: Place,
-  entry: string | null,
-): string | null {
+function refusal(cluster: PaperCluster, item: ServiceItem, from: Place, entry: string | null): string | null {
+  const { backends, sourceRanges, outsideBackends } = item;
   const source = parseIp(from.address);
   if (sourceRanges !== null && !sourceRanges.some((range) => cidrContains(parseCidr(range), source))) {
     return `${from.address} is not in loadBalancerSourceRanges`;
@@ -108,7 +120,9 @@ function refusal(
   if (from.node === null && outsideBackends?.length === 0) {
     return `dropped: externalTrafficPolicy is Local, and no endpoint is on ${entry}`;
   }
-  return backends.length === 0 ? 'no endpoint is ready: the client gets an ICMP port unreachable' : null;
+  if (backends.length > 0) return null;
+  const why = whyEmpty(cluster, item);
+  return `no endpoint is ready${why === null ? '' : `, for ${why}`}: the client gets an ICMP port unreachable`;
 }
 
 function wayTo(
@@ -197,7 +211,7 @@ function rulesetOf({ rulesets }: PaperCluster, node: string | null): Ruleset {
 }
 
 /** A Service by name is asked at its cluster IP. */
-function askService(cluster: PaperCluster, from: Place, service: Service, question: Question): Explanation {
+function askService(cluster: PaperCluster, from: Place, service: Service, question: Question): Answer {
   const { namespace, name } = service.metadata;
   const object = `Service ${namespace}/${name}`;
   const known = service.spec.ports.map(({ port, protocol }) => `${port}/${protocol}`).join(', ');

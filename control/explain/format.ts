@@ -8,7 +8,7 @@ import type { Explanation, Way } from './explain.js';
 const VERDICT = { allowed: 'ALLOWED', denied: 'DENIED', some: 'PARTLY ALLOWED' } as const;
 
 export function formatExplanation(explanation: Explanation, locate: Locate): string {
-  const { from, protocol, service, ways, verdict } = explanation;
+  const { from, protocol, service, ways, verdict, notes } = explanation;
   const port = (number: number) => (protocol === 'ICMP' ? '' : ` ${number}`);
   const [only] = ways;
   const target =
@@ -25,6 +25,7 @@ export function formatExplanation(explanation: Explanation, locate: Locate): str
     const indent = service === null ? '' : '  ';
     lines.push(...waySteps(from, way, locate).map((line) => indent + line));
   }
+  lines.push(...notes.map((note) => step('note', note)));
   return `${lines.join('\n')}\n`;
 }
 
