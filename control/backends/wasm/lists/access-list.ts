@@ -8,8 +8,10 @@ import * as A from '../../../../dataplane-as/lists/layout.js';
 import { type Borne, planPairs } from './pair-plan.js';
 import { linesOf, Pairs } from './pairs.js';
 import { packRanges } from './port-lines.js';
+import { PrefixIndex } from './prefix-index.js';
 import type { ListRule, Range } from './rule.js';
 import { maskOf } from './rule.js';
+import { Scratch } from './scratch.js';
 import { Side } from './side.js';
 import { bitVectors } from './vectors.js';
 import { ListFullError, ListWords } from './words.js';
@@ -19,6 +21,7 @@ export const NUMBER_GAP = 1024;
 const LOOSE = A.LOOSE_SIZE / 4;
 const BOUNDS = 2 ** (2 * A.PREFIX_GROUP_BITS);
 const LINE = A.LINE_SIZE / 4;
+const scratch = new Scratch();
 
 export class AccessList {
   readonly #src: Side;
@@ -35,18 +38,19 @@ export class AccessList {
 
   /** Host bits of prefixes must be 0. Room is left for a quarter more of everything. */
   constructor(rules: readonly ListRule[]) {
+    scratch.reset();
     const short = rules.length <= A.VECTOR_RULES;
-    const src = new Side(rules.length, short);
-    const dst = new Side(rules.length, short);
-    const sources = new Uint32Array(rules.length);
-    const targets = new Uint32Array(rules.length);
+    const srcIndex = new PrefixIndex(rules.length);
+    const dstIndex = new PrefixIndex(rules.length);
+    const sources = scratch.words(rules.length);
+    const targets = scratch.words(rules.length);
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i] as ListRule;
-      sources[i] = src.index.add(rule.src, rule.srcLength);
-      targets[i] = dst.index.add(rule.dst, rule.dstLength);
+      sources[i] = srcIndex.add(rule.src, rule.srcLength);
+      targets[i] = dstIndex.add(rule.dst, rule.dstLength);
     }
-    src.build(sources);
-    dst.build(targets);
+    const src = new Side(srcIndex, sources, short, scratch);
+    const dst = new Side(dstIndex, targets, short, scratch);
     let end = A.LIST_HEADER_SIZE / 4;
     const take = (words: number): number => {
       const at = end;
@@ -55,8 +59,8 @@ export class AccessList {
     };
     const borne = bear(src, dst, sources, targets);
     const levels = Math.max(src.locator.levels, dst.locator.levels);
-    const plan = planPairs(borne);
-    const ranges = packRanges(rules);
+    const plan = planPairs(borne, scratch);
+    const ranges = packRanges(rules, scratch);
     const { log2 } = plan;
     const lineCount = linesOf(ranges, plan) + Math.ceil(borne.src.length / 4) + 64;
     this.#looseRoom = 64;
@@ -67,7 +71,7 @@ export class AccessList {
       ...{ loose: take(this.#looseRoom * LOOSE), bounds: take(BOUNDS) },
       below: take(A.BELOW_STEPS * 2),
     };
-    const bits = short ? bitVectors(rules, src, dst, sources, targets, NUMBER_GAP) : null;
+    const bits = short ? bitVectors(ranges, src, dst, sources, targets, NUMBER_GAP, scratch) : null;
     const placed = (sections: readonly Uint32Array[] = []) =>
       sections.map((section) => ({ section, at: take(section.length) }));
     const [bitSections, partSections] = [placed(bits?.sections), placed(bits?.parts)];
@@ -121,7 +125,7 @@ export class AccessList {
     }
     src.spread();
     dst.spread();
-    for (const [tuple, number] of lowest.entries()) if (Number.isFinite(number)) this.#below(tuple, number);
+    this.#belowAll(lowest);
     this.#pairs.fill(ranges, plan, NUMBER_GAP);
     list.forget();
   }
@@ -202,6 +206,20 @@ export class AccessList {
     this.#list.forget();
   }
 
+  /** While building: notes for each pair of places the lowest number of its rules. */
+  #belowAll(lowest: Float64Array): void {
+    const { words } = this.#list;
+    const at = this.#belowAt;
+    for (let tuple = 0; tuple < lowest.length; tuple++) {
+      const number = lowest[tuple] ?? 0;
+      if (number === Number.POSITIVE_INFINITY) continue;
+      const word = at + Math.min(number >>> this.#belowShift, A.BELOW_STEPS - 1) * 2 + (tuple >> 5);
+      words[word] = (words[word] ?? 0) | (1 << (tuple & 31));
+    }
+    for (let word = at + 2; word < at + A.BELOW_STEPS * 2; word++)
+      words[word] = (words[word] ?? 0) | (words[word - 2] ?? 0);
+  }
+
   /** Notes that a pair of places has a rule with this number. */
   #below(tuple: number, number: number): void {
     const bit = 1 << (tuple & 31);
@@ -260,6 +278,11 @@ export class AccessList {
 
 /** Each rule for its pair of prefixes and for the pairs that stand in for it, in the rules' order. */
 function bear(src: Side, dst: Side, sources: Uint32Array, targets: Uint32Array): Borne {
+  if (!src.hasStandIns && !dst.hasStandIns) {
+    const rule = scratch.words(sources.length);
+    for (let i = 0; i < rule.length; i++) rule[i] = i;
+    return { rule, src: sources, dst: targets };
+  }
   const more: [number, number, number][] = [];
   for (let i = 0; i < sources.length; i++) {
     const [source, target] = [sources[i] ?? 0, targets[i] ?? 0];

@@ -1,6 +1,7 @@
 /** Where the pairs of prefixes of a list lie that is being built: a cell for each, and its rules one behind the other. */
 import { HASH_C } from '../../../../dataplane-as/layout/index.js';
 import * as A from '../../../../dataplane-as/lists/layout.js';
+import type { Scratch } from './scratch.js';
 
 /** How full the table is at most when it is made, if each rule has a pair of its own. */
 const FULLEST = 0.8;
@@ -36,15 +37,15 @@ export function homeKeyOf(src: number, dst: number, log2: number): number {
   return dst | ((src >>> log2) << A.PAIR_SOURCE_SHIFT);
 }
 
-/** Gives each pair a cell. */
-export function planPairs({ rule, src, dst }: Borne): PairPlan {
+/** Gives each pair a cell. The plan lies in the scratch memory. */
+export function planPairs({ rule, src, dst }: Borne, scratch: Scratch): PairPlan {
   const total = rule.length;
-  const pairs = new Uint32Array(total);
-  const cells = new Uint32Array(total);
-  const starts = new Uint32Array(total + 1);
+  const pairs = scratch.words(total);
+  const cells = scratch.words(total);
+  const starts = scratch.words(total + 1);
   for (let log2 = Math.max(2, Math.ceil(Math.log2(total / FULLEST / A.BUCKET_PAIRS))); ; log2++) {
-    const table = { log2, keys: new Uint32Array(A.BUCKET_PAIRS << log2), passed: new Uint8Array(1 << log2) };
-    const pairAt = new Uint32Array(A.BUCKET_PAIRS << log2);
+    const table = { log2, keys: scratch.words(A.BUCKET_PAIRS << log2), passed: scratch.bytes(1 << log2) };
+    const pairAt = scratch.words(A.BUCKET_PAIRS << log2);
     starts.fill(0);
     let count = 0;
     let i = 0;
@@ -61,7 +62,7 @@ export function planPairs({ rule, src, dst }: Borne): PairPlan {
       pairs[i] = pair - 1;
       starts[pair] = (starts[pair] ?? 0) + 1;
     }
-    if (i === total) return { ...table, count, cells, ...byPair(rule, pairs, starts, count) };
+    if (i === total) return { ...table, count, cells, ...byPair(rule, pairs, starts, count, scratch) };
   }
 }
 
@@ -92,10 +93,12 @@ function byPair(
   pairs: Uint32Array,
   counts: Uint32Array,
   count: number,
+  scratch: Scratch,
 ): Pick<PairPlan, 'starts' | 'rules'> {
   for (let pair = 0; pair < count; pair++) counts[pair + 1] = (counts[pair + 1] ?? 0) + (counts[pair] ?? 0);
-  const next = counts.slice(0, count);
-  const rules = new Uint32Array(rule.length);
+  const next = scratch.words(count);
+  for (let pair = 0; pair < count; pair++) next[pair] = counts[pair] ?? 0;
+  const rules = scratch.words(rule.length);
   for (let i = 0; i < rule.length; i++) {
     const pair = pairs[i] ?? 0;
     const at = next[pair] ?? 0;

@@ -2,7 +2,16 @@
 import { PORTSET_LINES } from '../../../../dataplane-as/layout/index.js';
 import * as A from '../../../../dataplane-as/lists/layout.js';
 import { homeKeyOf, homeOf, type PairPlan } from './pair-plan.js';
-import { keysOf, type Lane, laneOf, lanesIn, portSetLines, RANGES, ruleLines } from './port-lines.js';
+import {
+  keysOf,
+  type Lane,
+  laneOf,
+  lanesIn,
+  portSetLines,
+  putLines,
+  RANGES,
+  ruleLines,
+} from './port-lines.js';
 import type { ListRule } from './rule.js';
 import { ListFullError, type ListWords } from './words.js';
 
@@ -81,7 +90,9 @@ export class Pairs {
       const bucket = table + (cell >>> 2) * BUCKET;
       const lane = cell & 3;
       const first = rules[from] ?? 0;
-      if (to > from + 1 || ranges[first * RANGES] !== ANY_PORTS) {
+      const half = bucket * 2 + A.BUCKET_DST_PORTS / 2 + lane;
+      const byte = bucket * 4 + A.BUCKET_PROTOCOLS + lane;
+      if (to - from > FEW) {
         const lanes = Array.from(rules.subarray(from, to), (i): Lane => {
           const range = (n: number) => ranges[i * RANGES + n] ?? 0;
           return { number: (i + 1) * gap, ranges: [range(0), range(1), range(2)] };
@@ -89,11 +100,21 @@ export class Pairs {
         this.#place({ bucket, lane }, lanes);
         continue;
       }
+      words[bucket + NUMBERS + lane] = (first + 1) * gap;
+      if (to > from + 1 || ranges[first * RANGES] !== ANY_PORTS) {
+        const count = Math.ceil((to - from) / A.LINE_RULES);
+        const line = this.#take(count);
+        putLines(halves, words, this.room.lines + line * LINE, ranges, rules, from, to, gap);
+        const where = line | (count << A.LINES_COUNT_SHIFT);
+        halves[half] = where;
+        halves[half + A.BUCKET_PAIRS] = where >>> 16;
+        bytes[byte] = NO_PROTOCOL;
+        bytes[byte + A.BUCKET_PAIRS] = NO_PROTOCOL;
+        words[bucket + FLAGS] = (words[bucket + FLAGS] ?? 0) | (1 << lane);
+        continue;
+      }
       const ports = ranges[first * RANGES + 1] ?? 0;
       const protocols = ranges[first * RANGES + 2] ?? 0;
-      const half = bucket * 2 + A.BUCKET_DST_PORTS / 2 + lane;
-      const byte = bucket * 4 + A.BUCKET_PROTOCOLS + lane;
-      words[bucket + NUMBERS + lane] = (first + 1) * gap;
       halves[half] = ports;
       halves[half + A.BUCKET_PAIRS] = ports >>> 16;
       bytes[byte] = protocols;

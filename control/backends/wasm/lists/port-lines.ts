@@ -2,6 +2,7 @@
 import * as L from '../../../../dataplane-as/layout/index.js';
 import * as A from '../../../../dataplane-as/lists/layout.js';
 import type { ListRule, Range } from './rule.js';
+import type { Scratch } from './scratch.js';
 
 /** A rule as its lane of a line says it. */
 export interface Lane {
@@ -17,8 +18,8 @@ const LAST_KEY = 0xffffff;
 export const RANGES = 3;
 
 /** The ranges of rules as lanes say them, RANGES words each. */
-export function packRanges(rules: readonly ListRule[]): Uint32Array {
-  const words = new Uint32Array(rules.length * RANGES);
+export function packRanges(rules: readonly ListRule[], scratch: Scratch): Uint32Array {
+  const words = scratch.words(rules.length * RANGES);
   for (let i = 0; i < rules.length; i++) {
     const { srcPorts, dstPorts, protocols } = rules[i] as ListRule;
     words[i * RANGES] = rangeOf(srcPorts);
@@ -47,6 +48,36 @@ export function keysOf({ ranges: [srcPorts, dstPorts, protocols] }: Lane): reado
     return [base | (dstPorts & 0xffff), base | (~dstPorts >>> 16)];
   }
   return protocol === 0 && last === 255 && dstPorts === all ? [0, LAST_KEY] : null;
+}
+
+/**
+ * Writes the lines of some rules, whose indexes are `rules` from `from` to before `to`, into a list's halves and words from word `at`
+ * on; they have these ranges (packRanges) and are numbered in steps of `gap`.
+ */
+export function putLines(
+  halves: Uint16Array,
+  words: Uint32Array,
+  at: number,
+  ranges: Uint32Array,
+  rules: Uint32Array,
+  from: number,
+  to: number,
+  gap: number,
+): void {
+  const end = at + Math.ceil((to - from) / A.LINE_RULES) * LINE;
+  for (let i = at; i < end; i++) words[i] = A.NO_RULE;
+  for (let i = from; i < to; i++) {
+    const rule = rules[i] ?? 0;
+    const lane = (i - from) % A.LINE_RULES;
+    const line = at + ((i - from - lane) / A.LINE_RULES) * LINE;
+    for (let dimension = 0; dimension < RANGES; dimension++) {
+      const range = ranges[rule * RANGES + dimension] ?? 0;
+      const half = line * 2 + dimension * 8 + lane;
+      halves[half] = range;
+      halves[half + 4] = range >>> 16;
+    }
+    words[line + A.LINE_NUMBERS / 4 + lane] = (rule + 1) * gap;
+  }
 }
 
 /** Lines of rules; an unused lane holds what no packet meets. */

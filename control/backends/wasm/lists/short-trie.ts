@@ -1,6 +1,7 @@
 /** The trie of one side of a short list (LIST_ROOT_BITS in dataplane-as/lists/layout.ts): from an address to its longest prefix. */
 import * as A from '../../../../dataplane-as/lists/layout.js';
 import type { PrefixIndex } from './prefix-index.js';
+import type { Scratch } from './scratch.js';
 import { ListFullError, type ListWords } from './words.js';
 
 const LINE = A.LIST_TRIE_LINE_WORDS;
@@ -12,21 +13,26 @@ const DEPTHS: readonly number[] = [
   32,
 ];
 const ROOT_LINES = 2 ** A.LIST_ROOT_BITS / LINE;
+/** Lines a trie of few prefixes gets for more: a prefix takes 24 at most. A list without room is built anew in a fraction of a millisecond. */
+const SPARE_LINES = 512;
 
 export class ShortTrie {
-  // Until the list is laid out, an array of its own; then part of its words.
+  // Until the list is laid out, in the scratch memory; then part of its words.
   #trie: Uint32Array;
   #lines = ROOT_LINES;
   #list: ListWords | null = null;
   #at = 0;
 
-  constructor(readonly index: PrefixIndex) {
-    this.#trie = new Uint32Array((ROOT_LINES + 256) * LINE);
+  constructor(
+    readonly index: PrefixIndex,
+    readonly scratch: Scratch,
+  ) {
+    this.#trie = scratch.words((ROOT_LINES + 256) * LINE);
   }
 
   /** Enters all prefixes of the index, in an order with the shorter ones first; by number, the longest one around each, 0 = none. */
   build(order: Uint32Array): Uint32Array {
-    const parents = new Uint32Array(this.index.count + 1);
+    const parents = this.scratch.words(this.index.count + 1);
     for (let i = 0; i < order.length; i++) {
       const number = order[i] ?? 0;
       const at = this.#wordFor(number);
@@ -44,7 +50,7 @@ export class ShortTrie {
 
   /** Words it takes, with room to grow. */
   wordsWith(_levels: number): number {
-    return Math.ceil(this.#lines * 1.25 + 512) * LINE;
+    return Math.ceil(this.#lines * 1.25 + SPARE_LINES) * LINE;
   }
 
   /** Moves into the list's words. */
@@ -94,7 +100,7 @@ export class ShortTrie {
     const first = this.#lines * LINE;
     if (first + words > this.#trie.length) {
       if (this.#list !== null) throw new ListFullError('lines of the trie');
-      const grown = new Uint32Array(this.#trie.length * 2);
+      const grown = this.scratch.words(this.#trie.length * 2);
       grown.set(this.#trie);
       this.#trie = grown;
     }

@@ -4,46 +4,77 @@
  */
 import * as A from '../../../../dataplane-as/lists/layout.js';
 import { Intervals } from './intervals.js';
-import { PrefixIndex } from './prefix-index.js';
+import type { PrefixIndex } from './prefix-index.js';
 import { maskOf } from './rule.js';
+import type { Scratch } from './scratch.js';
 import { ShortTrie } from './short-trie.js';
 import { ListFullError, type ListWords } from './words.js';
 
 const CLASS = A.CLASS_SIZE / 4;
 const NOWHERE = 255;
+/** Prefixes there is room for beside a quarter more than there are. */
+const SPARE_PREFIXES = 64;
 /** Bits of what a class names in a place. */
 const ENTRY = 0xffffff;
+const NONE = new Uint32Array(0);
 
 export class Side {
   readonly index: PrefixIndex;
   /** By number of a prefix: its place in classes; NOWHERE if it came late and those around and inside it have all. */
-  #places = new Uint8Array(0);
+  readonly #places: Uint8Array;
   /** By number: the pairs of places that its own rules have, as two words. */
-  #tuples = new Uint32Array(0);
+  readonly #tuples: Uint32Array;
   /** Prefixes that took the place of one around them, and so have its rules too. */
   readonly #standIns = new Map<number, number[]>();
-  /** By number: the longest prefix around it, 0 = none. Right for those that were there when the list was built. */
-  #parents: Uint32Array = new Uint32Array(0);
-  /** By number: how many rules it has, while building. */
-  #weights = new Uint32Array(0);
+  /** While building, by number: the longest prefix around it, 0 = none; how many rules it has. */
+  #parents: Uint32Array;
+  #weights: Uint32Array;
+  /** While building: numbers of all prefixes, the widest first. */
+  #order: Uint32Array;
   readonly #locator: ShortTrie | Intervals;
-  // Until the list is laid out, an array of its own; then part of its words.
-  #classes: Uint32Array = new Uint32Array(0);
+  // Until the list is laid out, in the scratch memory; then part of its words.
+  #classes: Uint32Array;
   #list: ListWords | null = null;
   #classesAt = 0;
-  /** Numbers of the prefixes there were when the list was built, the widest first. */
-  #order: Uint32Array = new Uint32Array(0);
 
-  /** @param short the list has the tries of a short one */
-  constructor(expected: number, short: boolean) {
-    this.index = new PrefixIndex(expected);
-    this.#locator = short ? new ShortTrie(this.index) : new Intervals(this.index);
+  /**
+   * Makes the way to the classes and the classes of all prefixes in the index, from the widest to the longest. `numbers` are those of
+   * the rules' own prefixes: where all places around a prefix are taken, it takes that of the one with the fewest rules.
+   * @param short the list has the tries of a short one
+   */
+  constructor(index: PrefixIndex, numbers: Uint32Array, short: boolean, scratch: Scratch) {
+    this.index = index;
+    const { count } = index;
+    this.#locator = short ? new ShortTrie(index, scratch) : new Intervals(index);
+    this.#weights = scratch.words(count + 1);
+    for (let i = 0; i < numbers.length; i++) {
+      const number = numbers[i] ?? 0;
+      this.#weights[number] = (this.#weights[number] ?? 0) + 1;
+    }
+    const room = Math.ceil(count * 1.25) + SPARE_PREFIXES;
+    if (room > A.PREFIX_NUMBER) throw new ListFullError('prefixes');
+    this.#places = new Uint8Array(room).fill(NOWHERE);
+    this.#tuples = new Uint32Array(room * 2);
+    this.#classes = scratch.words(room * CLASS);
+    this.#order = byLength(index.lengths, count, scratch);
+    this.#parents = this.#locator.build(this.#order);
+    const taken = scratch.bytes(count + 1);
+    for (let i = 0; i < count; i++) {
+      const number = this.#order[i] ?? 0;
+      const parent = this.#parents[number] ?? 0;
+      taken[number] = this.#enter(number, parent, taken[parent] ?? 0);
+    }
   }
 
   /** The prefix's place, undefined if it has none. */
   placeOf(number: number): number | undefined {
     const place = this.#places[number] ?? NOWHERE;
     return place === NOWHERE ? undefined : place;
+  }
+
+  /** Some prefixes have others that stand in for them. */
+  get hasStandIns(): boolean {
+    return this.#standIns.size > 0;
   }
 
   isStoodIn(number: number): boolean {
@@ -62,41 +93,21 @@ export class Side {
   }
 
   /**
-   * Makes the way to the classes and the classes of all prefixes in the index, from the widest to the longest. `numbers` are those of the rules' own
-   * prefixes: where all places around a prefix are taken, it takes that of the one with the fewest rules.
-   */
-  build(numbers: Uint32Array): void {
-    const { index } = this;
-    this.#weights = new Uint32Array(index.count + 1);
-    for (const number of numbers) this.#weights[number] = (this.#weights[number] ?? 0) + 1;
-    const room = Math.ceil(index.count * 1.25) + 64;
-    if (room > A.PREFIX_NUMBER) throw new ListFullError('prefixes');
-    this.#places = new Uint8Array(room).fill(NOWHERE);
-    this.#tuples = new Uint32Array(room * 2);
-    this.#classes = new Uint32Array(room * CLASS);
-    this.#order = byLength(index.lengths, index.count);
-    this.#parents = this.#locator.build(this.#order);
-    const taken = new Uint8Array(index.count + 1);
-    for (const number of this.#order) {
-      const parent = this.#parents[number] ?? 0;
-      taken[number] = this.#enter(number, parent, taken[parent] ?? 0);
-    }
-  }
-
-  /**
    * For each class, from 0 = no prefix on, a vector of `words` words: a bit for each rule whose prefix (`numbers`) holds the class's
-   * addresses, and bit `last`.
+   * addresses, and bit `last`. While building.
    */
-  vectors(numbers: Uint32Array, words: number, last: number): Uint32Array {
-    const { index } = this;
-    const vectors = new Uint32Array((index.count + 1) * words);
+  vectors(numbers: Uint32Array, words: number, last: number, scratch: Scratch): Uint32Array {
+    const order = this.#order;
+    const parents = this.#parents;
+    const vectors = scratch.words((order.length + 1) * words);
     for (let i = 0; i < numbers.length; i++) {
       const at = (numbers[i] ?? 0) * words + (i >> 5);
       vectors[at] = (vectors[at] ?? 0) | (1 << (i & 31));
     }
     vectors[last >> 5] = 1 << (last & 31);
-    for (const number of this.#order) {
-      const parent = (this.#parents[number] ?? 0) * words;
+    for (let i = 0; i < order.length; i++) {
+      const number = order[i] ?? 0;
+      const parent = (parents[number] ?? 0) * words;
       for (let word = 0; word < words; word++) {
         const at = number * words + word;
         vectors[at] = (vectors[at] ?? 0) | (vectors[parent + word] ?? 0);
@@ -129,21 +140,23 @@ export class Side {
     this.#tuples[at] = (this.#tuples[at] ?? 0) | (1 << (tuple & 31));
   }
 
-  /** While building, after all rules were noted: each class gets the pairs of all prefixes around it. */
+  /**
+   * After all rules were noted: each class gets the pairs of all prefixes around it. (Who stands in for another one has its rules
+   * noted as well.) This ends building.
+   */
   spread(): void {
     const classes = this.#classes;
     const tuples = this.#tuples;
-    for (let number = 1; number <= this.index.count; number++) {
-      let low = 0;
-      let high = 0;
-      for (let place = 0; place < A.LIST_PLACES; place++) {
-        const around = this.#prefixAt(number, place);
-        low |= tuples[around * 2] ?? 0;
-        high |= tuples[around * 2 + 1] ?? 0;
-      }
-      classes[number * CLASS] = low;
-      classes[number * CLASS + 1] = high;
+    for (let i = 0; i < this.#order.length; i++) {
+      const number = this.#order[i] ?? 0;
+      const at = number * CLASS;
+      const parent = (this.#parents[number] ?? 0) * CLASS;
+      classes[at] = (tuples[number * 2] ?? 0) | (classes[parent] ?? 0);
+      classes[at + 1] = (tuples[number * 2 + 1] ?? 0) | (classes[parent + 1] ?? 0);
     }
+    this.#parents = NONE;
+    this.#weights = NONE;
+    this.#order = NONE;
   }
 
   /** Notes a rule's pair of places in the classes of all addresses of the prefix. The list is laid out. */
@@ -213,7 +226,8 @@ export class Side {
     let place = firstFree(taken);
     if (place === NOWHERE) place = this.#standIn(number, parent);
     this.#places[number] = place;
-    this.#classes.copyWithin(number * CLASS, parent * CLASS, parent * CLASS + CLASS);
+    const classes = this.#classes;
+    for (let i = 0; i < CLASS; i++) classes[number * CLASS + i] = classes[parent * CLASS + i] ?? 0;
     this.#putPrefix(number, place, number);
     return taken | (1 << place);
   }
@@ -271,15 +285,15 @@ function firstFree(taken: number): number {
 }
 
 /** Numbers 1 to `count`, those of the shortest prefixes first. */
-function byLength(lengths: Uint8Array, count: number): Uint32Array {
-  const starts = new Uint32Array(34);
+function byLength(lengths: Uint8Array, count: number, scratch: Scratch): Uint32Array {
+  const starts = scratch.words(34);
   for (let number = 1; number <= count; number++) {
     const next = (lengths[number] ?? 0) + 1;
     starts[next] = (starts[next] ?? 0) + 1;
   }
   for (let length = 1; length < 34; length++)
     starts[length] = (starts[length] ?? 0) + (starts[length - 1] ?? 0);
-  const order = new Uint32Array(count);
+  const order = scratch.words(count);
   for (let number = 1; number <= count; number++) {
     const length = lengths[number] ?? 0;
     const place = starts[length] ?? 0;

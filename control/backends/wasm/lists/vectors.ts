@@ -1,6 +1,7 @@
 /** The bit vectors of a short list (LIST_VECTOR_SIZE in dataplane-as/lists/layout.ts). */
 import { LIST_PORT_BLOCK, NO_RULE } from '../../../../dataplane-as/lists/layout.js';
-import type { ListRule, Range } from './rule.js';
+import { RANGES } from './port-lines.js';
+import type { Scratch } from './scratch.js';
 import type { Side } from './side.js';
 
 export interface BitVectors {
@@ -17,90 +18,110 @@ const PROTOCOLS = 256;
 /** A rule's place in the list fits in so many bits (VECTOR_RULES). */
 const RULE_BITS = 11;
 
-/** Makes them for rules whose prefixes have these numbers; rules are numbered in steps of `gap`. */
+/**
+ * Makes them, in the scratch memory, for rules with these ranges (packRanges) and whose prefixes have these numbers; rules are numbered
+ * in steps of `gap`.
+ */
 export function bitVectors(
-  rules: readonly ListRule[],
+  ranges: Uint32Array,
   src: Side,
   dst: Side,
   sources: Uint32Array,
   targets: Uint32Array,
   gap: number,
+  scratch: Scratch,
 ): BitVectors {
-  const last = rules.length;
+  const last = sources.length;
   const words = Math.ceil((last + 1) / 128) * 4;
-  const numbers = new Uint32Array(last + 1);
+  const numbers = scratch.words(last + 1);
   for (let i = 0; i < last; i++) numbers[i] = (i + 1) * gap;
   numbers[last] = NO_RULE;
-  const srcPorts = rangeVectors(rules, ({ srcPorts }) => srcPorts, PORTS, words);
-  const dstPorts = rangeVectors(rules, ({ dstPorts }) => dstPorts, PORTS, words);
-  const protocols = rangeVectors(rules, ({ protocols }) => protocols, PROTOCOLS, words);
-  const [from, to] = [src.vectors(sources, words, last), dst.vectors(targets, words, last)];
+  const srcPorts = rangeVectors(ranges, 0, PORTS, words, scratch);
+  const dstPorts = rangeVectors(ranges, 1, PORTS, words, scratch);
+  const protocols = rangeVectors(ranges, 2, PROTOCOLS, words, scratch);
+  const from = src.vectors(sources, words, last, scratch);
+  const to = dst.vectors(targets, words, last, scratch);
   const all = [from, to, srcPorts.vectors, dstPorts.vectors, protocols.vectors];
   return {
     size: words * 4,
-    parts: all.map((vectors) => partsOf(vectors, words)),
+    parts: all.map((vectors) => partsOf(vectors, words, scratch)),
     sections: [
       ...[from, to],
-      ...[portBlocks(srcPorts.starts), srcPorts.vectors],
-      ...[portBlocks(dstPorts.starts), dstPorts.vectors],
-      ...[protocolTable(protocols.starts), protocols.vectors, numbers],
+      ...[portBlocks(srcPorts.starts, scratch), srcPorts.vectors],
+      ...[portBlocks(dstPorts.starts, scratch), dstPorts.vectors],
+      ...[protocolTable(protocols.starts, scratch), protocols.vectors, numbers],
     ],
   };
 }
 
-/** Vectors of the stretches of values in which the same ranges hold: a bit for each of these, and one more; and where each begins. */
+/**
+ * Vectors of the stretches of values in which the same ranges of a dimension hold: a bit for each of these, and one more; and where
+ * each stretch begins.
+ */
 function rangeVectors(
-  rules: readonly ListRule[],
-  of: (rule: ListRule) => Range,
+  ranges: Uint32Array,
+  dimension: number,
   values: number,
   words: number,
-): { readonly starts: readonly number[]; readonly vectors: Uint32Array } {
-  // Where a range begins or has ended, its bit changes.
-  const changes = new Uint32Array(rules.length * 2);
+  scratch: Scratch,
+): { readonly starts: Uint32Array; readonly vectors: Uint32Array } {
+  const rules = ranges.length / RANGES;
+  // Where a range begins or has ended, its bit changes. Most begin with the first value: these need no sorting.
+  const changes = scratch.words(rules * 2);
+  const first = scratch.words(words);
+  first[rules >> 5] = 1 << (rules & 31);
   let count = 0;
-  for (let i = 0; i < rules.length; i++) {
-    const [low, high] = of(rules[i] as ListRule);
-    changes[count++] = (low << RULE_BITS) | i;
-    if (high + 1 < values) changes[count++] = ((high + 1) << RULE_BITS) | i;
+  for (let i = 0; i < rules; i++) {
+    const range = ranges[i * RANGES + dimension] ?? 0;
+    const low = range & 0xffff;
+    const behind = (~range >>> 16) + 1;
+    if (low === 0) first[i >> 5] = (first[i >> 5] ?? 0) | (1 << (i & 31));
+    else changes[count++] = (low << RULE_BITS) | i;
+    if (behind < values) changes[count++] = (behind << RULE_BITS) | i;
   }
   const sorted = changes.subarray(0, count).sort();
-  const starts = [0];
-  let latest = 0;
-  for (let i = 0; i < count; i++) {
+  let stretches = 1;
+  for (let i = 0, latest = 0; i < count; i++) {
     const start = (sorted[i] ?? 0) >>> RULE_BITS;
-    if (start !== latest) starts.push(start);
+    if (start !== latest) stretches++;
     latest = start;
   }
-  const vectors = new Uint32Array(starts.length * words);
-  vectors[rules.length >> 5] = 1 << (rules.length & 31);
-  let next = 0;
-  for (let n = 0; n < starts.length; n++) {
-    const at = n * words;
-    if (n > 0) vectors.copyWithin(at, at - words, at);
-    for (; next < count && (sorted[next] ?? 0) >>> RULE_BITS === starts[n]; next++) {
-      const i = (sorted[next] ?? 0) & (2 ** RULE_BITS - 1);
-      const word = at + (i >> 5);
-      vectors[word] = (vectors[word] ?? 0) ^ (1 << (i & 31));
+  const starts = scratch.words(stretches);
+  const vectors = scratch.words(stretches * words);
+  for (let word = 0; word < words; word++) vectors[word] = first[word] ?? 0;
+  let at = 0;
+  let n = 0;
+  for (let i = 0, latest = 0; i < count; i++) {
+    const change = sorted[i] ?? 0;
+    const start = change >>> RULE_BITS;
+    if (start !== latest) {
+      starts[++n] = start;
+      latest = start;
+      for (let end = at + words; at < end; at++) vectors[at + words] = vectors[at] ?? 0;
     }
+    const rule = change & (2 ** RULE_BITS - 1);
+    const word = at + (rule >> 5);
+    vectors[word] = (vectors[word] ?? 0) ^ (1 << (rule & 31));
   }
   return { starts, vectors };
 }
 
 /** For each vector, `words` words long, a bit for each 128 of its bits that are not all 0. */
-function partsOf(vectors: Uint32Array, words: number): Uint32Array {
-  const parts = new Uint32Array(vectors.length / words);
-  for (let i = 0; i < vectors.length; i++) {
-    if (vectors[i] === 0) continue;
-    const vector = Math.floor(i / words);
-    parts[vector] = (parts[vector] ?? 0) | (1 << ((i - vector * words) >> 2));
+function partsOf(vectors: Uint32Array, words: number, scratch: Scratch): Uint32Array {
+  const parts = scratch.words(vectors.length / words);
+  let at = 0;
+  for (let vector = 0; vector < parts.length; vector++) {
+    let bits = 0;
+    for (let word = 0; word < words; word++) if (vectors[at++] !== 0) bits |= 1 << (word >> 2);
+    parts[vector] = bits;
   }
   return parts;
 }
 
 /** Which vector each port has (LIST_PORT_BLOCK); neighbours that are alike share a block. */
-function portBlocks(starts: readonly number[]): Uint32Array {
+function portBlocks(starts: Uint32Array, scratch: Scratch): Uint32Array {
   const size = LIST_PORT_BLOCK;
-  const halves = new Uint16Array(size + size * Math.min(size, 2 * starts.length));
+  const halves = scratch.halves(size + size * Math.min(size, 2 * starts.length));
   let n = 0;
   let block = 0;
   /** The vector that all of the latest block have, -1 = there are several. */
@@ -121,11 +142,11 @@ function portBlocks(starts: readonly number[]): Uint32Array {
     }
     halves[upper] = block;
   }
-  return new Uint32Array(halves.buffer, 0, ((block + 1) * size) / 2);
+  return new Uint32Array(halves.buffer, halves.byteOffset, ((block + 1) * size) / 2);
 }
 
-function protocolTable(starts: readonly number[]): Uint32Array {
-  const table = new Uint16Array(PROTOCOLS);
-  for (const [n, start] of starts.entries()) table.fill(n, start, starts[n + 1] ?? PROTOCOLS);
-  return new Uint32Array(table.buffer);
+function protocolTable(starts: Uint32Array, scratch: Scratch): Uint32Array {
+  const table = scratch.halves(PROTOCOLS);
+  for (let n = 1; n < starts.length; n++) table.fill(n, starts[n], starts[n + 1] ?? PROTOCOLS);
+  return new Uint32Array(table.buffer, table.byteOffset, PROTOCOLS / 2);
 }
