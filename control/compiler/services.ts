@@ -6,10 +6,9 @@ import type { Service, ServicePort } from '../objects/types.js';
 import { sortedBy } from '../ruleset/canonical.js';
 import type { Frontend, HealthCheckItem, Ip, ServiceBackend, ServiceItem } from '../ruleset/types.js';
 import { type Context, familyOf, type NodeView, sortedSet } from './context.js';
-import { type Candidate, candidatesOf, onNode, usable, zoneOf } from './endpoints.js';
+import { type PortEndpoints, ServiceEndpoints } from './endpoints.js';
 import { compileHealthCheck } from './health-check.js';
 import { rangesOf } from './input.js';
-import { nearest } from './topology.js';
 
 /** Services with this label belong to another proxy. */
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';
@@ -32,9 +31,13 @@ export function compileServices(context: Context): readonly (ServiceItem | Healt
 }
 
 /** One Service by itself, before frontends that two Services claim are settled (`withoutStolenFrontends`). */
-export function compileService(context: Context, service: Service): readonly ServiceItem[] {
+export function compileService(
+  context: Context,
+  service: Service,
+  endpoints = new ServiceEndpoints(context, service),
+): readonly ServiceItem[] {
   return service.spec.ports.flatMap((port) =>
-    FAMILIES.flatMap((family) => compilePort(context, service, port, family)),
+    FAMILIES.flatMap((family) => compilePort(context, service, port, endpoints.of(port, family), family)),
   );
 }
 
@@ -62,14 +65,14 @@ function compilePort(
   context: Context,
   service: Service,
   port: ServicePort,
+  endpoints: PortEndpoints,
   family: 4 | 6,
 ): readonly ServiceItem[] {
-  const candidates = candidatesOf(context, service, port, family);
   const scopes = [
-    clusterIpScope(context, service, port, candidates, family),
-    ...nodePortScopes(context, service, port, candidates, family),
-    externalIpScope(context, service, port, candidates, family),
-    loadBalancerScope(context, service, port, candidates, family),
+    clusterIpScope(context, service, port, endpoints, family),
+    ...nodePortScopes(context, service, port, endpoints, family),
+    externalIpScope(context, service, port, endpoints, family),
+    loadBalancerScope(context, service, port, endpoints, family),
   ];
   const namespace = service.metadata.namespace ?? '';
   const { name } = service.metadata;
@@ -110,7 +113,7 @@ function clusterIpScope(
   context: Context,
   { spec }: Service,
   { port }: ServicePort,
-  candidates: readonly Candidate[],
+  endpoints: PortEndpoints,
   family: 4 | 6,
 ): PortScope {
   const local = spec.internalTrafficPolicy === 'Local';
@@ -121,7 +124,7 @@ function clusterIpScope(
       spec.clusterIPs.map((address) => ({ address, port, type: 'ClusterIP' })),
       family,
     ),
-    backends: local ? usable(onNode(candidates, context.self.name)) : anywhere(context, spec, candidates),
+    backends: local ? endpoints.on(context.self.name) : endpoints.anywhere(),
     sourceRanges: null,
     outsideBackends: null,
   };
@@ -136,7 +139,7 @@ function nodePortScopes(
   context: Context,
   { spec }: Service,
   { nodePort }: ServicePort,
-  candidates: readonly Candidate[],
+  endpoints: PortEndpoints,
   family: 4 | 6,
 ): readonly PortScope[] {
   if (nodePort === null || (spec.type !== 'NodePort' && spec.type !== 'LoadBalancer')) return [];
@@ -144,13 +147,13 @@ function nodePortScopes(
   const common = { scope: 'external', sourceRanges: null, outsideBackends: null } as const;
   if (spec.externalTrafficPolicy === 'Cluster') {
     const frontends = everyNodesFrontends(context, nodePort, family);
-    return [{ ...common, name: 'external', frontends, backends: anywhere(context, spec, candidates) }];
+    return [{ ...common, name: 'external', frontends, backends: endpoints.anywhere() }];
   }
   return [self, ...peers].map((node) => ({
     ...common,
     name: node === self ? 'external' : `external/${node.name}`,
     frontends: nodePortFrontends(nodePortAddresses(context, [node], family), nodePort),
-    backends: usable(onNode(candidates, node.name)),
+    backends: endpoints.on(node.name),
   }));
 }
 
@@ -195,7 +198,7 @@ function externalIpScope(
   context: Context,
   { spec }: Service,
   { port }: ServicePort,
-  candidates: readonly Candidate[],
+  endpoints: PortEndpoints,
   family: 4 | 6,
 ): PortScope {
   const ranges = context.config.externalIPCIDRs.map(parseCidr);
@@ -212,7 +215,7 @@ function externalIpScope(
       sortedSet(addresses).map((address) => ({ address, port, type: 'ExternalIP' })),
       family,
     ),
-    ...fromOutside(context, spec, candidates),
+    ...fromOutside(context, spec, endpoints),
     sourceRanges: null,
   };
 }
@@ -222,7 +225,7 @@ function loadBalancerScope(
   context: Context,
   { spec, status }: Service,
   { port }: ServicePort,
-  candidates: readonly Candidate[],
+  endpoints: PortEndpoints,
   family: 4 | 6,
 ): PortScope {
   const ingress =
@@ -235,7 +238,7 @@ function loadBalancerScope(
       addresses.map((address) => ({ address, port, type: 'LoadBalancer' })),
       family,
     ),
-    ...fromOutside(context, spec, candidates),
+    ...fromOutside(context, spec, endpoints),
     // To the API an empty list is an absent one: no restriction.
     sourceRanges: spec.loadBalancerSourceRanges?.length ? sortedSet(spec.loadBalancerSourceRanges) : null,
   };
@@ -250,12 +253,12 @@ function loadBalancerScope(
 function fromOutside(
   context: Context,
   spec: Service['spec'],
-  candidates: readonly Candidate[],
+  endpoints: PortEndpoints,
 ): Pick<PortScope, 'backends' | 'outsideBackends'> {
-  const backends = anywhere(context, spec, candidates);
+  const backends = endpoints.anywhere();
   if (spec.externalTrafficPolicy !== 'Local' || backends.length === 0)
     return { backends, outsideBackends: null };
-  const own = usable(onNode(candidates, context.self.name));
+  const own = endpoints.on(context.self.name);
   return { backends, outsideBackends: sameBackends(own, backends) ? null : own };
 }
 
@@ -264,17 +267,6 @@ function sameBackends(a: readonly ServiceBackend[], b: readonly ServiceBackend[]
   return (
     a.length === b.length &&
     a.every(({ address, port }, i) => address === b[i]?.address && port === b[i]?.port)
-  );
-}
-
-/** Endpoints of the whole cluster, the near ones where the Service or its slices prefer them. */
-function anywhere(
-  { model, self }: Context,
-  { trafficDistribution }: Service['spec'],
-  candidates: readonly Candidate[],
-): readonly ServiceBackend[] {
-  return usable(
-    nearest(candidates, { node: self.name, zone: zoneOf(model, self.name) }, trafficDistribution),
   );
 }
 

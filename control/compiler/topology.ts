@@ -1,5 +1,5 @@
 /** Which endpoints are near: hints of EndpointSlices, and trafficDistribution where nobody has set hints. Pure. */
-import type { Candidate } from './endpoints.js';
+import type { Seat } from './endpoints.js';
 
 /** Of nodes; set by clouds and administrators. */
 export const ZONE_LABEL = 'topology.kubernetes.io/zone';
@@ -10,7 +10,7 @@ export interface Place {
   readonly zone: string | null;
 }
 
-type Hints = NonNullable<Candidate['hints']>;
+type Hints = NonNullable<Seat['hints']>;
 
 const NONE: Hints = { forZones: [], forNodes: [] };
 
@@ -20,10 +20,10 @@ const NONE: Hints = { forZones: [], forNodes: [] };
  * it (KEP-2433, KEP-4444). Endpoints that are not ready are left to whoever chooses among what is returned.
  */
 export function nearest(
-  candidates: readonly Candidate[],
+  candidates: readonly Seat[],
   place: Place,
   trafficDistribution: string | null,
-): readonly Candidate[] {
+): readonly Seat[] {
   const ready = candidates.filter((candidate) => candidate.ready);
   const given = ready.some(
     ({ hints }) => hints !== null && hints.forZones.length + hints.forNodes.length > 0,
@@ -32,7 +32,7 @@ export function nearest(
     candidate,
     hints: given ? (candidate.hints ?? NONE) : ownHints(candidate, trafficDistribution),
   }));
-  const meantFor = (name: string | null, of: keyof Hints): readonly Candidate[] =>
+  const meantFor = (name: string | null, of: keyof Hints): readonly Seat[] =>
     name !== null && hinted.every(({ hints }) => hints[of].length > 0)
       ? hinted.filter(({ hints }) => hints[of].includes(name)).map(({ candidate }) => candidate)
       : [];
@@ -43,7 +43,7 @@ export function nearest(
 }
 
 /** What the EndpointSlice controller would write: an endpoint is for where it is itself. */
-function ownHints({ node, zone }: Candidate, trafficDistribution: string | null): Hints {
+function ownHints({ node, zone }: Seat, trafficDistribution: string | null): Hints {
   const forZones = zone === null ? [] : [zone];
   switch (trafficDistribution) {
     case 'PreferSameNode':

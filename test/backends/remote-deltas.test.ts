@@ -1,4 +1,4 @@
-/** Address sets cross to the data plane's process as what came and went, and whole where the other side does not have what changes. */
+/** Address sets and large services cross to the data plane's process as what came and went, and whole where the other side does not have what changes. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,16 @@ import { Random } from '../../control/oracle/random.js';
 import { addressSet, changedSet } from '../../control/ruleset/address-versions.js';
 import { canonicalRuleset } from '../../control/ruleset/canonical.js';
 import { applyChanges } from '../../control/ruleset/diff.js';
-import type { AddressSetItem, Change, Item, Key, Ruleset } from '../../control/ruleset/types.js';
+import type {
+  AddressSetItem,
+  Change,
+  Item,
+  Key,
+  Ruleset,
+  ServiceBackend,
+  ServiceItem,
+} from '../../control/ruleset/types.js';
+import { service } from './items.js';
 
 const KEY = 'addressset/x';
 
@@ -137,6 +146,27 @@ test('removing what is not there is answered, and nothing is wrong with it', () 
     assert.equal(await client.apply([{ type: 'remove', key: KEY, old }]), [{ key: KEY, error: null }]);
   }));
 
+test('of a service with many backends only those that come and go are told, of one with few all of it', () => {
+  const writer = new ChangeWriter('a');
+  const told = (old: ServiceItem | null, item: ServiceItem): string => {
+    const change: Change =
+      old === null ? { type: 'add', key: item.key, item } : { type: 'update', key: item.key, item, old };
+    const sent = writer.write([change]);
+    writer.applied([change], sent);
+    return `${sent[0]?.type} ${JSON.stringify(sent).length < 1000 ? 'short' : 'long'}`;
+  };
+  const ends = Array.from({ length: 500 }, (_, i) => `10.1.${i >> 8}.${i & 255}:80`);
+  const large = service('x', { frontends: FRONTENDS, backends: ends });
+  assert.is(told(null, large), 'put long');
+  const one = service('x', { frontends: FRONTENDS, backends: ends.slice(1) });
+  assert.is(told(large, one), 'backends short');
+  const two = { ...one, affinitySeconds: 7 };
+  assert.is(told(one, two), 'put long');
+  const small = { ...two, backends: two.backends.slice(0, 4) };
+  assert.is(told(two, small), 'backends short');
+  assert.is(told(small, one), 'put long');
+});
+
 test('any history, by two writers, some of it refused: the reader has what was applied', () => {
   for (let seed = 1; seed <= 60; seed++) {
     const random = new Random(seed);
@@ -144,7 +174,7 @@ test('any history, by two writers, some of it refused: the reader has what was a
     const reader = new ChangeReader();
     const wanted = new Map<Key, Item>();
     let got: Ruleset = new Map();
-    let [deltas, lost] = [0, 0];
+    let [deltas, services, lost] = [0, 0, 0];
     for (let step = 0; step < 80; step++) {
       // Neither knows of the other.
       const side = random.chance(0.8) ? sides[0] : sides[1];
@@ -152,7 +182,12 @@ test('any history, by two writers, some of it refused: the reader has what was a
       const { writer } = side;
       const changes: Change[] = [];
       for (let n = random.below(3); n >= 0; n--) {
-        changes.push(change(random, applyChanges(side.held, changes), KEY + random.below(4)));
+        const held = applyChanges(side.held, changes);
+        changes.push(
+          random.chance(0.6)
+            ? change(random, held, KEY + random.below(4))
+            : serviceChange(random, held, random.pick(['x', 'y'])),
+        );
       }
       let sent = crossed(writer.write(changes));
       let read: readonly Change[];
@@ -175,6 +210,7 @@ test('any history, by two writers, some of it refused: the reader has what was a
       if (fails) continue;
       writer.applied(changes, sent);
       deltas += sent.filter(({ type }) => type === 'delta').length;
+      services += sent.filter(({ type }) => type === 'backends').length;
       side.held = applyChanges(side.held, changes);
       for (const one of changes) {
         if (one.type === 'remove') wanted.delete(one.key);
@@ -183,7 +219,10 @@ test('any history, by two writers, some of it refused: the reader has what was a
       got = applyChanges(got, read);
       assert.is(canonicalRuleset(got), canonicalRuleset(wanted), `seed ${seed} step ${step}`);
     }
-    assert.ok(deltas > 10 && lost > 0, `seed ${seed}: ${deltas} deltas, ${lost} lost`);
+    assert.ok(
+      deltas > 3 && services > 0 && lost > 0,
+      `seed ${seed}: ${deltas} and ${services} deltas, ${lost} lost`,
+    );
   }
 });
 
@@ -198,6 +237,28 @@ function change(random: Random, ruleset: Ruleset, key: Key): Change {
   const address = `10.0.0.${random.below(20)}`;
   const has = old.addresses.includes(address);
   return update(old, has ? [] : [address], has ? [address] : []).change;
+}
+
+const FRONTENDS = [{ address: '10.96.0.1', port: 80, type: 'ClusterIP' }] as const;
+
+/** Of a service with some forty backends, some of which may be for others only. */
+function serviceChange(random: Random, ruleset: Ruleset, name: string): Change {
+  const backends = random.times(30 + random.below(8), (i) => `10.0.0.${i}:80`);
+  const item = service(name, { frontends: FRONTENDS, backends });
+  const old: Item | undefined = ruleset.get(item.key);
+  if (old?.kind !== 'service') return { type: 'add', key: item.key, item };
+  if (random.chance(0.1)) return { type: 'remove', key: item.key, old };
+  const edited = (list: readonly ServiceBackend[]) => {
+    const at = random.below(list.length + 1);
+    const weight = 1 + random.below(3);
+    const come = random.chance(0.5) ? [{ ...(list[0] as ServiceBackend), address: '10.0.1.1', weight }] : [];
+    return [...list.slice(0, at), ...come, ...list.slice(at + random.below(2))];
+  };
+  const now = { ...old, backends: edited(old.backends) };
+  if (random.chance(0.3)) return { type: 'update', key: item.key, old, item: { ...now, affinitySeconds: 5 } };
+  const outsideBackends = old.outsideBackends === null ? null : edited(old.backends.slice(0, 5));
+  const outside = random.chance(0.2) ? old.backends.slice(0, 3) : outsideBackends;
+  return { type: 'update', key: item.key, old, item: { ...now, outsideBackends: outside } };
 }
 
 test.run();

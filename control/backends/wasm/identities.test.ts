@@ -47,8 +47,10 @@ test('blocks inside and around each other, few or many changed at a time: an add
       const cidr = [`10.0.${random(4)}.${64 * random(4)}/26`, `10.0.${random(4)}.0/24`, '10.0.0.0/16'][
         random(3)
       ];
-      const except = [`10.0.${random(4)}.0/25`].filter((inner) => within(inner, cidr ?? ''));
-      return { cidr: cidr ?? '', except };
+      // So many that a block is known by a hash of them.
+      const many = random(4) === 0 ? Array.from({ length: 12 }, () => `${address()}`) : [];
+      const except = [`10.0.${random(4)}.0/25`, ...many.filter((inner) => !inner.includes(':'))];
+      return { cidr: cidr ?? '', except: [...new Set(except)].filter((inner) => within(inner, cidr ?? '')) };
     };
     const probes = [...new Set(Array.from({ length: 40 }, address))];
     put({ kind: 'addressset', key: PROBE, addresses: probes, blocks: [] });
@@ -57,7 +59,12 @@ test('blocks inside and around each other, few or many changed at a time: an add
       for (const key of SETS) {
         const all = Array.from({ length: random(most) }, block);
         const blocks = all.filter(({ cidr }, i) => all.findIndex((other) => other.cidr === cidr) === i);
-        put({ kind: 'addressset', key, addresses: [address()], blocks });
+        // Sometimes one block more or less among those there were.
+        const before = items.get(key)?.blocks ?? [];
+        const at = random(before.length + 1);
+        const others = before.filter(({ cidr }, i) => i !== at && cidr !== blocks[0]?.cidr);
+        const edited = [...others.slice(0, at), ...blocks.slice(0, 1), ...others.slice(at)];
+        put({ kind: 'addressset', key, addresses: [address()], blocks: random(2) === 0 ? blocks : edited });
       }
       identities.settle();
       ledger.commit();

@@ -3,8 +3,10 @@
  * prefix named by a set (an address, a block, an except) is known, and its class holds for the addresses whose longest known
  * prefix it is. Identity 0 is "in no set". An address that joins a set changes one prefix; a block changes those inside it.
  */
+import { createHash } from 'node:crypto';
 import { SPACE_IDENTITY } from '../../../dataplane-as/layout/index.js';
-import type { AddressDelta, AddressSetItem, Key } from '../../ruleset/types.js';
+import { withoutEnds } from '../../common/ends.js';
+import type { AddressBlock, AddressDelta, AddressSetItem, Key } from '../../ruleset/types.js';
 import { type Ledger, References, type Restorable, TrackedIndex, TrackedMap } from '../ledger.js';
 import { containsPrefix, isPrefix6, type Prefix, parsePrefix, prefixName, widen } from './bytes6.js';
 import type { UnitId } from './cells.js';
@@ -101,11 +103,18 @@ export class Identities {
   ): void {
     const key = (now ?? old)?.key ?? '';
     // No copy of the item: its addresses may not have been laid out yet.
-    const part = (addresses: readonly string[]): AddressSetItem => {
-      return { kind: 'addressset', key, addresses, blocks: [] };
+    const part = (addresses: readonly string[], blocks: readonly AddressBlock[] = []): AddressSetItem => {
+      return { kind: 'addressset', key, addresses, blocks };
     };
-    const before = marksOf(delta === null ? old : part(delta.removed));
-    const after = marksOf(delta === null ? now : part(delta.added));
+    let [was, is] = [old, now];
+    if (delta !== null) [was, is] = [part(delta.removed), part(delta.added)];
+    else if (old !== undefined && now !== undefined) {
+      const [gone, come] = withoutEnds(old.addresses, now.addresses);
+      const [closed, opened] = withoutEnds(old.blocks, now.blocks, sameBlock);
+      [was, is] = [part(gone, closed), part(come, opened)];
+    }
+    const before = marksOf(was);
+    const after = marksOf(is);
     const [gone, come] = before.length > 0 && after.length > 0 ? differ(before, after) : [before, after];
     for (const { prefix, mark } of gone) this.#mark(prefix, mark, false);
     for (const { prefix, mark } of come) this.#mark(prefix, mark, true);
@@ -304,12 +313,26 @@ function marksOf(item: AddressSetItem | undefined): readonly Marked[] {
   };
   for (const address of item.addresses) add(address, null, false);
   for (const { cidr, except } of item.blocks) {
-    // Blocks of equal cidr and different excepts are different blocks.
-    const block = `${cidr}-${except.join('-')}`;
+    const block = nameOf(cidr, except);
     add(cidr, block, false);
     for (const inner of except) add(inner, block, true);
   }
   return marks;
+}
+
+/** Blocks of equal cidr and different excepts are different blocks. Each except says its block's name: that of thousands is a hash. */
+function nameOf(cidr: string, except: readonly string[]): string {
+  const text = except.join('-');
+  if (except.length <= FEW_BLOCKS) return `${cidr}-${text}`;
+  return `${cidr}-${createHash('sha256').update(text).digest('base64')}`;
+}
+
+function sameBlock(a: AddressBlock, b: AddressBlock): boolean {
+  return (
+    a.cidr === b.cidr &&
+    a.except.length === b.except.length &&
+    a.except.every((inner, i) => inner === b.except[i])
+  );
 }
 
 /** What of two versions of a set's marks only one has. */

@@ -9,6 +9,7 @@ import { CellStore, type Operation, type UnitId } from './cells.js';
 import { Identities } from './identities.js';
 import type { ImagePlan } from './image-plan.js';
 import { LongestPrefix } from './lpm.js';
+import { replacements } from './peer-changes.js';
 import { Policies } from './policies.js';
 import { Ports } from './ports.js';
 import { Routes } from './routes.js';
@@ -162,11 +163,15 @@ export class Lowering {
     const events = this.identities.settle();
     const policies = [...ofKind(steps, 'policy')];
     this.policies.follow(events);
-    for (const { old, now } of policies) {
-      if (now === undefined && old !== undefined) this.policies.remove(old.key);
-    }
+    const gone = policies.flatMap(({ old, now }) => (now === undefined && old !== undefined ? [old] : []));
+    const come = policies.flatMap(({ old, now }) => (old === undefined && now !== undefined ? [now] : []));
+    const replaced = replacements(gone, come);
+    const kept = new Set(replaced.values());
+    for (const old of gone) if (!kept.has(old)) this.policies.remove(old.key);
     const isSet = (key: Key): boolean => this.items.get(key)?.kind === 'addressset';
-    for (const { now } of policies) if (now !== undefined) this.policies.put(now, isSet);
+    for (const { now } of policies) {
+      if (now !== undefined) this.policies.put(now, isSet, replaced.get(now.key)?.key);
+    }
     this.#checkReferences(steps, isSet);
     for (const { old, now } of ofKind(steps, 'endpoint')) {
       if (now === undefined && old !== undefined) this.ports.removeEndpoint(old.key);

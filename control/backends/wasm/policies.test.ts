@@ -191,6 +191,130 @@ test('random sets and policies, changed step by step: tables say what the items 
   }
 });
 
+test('policies of many peers, of which a few come or go: under the same key or another one, some of it refused', () => {
+  const plan = planImage(SIZE);
+  for (let seed = 1; seed <= 8; seed++) {
+    const random = seededRandom(seed);
+    const lowering = new Lowering(plan);
+    const image = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
+    image.reset();
+    const items = new Map<Key, Item>();
+    const setOf = (n: number): AddressSetItem => addressSet(random, n);
+    const sets = Array.from({ length: 48 }, (_, n) => setOf(n));
+    const add = (item: Item): Change => ({ type: 'add', key: item.key, item });
+    const origins = [0, 1].map((n) => ({ kind: 'P', namespace: 'n', name: `r${n}`, field: null }));
+    const some = (most: number) => sets.filter(() => random(48) < most).map(({ key }) => key);
+    let policies = [0, 1].map((n): PolicyItem => {
+      const rules = origins.map(
+        (origin): PolicyRule => ({
+          ...{ tier: 'network', action: 'allow', peers: some(44) },
+          ...{ ports: random(2) === 0 ? null : [portRange(random)], origin },
+        }),
+      );
+      const isolatedBy = [{ kind: 'P', namespace: 'n', name: `iso${n}`, field: null }];
+      return { kind: 'policy', key: `policy/${n} 0`, direction: 'ingress', rules, isolatedBy };
+    });
+    const apply = (changes: readonly Change[]): void => {
+      if (random(4) === 0) {
+        lowering.plan(changes);
+        lowering.rollback();
+      }
+      const { operations } = lowering.plan(changes);
+      lowering.commit();
+      image.play(operations);
+      for (const change of changes) {
+        if (change.type === 'remove') items.delete(change.key);
+        else items.set(change.key, change.item);
+      }
+    };
+    apply([...sets, ...policies].map(add));
+    for (let step = 1; step <= 20; step++) {
+      const changes: Change[] = [];
+      for (const { key } of sets) {
+        const old = items.get(key);
+        if (old === undefined || random(12) > 0) continue;
+        const item = setOf(Number(key.slice('addressset/'.length)));
+        changes.push({ type: 'update', key, item, old });
+      }
+      policies = policies.map((old, n): PolicyItem => {
+        const moved = new Set(some(2));
+        const rules = old.rules.map((one, i): PolicyRule => {
+          if (random(3) === 0 && i > 0) return one;
+          const peers = (one.peers ?? []).filter((key) => !moved.has(key));
+          const more = [...moved].filter((key) => !one.peers?.includes(key));
+          const ports = random(12) === 0 ? [portRange(random)] : one.ports;
+          return { ...one, peers: [...peers, ...more].sort(), ports };
+        });
+        // As the compiler does, whose keys are made of what a policy says.
+        const key = random(2) === 0 ? old.key : `policy/${n} ${step}`;
+        const item = { ...old, key, rules };
+        if (key === old.key) changes.push({ type: 'update', key, item, old });
+        else changes.push({ type: 'add', key, item }, { type: 'remove', key: old.key, old });
+        return item;
+      });
+      const rules = policies.map(({ key }) => lowering.policies.indexOf(key));
+      apply(changes);
+      for (const [n, item] of policies.entries()) {
+        const index = lowering.policies.indexOf(item.key) ?? 0;
+        if (rules[n] !== undefined) assert.is(index, rules[n], 'the index of a key stays');
+        for (const unit of lowering.policies.unitsOf(item.key)) {
+          const held = lowering.cells.get(unit);
+          assert.ok(held === undefined || image.holds(held), `seed ${seed} step ${step} ${unit}`);
+        }
+        for (let i = 0; i < 60; i++) {
+          const peer = address(random);
+          const port = random(10);
+          const got = look(image, index, peer, 6, port);
+          const want = evaluate(item, items, peer, 6, port);
+          const about = `seed ${seed} step ${step} ${item.key} ${peer} ${port}`;
+          assert.is(got.action === L.ACTION_ALLOW, want.allowed, about);
+          if (want.rule !== undefined) assert.is(lowering.policies.ruleText(got.rule), want.rule, about);
+        }
+      }
+    }
+    apply(
+      [...policies, ...sets].map(({ key }): Change => ({ type: 'remove', key, old: items.get(key) as Item })),
+    );
+    image.play([]);
+    const empty = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
+    empty.reset();
+    assert.equal(image.words, empty.words, `seed ${seed}`);
+  }
+});
+
+test('one of thousands of blocks that a policy lists: what is written does not grow with the others', () => {
+  const changesAt = (blocks: number): number => {
+    const lowering = new Lowering(planImage({ ...SIZE, lpm4Log2: 14, pairsLog2: 14, trieLines: 16_384 }));
+    const setOf = (n: number): AddressSetItem => {
+      const cidr = `20.${n >> 8}.${n & 255}.0/24`;
+      return { kind: 'addressset', key: `addressset/${n}`, addresses: [], blocks: [{ cidr, except: [] }] };
+    };
+    const origin = { kind: 'NetworkPolicy', namespace: 'n', name: 'p', field: 'spec.egress[0]' };
+    const policyOf = (key: Key, peers: readonly Key[]): PolicyItem => ({
+      ...{ kind: 'policy', key, direction: 'egress', isolatedBy: [origin] },
+      rules: [{ tier: 'network', action: 'allow', peers, ports: null, origin }],
+    });
+    const sets = Array.from({ length: blocks }, (_, n) => setOf(n));
+    const old = policyOf(
+      'policy/a',
+      sets.map(({ key }) => key),
+    );
+    lowering.plan([...sets, old].map((item): Change => ({ type: 'add', key: item.key, item })));
+    lowering.commit();
+    const [gone, come] = [sets[7] as AddressSetItem, setOf(blocks + 1)];
+    const now = policyOf(
+      'policy/b',
+      [...(old.rules[0]?.peers ?? []), come.key].filter((key) => key !== gone.key),
+    );
+    const { operations } = lowering.plan([
+      ...[come, now].map((item): Change => ({ type: 'add', key: item.key, item })),
+      ...[old, gone].map((item): Change => ({ type: 'remove', key: item.key, old: item })),
+    ]);
+    return operations.length;
+  };
+  assert.ok(changesAt(2000) < changesAt(100) + 4);
+});
+
 test('an address that joins a set touches one prefix and no more pairs than policies ask', () => {
   const lowering = new Lowering(planImage(SIZE));
   const set = (addresses: string[]): AddressSetItem => ({

@@ -9,14 +9,17 @@ import { type Ledger, TrackedIndex, TrackedMap } from '../ledger.js';
 import { type CellStore, FIRST_PAIR_UNIT, type UnitId } from './cells.js';
 import { type FlatRule, flatten, keyRanges } from './flatten.js';
 import { type Identities, type IdentityEvent, MAX_IDENTITIES } from './identities.js';
+import { type PeerChange, peerChanges } from './peer-changes.js';
 import { IndexPool } from './pools.js';
 import { type PortSet, PortSets, sameWords, unitOf } from './port-sets.js';
 
 interface Compiled {
   readonly item: PolicyItem;
   readonly index: number;
+  /** All, by their places. */
+  readonly rules: readonly NumberedRule[];
   /** Those with peers, by each of their peers. */
-  readonly rulesOf: ReadonlyMap<Key, readonly NumberedRule[]>;
+  readonly rulesOf: TrackedMap<Key, NumberedRule[]>;
   /** Those for everybody. */
   readonly open: readonly NumberedRule[];
   readonly ruleNames: readonly string[];
@@ -24,7 +27,7 @@ interface Compiled {
   readonly fallback: PortSet;
   /** Identity -> port set, where it differs from `fallback`. */
   readonly pairs: TrackedMap<number, PortSet>;
-  /** Asked-about sets -> lines of the port set; a cache, never rolled back as it depends on the item alone. */
+  /** Asked-about sets -> lines of the port set; a cache, never rolled back as it depends on the item alone, each of which has its own. */
   readonly byPeers: Map<string, Uint32Array>;
 }
 
@@ -40,7 +43,8 @@ export function originText({ kind, namespace, name, field }: Origin): string {
 
 export class Policies {
   readonly #compiled: TrackedMap<Key, Compiled>;
-  readonly #byPeer: TrackedIndex<Key, Key>;
+  /** Address set -> indexes of the policies that ask about it. */
+  readonly #byPeer: TrackedIndex<Key, number>;
   readonly #indexes: IndexPool;
   readonly #rules: IndexPool;
   readonly #portSets: PortSets;
@@ -83,9 +87,9 @@ export class Policies {
   /** Brings the pairs of all policies in line with identities that came and went. */
   follow(events: readonly IdentityEvent[]): void {
     for (const { type, identity, sets } of events) {
-      const keys = new Set(sets.flatMap((set) => [...this.#byPeer.get(set)]));
-      for (const key of keys) {
-        const policy = this.#compiled.get(key);
+      const indexes = new Set(sets.flatMap((set) => [...this.#byPeer.get(set)]));
+      for (const index of indexes) {
+        const policy = this.#compiled.get(this.#indexes.nameOf(index) ?? '');
         if (policy === undefined) continue;
         if (type === 'gone') this.#unpair(policy, identity);
         else this.#pair(policy, identity, sets);
@@ -100,25 +104,32 @@ export class Policies {
     this.#portSets.drop(policy.fallback);
     this.cells.set(`policy ${key}`, null);
     for (const name of policy.ruleNames) this.#rules.release(name);
-    for (const set of policy.rulesOf.keys()) this.#byPeer.delete(set, key);
+    for (const set of policy.rulesOf.keys()) this.#byPeer.delete(set, policy.index);
     this.#compiled.delete(key);
     this.#indexes.release(key);
   }
 
-  /** Adds a policy, or replaces the one of its key (keeping its index). */
-  put(item: PolicyItem, isSet: (key: Key) => boolean): void {
+  /**
+   * Adds a policy, or replaces the one of its key (keeping its index). `from` is another one to make it of, which goes with this
+   * (`replacements`).
+   */
+  put(item: PolicyItem, isSet: (key: Key) => boolean, from: Key = item.key): void {
+    const old = this.#compiled.get(from);
+    const changes = old === undefined ? null : peerChanges(old.item, item);
+    if (old !== undefined && changes !== null) {
+      if (from !== item.key) this.#rename(old, item.key);
+      this.#changePeers({ ...old, item, byPeers: new Map() }, changes, isSet);
+      return;
+    }
+    if (from !== item.key) this.remove(from);
     const { index } = this.#indexes.acquire(item.key, item.key);
     this.remove(item.key);
     const policy = this.#compile(item, index, isSet);
     this.#compiled.set(item.key, policy);
-    const at = this.cells.plan.policies + index * L.POLICY_SIZE + L.POLICY_DEFAULT_PORTSET;
-    this.cells.set(`policy ${item.key}`, {
-      owner: item.key,
-      rows: [{ at, words: [policy.fallback.span.first] }],
-    });
+    this.#writeRow(policy);
     const asked = new Set<number>();
     for (const set of policy.rulesOf.keys()) {
-      this.#byPeer.add(set, item.key);
+      this.#byPeer.add(set, index);
       for (const identity of this.identities.of(set)) asked.add(identity);
     }
     for (const identity of asked) this.#pair(policy, identity, this.identities.setsOf(identity));
@@ -135,6 +146,46 @@ export class Policies {
     return units;
   }
 
+  #writeRow({ item: { key }, index, fallback }: Compiled): void {
+    const at = this.cells.plan.policies + index * L.POLICY_SIZE + L.POLICY_DEFAULT_PORTSET;
+    this.cells.set(`policy ${key}`, { owner: key, rows: [{ at, words: [fallback.span.first] }] });
+  }
+
+  /** A policy goes, and its index belongs to another key. */
+  #rename({ item }: Compiled, key: Key): void {
+    this.#indexes.rename(item.key, key);
+    this.#compiled.delete(item.key);
+    this.cells.set(`policy ${item.key}`, null);
+  }
+
+  /** Replaces a policy by one that differs from it by a few peers. */
+  #changePeers(policy: Compiled, changes: readonly PeerChange[], isSet: (key: Key) => boolean): void {
+    const { item, rulesOf } = policy;
+    const { key } = item;
+    this.#compiled.set(key, policy);
+    this.#writeRow(policy);
+    const affected = new Set<number>();
+    for (const { place, peer, comes } of changes) {
+      const rule = policy.rules[place];
+      if (rule === undefined) continue;
+      if (comes && !isSet(peer)) throw new DanglingReferenceError(key, `rules[${place}].peers`, peer);
+      const others = (rulesOf.get(peer) ?? []).filter((other) => other !== rule);
+      const rules = comes ? [...others, rule].sort(byPlace) : others;
+      if (rules.length > 0) {
+        rulesOf.set(peer, rules);
+        this.#byPeer.add(peer, policy.index);
+      } else {
+        rulesOf.delete(peer);
+        this.#byPeer.delete(peer, policy.index);
+      }
+      for (const identity of this.identities.of(peer)) affected.add(identity);
+    }
+    for (const identity of affected) {
+      this.#unpair(policy, identity);
+      this.#pair(policy, identity, this.identities.setsOf(identity));
+    }
+  }
+
   #compile(item: PolicyItem, index: number, isSet: (key: Key) => boolean): Compiled {
     const ruleNames: string[] = [];
     const hold = (name: string): number => {
@@ -143,16 +194,18 @@ export class Policies {
       ruleNames.push(name);
       return rule;
     };
-    const rulesOf = new Map<Key, NumberedRule[]>();
+    const rulesOf = new TrackedMap<Key, NumberedRule[]>(this.ledger);
+    const rules: NumberedRule[] = [];
     const open: NumberedRule[] = [];
     for (const [place, { tier, action, peers, ports, origin }] of item.rules.entries()) {
       const rule = hold(`${action} ${originText(origin)}`);
       const numbered = { tier, action, ranges: keyRanges(ports), rule, place };
+      rules.push(numbered);
       if (peers === null) open.push(numbered);
       for (const peer of peers ?? []) {
         if (!isSet(peer)) throw new DanglingReferenceError(item.key, `rules[${place}].peers`, peer);
         const others = rulesOf.get(peer);
-        if (others === undefined) rulesOf.set(peer, [numbered]);
+        if (others === undefined) rulesOf.add(peer, [numbered]);
         else if (others.at(-1) !== numbered) others.push(numbered);
       }
     }
@@ -161,7 +214,7 @@ export class Policies {
       isolating === '' ? null : hold(`deny default deny (${item.direction} isolated by ${isolating})`);
     const fallback = this.#portSets.hold(flatten(open, denied), item.key);
     const pairs = new TrackedMap<number, PortSet>(this.ledger);
-    return { item, index, rulesOf, open, ruleNames, denied, fallback, pairs, byPeers: new Map() };
+    return { item, index, rules, rulesOf, open, ruleNames, denied, fallback, pairs, byPeers: new Map() };
   }
 
   #pair(policy: Compiled, identity: number, sets: readonly Key[]): void {
@@ -194,7 +247,11 @@ function rulesFor({ rulesOf, open }: Compiled, sets: readonly Key[]): readonly F
   if (only !== undefined && sets.length === 1 && open.length === 0) return rulesOf.get(only) ?? open;
   const rules = new Set(open);
   for (const set of sets) for (const rule of rulesOf.get(set) ?? []) rules.add(rule);
-  return [...rules].sort((a, b) => a.place - b.place);
+  return [...rules].sort(byPlace);
+}
+
+function byPlace(a: NumberedRule, b: NumberedRule): number {
+  return a.place - b.place;
 }
 
 /** Numbers are quicker than names, and there are many pairs. */

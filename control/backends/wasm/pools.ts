@@ -66,6 +66,15 @@ export class IndexPool {
     return { index, fresh: true };
   }
 
+  /** What has a name gets another one, which nothing has. */
+  rename(name: string, now: string): void {
+    const held = this.#held.get(name);
+    if (held === undefined) return;
+    this.#held.delete(name);
+    this.#held.add(now, held);
+    this.#names.set(held.index, now);
+  }
+
   /** Gives a reference back; true when it was the last one and the index is free again. */
   release(name: string): boolean {
     const held = this.#held.get(name);

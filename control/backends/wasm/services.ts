@@ -1,6 +1,7 @@
 /** Services: frontends find a service, its slots choose one of its backends. */
 import * as L from '../../../dataplane-as/layout/index.js';
-import type { Ip, Key, ServiceBackend, ServiceItem } from '../../ruleset/types.js';
+import { commonEnds, type Ends } from '../../common/ends.js';
+import type { Frontend, Ip, Key, ServiceBackend, ServiceItem } from '../../ruleset/types.js';
 import { type Ledger, TrackedMap } from '../ledger.js';
 import { ip4Word, mask4, PROTOCOL_NUMBERS, swap16, swap32 } from './bytes.js';
 import { ip6Words, isPrefix6, mask6, type Prefix, parsePrefix } from './bytes6.js';
@@ -30,9 +31,14 @@ interface Placed {
   readonly ranges: Span;
   /** Frontends as table keys. */
   readonly claims: readonly Claim[];
+  /** Rows of all its backends. */
+  readonly words: Uint32Array;
 }
 
 const MOST_BACKENDS = 65536; // slots are u16
+const BACKEND = L.BACKEND_SIZE / 4;
+const NO_BACKENDS: readonly ServiceBackend[] = [];
+const NO_WORDS = new Uint32Array(0);
 
 export class Services {
   readonly #placed: TrackedMap<Key, Placed>;
@@ -98,19 +104,31 @@ export class Services {
     const backends = allBackends(item);
     if (backends.length > MOST_BACKENDS)
       throw new TableFullError('backends of one service', MOST_BACKENDS, key);
-    const ids = this.#idsOf(backends, old);
+    // Of many backends few come or go.
+    const before = old === undefined ? NO_BACKENDS : allBackends(old.item);
+    const ends = commonEnds(before, backends, sameEnd);
+    const ids = this.#idsOf(backends, before, old?.ids ?? [], ends);
+    const keepsClaims =
+      old !== undefined &&
+      old.item.protocol === item.protocol &&
+      isSameList(old.item.frontends, item.frontends);
     const ranges = rangeRows(item);
     const placed: Placed = {
       item,
       backends: this.#backends.allocate(backends.length, key),
       ids,
-      slots: this.#slots.acquire(item.algorithm, sharesOf(backends, item.backends), key),
+      slots: this.#slots.acquire(item.algorithm, sharesOf(item.algorithm, backends, item.backends), key),
       outsideSlots:
         item.outsideBackends === null
           ? null
-          : this.#slots.acquire(item.algorithm, sharesOf(backends, item.outsideBackends), key),
+          : this.#slots.acquire(
+              item.algorithm,
+              sharesOf(item.algorithm, backends, item.outsideBackends),
+              key,
+            ),
       ranges: this.#ranges.allocate(ranges.length, key),
-      claims: this.#claimsOf(item),
+      claims: keepsClaims ? old.claims : this.#claimsOf(item),
+      words: rowsOfBackends(backends, ids, old?.words ?? NO_WORDS, ends),
     };
     this.#placed.set(key, placed);
     const { plan } = this.cells;
@@ -134,7 +152,7 @@ export class Services {
       },
       {
         at: plan.backends + placed.backends.first * L.BACKEND_SIZE,
-        words: backends.flatMap((backend, i) => backendWords(backend, ids[i] ?? 0)),
+        words: placed.words,
       },
       {
         at: plan.ranges + placed.ranges.first * 8,
@@ -142,6 +160,7 @@ export class Services {
       },
     ];
     this.cells.set(`service ${key}`, { owner: key, rows: rows.filter((row) => row.words.length > 0) });
+    if (keepsClaims) return;
     for (const claim of old?.claims ?? []) this.#unclaim(claim, key);
     for (const { a, b } of placed.claims) this.#claim(a, b, key);
   }
@@ -169,17 +188,22 @@ export class Services {
   }
 
   /** Those that stay keep their ids. Also after a rollback no id is given twice. */
-  #idsOf(backends: readonly ServiceBackend[], old: Placed | undefined): readonly number[] {
+  #idsOf(
+    backends: readonly ServiceBackend[],
+    before: readonly ServiceBackend[],
+    ids: readonly number[],
+    { front, back }: Ends,
+  ): readonly number[] {
     const known = new Map<string, number>();
-    if (old !== undefined) {
-      for (const [i, backend] of allBackends(old.item).entries()) known.set(endOf(backend), old.ids[i] ?? 0);
-    }
-    return backends.map((backend) => {
+    for (let i = front; i < before.length - back; i++)
+      known.set(endOf(before[i] as ServiceBackend), ids[i] ?? 0);
+    const middle = backends.slice(front, backends.length - back).map((backend) => {
       const end = endOf(backend);
       const id = known.get(end) ?? this.#nextBackendId++ >>> 0;
       known.set(end, id);
       return id;
     });
+    return ids.slice(0, front).concat(middle, ids.slice(ids.length - back));
   }
 
   /** The frontends as table keys, each once; takes a reference to the number of each IPv6 address. */
@@ -236,8 +260,13 @@ function allBackends({ backends, outsideBackends }: ServiceItem): readonly Servi
   return [...outsideBackends, ...backends.filter((backend) => !first.has(endOf(backend)))];
 }
 
-/** One share for each of `all`; who is not among the chosen gets nothing. */
-function sharesOf(all: readonly ServiceBackend[], chosen: readonly ServiceBackend[]): readonly Share[] {
+/** One share for each of `all`; who is not among the chosen gets nothing. They have names only where these matter. */
+function sharesOf(
+  algorithm: ServiceItem['algorithm'],
+  all: readonly ServiceBackend[],
+  chosen: readonly ServiceBackend[],
+): readonly Share[] {
+  if (algorithm === 'random' && all === chosen) return all.map(({ weight }) => ({ name: '', weight }));
   const weights = new Map(chosen.map((backend) => [endOf(backend), backend.weight]));
   return all.map((backend) => ({ name: endOf(backend), weight: weights.get(endOf(backend)) ?? 0 }));
 }
@@ -267,9 +296,35 @@ function rowsOf(prefix: Prefix): (readonly [number, number])[] {
   ];
 }
 
-function backendWords(backend: ServiceBackend, id: number): number[] {
-  const address = ip6Words(backend.address) ?? [ip4Word(backend.address) ?? 0, 0, 0, 0];
-  return [...address, swap16(backend.port), 0, id, 0];
+function sameEnd(a: ServiceBackend, b: ServiceBackend): boolean {
+  return a === b || (a.address === b.address && a.port === b.port);
+}
+
+function isSameList(a: readonly Frontend[], b: readonly Frontend[]): boolean {
+  return a === b || (a.length === b.length && commonEnds(a, b, sameFrontend).front === a.length);
+}
+
+function sameFrontend(a: Frontend, b: Frontend): boolean {
+  return a.address === b.address && a.port === b.port;
+}
+
+/** The rows of backends, taken from those they had before where they begin or end with the same. */
+function rowsOfBackends(
+  backends: readonly ServiceBackend[],
+  ids: readonly number[],
+  before: Uint32Array,
+  { front, back }: Ends,
+): Uint32Array {
+  const words = new Uint32Array(backends.length * BACKEND);
+  words.set(before.subarray(0, front * BACKEND));
+  words.set(before.subarray(before.length - back * BACKEND), (backends.length - back) * BACKEND);
+  for (let i = front; i < backends.length - back; i++) {
+    const { address, port } = backends[i] as ServiceBackend;
+    words.set(ip6Words(address) ?? [ip4Word(address) ?? 0], i * BACKEND);
+    words[i * BACKEND + 4] = swap16(port);
+    words[i * BACKEND + 6] = ids[i] ?? 0;
+  }
+  return words;
 }
 
 /** Numbers take less memory than names, and with NodePorts there are many frontends. */

@@ -76,6 +76,9 @@ export function unitOf({ name }: SlotTable): string {
 
 /** Which slots a backend gets depends on its name under maglev only. */
 function nameOf(algorithm: ServiceItem['algorithm'], shares: readonly Share[]): TableName {
+  const [first] = shares;
+  const isEven = algorithm === 'random' && shares.every(({ weight }) => weight === first?.weight);
+  if (isEven) return `even ${shares.length} ${first?.weight === 0 ? 0 : 1}`;
   const lines = shares.map(({ name, weight }) => (algorithm === 'maglev' ? `${name} ${weight}` : weight));
   return `${algorithm} ${createHash('sha256').update(lines.join('\n')).digest('base64')}`;
 }

@@ -1,11 +1,17 @@
 /**
- * How changes cross between the agent and the data plane's process: an address set that both sides know goes as what came and went. Each
- * set has the name of its version; a delta says which version it is from, and the other side refuses one from a version that it does not
- * have, so that the set is sent whole.
+ * How changes cross between the agent and the data plane's process: an address set, or a service of many backends, that both sides know
+ * goes as what came and went. Each has the name of its version; a delta says which version it is from, and the other side refuses one from a version that it does not
+ * have, so that it is sent whole.
  */
 import { PteropusError } from '../../common/errors.js';
 import { changedSet } from '../../ruleset/address-versions.js';
-import type { AddressDelta, AddressSetItem, Change, Item, Key } from '../../ruleset/types.js';
+import {
+  changedService,
+  hasManyBackends,
+  type ServiceDelta,
+  serviceDelta,
+} from '../../ruleset/service-deltas.js';
+import type { AddressDelta, AddressSetItem, Change, Item, Key, ServiceItem } from '../../ruleset/types.js';
 import type { ChangeResult } from '../backend.js';
 
 export type WireChange =
@@ -18,9 +24,16 @@ export type WireChange =
       readonly base: string;
       readonly version: string;
     }
+  | {
+      readonly type: 'backends';
+      readonly key: Key;
+      readonly delta: ServiceDelta;
+      readonly base: string;
+      readonly version: string;
+    }
   | { readonly type: 'remove'; readonly key: Key };
 
-/** A delta is from a version of a set that is not there. Nothing was applied; whole sets would be. */
+/** A delta is from a version of an item that is not there. Nothing was applied; whole items would be. */
 export class LostBaseError extends PteropusError {}
 
 export function keyOf(change: WireChange): Key {
@@ -34,7 +47,7 @@ interface Known<I extends Item> {
 
 /** The agent's side: what it has sent, and the data plane has in force. */
 export class ChangeWriter {
-  readonly #known = new Map<Key, Known<AddressSetItem>>();
+  readonly #known = new Map<Key, Known<AddressSetItem | ServiceItem>>();
   #versions = 0;
 
   /** `name` is this writer's alone among all that ever write to one data plane. */
@@ -52,6 +65,11 @@ export class ChangeWriter {
       if (change.type === 'update' && change.delta !== undefined && change.old === known?.item) {
         return { type: 'delta', key, delta: change.delta, base: known.version, version };
       }
+      if (change.type === 'update' && change.old === known?.item) {
+        const { old, item } = change;
+        const delta = old.kind === 'service' && item.kind === 'service' ? serviceDelta(old, item) : null;
+        if (delta !== null) return { type: 'backends', key, delta, base: known.version, version };
+      }
       return { type: 'put', item: change.item, version };
     });
   }
@@ -60,17 +78,23 @@ export class ChangeWriter {
   applied(changes: readonly Change[], sent: readonly WireChange[]): void {
     for (const [i, change] of changes.entries()) {
       const written = sent[i];
-      const isSet = change.type !== 'remove' && change.item.kind === 'addressset';
-      if (isSet && written !== undefined && written.type !== 'remove') {
-        this.#known.set(change.key, { item: change.item, version: written.version });
+      const item = change.type === 'remove' ? null : deltaItem(change.item);
+      if (item !== null && written !== undefined && written.type !== 'remove') {
+        this.#known.set(change.key, { item, version: written.version });
       } else this.#known.delete(change.key);
     }
   }
 
-  /** Sends whole sets from here on. */
+  /** Sends whole items from here on. */
   forget(): void {
     this.#known.clear();
   }
+}
+
+/** The item, if later changes of it may go as deltas. */
+function deltaItem(item: Item): AddressSetItem | ServiceItem | null {
+  if (item.kind === 'addressset') return item;
+  return item.kind === 'service' && hasManyBackends(item) ? item : null;
 }
 
 /** The data plane's side: what it has in force, from whomever it came. */
@@ -92,16 +116,19 @@ export class ChangeReader {
         now.set(key, item);
         return [old === undefined ? { type: 'add', key, item } : { type: 'update', key, item, old }];
       }
-      const { delta } = wire;
-      if (now.has(key) || old?.kind !== 'addressset' || this.#known.get(key)?.version !== wire.base) {
-        throw new LostBaseError('is not there in the version that changes', {
-          object: key,
-          value: wire.base,
-        });
+      const isThere = !now.has(key) && this.#known.get(key)?.version === wire.base;
+      if (isThere && wire.type === 'delta' && old?.kind === 'addressset') {
+        const { delta } = wire;
+        const item = changedSet(old, delta);
+        now.set(key, item);
+        return [{ type: 'update', key, item, old, delta }];
       }
-      const item = changedSet(old, delta);
-      now.set(key, item);
-      return [{ type: 'update', key, item, old, delta }];
+      if (isThere && wire.type === 'backends' && old?.kind === 'service') {
+        const item = changedService(old, wire.delta);
+        now.set(key, item);
+        return [{ type: 'update', key, item, old }];
+      }
+      throw new LostBaseError('is not there in the version that changes', { object: key, value: wire.base });
     });
   }
 

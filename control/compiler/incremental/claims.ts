@@ -1,4 +1,5 @@
 /** Which services claim a frontend: by the difference that a change makes, since a NodePort has a frontend on each of 1,000 nodes. */
+import { withoutEnds } from '../../common/ends.js';
 import { ReverseIndex } from '../../model/reverse-index.js';
 import type { Frontend, ServiceItem } from '../../ruleset/types.js';
 
@@ -73,7 +74,7 @@ function differences(old: readonly ServiceItem[], now: readonly ServiceItem[]): 
   for (const item of now) {
     const was = before.get(item.key);
     before.delete(item.key);
-    const [a, b] = middles(was?.frontends ?? NONE, item.frontends);
+    const [a, b] = withoutEnds(was?.frontends ?? NONE, item.frontends, sameFrontend);
     if (was !== undefined)
       for (const frontend of a) gone.set(claimOf(was, frontend), { item: was, frontend });
     for (const frontend of b) come.add(claimOf(item, frontend));
@@ -82,20 +83,6 @@ function differences(old: readonly ServiceItem[], now: readonly ServiceItem[]): 
     for (const frontend of item.frontends) gone.set(claimOf(item, frontend), { item, frontend });
   }
   return { gone, come };
-}
-
-/** The two lists without what they begin and end with alike. */
-function middles(
-  a: readonly Frontend[],
-  b: readonly Frontend[],
-): readonly [readonly Frontend[], readonly Frontend[]] {
-  if (a === b) return [NONE, NONE];
-  const shorter = Math.min(a.length, b.length);
-  let front = 0;
-  while (front < shorter && sameFrontend(a[front], b[front])) front++;
-  let back = 0;
-  while (back < shorter - front && sameFrontend(a.at(-1 - back), b.at(-1 - back))) back++;
-  return [a.slice(front, a.length - back), b.slice(front, b.length - back)];
 }
 
 function claimsAlso(items: readonly ServiceItem[], { protocol }: ServiceItem, frontend: Frontend): boolean {

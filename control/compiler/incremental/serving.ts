@@ -5,7 +5,7 @@ import { SERVICE_NAME_LABEL } from '../../objects/slice.js';
 import type { EndpointSlice, Pod, Service } from '../../objects/types.js';
 import type { Frontend, HealthCheckItem, Key, ServiceItem } from '../../ruleset/types.js';
 import type { Context } from '../context.js';
-import { parseWeight, WEIGHT_ANNOTATION } from '../endpoints.js';
+import { parseWeight, type Remembered, ServiceEndpoints, WEIGHT_ANNOTATION } from '../endpoints.js';
 import { compileHealthCheck } from '../health-check.js';
 import { compileService, isProxied, withoutStolenFrontends } from '../services.js';
 import { Claims, claimTwice } from './claims.js';
@@ -23,6 +23,7 @@ interface LiveService {
   readonly pods: readonly string[];
   /** Nodes whose zone counts. */
   readonly nodes: readonly string[];
+  readonly remembered: Remembered | null;
 }
 
 interface Given {
@@ -34,7 +35,14 @@ interface Given {
   readonly got: readonly (readonly Frontend[] | null)[] | null;
 }
 
-const NOTHING: LiveService = { items: [], health: [], usesPeers: false, pods: [], nodes: [] };
+const NOTHING: LiveService = {
+  items: [],
+  health: [],
+  usesPeers: false,
+  pods: [],
+  nodes: [],
+  remembered: null,
+};
 
 export class Serving {
   private readonly services = new Map<ServiceName, LiveService>();
@@ -110,7 +118,8 @@ export class Serving {
     const service = model.get('Service', name.slice(0, slash), name.slice(slash + 1));
     if (service === undefined || !isProxied(service)) return NOTHING;
     const context = new WatchedContext(this.context);
-    const items = compileService(context, service);
+    const seen = new ServiceEndpoints(context, service, old.remembered);
+    const items = compileService(context, service, seen);
     const pods: string[] = [];
     const nodes = new Set<string>();
     for (const { endpoints } of model.slicesOf(service.metadata.namespace ?? '', service.metadata.name)) {
@@ -121,10 +130,11 @@ export class Serving {
     }
     return {
       items,
-      health: compileHealthCheck(context, service),
+      health: compileHealthCheck(context, service, seen),
       usesPeers: context.usesPeers,
       pods: kept(old.pods, pods),
       nodes: kept(old.nodes, [...nodes]),
+      remembered: seen.remembered(),
     };
   }
 
