@@ -53,6 +53,8 @@ export class Agent {
   readonly #timers: Every[] = [];
   readonly #claims: Claims;
   readonly #podAwaited: PodAwaited;
+  /** Since when the data plane has been without what should be in force (performance.now). */
+  #lostAt: number | null = null;
   /** Store revision of the model, and of what is in force. */
   #known = 0;
   #applied = 0;
@@ -80,6 +82,7 @@ export class Agent {
     this.#healing = new Healing((kind) => this.#heal(kind));
     this.#dataplane = new Dataplane(options.openBackend, (reason) => {
       this.#log(`data plane lost: ${reason.message}`);
+      this.#lostAt ??= performance.now();
       this.#healing.need('downstream');
       this.#publish();
     });
@@ -405,6 +408,11 @@ export class Agent {
     this.options.healthChecks?.follow(ruleset, wanted);
     const { changes, refused } = await this.#dataplane.apply(ruleset, undefined, wanted);
     tx.changed(changeMarks(changes));
+    if (this.#lostAt !== null) {
+      const seconds = (performance.now() - this.#lostAt) / 1000;
+      this.#log(`the data plane has everything again, after ${seconds.toFixed(1)} s`);
+      this.#lostAt = null;
+    }
     for (const line of newShortfalls(this.backend, changes)) this.#log(line);
     const [first] = refused;
     this.#refused = refused;
