@@ -75,19 +75,19 @@ export function putInTunnel(v: usize, sum: u32, port: u32): u32 {
 }
 
 /**
- * Same for a run of packets without an outcome from `v` on that all go `way`, with the headers at hand. What varies is put into its words
+ * Same for a run of packets without an outcome from `v` on that all go `way`, with the headers at hand. What varies is put into its vectors
  * before they are stored; and most frames begin with a cache line, so that no store here crosses from one into the next. Returns the
  * run's end.
  */
 export function putRunInTunnel(v: usize, end: usize, way: u32, sum: u32, port: u32): usize {
   const h0 = v128.load(HEADERS);
-  const h16 = load<u64>(HEADERS, 16);
-  const h24 = load<u64>(HEADERS, 24);
-  const h32 = load<u64>(HEADERS, 32);
-  const h40 = load<u64>(HEADERS, 40);
+  const h16 = v128.load(HEADERS, 16);
+  const h32 = v128.load(HEADERS, 32);
   const h48 = load<u16>(HEADERS, 48);
   const h50 = load<u64>(HEADERS, 50);
   const h56 = load<u64>(HEADERS, 56);
+  // V_ADDRESS, V_LENGTH and V_TOTAL, one after the other.
+  const moved = i32x4(-ENCAP_SIZE, ENCAP_SIZE, ENCAP_SIZE, 0);
   for (; v < end; v += VECTOR_SIZE) {
     if (load<u32>(v, V_OUTCOME) !== 0) continue;
     if (load<u32>(<usize>load<u32>(v, V_SESSION), S_ADJACENCY) !== way) break;
@@ -99,14 +99,11 @@ export function putRunInTunnel(v: usize, end: usize, way: u32, sum: u32, port: u
     store<u64>(eth, h56, 56);
     const length: u32 = bswap<u16>(<u16>(total + OUTER));
     const checksum = sum + length;
-    store<u64>(eth, h16 | <u64>length, 16);
-    store<u64>(eth, h24 | <u64>(~(checksum + (checksum >> 16)) & 0xffff), 24);
-    const sourcePort = <u64>bswap<u16>(<u16>(0xc000 | (load<u32>(v, V_HASH) >> 18)));
-    store<u64>(eth, h32 | (sourcePort << 16) | ((<u64>bswap<u16>(<u16>(total + OUTER - 20))) << 48), 32);
-    store<u64>(eth, h40, 40);
-    store<u32>(v, <u32>eth, V_ADDRESS);
-    store<u32>(v, load<u32>(v, V_LENGTH) + ENCAP_SIZE, V_LENGTH);
-    store<u32>(v, total + ENCAP_SIZE, V_TOTAL);
+    const outer = i16x8.replace_lane(h16, 0, <i16>length);
+    v128.store(eth, i16x8.replace_lane(outer, 4, <i16>~(checksum + (checksum >> 16))), 16);
+    const udp = i16x8.replace_lane(h32, 1, <i16>bswap<u16>(<u16>(0xc000 | (load<u32>(v, V_HASH) >> 18))));
+    v128.store(eth, i16x8.replace_lane(udp, 3, <i16>bswap<u16>(<u16>(total + OUTER - 20))), 32);
+    v128.store(v, i32x4.add(v128.load(v, V_ADDRESS), moved), V_ADDRESS);
     store<u32>(v, port, V_TX_PORT);
     store<u32>(v, OUT_FORWARD_TUNNEL, V_OUTCOME);
   }
