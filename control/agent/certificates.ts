@@ -1,15 +1,22 @@
-/** Certificates run out in silence, and then every agent of the cluster loses the store at once: somebody is told in time. */
+/** Certificates run out in silence, and then every agent of the cluster and ksr lose the store at once: somebody is told in time. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { errorText } from '../common/errors.js';
-import type { AgentConfig } from './agent-config.js';
+import type { StoreConfig } from '../store/open.js';
+import type { RestConfig } from './http/rest-config.js';
 
 /** Told from so many days before the end. */
 const WARN_DAYS = 30;
 const DAY_MS = 86_400_000;
 
+/** Of an agent's configuration, or ksr's. */
+interface Files {
+  readonly store: StoreConfig;
+  readonly rest: RestConfig | null;
+}
+
 /** The PEM files whose end matters: that of the store's client and its authority, that of REST. */
-export function certificateFiles({ store, rest }: Pick<AgentConfig, 'store' | 'rest'>): readonly string[] {
+export function certificateFiles({ store, rest }: Files): readonly string[] {
   const ofStore = 'endpoints' in store ? [store.certFile, store.caFile] : [];
   return [...ofStore, rest?.tls?.certFile].filter((file) => file !== undefined);
 }

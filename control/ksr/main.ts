@@ -1,5 +1,7 @@
 /** `pteropus ksr`: reflects the Kubernetes API into the store. */
+import { certificateFiles, certificateProblems } from '../agent/certificates.js';
 import { endOf } from '../agent/end.js';
+import { Every } from '../agent/every.js';
 import { servePatiently } from '../agent/http/patient.js';
 import { serveRest } from '../agent/http/server.js';
 import { openStore } from '../store/open.js';
@@ -9,6 +11,8 @@ import { type KsrConfig, ksrConfigOf, readKsrConfig } from './config.js';
 import { Ksr } from './ksr.js';
 import { KsrMetrics } from './metrics.js';
 import { ksrRoutes } from './routes.js';
+
+const DAY_MS = 86_400_000;
 
 const HELP = `usage: pteropus ksr --config FILE
        pteropus ksr --store URL[,URL...] [--kubeconfig FILE] [--rest ADDRESS:PORT] [--identity NAME] [--lease-seconds N]
@@ -55,7 +59,11 @@ async function serve(config: KsrConfig): Promise<void> {
   };
   const end = endOf(config.dieWithStdin);
   const store = openStore(config.store);
-  const metrics = new KsrMetrics();
+  const certificates = (): readonly string[] => certificateProblems(certificateFiles(config));
+  const tell = async (): Promise<void> => certificates().forEach(log);
+  await tell();
+  const daily = new Every(DAY_MS, tell);
+  const metrics = new KsrMetrics(certificates);
   const ksr = new Ksr({
     ...{ store, metrics, log, identity: config.identity, leaseSeconds: config.leaseSeconds },
     api: new KubeApi(kubeAccess(config.kubeconfig)),
@@ -64,7 +72,9 @@ async function serve(config: KsrConfig): Promise<void> {
   });
   const { rest } = config;
   const server =
-    rest === null ? null : await servePatiently(() => serveRest(rest, ksrRoutes(ksr, metrics), log), log);
+    rest === null
+      ? null
+      : await servePatiently(() => serveRest(rest, ksrRoutes(ksr, metrics, certificates), log), log);
   try {
     const running = ksr.run();
     process.stdout.write('{"ready":true}\n');
@@ -72,6 +82,7 @@ async function serve(config: KsrConfig): Promise<void> {
     ksr.stop();
     await running;
   } finally {
+    daily.close();
     await server?.close();
     await store.close();
     end.release();

@@ -31,8 +31,12 @@ export class KsrMetrics {
     registers: [this.registry],
   });
 
-  constructor() {
+  /** `certificates`: what is wrong with them now, a line each. */
+  constructor(certificates: () => readonly string[] = () => []) {
     collectDefaultMetrics({ register: this.registry });
+    this.#gauge('certificate_problems', 'Certificates that ran out, or will within 30 days', [], (gauge) =>
+      gauge.set(certificates().length),
+    );
     for (const { kind } of RESOURCES) {
       for (const operation of ['add', 'update', 'delete']) this.#writes.inc({ kind, operation }, 0);
     }

@@ -3,7 +3,12 @@ import { json, list, type Route } from '../agent/http/route.js';
 import type { Ksr } from './ksr.js';
 import type { KsrMetrics } from './metrics.js';
 
-export function ksrRoutes(ksr: Ksr, metrics: KsrMetrics): readonly Route[] {
+/** `certificates`: what is wrong with them now, a line each. */
+export function ksrRoutes(
+  ksr: Pick<Ksr, 'status' | 'problems'>,
+  metrics: KsrMetrics,
+  certificates: () => readonly string[] = () => [],
+): readonly Route[] {
   const get = (path: string, summary: string, handle: Route['handle']): Route => {
     return { method: 'GET', path, summary, query: [], handle };
   };
@@ -14,8 +19,11 @@ export function ksrRoutes(ksr: Ksr, metrics: KsrMetrics): readonly Route[] {
       return json({ ready: status.ready, troubles: status.troubles }, status.ready ? 200 : 503);
     }),
     get('/status', 'role, leader, and what it waits for', () => json(ksr.status())),
-    get('/problems', 'objects of which something is not honoured', () =>
-      list(ksr.problems().map(({ reference, problems }) => ({ ...reference, problems }))),
+    get('/problems', 'objects of which something is not honoured; certificates that run out', () =>
+      list([
+        ...certificates().map((problem) => ({ kind: null, problems: [problem] })),
+        ...ksr.problems().map(({ reference, problems }) => ({ ...reference, problems })),
+      ]),
     ),
     get('/metrics', 'metrics in the text format of Prometheus', async () => ({
       status: 200,
