@@ -114,23 +114,6 @@ function idLimits(ranges: FamilyRanges): readonly bigint[] {
   ];
 }
 
-/**
- * The node whose pod subnet holds `ip`, or null if `ip` lies outside the pod range. Block 0 belongs to the last node, as
- * in planNode (the reference answered 0 here, row IPAM-10).
- */
-export function nodeIdOfPodAddress(config: ClusterConfig, ip: Ip): number | null {
-  const address = parseIp(ip);
-  for (const { podSubnetCIDR, podSubnetOneNodePrefixLen } of rangesOf(config)) {
-    const range = parseCidr(podSubnetCIDR);
-    if (!cidrContains(range, address)) continue;
-    const shift = BigInt(bitsOf(range.family) - podSubnetOneNodePrefixLen);
-    const index = (address.value - range.value) >> shift;
-    const id = index === 0n ? blockCount(range, podSubnetOneNodePrefixLen) : index;
-    return id > BigInt(MAX_ID) ? null : Number(id);
-  }
-  return null;
-}
-
 /** Addresses of a pool: 2^host bits; pools wider than 63 bits count as 63 bits (row IPAM-05). */
 export function poolSize(subnet: ParsedCidr): bigint {
   const bits = bitsOf(subnet.family) - subnet.length;

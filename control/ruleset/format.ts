@@ -1,5 +1,4 @@
 /** The text form: a ruleset or its changes as a person reads them. */
-import { sortedItems } from './canonical.js';
 import type {
   AddressSetItem,
   Change,
@@ -8,15 +7,12 @@ import type {
   PolicyRule,
   PortRange,
   RouteTarget,
-  Ruleset,
   ServiceItem,
 } from './types.js';
 
-/** One item a paragraph, in order of key. */
-export function formatRuleset(ruleset: Ruleset): string {
-  return sortedItems(ruleset)
-    .map((item) => `${formatItem(item)}\n`)
-    .join('');
+/** One item a paragraph. */
+export function formatItems(items: Iterable<Item>): string {
+  return [...items].map((item) => `${formatItem(item)}\n`).join('');
 }
 
 /** `+` added, `~` updated, `-` removed; an update shows the new form. */

@@ -6,7 +6,7 @@ import { Random } from '../oracle/random.js';
 import { randomCluster } from '../oracle/random-cluster.js';
 import { canonical, canonicalRuleset, contentHash, rulesetOf } from './canonical.js';
 import { applyChanges, ChangeMismatchError, diffRulesets, invertChanges } from './diff.js';
-import { formatChanges, formatRuleset } from './format.js';
+import { formatChanges, formatItems } from './format.js';
 import type { Change, Item, Key, Ruleset } from './types.js';
 
 function randomRuleset(seed: number): Ruleset {
@@ -90,7 +90,7 @@ test('canonical: keys sorted at every depth, lists as they are, empty apart from
 
 test('the text form has every item and names the origin of rules', () => {
   const ruleset = randomRuleset(3);
-  const text = formatRuleset(ruleset);
+  const text = formatItems(ruleset.values());
   for (const key of ruleset.keys()) assert.ok(text.includes(`${key}: `), key);
   assert.match(text, /NetworkPolicy \w+\/np\d/);
   const first = formatChanges(diffRulesets(new Map(), ruleset)).split('\n')[0];

@@ -154,8 +154,12 @@ test('a running agent: status, addresses, pods, events, ruleset, backend', async
       ),
       ['interface/pod/shop/db', 'interface/pod/shop/web'],
     );
+    const lines = await ask('/ruleset?prefix=interface/pod/shop/web&as=text');
+    assert.match(lines.text, /^interface\/pod\/shop\/web: link pt[0-9a-f]{13}, /);
+    assert.match((await ask('/backend?as=table')).body.error, /as: text or json is needed/);
     assert.equal((await ask('/drift')).body.items, []);
     machine.dataplane.items.delete('snat');
+    assert.match((await ask('/drift?as=text')).text, /^\+ snat: /);
     assert.equal(
       (await ask('/drift')).body.items.map(({ key }: { key: string }) => key),
       ['snat'],

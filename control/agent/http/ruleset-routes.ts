@@ -1,14 +1,16 @@
 /** What the data plane should have, what it really has, and the difference. */
 import { compareText } from '../../ruleset/canonical.js';
 import { diffRulesets } from '../../ruleset/diff.js';
-import type { Item, Ruleset } from '../../ruleset/types.js';
+import { formatChanges, formatItems } from '../../ruleset/format.js';
+import type { Change, Item, Ruleset } from '../../ruleset/types.js';
 import type { Agent } from '../agent.js';
 import { backendOf } from './backend.js';
 import type { Query } from './query.js';
-import { json, list, type Route } from './route.js';
+import { type Answer, HttpError, json, list, type Route, type TextAnswer } from './route.js';
 import { type AgentSource, running } from './source.js';
 
-const FILTERS = ['kind', 'prefix'];
+const FORM = 'as';
+const FILTERS = ['kind', 'prefix', FORM];
 
 export function rulesetRoutes(source: AgentSource): readonly Route[] {
   return [
@@ -19,7 +21,8 @@ export function rulesetRoutes(source: AgentSource): readonly Route[] {
       query: FILTERS,
       handle: (query) => {
         const agent = running(source);
-        return list(select(agent.state.ruleset, query), { revision: agent.revisions.known });
+        const items = select(agent.state.ruleset, query);
+        return asText(query) ? text(formatItems(items)) : list(items, { revision: agent.revisions.known });
       },
     },
     {
@@ -27,16 +30,20 @@ export function rulesetRoutes(source: AgentSource): readonly Route[] {
       path: '/backend',
       summary: 'what the data plane really has, read back from it, sorted by key',
       query: FILTERS,
-      handle: async (query) => list(select(await dump(running(source)), query)),
+      handle: async (query) => {
+        const items = select(await dump(running(source)), query);
+        return asText(query) ? text(formatItems(items)) : list(items);
+      },
     },
     {
       method: 'GET',
       path: '/drift',
       summary: 'how the data plane differs from the ruleset: what a downstream resync would change',
-      query: [],
-      handle: async () => {
+      query: [FORM],
+      handle: async (query): Promise<Answer> => {
         const agent = running(source);
-        return list(diffRulesets(await dump(agent), agent.state.ruleset));
+        const changes: readonly Change[] = diffRulesets(await dump(agent), agent.state.ruleset);
+        return asText(query) ? text(formatChanges(changes)) : list(changes);
       },
     },
     {
@@ -51,6 +58,19 @@ export function rulesetRoutes(source: AgentSource): readonly Route[] {
 
 function dump(agent: Agent): Promise<Ruleset> {
   return backendOf(agent).dump();
+}
+
+/** `as=text`: lines for a person instead of JSON. */
+function asText(query: Query): boolean {
+  const form = query.text(FORM);
+  if (form !== null && form !== 'text' && form !== 'json') {
+    throw new HttpError(400, `parameter ${FORM}: text or json is needed`);
+  }
+  return form === 'text';
+}
+
+function text(lines: string): TextAnswer {
+  return { status: 200, contentType: 'text/plain; charset=utf-8', text: lines };
 }
 
 /** Items by kind and by the start of their key. Keys are sorted, so that two dumps can be compared as text. */
