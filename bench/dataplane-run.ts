@@ -14,6 +14,8 @@ export interface Result {
   /** Rounds that count, and those in which another process took the core from either side. */
   readonly rounds: number;
   readonly disturbed: number;
+  /** What `ratio.low` is the median of, where memory was taken several times. */
+  readonly placements?: readonly number[];
 }
 
 /** Of each round: ours, theirs. */
@@ -88,6 +90,30 @@ export async function established(sides: Sides, rounds: number): Promise<Result>
     figures(column(all, 2).map((ns) => ns - feed)),
     figures(column(all, 3).map((ns) => ns - nativeFeed)),
   );
+}
+
+/** The same measured several times, with new memory each time: medians, but for the lowest and the highest round. */
+export function overPlacements(results: readonly Result[]): Result {
+  const first = results[0];
+  if (first === undefined) throw new Error('nothing was measured');
+  if (results.length === 1) return first;
+  const middle = (of: (result: Result) => number): number => figures(results.map(of)).median;
+  const side = (of: (result: Result) => Figures): Figures => ({
+    min: Math.min(...results.map((result) => of(result).min)),
+    low: middle((result) => of(result).low),
+    median: middle((result) => of(result).median),
+    max: Math.max(...results.map((result) => of(result).max)),
+  });
+  const sum = (of: (result: Result) => number): number => results.reduce((n, result) => n + of(result), 0);
+  return {
+    ...first,
+    wasm: side(({ wasm }) => wasm),
+    native: side(({ native }) => native),
+    ratio: { median: middle(({ ratio }) => ratio.median), low: middle(({ ratio }) => ratio.low) },
+    rounds: sum(({ rounds }) => rounds),
+    disturbed: sum(({ disturbed }) => disturbed),
+    placements: results.map(({ ratio }) => ratio.low),
+  };
 }
 
 /** Batches of a stage alone, which is a tenth of the pipeline. */
