@@ -7,7 +7,7 @@ import type { ClusterConfig, FamilyRanges } from '../compiler/input.js';
 import type { Store } from '../store/store.js';
 import { ClusterRangesError } from './errors.js';
 
-export const RANGES_KEY = '/pteropus/cluster/ranges';
+const RANGES_KEY = '/pteropus/cluster/ranges';
 
 /** What has to be the same on all nodes: whatever addresses of nodes and pods follow from. */
 interface SharedRanges {

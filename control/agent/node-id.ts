@@ -62,7 +62,7 @@ export function recordOf(
 }
 
 /** The id to claim, and the own record that is there already. */
-export function chooseId(
+function chooseId(
   entries: readonly Entry[],
   claim: NodeClaim,
 ): { readonly id: number; readonly old: Entry | null } {

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { PteropusError } from './errors.js';
 
 /** Larger than any message we send by far; a length above it means that the other side speaks something else. */
-export const MAX_FRAME_BYTES = 256 << 20;
+const MAX_FRAME_BYTES = 256 << 20;
 
 /** The bytes on the socket are not ours. */
 export class FrameError extends PteropusError {}

@@ -45,7 +45,7 @@ export function endpointItem(ref: PodRef, ingress: Key | null, egress: Key | nul
 }
 
 /** Named by its contents: pods that are judged alike share one. */
-export function policyItem(
+function policyItem(
   direction: Direction,
   rules: readonly PolicyRule[],
   isolatedBy: readonly Origin[],
@@ -58,7 +58,7 @@ export function policyItem(
  * The policies that judge a pod in one direction, in the order in which they are asked. A pod whose object has not come yet could be
  * any pod of its namespace: then those that could select it.
  */
-export function policiesFor(model: Model, ref: PodRef, direction: Direction): readonly AnyPolicy[] {
+function policiesFor(model: Model, ref: PodRef, direction: Direction): readonly AnyPolicy[] {
   const pod = model.get('Pod', ref.namespace, ref.name);
   const labels = namespaceLabels(ref.namespace, model.get('Namespace', null, ref.namespace));
   return [...model.policiesOf(ref.namespace), ...model.all('ClusterNetworkPolicy')]

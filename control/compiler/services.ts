@@ -296,6 +296,6 @@ export function withoutStolenFrontends(items: readonly ServiceItem[]): readonly 
   });
 }
 
-export function frontendKey({ address, port }: Frontend): string {
+function frontendKey({ address, port }: Frontend): string {
   return `${address} ${port}`;
 }

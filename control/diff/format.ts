@@ -92,7 +92,7 @@ function judgementText(judgement: Judgement | null, locate: Locate): string {
 }
 
 /** `everything`, or `TCP 80, UDP, ICMP`: a protocol without ports stands for all of them. */
-export function portsText(ports: readonly Ports[]): string {
+function portsText(ports: readonly Ports[]): string {
   const isWhole = ({ protocol, from, to }: Ports) => protocol === 'ICMP' || (from === 1 && to === 65535);
   if (ports.length === 4 && ports.every(isWhole)) return 'everything';
   return ports

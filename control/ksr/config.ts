@@ -23,7 +23,7 @@ export interface KsrConfig {
   readonly dieWithStdin: boolean;
 }
 
-export const DEFAULT_KSR_REST = '127.0.0.1:9191';
+const DEFAULT_KSR_REST = '127.0.0.1:9191';
 
 type Raw = Readonly<Record<string, unknown>>;
 

@@ -76,7 +76,7 @@ export function judgements(
 }
 
 /** What decided, in the words of the oracle. */
-export function decidedBy(judgement: Judgement | null): string {
+function decidedBy(judgement: Judgement | null): string {
   if (judgement === null) return 'not a pod';
   const { by, origin, isolatedBy } = judgement;
   if (by === 'rule' && origin !== null) return formatOrigin(origin);

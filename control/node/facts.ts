@@ -54,12 +54,12 @@ export function readFacts(confDir: string, root = '/'): NodeFacts {
 }
 
 /** The table of protocols (net/core/sock.c) has one line for each kind of socket the kernel knows. */
-export function afXdpOf(protocols: string | null): boolean | null {
+function afXdpOf(protocols: string | null): boolean | null {
   return protocols === null ? null : /^XDP\s/m.test(protocols);
 }
 
 /** From /proc/self/limits; the soft limit counts. */
-export function lockedMemoryOf(limits: string): number {
+function lockedMemoryOf(limits: string): number {
   const soft = /^Max locked memory\s+(\S+)/m.exec(limits)?.[1];
   return soft === undefined || soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
 }

@@ -13,7 +13,7 @@ const CONTROLLER = 'endpointslice-controller.k8s.io';
 type SlicePort = EndpointSlice['ports'][number];
 
 /** Whether a slice was made by an endpoint controller (then ours replaces it) and not by a user. */
-export function isControllerSlice(slice: EndpointSlice, services: ReadonlyMap<string, Service>): boolean {
+function isControllerSlice(slice: EndpointSlice, services: ReadonlyMap<string, Service>): boolean {
   const service = services.get(`${slice.metadata.namespace}/${slice.metadata.labels[SERVICE_NAME] ?? ''}`);
   return slice.metadata.labels[MANAGED_BY] === CONTROLLER || (service?.spec.selector ?? null) !== null;
 }

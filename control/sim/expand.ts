@@ -28,7 +28,7 @@ type Json = Readonly<Record<string | number, unknown>>;
 const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 
 /** A stable name part of five characters. */
-export function hash5(text: string): string {
+function hash5(text: string): string {
   return [...createHash('sha1').update(text).digest().subarray(0, 5)]
     .map((byte) => ALPHABET[byte % ALPHABET.length])
     .join('');

@@ -184,7 +184,7 @@ function vppNodes(wanted: string | undefined, nodes: readonly string[], feed: Fe
 }
 
 /** The wanted feed, or the best one this machine can run and why. Throws InvalidInputError. */
-export function chooseFeed(wanted: string | undefined): { feed: Feed; reason: string | null } {
+function chooseFeed(wanted: string | undefined): { feed: Feed; reason: string | null } {
   if (wanted === 'memory') return { feed: 'memory', reason: null };
   const missing = afxdpMissing();
   if (wanted === 'afxdp') {

@@ -4,8 +4,8 @@ import { type ErrorDetails, InvalidInputError } from '../common/errors.js';
 import { bitsOf, cidrContains, formatIp, hostAt, type ParsedCidr, parseCidr, parseIp } from '../common/ip.js';
 import type { Service, ServicePort } from '../objects/types.js';
 
-export const NODE_PORT_FIRST = 30000;
-export const NODE_PORT_LAST = 32767;
+const NODE_PORT_FIRST = 30000;
+const NODE_PORT_LAST = 32767;
 
 /** Where a field of a Service stands, for errors. */
 export type FieldPlace = (service: Service, path: readonly (string | number)[]) => ErrorDetails;

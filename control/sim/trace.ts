@@ -38,7 +38,7 @@ function withNode(node: string, steps: readonly TraceStep[]): readonly NodeStep[
 }
 
 /** Steps of all nodes in order of time; steps of one node keep their order where times are equal. */
-export function mergeByTime(parts: readonly (readonly NodeStep[])[]): readonly NodeStep[] {
+function mergeByTime(parts: readonly (readonly NodeStep[])[]): readonly NodeStep[] {
   // Array.prototype.sort is stable.
   return parts.flat().sort((a, b) => a.time - b.time);
 }

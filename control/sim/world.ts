@@ -9,7 +9,7 @@ import type { ClusterState } from './matrix/state.js';
 export const OUTSIDE_ADDRESSES: readonly string[] = ['203.0.113.10', '198.51.100.20'];
 
 /** Its IPv6 ones in a dual-stack cluster (RFC 3849). */
-export const OUTSIDE_ADDRESSES6: readonly string[] = ['2001:db8:113::10', '2001:db8:51::20'];
+const OUTSIDE_ADDRESSES6: readonly string[] = ['2001:db8:113::10', '2001:db8:51::20'];
 
 /** LoadBalancer Services get their ingress addresses from here (RFC 5737). */
 export const LOAD_BALANCER_CIDR = '192.0.2.0/24';
@@ -17,7 +17,7 @@ export const LOAD_BALANCER_CIDR = '192.0.2.0/24';
 export type OutsidePort = DriverSpec['outsidePorts'][number];
 
 /** Ports the outside host always answers on: web and DNS. */
-export const OUTSIDE_PORTS: readonly OutsidePort[] = [
+const OUTSIDE_PORTS: readonly OutsidePort[] = [
   { protocol: 'TCP', port: 80 },
   { protocol: 'TCP', port: 443 },
   { protocol: 'UDP', port: 53 },

@@ -148,7 +148,7 @@ export class EtcdConnection {
 }
 
 /** The endpoint or the way to it failed, not the request. */
-export function isTransport(error: unknown): boolean {
+function isTransport(error: unknown): boolean {
   return (
     error instanceof etcd3.GRPCUnavailableError ||
     error instanceof etcd3.GRPCDeadlineExceededError ||

@@ -18,7 +18,7 @@ export interface VppRecord {
 }
 
 /** Where processes are looked up; a test has its own. */
-export const PROC = '/proc';
+const PROC = '/proc';
 
 /** What tells one startup configuration from another. */
 export function fingerprint(startup: Startup): string {

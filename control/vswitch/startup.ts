@@ -32,7 +32,7 @@ export interface Startup {
 }
 
 /** What the backend uses. A VPP whose core has one of them built in passes over its name. */
-export const BACKEND_PLUGINS = [
+const BACKEND_PLUGINS = [
   'abf',
   'acl',
   'af_packet',

@@ -43,7 +43,7 @@ export function eventRoutes(source: AgentSource): readonly Route[] {
 }
 
 /** Events that fit all filters given; of those the `first` or the `last` so many. Throws HttpError 400. */
-export function filterEvents(events: readonly EventRecord[], query: Query): readonly EventRecord[] {
+function filterEvents(events: readonly EventRecord[], query: Query): readonly EventRecord[] {
   const seq = query.integer('seq', 1);
   const [from, to] = [query.integer('from', 0) ?? 0, query.integer('to', 0) ?? Number.POSITIVE_INFINITY];
   const [since, until] = [query.time('since') ?? 0, query.time('until') ?? Number.POSITIVE_INFINITY];

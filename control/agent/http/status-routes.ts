@@ -4,7 +4,7 @@ import { json, list, type Route } from './route.js';
 import { type AgentSource, running } from './source.js';
 
 /** An event that takes longer than this will not end by itself; restarting the agent touches no traffic. Milliseconds. */
-export const STUCK_MS = 120_000;
+const STUCK_MS = 120_000;
 
 export function statusRoutes(source: AgentSource): readonly Route[] {
   return [

@@ -58,8 +58,8 @@ export const STARTUP_DEFAULTS: StartupConfig = {
   extra: '',
 };
 
-export const RX_MODES: readonly RxMode[] = ['poll', 'interrupt', 'adaptive'];
-export const PAGE_SIZES: readonly PageSize[] = ['default', '4K', '2M', '1G'];
+const RX_MODES: readonly RxMode[] = ['poll', 'interrupt', 'adaptive'];
+const PAGE_SIZES: readonly PageSize[] = ['default', '4K', '2M', '1G'];
 
 const PAGE_BYTES: Readonly<Record<PageSize, number>> = {
   default: 4096,

@@ -5,7 +5,7 @@
 import type { EndpointSlice, Pod, Service } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 
-export const CLUSTER_DOMAIN = 'cluster.local';
+const CLUSTER_DOMAIN = 'cluster.local';
 
 export interface NameSources {
   readonly services: readonly Service[];

@@ -12,7 +12,7 @@ import type { CniFolders } from './networks.js';
 /** Where the state of simulated clusters lives; one folder for each. */
 export const STATE_ROOT = '/run/pteropus-sim';
 /** Where iproute2 looks for namespaces. */
-export const NETNS_ROOT = '/run/netns';
+const NETNS_ROOT = '/run/netns';
 
 const NAME_MAX = 255;
 

@@ -21,7 +21,7 @@ export interface MeasureOptions {
   readonly silentAtOnce: number;
 }
 
-export const MEASURE: MeasureOptions = {
+const MEASURE: MeasureOptions = {
   patienceMs: 2000,
   silenceMs: 250,
   answeredAtOnce: 250,

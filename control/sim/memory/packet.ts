@@ -28,7 +28,7 @@ export function macText(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-export function ipNumber(ip: string): number {
+function ipNumber(ip: string): number {
   return Number(parseIp(ip).value);
 }
 

@@ -5,7 +5,7 @@ import { type Check, fail, note, ok, warn } from './types.js';
 import type { VppFacts } from './vpp-facts.js';
 
 /** The releases the whole suite runs on; those between are expected to work. */
-export const TESTED = { oldest: '23.02', newest: '26.06' } as const;
+const TESTED = { oldest: '23.02', newest: '26.06' } as const;
 
 /** Plugins a part of the configuration needs, and the Debian package that brings them. */
 const PACKAGES: Readonly<Record<string, string>> = { dpdk: 'vpp-plugin-dpdk' };

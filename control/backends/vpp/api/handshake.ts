@@ -50,7 +50,7 @@ export function readWelcome(message: Buffer): Welcome {
 }
 
 /** `control_ping`, whose form has never changed. */
-export const PING_SIZE = 10;
+const PING_SIZE = 10;
 
 export function writePing(into: Writer, id: number, clientIndex: number, context: number): void {
   const at = into.reserve(PING_SIZE);

@@ -45,8 +45,8 @@ function struct(word: string, name: string, fields: readonly FieldSchema[]): str
   return `${word} ${name}: ${fields.map(formatField).join('; ')}`;
 }
 
-export const formatType = (type: StructSchema): string => struct('type', type.name, type.fields);
-export const formatUnion = (union: StructSchema): string => struct('union', union.name, union.fields);
+const formatType = (type: StructSchema): string => struct('type', type.name, type.fields);
+const formatUnion = (union: StructSchema): string => struct('union', union.name, union.fields);
 export const formatMessage = (message: MessageSchema): string =>
   struct('message', `${message.name} ${message.crc}`, message.fields);
 
@@ -59,7 +59,7 @@ export function formatAlias(alias: AliasSchema): string {
   return `alias ${alias.name} ${alias.type}${alias.length === undefined ? '' : `[${alias.length}]`}`;
 }
 
-export function formatService(request: string, service: ServiceSchema): string {
+function formatService(request: string, service: ServiceSchema): string {
   const details = service.details === undefined ? '' : ` details ${service.details}`;
   const reply = service.reply === undefined ? '' : ` reply ${service.reply}`;
   return `service ${request}:${details}${reply}`;

@@ -10,7 +10,7 @@ import * as make from './objects.js';
 import { FAMILIES, familyOf, hostPrefix, UNLIMITED_MTU } from './specs.js';
 
 /** Bridge domain of the mesh. */
-export const MESH = 1;
+const MESH = 1;
 /** Split-horizon group of the tunnels: nothing goes from one into another. The virtual interface is in none. */
 const TUNNEL_GROUP = 1;
 const EVERYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const;
@@ -55,7 +55,7 @@ function meshObjects(tunnel: TunnelItem, view: View): VppObject[] {
 }
 
 /** The table of the tunnels leads on to the pods'. */
-export function tunnelTable(): VppObject[] {
+function tunnelTable(): VppObject[] {
   const path = { type: 'lookup', table: TABLE_IDS.pod } as const;
   return FAMILIES.map((family) => make.route({ table: TUNNEL_TABLE, prefix: EVERYWHERE[family], path }));
 }

@@ -8,7 +8,7 @@ import type { ObjectKey, VppObject } from './types.js';
  * whether services are translated for it. A few small dumps, whatever the number of policies and services. What the lists say
  * themselves is not among it (48 bytes a rule), nor are routes and services.
  */
-export const LOOKED_AT: ReadonlySet<string> = new Set([
+const LOOKED_AT: ReadonlySet<string> = new Set([
   'if',
   'link',
   'up',

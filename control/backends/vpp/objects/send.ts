@@ -10,7 +10,7 @@ import type { There } from './there.js';
 import type { Descriptor, VppContext } from './types.js';
 
 /** Waits before an action is tried again, milliseconds. */
-export const RETRY_AFTER_MS: readonly number[] = [5, 25, 100];
+const RETRY_AFTER_MS: readonly number[] = [5, 25, 100];
 
 /** So many actions are under way at once, so that neither side has to hold all of a large plan. */
 const MOST_AT_ONCE = 4096;

@@ -67,7 +67,7 @@ export interface TranslationNotes {
   readonly service: string;
 }
 
-export function translationKey({ protocol, address, port }: TranslationSpec): ObjectKey {
+function translationKey({ protocol, address, port }: TranslationSpec): ObjectKey {
   return `cnat-translation/${protocol}/${address}/${port}`;
 }
 

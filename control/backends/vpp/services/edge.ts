@@ -58,7 +58,7 @@ export function edgeSteering(item: InterfaceItem, view: View): VppObject[] {
 }
 
 /** Pure. To this node's own host no way round is needed, only back from it. */
-export function edgeRules(
+function edgeRules(
   services: readonly ServiceItem[],
   node: NodeItem,
   options: VppOptions,

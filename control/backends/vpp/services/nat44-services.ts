@@ -48,7 +48,7 @@ function refuse(item: ServiceItem): void {
 }
 
 /** Pure. VPP takes one local alone without a share. */
-export function localsOf(backends: readonly ServiceBackend[], node: NodeItem | null): readonly Local[] {
+function localsOf(backends: readonly ServiceBackend[], node: NodeItem | null): readonly Local[] {
   const largest = Math.max(...backends.map(({ weight }) => weight));
   const scale = largest > LARGEST_SHARE ? LARGEST_SHARE / largest : 1;
   const locals = new Map<string, Local>();
