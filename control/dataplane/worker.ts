@@ -83,18 +83,17 @@ class PacketWorker {
     let received = false;
     let awakeUntil = 0;
     let sharedUntil = 0;
-    let woken = false;
     for (;;) {
       const time = performance.now();
       const now = Math.floor(this.#origin + time);
-      // What the thread was woken for goes out first; other work waits for one round, and no longer.
-      if (!woken) this.#loop.maintain(now);
+      this.#loop.maintain(now);
       // After packets more are looked for without sleeping: most answers come sooner than a thread wakes up.
       if (received) awakeUntil = time + spin;
       const looking = time < awakeUntil && time >= sharedUntil;
       const sent = this.#loop.unsent;
       received = this.#loop.round(now, looking ? 0 : SLEEP_MICROS) !== 0;
-      woken = received && !looking && !woken;
+      // What the thread was woken for goes out before anything else.
+      if (received && !looking) this.#loop.round(now, 0);
       if (looking) {
         const before = performance.now();
         if (this.#urgency.note(before - time, sent || received)) this.#comeFirst(this.#urgency.urgent);

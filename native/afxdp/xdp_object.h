@@ -11,16 +11,25 @@ class XdpObject : public Napi::ObjectWrap<XdpObject> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit XdpObject(const Napi::CallbackInfo& info);
+  ~XdpObject() override;
 
  private:
   using Info = const Napi::CallbackInfo&;
+
+  // What the object shares with its function `step`, which may outlive it.
+  struct Open {
+    std::unique_ptr<Engine> engine;  // null: closed
+  };
+
   Engine& engine(Napi::Env env) const;
+  static Engine& engine(Napi::Env env, const Open& open);
+  static Napi::Function stepOf(Napi::Env env, const std::shared_ptr<Open>& open);
+  static Napi::Value step(Info info);
 
   void openPort(Info info);
   Napi::Value opened(Info info);
   Napi::Value addPort(Info info);
   void removePort(Info info);
-  Napi::Value step(Info info);
   Napi::Value inject(Info info);
   Napi::Value wakeFd(Info info);
   Napi::Value counters(Info info);
@@ -29,7 +38,7 @@ class XdpObject : public Napi::ObjectWrap<XdpObject> {
 
   // V8 unmaps a collected WebAssembly memory while the kernel goes on writing to it: the view keeps it alive.
   Napi::Reference<Napi::Uint8Array> memory_;
-  std::unique_ptr<Engine> engine_;
+  std::shared_ptr<Open> open_ = std::make_shared<Open>();
 };
 
 }  // namespace pteropus
