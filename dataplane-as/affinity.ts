@@ -1,5 +1,5 @@
 /** Session affinity (ClientIP): client and service -> backend, kept for the service's time after the latest connection. */
-import { now } from './context';
+import { now, since } from './context';
 import { imageHash } from './hash';
 import {
   AF_BACKEND,
@@ -10,8 +10,6 @@ import {
   AFFINITY_CAPACITY,
   AFFINITY_SIZE,
 } from './layout';
-import { workers } from './workers/ring';
-import { announceAffinity } from './workers/tables';
 
 const MASK: u32 = AFFINITY_CAPACITY - 1;
 const WINDOW: u32 = 8;
@@ -28,7 +26,7 @@ export function affine(client: u32, service: u32, seconds: u32): u32 {
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(home + i);
     if (load<u32>(entry, AF_CLIENT) !== client || load<u32>(entry, AF_SERVICE) !== service) continue;
-    const age: u64 = now - load<u32>(entry, AF_SEEN);
+    const age: u64 = since(load<u32>(entry, AF_SEEN));
     return age <= <u64>seconds * 1000 ? load<u32>(entry, AF_BACKEND) : 0;
   }
   return 0;
@@ -41,11 +39,10 @@ export function remember(client: u32, service: u32, backend: u32): void {
   store<u32>(entry, service, AF_SERVICE);
   store<u32>(entry, backend, AF_BACKEND);
   store<u32>(entry, now, AF_SEEN);
-  if (workers > 1) announceAffinity(entry);
 }
 
 /** The client's entry, else the place for one. */
-export function placeOf(client: u32, service: u32): usize {
+function placeOf(client: u32, service: u32): usize {
   const home = imageHash(client, service);
   let chosen: usize = 0;
   let oldest: u32 = 0;
@@ -55,7 +52,7 @@ export function placeOf(client: u32, service: u32): usize {
       chosen = entry;
       break;
     }
-    const age = load<u32>(entry, AF_CLIENT) === 0 ? <u32>0xffffffff : now - load<u32>(entry, AF_SEEN);
+    const age = load<u32>(entry, AF_CLIENT) === 0 ? <u32>0xffffffff : since(load<u32>(entry, AF_SEEN));
     if (chosen === 0 || age > oldest) {
       chosen = entry;
       oldest = age;
@@ -66,7 +63,7 @@ export function placeOf(client: u32, service: u32): usize {
 
 export function sweepAffinity(index: u32): void {
   const entry = entryAt(index);
-  if (load<u32>(entry, AF_CLIENT) !== 0 && now - load<u32>(entry, AF_SEEN) > LONGEST) {
+  if (load<u32>(entry, AF_CLIENT) !== 0 && since(load<u32>(entry, AF_SEEN)) > LONGEST) {
     store<u64>(entry, 0);
     store<u64>(entry, 0, 8);
   }

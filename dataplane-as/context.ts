@@ -51,9 +51,10 @@ export function attach(): void {
   isIndexed = false;
 }
 
-/** Sets the clock alone. */
-export function setClock(nowMs: u32): void {
-  now = nowMs;
+/** Milliseconds since `time`; none if another worker's clock, which is a little ahead of this one's, wrote it. */
+export function since(time: u32): u32 {
+  const elapsed = now - time;
+  return <i32>elapsed < 0 ? 0 : elapsed;
 }
 
 /** Takes the image that is in force now; `nowMs` is the clock of the whole batch. */

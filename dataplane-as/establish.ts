@@ -17,6 +17,7 @@ import {
   S_PORTS,
   S_RULE,
   S_SRC,
+  S_STATE,
   SERVICE_COUNTERS_BASE,
   SESSION_SHIFT,
   SESSION_STATS_BASE,
@@ -24,6 +25,7 @@ import {
   SF_REPLY,
   SS_ACTIVE,
   SS_CREATED,
+  ST_CLOSING,
   ST_NEW,
   V_HASH,
   V_OUTCOME,
@@ -51,12 +53,14 @@ import {
   NEWCOMERS,
 } from './newcomers';
 import { KEY_MASK } from './sessions';
+import { fence, workers } from './workers/lock';
 
 /** Takes the records of NEWCOMERS up to `end`. What is left to first.ts has neither session nor outcome afterwards. */
 export function establish(end: usize): void {
   const mask = sessionMask;
   const table = sessions;
   const made = <u64>generation;
+  const several = workers > 1;
   const clock = (<u64>now) << 32;
   let created: u64 = 0;
   for (let at = NEWCOMERS; at < end; at += N_SIZE) {
@@ -84,7 +88,9 @@ export function establish(end: usize): void {
       if (two === 0) break;
     }
     if (found !== 0) {
-      store<u32>(v, <u32>found, V_SESSION);
+      // One that another worker opened may have to be judged again.
+      if (load<u32>(found, S_GENERATION) === <u32>made && load<u8>(found, S_STATE) !== ST_CLOSING)
+        store<u32>(v, <u32>found, V_SESSION);
       continue;
     }
     if (load<u32>(at, N_OUTCOME) !== 0) {
@@ -125,7 +131,6 @@ export function establish(end: usize): void {
     const changed = change32(<u32>addresses, <u32>next) + change32(<u32>(addresses >> 32), <u32>(next >> 32));
     const delta = fold(changed);
     const delta4 = fold(changed + change32(<u32>tuple, newPorts));
-    store<u64>(forth, addresses, S_SRC);
     store<u64>(forth, tuple | ((<u64>((ST_NEW << 8) | (flags << 16))) << 32), S_PORTS);
     store<u64>(forth, made | ((<u64>reply) << 32), S_GENERATION);
     store<u64>(forth, next, S_NEW_SRC);
@@ -133,7 +138,6 @@ export function establish(end: usize): void {
     store<u64>(forth, <u64>load<u32>(at, N_AHEAD) | clock, S_ADJACENCY);
     store<u64>(forth, about, S_RULE);
     store<u64>(forth, backend, S_BACKEND);
-    store<u64>(reply, answers, S_SRC);
     store<u64>(reply, answerKey | ((<u64>((ST_NEW << 8) | (backFlags << 16))) << 32), S_PORTS);
     store<u64>(reply, made | ((<u64>forth) << 32), S_GENERATION);
     store<u64>(reply, rotl<u64>(addresses, 32), S_NEW_SRC);
@@ -142,6 +146,10 @@ export function establish(end: usize): void {
     store<u64>(reply, <u64>load<u32>(at, N_BACK) | clock, S_ADJACENCY);
     store<u64>(reply, about, S_RULE);
     store<u64>(reply, backend, S_BACKEND);
+    // Last of all, as that is what other workers find them by.
+    if (several) fence();
+    store<u64>(forth, addresses, S_SRC);
+    store<u64>(reply, answers, S_SRC);
     store<u32>(v, <u32>forth, V_SESSION);
     created++;
     countRules(at);

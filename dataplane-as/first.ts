@@ -8,7 +8,6 @@ import {
   DROP_FRAGMENT_UNKNOWN,
   DROP_ICMP_ERROR,
   DROP_VXLAN,
-  DROP_WORKERS,
   ROLE_HOST,
   ROLE_UPLINK,
   SF_PICKED_UP,
@@ -28,7 +27,6 @@ import { open } from './open';
 import { backendAddress, backendId, backendPort, choose, serviceOf } from './services';
 import { keepAll, newDestination, newPorts, settlePort, toBackend, translateSource } from './translation';
 import { tunnelOf } from './tunnels';
-import { hasRoom, OPENING, workers } from './workers/ring';
 
 /** First port that systems give to clients. */
 const EPHEMERAL: u16 = 32768;
@@ -45,7 +43,6 @@ export function first(v: usize): i32 {
   if (load<u32>(v, V_FLAGS) & VF_LATER_FRAGMENT) return DROP_FRAGMENT_UNKNOWN;
   const protocol = load<u32>(v, V_PROTOCOL);
   if (protocol === REPLY) return DROP_ICMP_ERROR;
-  if (workers > 1 && !hasRoom(OPENING)) return DROP_WORKERS;
   const source = load<u32>(v, V_SRC);
   const destination = load<u32>(v, V_DST);
   const pair = load<u32>(v, V_PORTS);

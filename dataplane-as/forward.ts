@@ -10,7 +10,6 @@ import {
   DROP_FRAGMENT_UNKNOWN,
   PORT_MTU,
   PORT_SHIFT,
-  RK_STATE,
   S_ADJACENCY,
   S_DIRECT,
   S_FLAGS,
@@ -25,6 +24,7 @@ import {
   S_SEEN,
   S_SERVICE,
   S_STATE,
+  SF_ANSWERED,
   SF_DNAT,
   SF_FIN_SEEN,
   SF_KEEP_TTL,
@@ -53,8 +53,8 @@ import { longestSent } from './offload';
 import { crcChange } from './sctp';
 import { countService } from './services';
 import { record } from './trace';
-import { announce } from './workers/announce';
-import { workers } from './workers/ring';
+import { enter, leave, workers } from './workers/lock';
+import { isHeld } from './workers/removed';
 
 /** Lengths are far below it: the sign of a difference tells which is less. */
 const SIGN: u32 = 0x80000000;
@@ -165,7 +165,7 @@ function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd:
  */
 function changesNew(word: u32, kind: u32, l4: usize): u32 {
   const forth = (kind & (SF_REPLY << 16)) === 0;
-  // Of several workers the others are told of a first answer.
+  // Of several workers all must know of a first answer.
   const opens =
     (word & 0xff00) === TCP << 8 ? (load<u8>(l4, 13) & SYN) !== 0 && (forth || workers === 1) : forth;
   return <u32>!opens;
@@ -262,7 +262,6 @@ export function rewriteOther(l4: usize, line: usize, protocol: u32, vf: u32, len
 function setState(line: usize, state: u32): void {
   store<u8>(line, state, S_STATE);
   store<u8>(<usize>load<u32>(line, S_PEER), state, S_STATE);
-  if (workers > 1) announce(line, RK_STATE);
 }
 
 /**
@@ -270,6 +269,29 @@ function setState(line: usize, state: u32): void {
  * flood of SYNs never gets the long timeout; anything else when the other side answers.
  */
 export function follow(line: usize, l4: usize, protocol: u32, vf: u32): void {
+  if (workers === 1) {
+    advance(line, l4, protocol, vf);
+    return;
+  }
+  if (!advances(line, l4, protocol, vf) || !enter()) return;
+  // The line may be another connection's by now; the packet is dropped then.
+  if (isHeld(line)) advance(line, l4, protocol, vf);
+  leave();
+}
+
+/** Does this packet change the connection's state? Asked without the lock, by several workers. */
+function advances(line: usize, l4: usize, protocol: u32, vf: u32): bool {
+  const state: u32 = load<u8>(line, S_STATE);
+  const bits: u32 = load<u16>(line, S_FLAGS);
+  if (protocol !== TCP) return state === ST_NEW && (bits & SF_REPLY) !== 0 && (vf & VF_ICMP_ERROR) === 0;
+  if (vf & VF_LATER_FRAGMENT) return false;
+  const tcp: u32 = load<u8>(l4, 13);
+  if (tcp & (FIN | RST)) return state !== ST_CLOSING || (bits & SF_FIN_SEEN) === 0;
+  if (state !== ST_NEW) return false;
+  return (bits & SF_REPLY) !== 0 ? (bits & SF_ANSWERED) === 0 : (tcp & (SYN | ACK)) === ACK;
+}
+
+function advance(line: usize, l4: usize, protocol: u32, vf: u32): void {
   const state: u32 = load<u8>(line, S_STATE);
   if (protocol !== TCP) {
     if (state === ST_NEW && (load<u16>(line, S_FLAGS) & SF_REPLY) !== 0 && (vf & VF_ICMP_ERROR) === 0) {
@@ -285,10 +307,14 @@ export function follow(line: usize, l4: usize, protocol: u32, vf: u32): void {
     store<u16>(line, bits | SF_FIN_SEEN, S_FLAGS);
     if (state !== ST_CLOSING) setState(line, ST_CLOSING);
   } else if (workers > 1 && state === ST_NEW && (bits & SF_REPLY) !== 0) {
-    // The answer: whoever meets the opener's acknowledgement must know of it.
-    if (load<u32>(line, S_PACKETS) === 1) announce(line, RK_STATE);
+    store<u16>(line, bits | SF_ANSWERED, S_FLAGS);
   } else if (state === ST_NEW && (tcp & (SYN | ACK)) === ACK && (bits & SF_REPLY) === 0) {
-    const answered = load<u32>(<usize>load<u32>(line, S_PEER), S_PACKETS) !== 0;
-    if (answered) setState(line, ST_ESTABLISHED);
+    if (isAnswered(load<u32>(line, S_PEER))) setState(line, ST_ESTABLISHED);
   }
+}
+
+/** Was a packet by the reply line seen? A count of packets is not to be trusted where several workers write it. */
+function isAnswered(reply: usize): bool {
+  if (workers === 1) return load<u32>(reply, S_PACKETS) !== 0;
+  return (load<u16>(reply, S_FLAGS) & SF_ANSWERED) !== 0;
 }

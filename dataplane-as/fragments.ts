@@ -3,7 +3,7 @@
  * the first was not seen or would be overwritten by them. So policy judges every fragment by its real ports (RFC 1858,
  * RFC 3128). Fragments are forwarded as they come, never reassembled; a later one that overtakes its first one is dropped.
  */
-import { now, ports } from './context';
+import { now, ports, since } from './context';
 import { imageHash } from './hash';
 import { headerLength, parseFirstFragment, REPLY, setKey } from './l4';
 import {
@@ -13,6 +13,7 @@ import {
   DROP_FRAGMENT_UNKNOWN,
   DROP_L4_HEADER,
   DROP_SPOOFED,
+  DROP_WORKERS,
   FR_ID,
   FR_PORTS,
   FR_PROTOCOL,
@@ -36,8 +37,7 @@ import {
   VF_ICMP_ERROR,
   VF_LATER_FRAGMENT,
 } from './layout';
-import { workers } from './workers/ring';
-import { announceFragment } from './workers/tables';
+import { enterIfShared, leaveIfShared } from './workers/lock';
 
 const MASK: u32 = FRAGMENT_CAPACITY - 1;
 const WINDOW: u32 = 8;
@@ -65,10 +65,17 @@ export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffer
     return 0;
   }
   if (offset < needed || offset + length > 65515) return DROP_FRAGMENT_TINY;
+  return followFragment(v, addresses, id);
+}
+
+/** A later fragment: it takes the ports of its first one. Returns an outcome, 0 = they are known. */
+export function followFragment(v: usize, addresses: u64, id: u32): i32 {
+  if (!enterIfShared()) return DROP_WORKERS;
   const entry = findFragment(addresses, id);
+  if (entry !== 0) setKey(v, load<u32>(entry, FR_PORTS), load<u32>(entry, FR_PROTOCOL));
+  leaveIfShared();
   if (entry === 0) return DROP_FRAGMENT_UNKNOWN;
   store<u32>(v, load<u32>(v, V_FLAGS) | VF_LATER_FRAGMENT, V_FLAGS);
-  setKey(v, load<u32>(entry, FR_PORTS), load<u32>(entry, FR_PROTOCOL));
   return 0;
 }
 
@@ -91,11 +98,11 @@ function entryAt(slot: u32): usize {
 }
 
 function stale(entry: usize): bool {
-  return now - load<u32>(entry, FR_SEEN) > load<u32>(CONTROL_BASE, CTL_TIMEOUT_FRAGMENT);
+  return since(load<u32>(entry, FR_SEEN)) > load<u32>(CONTROL_BASE, CTL_TIMEOUT_FRAGMENT);
 }
 
 /** The entry of a first fragment that was seen, 0 = none. */
-export function findFragment(addresses: u64, id: u32): usize {
+function findFragment(addresses: u64, id: u32): usize {
   const start = home(addresses, id);
   for (let i: u32 = 0; i < WINDOW; i++) {
     const entry = entryAt(start + i);
@@ -105,14 +112,9 @@ export function findFragment(addresses: u64, id: u32): usize {
   return 0;
 }
 
-/** Notes a first fragment, and tells the other workers. */
+/** Notes a first fragment, in the place of the oldest of its window. */
 export function rememberFragment(addresses: u64, id: u32, pair: u32, protocol: u32): void {
-  const entry = noteFragment(addresses, id, pair, protocol);
-  if (workers > 1) announceFragment(entry);
-}
-
-/** Notes a first fragment, in the place of the oldest of its window. Returns its entry. */
-export function noteFragment(addresses: u64, id: u32, pair: u32, protocol: u32): usize {
+  if (!enterIfShared()) return;
   const start = home(addresses, id);
   let chosen: usize = 0;
   let oldest: u32 = 0;
@@ -122,7 +124,7 @@ export function noteFragment(addresses: u64, id: u32, pair: u32, protocol: u32):
       chosen = entry;
       break;
     }
-    const age = load<u32>(entry, FR_ID) === 0 ? <u32>0xffffffff : now - load<u32>(entry, FR_SEEN);
+    const age = load<u32>(entry, FR_ID) === 0 ? <u32>0xffffffff : since(load<u32>(entry, FR_SEEN));
     if (chosen === 0 || age > oldest) {
       chosen = entry;
       oldest = age;
@@ -133,7 +135,7 @@ export function noteFragment(addresses: u64, id: u32, pair: u32, protocol: u32):
   store<u32>(chosen, pair, FR_PORTS);
   store<u32>(chosen, now, FR_SEEN);
   store<u32>(chosen, protocol, FR_PROTOCOL);
-  return chosen;
+  leaveIfShared();
 }
 
 /** Frees one stale entry's place (called round robin by the sweep). */

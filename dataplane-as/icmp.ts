@@ -40,7 +40,7 @@ import {
   VF_LATER_FRAGMENT,
   VF_TUNNEL_SHIFT,
 } from './layout';
-import { workers } from './workers/ring';
+import { workers } from './workers/lock';
 
 const HEADERS: u32 = 28; // IPv4 and ICMP
 /** RFC 1812 section 4.3.2.3: an error is at most 576 bytes long. */

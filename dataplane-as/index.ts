@@ -18,24 +18,27 @@ import { output } from './output';
 import { parse, prepareParse, refuseAll } from './parse';
 import { police } from './police';
 import { prepareCrc } from './sctp';
-import { age } from './sweep';
+import { age, placeCursors } from './sweep';
 import { chooseTraced } from './trace';
-import { catchUp } from './workers/receive';
-import { attachRings, workers } from './workers/ring';
+import { attachWorkers, leave } from './workers/lock';
+import { mendTables } from './workers/mend';
+import { dropTorn, startReading } from './workers/removed';
 
 /** Reads the control block; call once its bases are written, before anything else. */
 export function init(): void {
   attach();
   attach6();
-  attachRings();
+  if (attachWorkers()) {
+    mendTables();
+    leave();
+  }
+  placeCursors();
   prepareCrc();
   prepareParse();
 }
 
 /** One pass over the packets 0..n-1 of the vector. `nowMs`: a clock that never goes back (it may wrap). */
 export function process(n: i32, nowMs: u32): void {
-  // What others say comes before the image is looked for: it is at least as new as theirs then.
-  if (workers > 1) catchUp(nowMs);
   begin(nowMs);
   if (n > VECTOR_CAPACITY) n = VECTOR_CAPACITY;
   if (image === 0) refuseAll(n);
@@ -44,26 +47,22 @@ export function process(n: i32, nowMs: u32): void {
   acknowledge();
 }
 
-/** Takes in what other workers told, so that they find room for more while no packet comes here. */
-export function listen(nowMs: u32): void {
-  if (workers > 1) catchUp(nowMs);
-}
-
 function work(n: i32): void {
   clearList();
   parse(n);
   chooseTraced(n);
   hash(n);
+  startReading(n);
   if (lookup(n)) resolve(n);
   forward(n);
   output(n);
-  work6();
+  dropTorn();
+  work6(n);
   police(n);
 }
 
 /** Ages `lines` session lines, and some entries of the small tables. Returns how many connections expired. */
 export function sweep(nowMs: u32, lines: i32): i32 {
-  if (workers > 1) catchUp(nowMs);
   begin(nowMs);
   return age(lines);
 }

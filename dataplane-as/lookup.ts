@@ -4,6 +4,7 @@ import { establish } from './establish';
 import { sessionHash } from './hash';
 import {
   DROP_SESSION_FULL,
+  DROP_WORKERS,
   S_GENERATION,
   S_NEW_DST,
   S_PORTS,
@@ -30,8 +31,8 @@ import { decideNewcomers, passEnd } from './newcomers';
 import { find, KEY_MASK, lineAt, removals } from './sessions';
 import { reopens, slow } from './slow';
 import { record } from './trace';
-import { announceNewcomers, mayOpen } from './workers/newcomers';
-import { workers } from './workers/ring';
+import { enter, leave, workers } from './workers/lock';
+import { acceptOwn, foundLines, release } from './workers/removed';
 
 /** Of the word at S_PORTS: the key's 40 bits, and above them ST_CLOSING, whose bit no other state has. */
 const OPEN_MASK: u64 = KEY_MASK | ((<u64>ST_CLOSING) << 40);
@@ -108,6 +109,7 @@ export function lookup(n: i32): bool {
   const elsewhere = compareHomes(end);
   const left = elsewhere === ELSEWHERE ? ELSEWHERE : compareSeconds(elsewhere);
   newcomersEnd = ELSEWHERE;
+  foundLines();
   const missing = left !== ELSEWHERE && lookElsewhere(left);
   if (tracing) traceHits(end);
   return missing;
@@ -237,13 +239,23 @@ function leads(v: usize, line: usize): bool {
  */
 export function resolve(n: i32): void {
   // A trace wants to see each packet by itself.
-  for (let at = ELSEWHERE; at < newcomersEnd && !tracing && mayOpen(); ) {
+  for (let at = ELSEWHERE; at < newcomersEnd && !tracing; ) {
     const end = passEnd(at, newcomersEnd);
     const decided = decideNewcomers(at, end);
+    if (workers > 1 && !enterForBatch()) break;
     establish(decided);
-    if (workers > 1) announceNewcomers(decided);
+    if (workers > 1) leaveForBatch();
     at = end;
   }
+  if (workers > 1 && !enterForBatch()) {
+    refuseUndecided(n);
+    return;
+  }
+  resolveSlowly(n);
+  if (workers > 1) leaveForBatch();
+}
+
+function resolveSlowly(n: i32): void {
   for (let round = 0; round < 3; round++) {
     const before = removals;
     for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
@@ -251,6 +263,26 @@ export function resolve(n: i32): void {
     }
     if (removals === before) return;
     disown(n, round === 2);
+  }
+}
+
+/** Takes the lock; packets of the batch whose line another worker took meanwhile are undecided again. */
+export function enterForBatch(): bool {
+  if (!enter()) return false;
+  release();
+  return true;
+}
+
+export function leaveForBatch(): void {
+  acceptOwn();
+  leave();
+}
+
+/** Another worker stands still, in the midst of a change. */
+function refuseUndecided(n: i32): void {
+  for (let i = 0, v: usize = VECTOR_BASE; i < n; i++, v += VECTOR_SIZE) {
+    if (load<u32>(v, V_OUTCOME) === 0 && load<u32>(v, V_SESSION) === 0)
+      store<u32>(v, DROP_WORKERS, V_OUTCOME);
   }
 }
 

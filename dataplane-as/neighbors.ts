@@ -2,7 +2,7 @@
  * Neighbors on the uplink: address and port -> MAC, learned from ARP only. A known one is refreshed by its own traffic and,
  * when that is silent, asked for again while packets still go to it; the worker sends those requests (refreshNeighbor).
  */
-import { now } from './context';
+import { now, since } from './context';
 import { MAC_MASK } from './ethernet';
 import { imageHash } from './hash';
 import {
@@ -17,8 +17,7 @@ import {
   NEIGHBOR_SIZE,
   NEIGHBORS_BASE,
 } from './layout';
-import { workers } from './workers/ring';
-import { announceNeighbor } from './workers/tables';
+import { enterIfShared, leaveIfShared } from './workers/lock';
 
 const MASK: u32 = NEIGHBOR_CAPACITY - 1;
 const WINDOW: u32 = 8;
@@ -68,27 +67,49 @@ function place(address: u32, port: u32): usize {
 /** How little an entry would be missed. */
 export function placeRank(entry: usize): u32 {
   const wanted = load<u8>(entry, NB_STATE) === WANTED;
-  const age = (wanted ? now - load<u32>(entry, NB_SEEN) : now - load<u32>(entry, NB_USED)) >> 1;
+  const age = since(wanted ? load<u32>(entry, NB_SEEN) : load<u32>(entry, NB_USED)) >> 1;
   return age | (wanted ? <u32>0x80000000 : 0);
 }
 
+/**
+ * Fills an entry, in an order that neighborMac() of another worker may come in between: an entry that changes hands has no MAC until
+ * it has its new key.
+ */
 export function writeNeighbor(entry: usize, address: u32, port: u32, mac: u64, state: u32): void {
-  store<u32>(entry, address, NB_IP4);
-  store<u32>(entry, port, NB_PORT);
-  store<u64>(entry, (mac & MAC_MASK) | ((<u64>state) << 48), NB_MAC);
+  if (load<u32>(entry, NB_IP4) !== address || load<u32>(entry, NB_PORT) !== port) {
+    atomic.store<u64>(entry, 0, NB_MAC);
+    store<u32>(entry, address, NB_IP4);
+    store<u32>(entry, port, NB_PORT);
+  }
+  atomic.store<u64>(entry, (mac & MAC_MASK) | ((<u64>state) << 48), NB_MAC);
   store<u32>(entry, now, NB_SEEN);
+}
+
+/** The MAC of an entry, 0 = it has none. Notes that a packet goes to it. */
+export function macOf(entry: usize): u64 {
+  const word = atomic.load<u64>(entry, NB_MAC);
+  if (<u32>(word >> 48) !== KNOWN) return 0;
+  store<u32>(entry, now, NB_USED);
+  return word & MAC_MASK;
 }
 
 /** MAC of a known neighbor, 0 = not known. Notes that a packet goes to it. */
 export function neighborMac(address: u32, port: u32): u64 {
   const entry = find(address, port);
-  if (entry === 0 || load<u8>(entry, NB_STATE) !== KNOWN) return 0;
-  store<u32>(entry, now, NB_USED);
-  return load<u64>(entry, NB_MAC) & MAC_MASK;
+  const mac = entry === 0 ? 0 : macOf(entry);
+  // Another worker may have given the entry to somebody else meanwhile.
+  return entry === find(address, port) ? mac : 0;
 }
 
 /** May an unknown neighbor be asked for now? If so it is noted as asked for. */
 export function mayAsk(address: u32, port: u32): bool {
+  if (!enterIfShared()) return false;
+  const may = noteAsked(address, port);
+  leaveIfShared();
+  return may;
+}
+
+function noteAsked(address: u32, port: u32): bool {
   let entry = find(address, port);
   if (entry === 0) {
     entry = place(address, port);
@@ -96,39 +117,22 @@ export function mayAsk(address: u32, port: u32): bool {
     store<u32>(entry, now, NB_USED);
     return true;
   }
-  if (now - load<u32>(entry, NB_SEEN) < REQUEST_INTERVAL) return false;
+  if (since(load<u32>(entry, NB_SEEN)) < REQUEST_INTERVAL) return false;
   store<u32>(entry, now, NB_SEEN);
   return true;
 }
 
-/** Between two announcements of a neighbor that is what it was. */
-const TELL_INTERVAL: u32 = 1_000;
-
-/** Is this of a neighbor new to the other workers? */
-export function isNews(entry: usize, mac: u64): bool {
-  if (load<u64>(entry, NB_MAC) !== (mac | ((<u64>KNOWN) << 48))) return true;
-  return now - load<u32>(entry, NB_SEEN) > TELL_INTERVAL;
-}
-
 /** Notes a neighbor's MAC. `onlyKnown`: do not add one that nobody asked for. Returns whether it was noted. */
 export function learn(address: u32, port: u32, mac: u64, onlyKnown: bool): bool {
-  const known = find(address, port);
-  const news = workers > 1 && (known === 0 || isNews(known, mac));
-  const entry = note(address, port, mac, onlyKnown);
-  if (news && entry !== 0) announceNeighbor(entry);
-  return entry !== 0;
-}
-
-/** As learn(), told nobody. Returns the entry, 0 = not noted. */
-export function note(address: u32, port: u32, mac: u64, onlyKnown: bool): usize {
+  if (!enterIfShared()) return false;
   let entry = find(address, port);
-  if (entry === 0) {
-    if (onlyKnown) return 0;
+  if (entry === 0 && !onlyKnown) {
     entry = place(address, port);
     store<u32>(entry, now, NB_USED);
   }
-  writeNeighbor(entry, address, port, mac, KNOWN);
-  return entry;
+  if (entry !== 0) writeNeighbor(entry, address, port, mac, KNOWN);
+  leaveIfShared();
+  return entry !== 0;
 }
 
 /** A packet from this address and MAC came in: if that is what we know, it is still true. */
@@ -146,8 +150,8 @@ export function isKnown(address: u32, port: u32): bool {
 /** Is it in use, and was it not heard of or asked for lately? */
 export function needsRefresh(entry: usize): bool {
   if (load<u8>(entry, NB_STATE) !== KNOWN) return false;
-  if (now - load<u32>(entry, NB_SEEN) < STALE || now - load<u32>(entry, NB_USED) > STALE) return false;
-  return now - load<u32>(entry, NB_ASKED) >= REFRESH_INTERVAL;
+  if (since(load<u32>(entry, NB_SEEN)) < STALE || since(load<u32>(entry, NB_USED)) > STALE) return false;
+  return since(load<u32>(entry, NB_ASKED)) >= REFRESH_INTERVAL;
 }
 
 /** A neighbor in use that should be asked for again, 0 = none among `count` entries from `from`. */
@@ -171,5 +175,5 @@ export function sweepNeighbor(index: u32): void {
 export function givenUp(entry: usize): bool {
   const state: u32 = load<u8>(entry, NB_STATE);
   if (state === EMPTY) return false;
-  return now - load<u32>(entry, NB_SEEN) > (state === KNOWN ? EXPIRED : WANTED_EXPIRED);
+  return since(load<u32>(entry, NB_SEEN)) > (state === KNOWN ? EXPIRED : WANTED_EXPIRED);
 }

@@ -71,7 +71,6 @@ import {
 import { lookup4, MISS } from './lpm';
 import { setFor, verdictFor, verdictOf } from './policy';
 import { backendBySlot, row, serviceByKey } from './services';
-import { isOurs } from './translation';
 
 /** What is known of a connection before it is opened; a line each. */
 export const N_NEW_SRC: usize = 0;
@@ -291,7 +290,6 @@ function judgeNewcomer(v: usize, at: usize): bool {
         lookup4(SPACE_SNAT_SOURCE, source) !== MISS &&
         lookup4(SPACE_SNAT_EXCLUDE, destination) === MISS
       ) {
-        if (!isOurs(protocol, newPorts, SF_SNAT)) return false;
         newSource = pool;
         store<u32>(at, newSource, N_NEW_SRC);
         store<u32>(at, load<u32>(at, N_FLAGS) | SF_SNAT, N_FLAGS);

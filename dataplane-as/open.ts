@@ -6,7 +6,6 @@ import { adjacency, exitRole, ROLE_TUNNEL, role, routedBack, rule, wayBack } fro
 import { FIN, ICMP, REPLY, RST, TCP } from './l4';
 import {
   DROP_SESSION_FULL,
-  RK_OPEN,
   ROLE_HOST,
   ROLE_UPLINK,
   S_ADJACENCY,
@@ -46,8 +45,7 @@ import { countService } from './services';
 import { allocate, answerKey, count, pave, removals } from './sessions';
 import { record } from './trace';
 import { newDestination, newPorts, newSource, translation } from './translation';
-import { announce } from './workers/announce';
-import { workers } from './workers/ring';
+import { fence, workers } from './workers/lock';
 
 /** `bits`: further S_FLAGS of both lines. Returns 0 with V_SESSION set, or the outcome to drop with. */
 export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: u32): i32 {
@@ -89,24 +87,21 @@ export function open(v: usize, protocol: u32, service: u32, backend: u32, bits: 
   if (service !== 0) countService(service, 0);
   count(SS_CREATED);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) + 1);
-  if (workers > 1) announce(forth, RK_OPEN);
   store<u32>(v, <u32>forth, V_SESSION);
   if (tracing) record(v, STAGE_SESSION_NEW, <u32>forth, rule, 0, 0, 0);
   return 0;
 }
 
-/** What both families' lines have in common. */
+/** What both families' lines have in common, but for the first word, by which a line is in use. */
 export function writeLine(
   line: usize,
   peer: usize,
-  addresses: u64,
   pair: u32,
   protocol: u32,
   state: u32,
   bits: u32,
   decided: u32,
 ): void {
-  store<u64>(line, addresses, S_SRC);
   store<u32>(line, pair, S_PORTS);
   store<u8>(line, protocol, S_PROTOCOL);
   store<u8>(line, state, S_STATE);
@@ -142,7 +137,6 @@ export function writeWhole(
   const pair = change32(<u32>key, ports);
   const protocol = <u32>(key >> 32) & 0xff;
   const l4 = fold(protocol === ICMP || protocol === REPLY ? pair : changed + pair);
-  store<u64>(line, addresses, S_SRC); // and S_DST
   store<u64>(line, key, S_PORTS); // and S_PROTOCOL, S_STATE, S_FLAGS
   store<u64>(line, <u64>generation | ((<u64>peer) << 32), S_GENERATION); // and S_PEER
   store<u64>(line, next, S_NEW_SRC); // and S_NEW_DST
@@ -150,4 +144,7 @@ export function writeWhole(
   store<u64>(line, <u64>way | ((<u64>now) << 32), S_ADJACENCY); // and S_SEEN
   store<u64>(line, about, S_RULE); // and S_SERVICE
   store<u64>(line, <u64>backend, S_BACKEND); // and S_PACKETS, 0
+  // Last of all, as that is what other workers find it by.
+  if (workers > 1) fence();
+  store<u64>(line, addresses, S_SRC); // and S_DST
 }

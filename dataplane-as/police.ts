@@ -26,7 +26,7 @@ import {
   VECTOR_SIZE,
 } from './layout';
 import { takeShared } from './workers/limits';
-import { workers } from './workers/ring';
+import { workers } from './workers/lock';
 
 /** Costs one load a batch as long as no port has a limit. */
 export function police(n: i32): void {

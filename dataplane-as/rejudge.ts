@@ -52,6 +52,8 @@ import {
 } from './layout';
 import { hasBackend, REJECT, serviceOf } from './services';
 import { count, removePair } from './sessions';
+import { workers } from './workers/lock';
+import { noteRemoval } from './workers/removed';
 
 /** The connection is gone and its packet is to be treated as a first one. */
 export const AGAIN: i32 = 1000;
@@ -126,14 +128,24 @@ export function rejudge(v: usize, line: usize): i32 {
     removePair(line);
     return outcome === REJECT && isReply ? DROP_NO_ROUTE : outcome;
   }
-  store<u32>(forth, adjacency, S_ADJACENCY);
-  store<u32>(reply, backWay(reply, source, isReply), S_ADJACENCY);
+  reroute(forth, reply, adjacency, backWay(reply, source, isReply));
   store<u32>(forth, rule, S_RULE);
   store<u32>(reply, rule, S_RULE);
   store<u32>(reply, generation, S_GENERATION);
   // Replies of a UDP backend that left may still pass, but the client's next packet is judged again.
   store<u32>(forth, changed && protocol === UDP ? generation - 1 : generation, S_GENERATION);
   return 0;
+}
+
+/**
+ * Gives both directions their ways. Indexes of one image may mean something else in another one: a worker that uses the lines by an
+ * older image, or a newer one, must not send by a way that it did not judge.
+ */
+export function reroute(forth: usize, reply: usize, ahead: u32, back: u32): void {
+  const changed = (load<u32>(forth, S_ADJACENCY) ^ ahead) | (load<u32>(reply, S_ADJACENCY) ^ back);
+  if (workers > 1 && changed !== 0) noteRemoval(forth, reply);
+  store<u32>(forth, ahead, S_ADJACENCY);
+  store<u32>(reply, back, S_ADJACENCY);
 }
 
 /** The address the origin's pod has now. Only for origins that are pods. */

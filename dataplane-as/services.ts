@@ -42,7 +42,6 @@ import {
   SVF_RANGES,
 } from './layout';
 import { record } from './trace';
-import { workers } from './workers/ring';
 
 /** Answer of choose(): the service has nobody to send to. */
 export const REJECT: i32 = -1;
@@ -137,14 +136,6 @@ export function slotsFor(outsider: bool): usize {
 }
 
 /**
- * The hash that chooses the slot. With affinity several workers must choose the same one for a client whose first connections come
- * to them at once, so only the client counts.
- */
-export function slotHashOf(affinity: u32, client: u32, addresses: u64, key: u64): u32 {
-  return workers > 1 && affinity !== 0 ? slotHash(client, 0) : slotHash(addresses, key);
-}
-
-/**
  * Chooses a backend for a new connection. Returns 0 (backendAddress, backendPort and backendId are set), REJECT, or the
  * outcome to drop with.
  */
@@ -159,8 +150,7 @@ export function choose(v: usize, service: u32, addresses: u64, key: u64): i32 {
     const id = affine(client, service, affinity);
     if (id !== 0) backend = backendWithId(at, id, eligible(at, outsider));
   }
-  if (backend === 0)
-    backend = backendBySlot(at, slotsFor(outsider), slotHashOf(affinity, client, addresses, key));
+  if (backend === 0) backend = backendBySlot(at, slotsFor(outsider), slotHash(addresses, key));
   if (backend === 0) return refused(v, service, outsider ? DROP_SERVICE_ELSEWHERE : REJECT);
   backendAddress = load<u32>(backend, BACKEND_IP4);
   backendPort = load<u16>(backend, BACKEND_PORT);

@@ -5,8 +5,11 @@
  * A search ends at the first line that is vacant, so most searches read one line: a line that is given up while searches for
  * others come by becomes a tombstone, which they pass over and new connections take. Lines of IPv6 (ip6/sessions6.ts) lie in a
  * table of their own, where searches read whole windows.
+ *
+ * Several workers have one table. What is here is done with their lock held, but for find(), which may miss a line that another one
+ * writes at that moment: who finds nothing looks again with the lock.
  */
-import { now, seed, sessionMask, sessions } from './context';
+import { seed, sessionMask, sessions, since } from './context';
 import { sessionHash } from './hash';
 import { ICMP, REPLY, SCTP, TCP, UDP } from './l4';
 import {
@@ -19,8 +22,6 @@ import {
   CTL_TIMEOUT_TCP_SYN,
   CTL_TIMEOUT_UDP,
   CTL_TIMEOUT_UDP_STREAM,
-  RK_END,
-  S_FLAGS,
   S_PEER,
   S_PORTS,
   S_PROTOCOL,
@@ -31,7 +32,6 @@ import {
   SESSION_SIZE,
   SESSION_STATS_BASE,
   SESSION_WINDOW,
-  SF_ASKED,
   SS_ACTIVE,
   SS_EVICTED,
   SS_EXPIRED,
@@ -41,8 +41,8 @@ import {
   ST_ESTABLISHED,
   ST_TOMBSTONE,
 } from './layout';
-import { announce } from './workers/announce';
-import { workers } from './workers/ring';
+import { workers } from './workers/lock';
+import { noteRemoval } from './workers/removed';
 
 /** Ports and protocol of a line's tuple as one word: S_PORTS and the byte behind it. */
 export const KEY_MASK: u64 = 0xff_ffffffff;
@@ -99,8 +99,8 @@ function timeoutOf(protocol: u32, state: u32): u32 {
 
 /** Milliseconds since a packet of either direction. */
 function idle(line: usize): u32 {
-  const own = now - load<u32>(line, S_SEEN);
-  const other = now - load<u32>(<usize>load<u32>(line, S_PEER), S_SEEN);
+  const own = since(load<u32>(line, S_SEEN));
+  const other = since(load<u32>(<usize>load<u32>(line, S_PEER), S_SEEN));
   return min<u32>(own, other);
 }
 
@@ -108,22 +108,12 @@ export function expired(line: usize): bool {
   return idle(line) > timeoutOf(load<u8>(line, S_PROTOCOL), load<u8>(line, S_STATE));
 }
 
-/**
- * As expired(), but not before the other workers were asked: a connection may be silent here and alive there.
- */
-export function lapsed(line: usize): bool {
-  if (!expired(line)) return false;
-  if (workers === 1) return true;
-  const other: usize = load<u32>(line, S_PEER);
-  return ((load<u16>(line, S_FLAGS) | load<u16>(other, S_FLAGS)) & SF_ASKED) !== 0;
-}
-
 function isVacant(line: usize): bool {
   return (<u64>load<u32>(line, S_SRC) | load<u64>(line, S_PORTS)) === 0;
 }
 
 /** Empties a line; it stays a tombstone if searches for other lines come by. */
-function vacate(line: usize): void {
+export function vacate(line: usize): void {
   for (let at: usize = 0; at < <usize>SESSION_SIZE; at += 16) v128.store(line + at, i64x2.splat(0));
   const index = <u32>((line - sessions) >> SESSION_SHIFT);
   if (index > sessionMask) return; // of IPv6
@@ -163,23 +153,22 @@ export function pave(hash: u32, line: usize): void {
   }
 }
 
-/** Makes a tombstone vacant that is not needed any more (called round robin by the sweep). */
-export function clearTombstone(line: usize): void {
-  const index = <u32>((line - sessions) >> SESSION_SHIFT);
-  if (!isTombstone(line) || isPassed(index)) return;
-  store<u8>(line, ST_EMPTY, S_STATE);
-  clearBefore(index);
+/** Is it a tombstone that is not needed any more? */
+export function isSpent(line: usize): bool {
+  return isTombstone(line) && !isPassed(<u32>((line - sessions) >> SESSION_SHIFT));
 }
 
-/** Empties both lines of a connection, and tells the other workers. */
-export function removePair(line: usize): void {
-  if (workers > 1) announce(line, RK_END);
-  forget(line);
+/** Makes such a line vacant. */
+export function clearTombstone(line: usize): void {
+  if (!isSpent(line)) return;
+  store<u8>(line, ST_EMPTY, S_STATE);
+  clearBefore(<u32>((line - sessions) >> SESSION_SHIFT));
 }
 
 /** Empties both lines of a connection. */
-export function forget(line: usize): void {
+export function removePair(line: usize): void {
   const peer: usize = load<u32>(line, S_PEER);
+  if (workers > 1) noteRemoval(line, peer);
   vacate(line);
   vacate(peer);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) - 1);
@@ -189,7 +178,7 @@ export function forget(line: usize): void {
 /** How gladly a line is given up: expired, then closing, then not established, then longest silent. */
 export function rankOf(line: usize): u32 {
   const silent = min<u32>(idle(line), 0x0fffffff);
-  if (lapsed(line)) return 0x30000000 | silent;
+  if (expired(line)) return 0x30000000 | silent;
   const state: u32 = load<u8>(line, S_STATE);
   if (state === ST_CLOSING) return 0x20000000 | silent;
   return state === ST_ESTABLISHED ? silent : 0x10000000 | silent;

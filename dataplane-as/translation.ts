@@ -33,7 +33,6 @@ import {
 import { lookup4, MISS } from './lpm';
 import { answerKey, expired, findTuple, removePair } from './sessions';
 import { record } from './trace';
-import { self, workers } from './workers/ring';
 
 /** Ports tried before a source port is given up on. */
 export const PORT_TRIES: u32 = 128;
@@ -50,7 +49,6 @@ let random: u64 = 1;
 /** What portRange() found: ports from portFirst on, tried from portStart. */
 export let portSpan: u32 = 1;
 let portFirst: u32 = 0;
-let portStep: u32 = 1;
 let portStart: u32 = 0;
 
 /** Nothing is translated yet. */
@@ -112,24 +110,9 @@ export function translateSource(v: usize, source: u32): i32 {
 function taken(protocol: u32, pair: u32): bool {
   const line = findTuple(<u64>newDestination | ((<u64>newSource) << 32), answerKey(pair, protocol));
   if (line === 0) return false;
-  if (load<u8>(line, S_STATE) !== ST_CLOSING && !isOver(line)) return true;
+  if (load<u8>(line, S_STATE) !== ST_CLOSING && !expired(line)) return true;
   removePair(line);
   return false;
-}
-
-/** Has the connection been silent for too long? Of several workers one alone does not know. */
-export function isOver(line: usize): bool {
-  return workers === 1 && expired(line);
-}
-
-/**
- * May this worker take the source port? Each of several takes others, so that no two give one tuple to two connections. Only an
- * address that several clients share makes that necessary: `bits` are SF_* of the translation.
- */
-export function isOurs(protocol: u32, pair: u32, bits: u32): bool {
-  if (workers === 1 || (bits & SF_SNAT) === 0) return true;
-  if (protocol !== TCP && protocol !== UDP && protocol !== SCTP && protocol !== ICMP) return true;
-  return <u32>bswap<u16>(<u16>pair) % workers === self;
 }
 
 /** A reply to UDP port 4789 of the node would be taken for a tunnel's packet. */
@@ -139,11 +122,7 @@ function reserved(protocol: u32, pair: u32): bool {
 
 /** Keeps the source port if replies to it can be told apart, else takes another one. */
 export function settlePort(v: usize, protocol: u32): i32 {
-  if (
-    isOurs(protocol, newPorts, translation) &&
-    !taken(protocol, newPorts) &&
-    !reserved(protocol, newPorts)
-  ) {
+  if (!taken(protocol, newPorts) && !reserved(protocol, newPorts)) {
     if (tracing && (translation & SF_SNAT) !== 0)
       record(v, STAGE_SNAT, newSource, newPorts & 0xffff, 0, 0, 0);
     return 0;
@@ -171,13 +150,12 @@ export function portRange(): void {
     high = LAST_PORT;
   }
   random = (random + seed + 1) * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
-  portStep = workers;
-  portFirst = low + ((self + workers - (low % workers)) % workers);
-  portSpan = portFirst > high ? 0 : (high - portFirst) / workers + 1;
-  portStart = portSpan === 0 ? 0 : <u32>(random >> 33) % portSpan;
+  portFirst = low;
+  portSpan = high - low + 1;
+  portStart = <u32>(random >> 33) % portSpan;
 }
 
 /** The port to try after `tries` others, as loaded from a packet. */
 export function portFrom(tries: u32): u32 {
-  return bswap<u16>(<u16>(portFirst + ((portStart + tries) % portSpan) * portStep));
+  return bswap<u16>(<u16>(portFirst + ((portStart + tries) % portSpan)));
 }

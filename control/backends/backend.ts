@@ -52,8 +52,6 @@ export interface Counters {
 export interface WorkerCounters {
   /** Packets that came to it. */
   readonly packets: number;
-  /** What it could not tell another worker, because that one was too far behind. */
-  readonly untold: number;
 }
 
 /** Which packets to trace; an absent field matches all. Both directions of a connection match. */

@@ -4,7 +4,6 @@ import { REPLY, TCP } from '../l4';
 import {
   DROP_FRAGMENT_UNKNOWN,
   DROP_ICMP_ERROR,
-  DROP_WORKERS,
   SF_PICKED_UP,
   V_FLAGS,
   V_L3,
@@ -12,7 +11,6 @@ import {
   V_PROTOCOL,
   VF_LATER_FRAGMENT,
 } from '../layout';
-import { hasRoom, OPENING, workers } from '../workers/ring';
 import { judge6, judgeAnswer6 } from './judge6';
 import { open6 } from './open6';
 import { backendAddress6, backendId6, backendPort6, choose6, serviceOf6 } from './services6';
@@ -30,7 +28,6 @@ export function first6(v: usize): i32 {
   if (load<u32>(v, V_FLAGS) & VF_LATER_FRAGMENT) return DROP_FRAGMENT_UNKNOWN;
   const protocol = load<u32>(v, V_PROTOCOL);
   if (protocol === REPLY) return DROP_ICMP_ERROR;
-  if (workers > 1 && !hasRoom(OPENING)) return DROP_WORKERS;
   const l3: usize = load<u32>(v, V_L3);
   const source = l3 + 8;
   const destination = l3 + 24;

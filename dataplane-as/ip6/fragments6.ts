@@ -4,16 +4,13 @@
  * ordinary packet.
  */
 import { seed } from '../context';
-import { findFragment, podOf, rememberFragment } from '../fragments';
+import { followFragment, podOf, rememberFragment } from '../fragments';
 import { headerLength, ICMP, parseFirstFragment, REPLY, setKey } from '../l4';
 import {
   DROP_FRAGMENT_TINY,
-  DROP_FRAGMENT_UNKNOWN,
   DROP_L4_HEADER,
   DROP_OPTIONS,
   DROP_SPOOFED,
-  FR_PORTS,
-  FR_PROTOCOL,
   PORT_IP6,
   V_FLAGS,
   V_L3,
@@ -21,7 +18,6 @@ import {
   V_PROTOCOL,
   VF_FIRST_FRAGMENT,
   VF_ICMP_ERROR,
-  VF_LATER_FRAGMENT,
 } from '../layout';
 import { same } from './address';
 import { isExtension } from './extensions';
@@ -50,11 +46,7 @@ export function fragment6(v: usize, l3: usize, at: usize, length: u32, buffered:
   const id = (protocol << 16) | 0xc0000000;
   if (offset === 0) return first(v, l3, l4, protocol, needed, length, buffered, key, id);
   if (offset < needed || offset + length > 65535) return DROP_FRAGMENT_TINY;
-  const entry = findFragment(key, id);
-  if (entry === 0) return DROP_FRAGMENT_UNKNOWN;
-  store<u32>(v, load<u32>(v, V_FLAGS) | VF_LATER_FRAGMENT, V_FLAGS);
-  setKey(v, load<u32>(entry, FR_PORTS), load<u32>(entry, FR_PROTOCOL));
-  return 0;
+  return followFragment(v, key, id);
 }
 
 function first(

@@ -2,6 +2,7 @@
 import { generation, tracing } from '../context';
 import {
   DROP_SESSION_FULL,
+  DROP_WORKERS,
   S_GENERATION,
   S_PORTS,
   S_RULE,
@@ -20,10 +21,13 @@ import {
   V_SESSION,
   VF_ICMP_ERROR,
 } from '../layout';
+import { enterForBatch, leaveForBatch } from '../lookup';
 import { AGAIN } from '../rejudge';
 import { REJECT } from '../services';
 import { KEY_MASK, removals, removePair } from '../sessions';
 import { reopens } from '../slow';
+import { workers } from '../workers/lock';
+import { foundLines } from '../workers/removed';
 import { same } from './address';
 import { followError6 } from './errors6';
 import { first6 } from './first6';
@@ -60,6 +64,7 @@ export function lookup6Sessions(): bool {
     if (block === 0 || isStale(v, block)) missing = true;
     else settle(v, block);
   }
+  foundLines();
   return missing;
 }
 
@@ -77,6 +82,24 @@ function isStale(v: usize, block: usize): bool {
 
 /** Runs the slow path where it is needed; see resolve() about packets whose line is taken from them meanwhile. */
 export function resolve6(): void {
+  if (workers > 1 && !enterForBatch()) {
+    refuseUndecided();
+    return;
+  }
+  resolveSlowly();
+  if (workers > 1) leaveForBatch();
+}
+
+/** Another worker stands still, in the midst of a change. */
+function refuseUndecided(): void {
+  for (let i: u32 = 0; i < listed; i++) {
+    const v = entry(i);
+    if (load<u32>(v, V_OUTCOME) === 0 && load<u32>(v, V_SESSION) === 0)
+      store<u32>(v, DROP_WORKERS, V_OUTCOME);
+  }
+}
+
+function resolveSlowly(): void {
   for (let round = 0; round < 3; round++) {
     const before = removals;
     for (let i: u32 = 0; i < listed; i++) {

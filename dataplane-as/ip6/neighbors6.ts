@@ -1,6 +1,5 @@
 /** Neighbors with IPv6 addresses, by the rules of neighbors.ts: known from neighbor discovery only, asked for in time. */
-import { now } from '../context';
-import { MAC_MASK } from '../ethernet';
+import { now, since } from '../context';
 import {
   NB_ASKED,
   NB_IP4,
@@ -17,16 +16,15 @@ import {
 import {
   EMPTY,
   givenUp,
-  isNews,
   KNOWN,
+  macOf,
   needsRefresh,
   placeRank,
   REQUEST_INTERVAL,
   WANTED,
   writeNeighbor,
 } from '../neighbors';
-import { workers } from '../workers/ring';
-import { announceNeighbor6 } from '../workers/tables';
+import { enterIfShared, leaveIfShared } from '../workers/lock';
 import { copy, imageHash6, same } from './address';
 
 const MASK: u32 = NEIGHBOR6_CAPACITY - 1;
@@ -63,8 +61,10 @@ function add(address: usize, port: u32, mac: u64, state: u32): usize {
       best = rank;
     }
   }
-  writeNeighbor(chosen, hash, port, mac, state);
+  // Without a MAC until it has its address: another worker may look.
+  writeNeighbor(chosen, hash, port, 0, EMPTY);
   copy(chosen + NB6_ADDRESS, address);
+  writeNeighbor(chosen, hash, port, mac, state);
   store<u32>(chosen, now, NB_USED);
   return chosen;
 }
@@ -72,38 +72,38 @@ function add(address: usize, port: u32, mac: u64, state: u32): usize {
 /** MAC of a known neighbor, 0 = not known. Notes that a packet goes to it. */
 export function neighborMac6(address: usize, port: u32): u64 {
   const entry = find(address, port);
-  if (entry === 0 || load<u8>(entry, NB_STATE) !== KNOWN) return 0;
-  store<u32>(entry, now, NB_USED);
-  return load<u64>(entry, NB_MAC) & MAC_MASK;
+  const mac = entry === 0 ? 0 : macOf(entry);
+  return entry === find(address, port) ? mac : 0;
 }
 
 /** May an unknown neighbor be asked for now? If so it is noted as asked for. */
 export function mayAsk6(address: usize, port: u32): bool {
+  if (!enterIfShared()) return false;
+  const may = noteAsked(address, port);
+  leaveIfShared();
+  return may;
+}
+
+function noteAsked(address: usize, port: u32): bool {
   const entry = find(address, port);
   if (entry === 0) {
     add(address, port, 0, WANTED);
     return true;
   }
-  if (now - load<u32>(entry, NB_SEEN) < REQUEST_INTERVAL) return false;
+  if (since(load<u32>(entry, NB_SEEN)) < REQUEST_INTERVAL) return false;
   store<u32>(entry, now, NB_SEEN);
   return true;
 }
 
 /** Notes a neighbor's MAC. `onlyKnown`: do not add one that nobody asked for. Returns whether it was noted. */
 export function learn6(address: usize, port: u32, mac: u64, onlyKnown: bool): bool {
-  const known = find(address, port);
-  const news = workers > 1 && (known === 0 || isNews(known, mac));
-  const entry = note6(address, port, mac, onlyKnown);
-  if (news && entry !== 0) announceNeighbor6(entry);
-  return entry !== 0;
-}
-
-/** As learn6(), told nobody. Returns the entry, 0 = not noted. */
-export function note6(address: usize, port: u32, mac: u64, onlyKnown: bool): usize {
+  if (!enterIfShared()) return false;
   const entry = find(address, port);
-  if (entry === 0) return onlyKnown ? 0 : add(address, port, mac, KNOWN);
-  writeNeighbor(entry, load<u32>(entry, NB_IP4), port, mac, KNOWN);
-  return entry;
+  const noted = entry !== 0 || !onlyKnown;
+  if (entry !== 0) writeNeighbor(entry, load<u32>(entry, NB_IP4), port, mac, KNOWN);
+  else if (noted) add(address, port, mac, KNOWN);
+  leaveIfShared();
+  return noted;
 }
 
 /** A packet from this address and MAC came in: if that is what we know, it is still true. */

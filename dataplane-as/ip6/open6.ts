@@ -5,13 +5,13 @@ import { ROLE_TUNNEL, role } from '../judge';
 import { FIN, RST, TCP } from '../l4';
 import {
   DROP_SESSION_FULL,
-  RK_OPEN,
   ROLE_HOST,
   ROLE_UPLINK,
   S_ADJACENCY,
   S_L4_DELTA,
   S_NEW_PORTS,
   S_PORTS,
+  S_SRC,
   S6_DST,
   S6_NEW_DST,
   S6_NEW_SRC,
@@ -36,8 +36,7 @@ import {
 import { writeLine, writeService } from '../open';
 import { countService } from '../services';
 import { answerKey, count } from '../sessions';
-import { announce } from '../workers/announce';
-import { workers } from '../workers/ring';
+import { fence, workers } from '../workers/lock';
 import { changeAddress, copy } from './address';
 import { adjacency6, exitRole6, routedBack6, rule6, wayBack6 } from './judge6';
 import { allocate6, sessionHash6 } from './sessions6';
@@ -70,13 +69,13 @@ export function open6(v: usize, protocol: u32, service: u32, backend: u32, bits:
   if (protocol === TCP && (<u32>load<u8>(<usize>load<u32>(v, V_L4), 13) & (FIN | RST)) !== 0)
     state = ST_CLOSING;
 
-  writeLine(forth, reply, 1, pair, protocol, state, flags, rule6);
+  writeLine(forth, reply, pair, protocol, state, flags, rule6);
   writeAddresses(forth, source, destination, newSource6, newDestination6);
   store<u32>(forth, newPorts6, S_NEW_PORTS);
   store<u32>(forth, adjacency6, S_ADJACENCY);
   writeDelta(forth);
 
-  writeLine(reply, forth, 1, <u32>backKey, <u32>(backKey >> 32), state, backFlags, rule6);
+  writeLine(reply, forth, <u32>backKey, <u32>(backKey >> 32), state, backFlags, rule6);
   writeAddresses(reply, newDestination6, newSource6, destination, source);
   store<u32>(reply, rotl<u32>(pair, 16), S_NEW_PORTS);
   store<u32>(reply, wayBack6(source), S_ADJACENCY);
@@ -84,10 +83,13 @@ export function open6(v: usize, protocol: u32, service: u32, backend: u32, bits:
 
   writeService(forth, service, backend);
   writeService(reply, service, backend);
+  // Last of all, as that is what other workers find them by.
+  if (workers > 1) fence();
+  store<u64>(forth, 1, S_SRC);
+  store<u64>(reply, 1, S_SRC);
   if (service !== 0) countService(service, 0);
   count(SS_CREATED);
   store<u64>(SESSION_STATS_BASE + SS_ACTIVE, load<u64>(SESSION_STATS_BASE + SS_ACTIVE) + 1);
-  if (workers > 1) announce(forth, RK_OPEN);
   store<u32>(v, <u32>forth, V_SESSION);
   if (tracing) record6(v, STAGE_SESSION_NEW, 0, 0, <u32>forth, rule6, 0);
   return 0;

@@ -29,7 +29,7 @@ import {
   SF_RETURN_TUNNEL,
   SS_REJUDGED,
 } from '../layout';
-import { AGAIN, originOf } from '../rejudge';
+import { AGAIN, originOf, reroute } from '../rejudge';
 import { hasBackend, REJECT } from '../services';
 import { count, removePair } from '../sessions';
 import { same } from './address';
@@ -83,8 +83,7 @@ export function rejudge6(v: usize, block: usize): i32 {
     removePair(block);
     return outcome === REJECT && isReply ? DROP_NO_ROUTE : outcome;
   }
-  store<u32>(forth, adjacency6, S_ADJACENCY);
-  store<u32>(reply, backWay(reply, source, isReply), S_ADJACENCY);
+  reroute(forth, reply, adjacency6, backWay(reply, source, isReply));
   store<u32>(forth, rule6, S_RULE);
   store<u32>(reply, rule6, S_RULE);
   store<u32>(reply, generation, S_GENERATION);

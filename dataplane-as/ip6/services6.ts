@@ -1,6 +1,7 @@
 /** Services with IPv6 addresses: tables and choice are those of services.ts. */
 import { affine, remember } from '../affinity';
 import { image, tracing } from '../context';
+import { slotHash } from '../hash';
 import {
   BACKEND_ID,
   BACKEND_IP6,
@@ -27,7 +28,6 @@ import {
   REJECT,
   row,
   serviceByKey,
-  slotHashOf,
   slotsFor,
 } from '../services';
 import { lookup6 } from './lpm6';
@@ -79,11 +79,7 @@ export function choose6(v: usize, service: u32, source: usize, destination: usiz
     if (id !== 0) backend = backendWithId(at, id, eligible(at, outsider));
   }
   if (backend === 0)
-    backend = backendBySlot(
-      at,
-      slotsFor(outsider),
-      slotHashOf(affinity, client, mix(source, destination, 0), key),
-    );
+    backend = backendBySlot(at, slotsFor(outsider), slotHash(mix(source, destination, 0), key));
   if (backend === 0) return refused(v, service, outsider ? DROP_SERVICE_ELSEWHERE : REJECT);
   backendAddress6 = backend + BACKEND_IP6;
   backendPort6 = load<u16>(backend, BACKEND_PORT);

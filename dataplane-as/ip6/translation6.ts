@@ -23,8 +23,8 @@ import {
   V_RX_PORT,
 } from '../layout';
 import { MISS } from '../lpm';
-import { answerKey, removePair } from '../sessions';
-import { hides, isOurs, isOver, PORT_TRIES, portFrom, portRange, portSpan } from '../translation';
+import { answerKey, expired, removePair } from '../sessions';
+import { hides, PORT_TRIES, portFrom, portRange, portSpan } from '../translation';
 import { copy, isZero, same } from './address';
 import { adjacency6, exitRole6 } from './judge6';
 import { lookup6 } from './lpm6';
@@ -91,14 +91,14 @@ export function translateSource6(v: usize, source: usize): i32 {
 function taken(protocol: u32, pair: u32): bool {
   const block = findTuple6(newDestination6, newSource6, answerKey(pair, protocol));
   if (block === 0) return false;
-  if (load<u8>(block, S_STATE) !== ST_CLOSING && !isOver(block)) return true;
+  if (load<u8>(block, S_STATE) !== ST_CLOSING && !expired(block)) return true;
   removePair(block);
   return false;
 }
 
 /** Keeps the source port if replies to it can be told apart, else takes another one. */
 export function settlePort6(v: usize, protocol: u32): i32 {
-  if (isOurs(protocol, newPorts6, translation6) && !taken(protocol, newPorts6)) return settled(v);
+  if (!taken(protocol, newPorts6)) return settled(v);
   if (protocol !== TCP && protocol !== UDP && protocol !== SCTP && protocol !== ICMP)
     return DROP_SNAT_EXHAUSTED;
   portRange();

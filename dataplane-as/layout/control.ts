@@ -33,13 +33,11 @@ export const CTL_TIMEOUT_SCTP = 88;
 export const CTL_TIMEOUT_OTHER = 92;
 export const CTL_TIMEOUT_FRAGMENT = 96;
 
-// Several workers: each has a memory of its own with one plan; images and what lies behind CTL_SHARED_BASE are one for all.
+// Several workers: each has a memory of its own with one plan; images, sessions and what lies at CTL_SHARED_BASE are one for all.
 /** How many; 0 or 1 = this one only, and nothing is shared. */
 export const CTL_WORKERS = 100;
 export const CTL_WORKER = 104; // which of them this one is, from 0
 export const CTL_SHARED_BASE = 108;
-/** log2 of the slots of each ring. */
-export const CTL_RING_LOG2 = 112;
 
 // Trace (control writes the filter first, then CTL_TRACE_LEFT; 0 fields match everything).
 export const CTL_TRACE_LEFT = 128; // packets still to trace; 0 = off. worker counts down

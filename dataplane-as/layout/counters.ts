@@ -60,4 +60,4 @@ export const DROP_RATE_LIMIT = 45; // ICMP error not sent: limit reached
 export const DROP_SERVICE_ELSEWHERE = 46; // from outside, and all endpoints are on other nodes (SVF_OUTSIDE)
 export const DROP_ND = 47; // neighbor discovery that is malformed, not for us, or of a kind that nobody here may send
 export const DROP_BANDWIDTH = 48; // beyond what the pod may send or receive
-export const DROP_WORKERS = 49; // opens a connection, and another worker is too far behind to be told
+export const DROP_WORKERS = 49; // another worker ended its connection at that moment, or holds what this one would have to change

@@ -1,7 +1,7 @@
 /** What the memory is, and where its regions are. */
 
 export const LAYOUT_MAGIC = 0x50545250; // "PRTP"
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 // [0, 64 KiB): AssemblyScript's static data. Fixed regions follow; images, sessions and frames have run-time bases.
 export const STATIC_BASE = 0x400;
@@ -31,7 +31,13 @@ export const AFFINITY_BASE = 0x100000; // AFFINITY_CAPACITY x AFFINITY_SIZE
 export const RULE_COUNTERS_BASE = 0x200000; // MAX_RULES x u64: new connections the rule decided
 export const SERVICE_COUNTERS_BASE = 0x280000; // MAX_SERVICES x 2 x u64: connections, packets
 export const IMAGES_BASE = 0x400000; // two images of CTL_IMAGE_SIZE bytes each
-/** With several workers a region follows the images that all of them share, as they share those (CTL_SHARED_BASE). */
+/** With several workers SH_SIZE bytes follow the images (CTL_SHARED_BASE), then the sessions: one for all, as the images are. */
+
+// Small tables that are one for all workers, in two stretches: the index of tunnels is each worker's own.
+export const SMALL_BASE = NEIGHBORS_BASE; // and fragments
+export const SMALL_END = TUNNELS_BASE;
+export const SMALL6_BASE = NEIGHBORS6_BASE; // and affinity
+export const SMALL6_END = RULE_COUNTERS_BASE;
 
 export const MAX_PORTS = 1024;
 export const MAX_RULES = 65536;

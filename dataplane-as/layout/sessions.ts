@@ -45,8 +45,8 @@ export const SF_KEEP_TTL = 64;
 export const SF_FROM_UPLINK = 128;
 /** TCP met in the middle: which end opened it is not known, so policies must allow both ways. */
 export const SF_PICKED_UP = 256;
-/** Several workers: the others were asked whether they saw it lately. */
-export const SF_ASKED = 512;
+/** On the reply line, of TCP: an answer was seen. Set where there are several workers; else S_PACKETS says so. */
+export const SF_ANSWERED = 512;
 
 // IPv6: a line is 64 bytes of addresses and, behind them, a block of the same shape as an IPv4 line, by which it is known everywhere
 // (V_SESSION, S_PEER point to the block). The block's S_SRC is 1 in a line in use; its other address words are unused.
@@ -60,10 +60,9 @@ export const S6_NEW_SRC = 32;
 export const S6_NEW_DST = 48;
 
 // Session statistics: u64 words from SESSION_STATS_BASE.
-export const SS_ACTIVE = 0;
+export const SS_ACTIVE = 0; // of several workers: the sum of all, since one may end what another opened
 export const SS_CREATED = 8;
 export const SS_EVICTED = 16;
 export const SS_EXPIRED = 24;
 export const SS_REJUDGED = 32;
 export const SS_TABLE_FULL = 40;
-export const SS_UNTOLD = 48; // records that found a ring full

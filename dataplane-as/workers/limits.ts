@@ -4,7 +4,8 @@
  * compare and swap. What it holds is what its rate gave since then, up to its burst; a time in the future is a debt.
  */
 import { now } from '../context';
-import { CONTROL_BASE, CTL_SHARED_BASE, MAX_WORKERS, SB_FILLED, SB_RATE, SH_BUCKETS } from '../layout';
+import { MAX_WORKERS, SB_FILLED, SB_RATE, SH_BUCKETS } from '../layout';
+import { shared } from './lock';
 
 /** Milliseconds << 32, the unit of the word: it wraps where the clock does. */
 const UNIT: f64 = 4294967296;
@@ -19,7 +20,7 @@ function timeOf(bytes: u32, rate: u32): u64 {
 
 /** Takes `bytes` out of the bucket at `place`, as passes() of police.ts does. `rate` is in bytes a second, not 0. */
 export function takeShared(place: usize, rate: u32, burst: u32, bytes: u32): bool {
-  const bucket = <usize>load<u32>(CONTROL_BASE, CTL_SHARED_BASE) + SH_BUCKETS + place;
+  const bucket = shared + SH_BUCKETS + place;
   const clock = (<u64>now) << 32;
   const full = clock - timeOf(burst, rate);
   const before = atomic.load<u32>(bucket, SB_RATE);

@@ -8,7 +8,7 @@ import { ip } from './words.js';
 /** The compiled pipeline; tests run from build/js. */
 export const WASM_PATH = fileURLToPath(new URL('../../../dataplane.wasm', import.meta.url));
 
-const COMPILED = await WebAssembly.compile(readFileSync(WASM_PATH));
+export const PIPELINE = await WebAssembly.compile(readFileSync(WASM_PATH));
 
 export interface PipelineExports {
   init(): void;
@@ -52,8 +52,8 @@ export interface HarnessOptions {
   readonly imageSize?: number;
   /** Memory behind all regions, for the caller's own use. */
   readonly extraBytes?: number;
-  /** One of several workers: which, of how many, and log2 of the slots of each ring (workers.ts). */
-  readonly worker?: { readonly index: number; readonly count: number; readonly ringLog2: number };
+  /** One of several workers: which, and of how many (workers.ts). */
+  readonly worker?: { readonly index: number; readonly count: number };
   /** Gets the memory before it is first touched. */
   readonly prepare?: (bytes: Uint8Array) => void;
 }
@@ -63,9 +63,8 @@ export class Harness {
   readonly exports: PipelineExports;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** What several workers share: images from IMAGES_BASE on, rings from sharedBase (0 = nothing is shared) to sharedEnd. */
+  /** What several workers share beside images and sessions; 0 = nothing is shared. */
   readonly sharedBase: number;
-  readonly sharedEnd: number;
   readonly sessionsBase: number;
   readonly sessionsLog2: number;
   readonly sessions6Log2: number;
@@ -83,13 +82,12 @@ export class Harness {
     this.sessions6Log2 = options.sessions6Log2 ?? this.sessionsLog2;
     this.imageSize = options.imageSize ?? IMAGE_SIZE;
     const imagesEnd = L.IMAGES_BASE + 2 * this.imageSize;
-    const { count = 1, ringLog2 = 0 } = options.worker ?? {};
+    const { count = 1 } = options.worker ?? {};
     this.sharedBase = count === 1 ? 0 : imagesEnd;
-    const rings = count ** 2 * (L.RING_SLOTS + L.RECORD_SIZE * 2 ** ringLog2);
-    this.sharedEnd = count === 1 ? imagesEnd : Math.ceil((imagesEnd + L.SH_RINGS + rings) / 4096) * 4096;
-    this.sessionsBase = this.sharedEnd + GAP;
+    this.sessionsBase = imagesEnd + (count === 1 ? 0 : L.SH_SIZE) + GAP;
     this.sessions6Base = this.sessionsBase + L.SESSION_SIZE * 2 ** this.sessionsLog2 + GAP;
-    this.framesBase = this.sessions6Base + L.SESSION6_SIZE * 2 ** this.sessions6Log2 + GAP;
+    const tablesEnd = this.sessions6Base + L.SESSION6_SIZE * 2 ** this.sessions6Log2;
+    this.framesBase = Math.ceil((tablesEnd + GAP) / GAP) * GAP;
     this.extraBase = this.framesBase + FRAMES * FRAME_SIZE + GAP;
     const end = this.extraBase + (options.extraBytes ?? 0);
     const pages = Math.ceil(end / 65536);
@@ -97,9 +95,9 @@ export class Harness {
     this.bytes = new Uint8Array(this.memory.buffer);
     options.prepare?.(this.bytes);
     this.view = new DataView(this.memory.buffer);
-    for (const at of this.gaps()) this.bytes.fill(CANARY, at, at + GAP);
+    this.fillGaps();
     this.#writeControl(pages * 65536, options);
-    const instance = new WebAssembly.Instance(COMPILED, { env: { memory: this.memory } });
+    const instance = new WebAssembly.Instance(PIPELINE, { env: { memory: this.memory } });
     this.exports = instance.exports as unknown as PipelineExports;
     this.exports.init();
   }
@@ -112,6 +110,10 @@ export class Harness {
       this.framesBase - GAP,
       this.framesBase + FRAMES * FRAME_SIZE,
     ];
+  }
+
+  fillGaps(): void {
+    for (const at of this.gaps()) this.bytes.fill(CANARY, at, at + GAP);
   }
 
   /** Throws if a byte between regions changed. */
@@ -146,7 +148,6 @@ export class Harness {
     this.setControl(L.CTL_WORKERS, worker?.count ?? 1);
     this.setControl(L.CTL_WORKER, worker?.index ?? 0);
     this.setControl(L.CTL_SHARED_BASE, this.sharedBase);
-    this.setControl(L.CTL_RING_LOG2, worker?.ringLog2 ?? 0);
     const timeouts: [number, number][] = [
       [L.CTL_TIMEOUT_TCP_SYN, 30_000],
       [L.CTL_TIMEOUT_TCP_ESTABLISHED, 7_200_000],

@@ -10,20 +10,31 @@ import * as S from './node6.js';
 export interface WorkersOptions extends HarnessOptions {
   readonly count?: number;
   readonly seed?: number;
-  readonly ringLog2?: number;
 }
 
 export class Workers {
   readonly all: readonly Harness[];
   readonly #random: Random;
 
-  constructor({ count = 2, seed = 1, ringLog2 = 10, ...options }: WorkersOptions = {}) {
+  constructor({ count = 2, seed = 1, ...options }: WorkersOptions = {}) {
     this.#random = new Random(seed);
     this.all = Array.from({ length: count }, (_, index) => {
-      return new Harness({ ...options, worker: { index, count, ringLog2 } });
+      return new Harness({ ...options, worker: { index, count } });
     });
-    const views = this.all.map(({ bytes, sharedEnd }) => bytes.subarray(L.IMAGES_BASE, sharedEnd));
-    if (count > 1) loadNative().shareMemory(views);
+    if (count > 1) this.#share();
+  }
+
+  #share(): void {
+    const { framesBase } = this.at(0);
+    const stretches = [
+      [L.SMALL_BASE, L.SMALL_END],
+      [L.SMALL6_BASE, L.SMALL6_END],
+      [L.IMAGES_BASE, framesBase],
+    ] as const;
+    for (const [from, to] of stretches) {
+      loadNative().shareMemory(this.all.map(({ bytes }) => bytes.subarray(from, to)));
+    }
+    this.at(0).fillGaps();
   }
 
   at(index: number): Harness {
@@ -52,37 +63,34 @@ export class Workers {
     return this.feed([{ port, frame }], worker)[0] as Sent;
   }
 
-  /** All take in what was told, and look at `lines` lines each. */
+  /** All look at `lines` lines each. */
   sweep(lines = 0): void {
     for (const node of this.all) node.exports.sweep(node.now, lines);
-    // What the last one told the first.
-    for (const node of this.all) node.exports.sweep(node.now, 0);
   }
 
-  /** By worker, how many connections it knows. */
-  active(): number[] {
-    return this.all.map((node) => node.sessionStat(L.SS_ACTIVE));
+  /** How many connections there are, by the statistics of all workers. */
+  active(): number {
+    const sum = this.all
+      .map(({ view }) => view.getBigUint64(L.SESSION_STATS_BASE + L.SS_ACTIVE, true))
+      .reduce((a, b) => a + b);
+    return Number(BigInt.asIntN(64, sum));
   }
 
-  /**
-   * What each worker knows of its connections but for what it saw of them itself, in one order. `judged`: with what it decided by the
-   * image, which each does anew by itself when there is a new one.
-   */
-  connections(judged = true): string[][] {
-    return this.all.map((node) => sessionsOf(node, judged).sort());
+  /** The lines of all connections, in one order, but for their places and what an observer with other clocks would see. */
+  connections(): string[] {
+    return linesOf(this.at(0)).sort();
   }
 }
 
 /** Lines of both families: all but the places of lines, times and counts. */
-function sessionsOf(node: Harness, judged: boolean): string[] {
+function linesOf(node: Harness): string[] {
   const found: string[] = [];
   const own = [L.S_PEER, L.S_SEEN, L.S_PACKETS, L.S_GENERATION];
-  if (!judged) own.push(L.S_ADJACENCY, L.S_RULE, L.S_SERVICE);
   const text = (at: number, block: number, length: number): string => {
     const bytes = Buffer.from(node.bytes.slice(at, at + length));
     for (const offset of own) bytes.writeUInt32LE(0, block + offset);
     const flags = bytes.readUInt16LE(block + L.S_FLAGS);
-    bytes.writeUInt16LE(flags & ~(L.SF_ASKED | L.SF_FIN_SEEN), block + L.S_FLAGS);
+    bytes.writeUInt16LE(flags & ~L.SF_ANSWERED, block + L.S_FLAGS);
     return bytes.toString('hex');
   };
   for (let i = 0; i < 2 ** node.sessionsLog2; i++) {

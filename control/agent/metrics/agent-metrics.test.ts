@@ -36,10 +36,7 @@ const COUNTED: Counters = {
   rules: {},
   sessions: { active: 2, created: 5, evicted: 0, expired: 3 },
   tables: { routes: { used: 12, limit: 4096 } },
-  workers: [
-    { packets: 3, untold: 0 },
-    { packets: 1, untold: 2 },
-  ],
+  workers: [{ packets: 3 }, { packets: 1 }],
 };
 
 /** Values by series: `name{a="b"}`. */
@@ -106,7 +103,6 @@ test('a running agent with traffic', async () => {
     'pteropus_dataplane_packets_total{outcome="drop-policy-ingress"}': 1,
     pteropus_dataplane_sessions: 2,
     'pteropus_dataplane_worker_packets_total{worker="0"}': 3,
-    'pteropus_dataplane_worker_untold_total{worker="1"}': 2,
     'pteropus_dataplane_sessions_total{event="expired"}': 3,
     'pteropus_dataplane_table_entries{table="routes"}': 12,
     'pteropus_dataplane_table_limit{table="routes"}': 4096,

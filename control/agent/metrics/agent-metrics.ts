@@ -127,9 +127,8 @@ export class AgentMetrics {
     g.sessionsActive.set(sessions.active);
     for (const event of ['created', 'evicted', 'expired'] as const)
       setTotal(c.sessions, { event }, sessions[event]);
-    for (const [worker, { packets, untold }] of (workers ?? []).entries()) {
+    for (const [worker, { packets }] of (workers ?? []).entries()) {
       setTotal(c.workerPackets, { worker: String(worker) }, packets);
-      setTotal(c.workerUntold, { worker: String(worker) }, untold);
     }
     for (const [table, { used, limit }] of Object.entries(tables ?? {})) {
       g.tableUsed.set({ table }, used);
@@ -187,7 +186,6 @@ function counters(make: (name: MetricName) => Counter) {
     outcomes: make(METRICS.outcomes),
     sessions: make(METRICS.sessions),
     workerPackets: make(METRICS.workerPackets),
-    workerUntold: make(METRICS.workerUntold),
   };
 }
 

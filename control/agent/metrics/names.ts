@@ -94,11 +94,6 @@ export const METRICS = {
     'Packets that came to a worker, where there are several.',
     'worker',
   ),
-  workerUntold: metric(
-    'dataplane_worker_untold_total',
-    'What a worker could not tell another one that was too far behind.',
-    'worker',
-  ),
   tableUsed: metric('dataplane_table_entries', 'Entries in use of a table of the data plane.', 'table'),
   tableLimit: metric('dataplane_table_limit', 'Entries a table of the data plane has room for.', 'table'),
 } as const;

@@ -51,8 +51,7 @@ export class CounterReader {
     for (const rule of lowering.policies.rules()) addRule(rule, lowering.policies.ruleText(rule));
     const session = (word: number): number => this.#count(L.SESSION_STATS_BASE + word);
     const sessions = {
-      // Every worker knows every connection.
-      active: Math.max(...this.#views.map((view) => countAt(view, L.SESSION_STATS_BASE + L.SS_ACTIVE))),
+      active: this.#active(),
       created: session(L.SS_CREATED),
       evicted: session(L.SS_EVICTED),
       expired: session(L.SS_EXPIRED),
@@ -71,6 +70,13 @@ export class CounterReader {
       drops: this.#count(at + L.PC_DROPS) + (lost?.rxDropped ?? 0) + (lost?.txDropped ?? 0),
       ...(lost?.mode === undefined ? {} : { mode: lost.mode }),
     };
+  }
+
+  /** One worker ends what another one opened: only the sum of all means something, and it is never below 0 for long. */
+  #active(): number {
+    const at = L.SESSION_STATS_BASE + L.SS_ACTIVE;
+    const sum = this.#views.reduce((total, view) => total + view.getBigUint64(at, true), 0n);
+    return Math.max(0, Number(BigInt.asIntN(64, sum)));
   }
 
   #rebase(at: number): void {
@@ -102,7 +108,7 @@ function countAt(view: DataView, at: number): number {
 function workerOf(view: DataView): WorkerCounters {
   let packets = 0;
   for (let code = 0; code < L.OUTCOME_COUNT; code++) packets += countAt(view, L.OUTCOMES_BASE + code * 8);
-  return { packets, untold: countAt(view, L.SESSION_STATS_BASE + L.SS_UNTOLD) };
+  return { packets };
 }
 
 /** Tables of one name are parts of one. */

@@ -72,10 +72,11 @@ export class PipelineLoop {
     const control = L.CONTROL_BASE >>> 2;
     const active = Atomics.load(this.#words, this.#activeWord);
     Atomics.store(this.#words, control + L.CTL_ACK_IMAGE / 4, active);
-    if (this.plan.workers > 1) this.pipeline.listen(nowMs);
     if (nowMs >= this.#nextSweep) {
       this.#nextSweep = nowMs + SWEEP_EVERY_MS;
-      this.pipeline.sweep(nowMs, Math.ceil((2 ** this.plan.sessionsLog2 * SWEEP_EVERY_MS) / SWEEP_ROUND_MS));
+      // Several workers share the table, and the walk over it.
+      const rounds = (SWEEP_ROUND_MS / SWEEP_EVERY_MS) * this.plan.workers;
+      this.pipeline.sweep(nowMs, Math.ceil(2 ** this.plan.sessionsLog2 / rounds));
     }
     if (nowMs >= this.#nextAsk) this.#ask(nowMs);
   }

@@ -47,18 +47,15 @@ export interface MemorySpec {
   readonly seed?: number;
   /** Workers, each with a memory of its own by one plan; 1 when absent, at most MAX_WORKERS. */
   readonly workers?: number;
-  /** log2 of the records that one worker may be behind another, from 6 to 20; by the number of workers when absent. */
-  readonly ringLog2?: number;
 }
 
 /** Byte offsets of the regions whose place depends on the sizes. Plain data: a worker gets it in a message. */
 export interface MemoryPlan {
   readonly image: ImagePlan;
   readonly images: readonly [number, number];
-  /** What the workers share begins with the images and ends here; nothing behind the images with one worker alone. */
   readonly workers: number;
+  /** What several workers share beside images and sessions (SH_*); 0 with one worker alone. */
   readonly sharedBase: number;
-  readonly ringLog2: number;
   readonly sessionsBase: number;
   readonly sessionsLog2: number;
   readonly sessions6Base: number;
@@ -89,14 +86,10 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   }
   const image = planImage(spec.image ?? DEFAULT_IMAGE_SIZE);
   const { workers = 1 } = spec;
-  // 8 MiB for two workers, 24 MiB for four.
-  const ringLog2 = spec.ringLog2 ?? (workers <= 2 ? 16 : workers <= 4 ? 15 : 14);
   if (!Number.isInteger(workers) || workers < 1 || workers > L.MAX_WORKERS) throw bad('workers', workers);
-  if (!Number.isInteger(ringLog2) || ringLog2 < 6 || ringLog2 > 20) throw bad('ringLog2', ringLog2);
   const imagesEnd = L.IMAGES_BASE + 2 * image.bytes;
   const sharedBase = align(imagesEnd, PAGE);
-  const rings = workers ** 2 * (L.RING_SLOTS + L.RECORD_SIZE * 2 ** ringLog2);
-  const sessionsBase = workers === 1 ? imagesEnd : align(sharedBase + L.SH_RINGS + rings, PAGE);
+  const sessionsBase = workers === 1 ? imagesEnd : sharedBase + L.SH_SIZE;
   const sessions6Base = sessionsBase + L.SESSION_SIZE * 2 ** sessionsLog2;
   const framesBase = align(sessions6Base + L.SESSION6_SIZE * 2 ** sessions6Log2, PAGE);
   const end = align(framesBase + frameSize * frameCount, WASM_PAGE);
@@ -104,7 +97,7 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   return {
     image,
     images: [L.IMAGES_BASE, L.IMAGES_BASE + image.bytes],
-    ...{ workers, ringLog2, sharedBase: workers === 1 ? 0 : sharedBase },
+    ...{ workers, sharedBase: workers === 1 ? 0 : sharedBase },
     ...{ sessionsBase, sessionsLog2, sessions6Base, sessions6Log2 },
     ...{ framesBase, frameSize, frameCount, end },
     timeouts: { ...DEFAULT_TIMEOUTS, ...spec.timeouts },
@@ -132,22 +125,38 @@ export function openMemory(plan: MemoryPlan, prefer?: (tables: Uint8Array) => bo
 }
 
 /**
- * Makes the memories of all workers. `share` makes views of them show the same memory: images and rings lie there.
- * One worker alone shares nothing.
+ * Makes the memories of all workers. `share` makes views of them show the same memory: all that is one for all lies there. One worker
+ * alone shares nothing. `prefer` as in openMemory().
  */
 export function openMemories(
   plan: MemoryPlan,
   share: (views: readonly Uint8Array[]) => void,
   prefer?: (sessions: Uint8Array) => boolean,
 ): readonly [WebAssembly.Memory, ...WebAssembly.Memory[]] {
-  const first = openOne(plan, 0, prefer);
-  const others = Array.from({ length: plan.workers - 1 }, (_, i) => openOne(plan, i + 1, prefer));
-  if (plan.workers > 1) {
-    const bytes = plan.sessionsBase - L.IMAGES_BASE;
-    share([first, ...others].map((memory) => new Uint8Array(memory.buffer, L.IMAGES_BASE, bytes)));
+  if (plan.workers === 1) return [openMemory(plan, prefer)];
+  const first = openOne(plan, 0);
+  const all = [first, ...Array.from({ length: plan.workers - 1 }, (_, i) => openOne(plan, i + 1))] as const;
+  for (const [from, to] of sharedStretches(plan)) {
+    share(all.map((memory) => new Uint8Array(memory.buffer, from, to - from)));
   }
+  // Shared memory gets larger pages where it is touched, if the kernel has any for it.
+  for (const memory of all) prefer?.(sessionsOf(plan, memory));
   writeImages(plan, first);
-  return [first, ...others];
+  return all;
+}
+
+/** The sessions of IPv4, of which there are most. */
+function sessionsOf(plan: MemoryPlan, memory: WebAssembly.Memory): Uint8Array {
+  return new Uint8Array(memory.buffer, plan.sessionsBase, plan.sessions6Base - plan.sessionsBase);
+}
+
+/** Where what several workers have in common lies, from and to: whole pages. */
+function sharedStretches(plan: MemoryPlan): readonly (readonly [number, number])[] {
+  return [
+    [L.SMALL_BASE, L.SMALL_END],
+    [L.SMALL6_BASE, L.SMALL6_END],
+    [L.IMAGES_BASE, plan.framesBase],
+  ];
 }
 
 /** Byte offset of the word that names the image in force. */
@@ -174,8 +183,7 @@ function openOne(
   const pages = plan.end / WASM_PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const words = wordsOf(memory);
-  const sessions = new Uint8Array(memory.buffer, plan.sessionsBase, plan.sessions6Base - plan.sessionsBase);
-  const large = prefer?.(sessions) ?? false;
+  const large = prefer?.(sessionsOf(plan, memory)) ?? false;
   // A huge page takes long to be zeroed: now, and not when the first packet needs it.
   if (large) for (let at = plan.sessionsBase; at < plan.sessions6Base; at += PAGE) words[at >>> 2] = 0;
   const control = (offset: number, value: number): void => {
@@ -197,7 +205,6 @@ function openOne(
   control(L.CTL_WORKERS, plan.workers);
   control(L.CTL_WORKER, worker);
   control(L.CTL_SHARED_BASE, plan.sharedBase);
-  control(L.CTL_RING_LOG2, plan.ringLog2);
   const t = plan.timeouts;
   control(L.CTL_TIMEOUT_TCP_SYN, t.tcpSyn);
   control(L.CTL_TIMEOUT_TCP_ESTABLISHED, t.tcpEstablished);

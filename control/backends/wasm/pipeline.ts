@@ -10,7 +10,6 @@ export interface Pipeline {
   /** Works on the first `n` packets of the vector. */
   process(n: number, nowMs: number): void;
   /** Takes in what other workers told, as `process` and `sweep` do. For several workers only. */
-  listen(nowMs: number): void;
   /** Ages `lines` more session lines. */
   sweep(nowMs: number, lines: number): void;
   /**
