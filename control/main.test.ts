@@ -29,6 +29,13 @@ test('help VERB is VERB --help', () => {
   assert.is(pteropus('help', 'bogus').status, 2);
 });
 
+test('who stops reading ends the program, without a stack', () => {
+  const manifests = fileURLToPath(new URL('../../../examples/shop', import.meta.url));
+  const line = `${process.execPath} ${PROGRAM} matrix -f ${manifests} --json | head -c 1; echo "$PIPESTATUS"`;
+  const { stdout, stderr } = spawnSync('bash', ['-c', line], { encoding: 'utf8' });
+  assert.equal([stdout, stderr], ['{141\n', '']);
+});
+
 test('wrong input is 2, what is not there is 3; and neither shows a stack', () => {
   const wrong = pteropus('explain', '-f', '/nonexistent', '--from', 'a/b', '--to', 'a/c');
   assert.is(wrong.status, 2);

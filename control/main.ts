@@ -1,5 +1,6 @@
 /** `pteropus VERB`: one program for everything; each verb is a folder with a `main.ts`. */
 import { errorText, InvalidInputError, PteropusError } from './common/errors.js';
+import { followPipes } from './common/pipes.js';
 import { packageVersion } from './common/version.js';
 
 type Program = { readonly run: (argv: readonly string[]) => Promise<number> };
@@ -39,6 +40,9 @@ const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: 
   },
 };
 
+/** They run for long, and others depend on them. */
+const SERVERS: readonly string[] = ['ksr', 'agent', 'dataplane', 'vswitch'];
+
 function usage(): string {
   const lines = Object.entries(VERBS).map(([verb, { summary }]) => `  ${verb.padEnd(12)}${summary}`);
   return [
@@ -55,6 +59,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const [first, ...given] = argv;
   // `help VERB` is `VERB --help`.
   const [verb, rest] = first === 'help' && given.length > 0 ? [given[0], ['--help']] : [first, given];
+  followPipes(SERVERS.includes(verb ?? ''));
   if (verb === '--version' || verb === '-V' || verb === 'version') {
     process.stdout.write(`${packageVersion()}\n`);
     return 0;

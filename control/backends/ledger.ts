@@ -10,15 +10,20 @@ export interface Restorable<K, O> {
   restore(key: K, old: O): void;
 }
 
+/** Of notes: what a larger transaction took is given back. */
+const MOST_KEPT = 2 ** 16;
+
 /**
  * State that can be taken back: every change notes its undo in a ledger, and a failed transaction is rolled back in reverse
  * order. So lowering may fail anywhere and leave nothing behind.
  */
 export class Ledger {
   // What to undo, in parallel arrays: with a source, its key and what was there; or a function alone.
-  readonly #sources: (Restorable<unknown, unknown> | (() => void))[] = [];
+  // The arrays stay as long as they were: most transactions need as much as the one before.
+  readonly #sources: (Restorable<unknown, unknown> | (() => void) | undefined)[] = [];
   readonly #keys: unknown[] = [];
   readonly #olds: unknown[] = [];
+  #count = 0;
   #transaction = 0;
   /** Every table whose room is handed out under this ledger. */
   readonly tables: BoundedTable[] = [];
@@ -39,25 +44,30 @@ export class Ledger {
 
   commit(): void {
     this.#transaction++;
-    this.#sources.length = 0;
-    this.#keys.length = 0;
-    this.#olds.length = 0;
+    const count = this.#count;
+    this.#count = 0;
+    for (const list of [this.#sources, this.#keys, this.#olds]) {
+      if (list.length > MOST_KEPT) list.length = 0;
+      else list.fill(undefined, 0, count);
+    }
   }
 
   rollback(): void {
     this.#transaction++;
-    for (let source = this.#sources.pop(); source !== undefined; source = this.#sources.pop()) {
-      const key = this.#keys.pop();
-      const old = this.#olds.pop();
+    while (this.#count > 0) {
+      const last = --this.#count;
+      const source = this.#sources[last];
       if (typeof source === 'function') source();
-      else source.restore(key, old);
+      else source?.restore(this.#keys[last], this.#olds[last]);
     }
+    for (const list of [this.#sources, this.#keys, this.#olds]) list.length = 0;
   }
 
   #push(source: Restorable<unknown, unknown> | (() => void), key: unknown, old: unknown): void {
-    this.#sources.push(source);
-    this.#keys.push(key);
-    this.#olds.push(old);
+    const at = this.#count++;
+    this.#sources[at] = source;
+    this.#keys[at] = key;
+    this.#olds[at] = old;
   }
 }
 
@@ -92,8 +102,19 @@ const ABSENT = Symbol('absent');
 /** A map whose changes are noted in a ledger. Values are never undefined, and treated as immutable: replace, never change in place. */
 export class TrackedMap<K, V> implements Iterable<[K, V]>, Restorable<K, V | typeof ABSENT> {
   readonly #map = new Map<K, V>();
+  /** The transaction whose changes need not be noted. */
+  readonly #free: number;
 
-  constructor(readonly ledger: Ledger) {}
+  /**
+   * @param isPart it is made in a transaction, and is reached only by what that transaction notes: if it is rolled back, nobody has the
+   * map any more
+   */
+  constructor(
+    readonly ledger: Ledger,
+    isPart = false,
+  ) {
+    this.#free = isPart ? ledger.transaction : -1;
+  }
 
   get size(): number {
     return this.#map.size;
@@ -121,21 +142,25 @@ export class TrackedMap<K, V> implements Iterable<[K, V]>, Restorable<K, V | typ
 
   set(key: K, value: V): void {
     const old = this.#map.get(key);
-    this.ledger.noteOld<K, V | typeof ABSENT>(this, key, old === undefined ? ABSENT : old);
+    this.#note(key, old === undefined ? ABSENT : old);
     this.#map.set(key, value);
   }
 
   /** The same for a key that is known not to be there. */
   add(key: K, value: V): void {
-    this.ledger.noteOld<K, V | typeof ABSENT>(this, key, ABSENT);
+    this.#note(key, ABSENT);
     this.#map.set(key, value);
   }
 
   delete(key: K): void {
     const old = this.#map.get(key);
     if (old === undefined) return;
-    this.ledger.noteOld<K, V | typeof ABSENT>(this, key, old);
+    this.#note(key, old);
     this.#map.delete(key);
+  }
+
+  #note(key: K, old: V | typeof ABSENT): void {
+    if (this.ledger.transaction !== this.#free) this.ledger.noteOld<K, V | typeof ABSENT>(this, key, old);
   }
 
   /** For the ledger. */

@@ -88,7 +88,7 @@ function refuseTooMany(pods: readonly Planned[], nodes: number, config: ClusterC
   for (const { workload } of wanted) sizes.set(workload, (sizes.get(workload) ?? 0) + 1);
   const [largest, size] = [...sizes].reduce((a, b) => (b[1] > a[1] ? b : a));
   throw new InvalidInputError(
-    `${nodes} nodes have addresses for ${room} pods, not for ${wanted.length} (--nodes gives more)`,
+    `${nodes === 1 ? '1 node has' : `${nodes} nodes have`} addresses for ${room} pods, not for ${wanted.length} (--nodes gives more)`,
     {
       object: `${largest} with ${size} pods`,
     },

@@ -150,10 +150,7 @@ test('manifests that cannot be a cluster name the line', () => {
   const web = DEPLOYMENT(`  replicas: 2000000000\n${TEMPLATE}`);
   assert.throws(() => load(web), /m\.yaml:5: Deployment shop\/web: spec\.replicas: .*2000000000/);
   const full = DEPLOYMENT(`  replicas: 900\n${TEMPLATE}`);
-  assert.throws(
-    () => load(full),
-    /shop\/web with 900 pods: 1 nodes have addresses for \d+ pods, not for 900/,
-  );
+  assert.throws(() => load(full), /shop\/web with 900 pods: 1 node has addresses for \d+ pods, not for 900/);
   const selector = DEPLOYMENT(`  selector:\n    matchLabels: {app: wep}\n${TEMPLATE}`);
   assert.throws(() => load(selector), /m\.yaml:6: .*spec\.selector\.matchLabels\.app: is not on the pods/);
   const service = (name: string) =>

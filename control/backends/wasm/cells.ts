@@ -203,17 +203,19 @@ function differEntries(
   writes: Operation[],
   counts: Record<HashName, number>,
 ): void {
-  const remove = (entry: Entry): void => {
-    const { table, a, b, rest } = entry;
-    counts[table]--;
-    clears.push({ type: 'delete', table, a, b, ...(rest === undefined ? {} : { rest }) });
-  };
   if (old.length === 0 || now.length === 0) {
-    for (const entry of old) remove(entry);
+    for (const entry of old) clears.push(removalOf(entry, counts));
     for (const entry of now) {
       counts[entry.table]++;
       writes.push({ type: 'insert', entry });
     }
+    return;
+  }
+  const [was] = old;
+  const [is] = now;
+  // Nearly all: one entry, which gets another value.
+  if (old.length === 1 && now.length === 1 && was !== undefined && is !== undefined && sameKey(was, is)) {
+    if (was.value !== is.value) writes.push({ type: 'insert', entry: is });
     return;
   }
   const id = (e: Entry): string => `${e.table} ${e.a} ${e.b} ${e.rest?.join(' ') ?? ''}`;
@@ -224,5 +226,14 @@ function differEntries(
     if (was?.value !== entry.value) writes.push({ type: 'insert', entry });
     before.delete(id(entry));
   }
-  for (const entry of before.values()) remove(entry);
+  for (const entry of before.values()) clears.push(removalOf(entry, counts));
+}
+
+function sameKey(a: Entry, b: Entry): boolean {
+  return a.table === b.table && a.a === b.a && a.b === b.b && a.rest === undefined && b.rest === undefined;
+}
+
+function removalOf({ table, a, b, rest }: Entry, counts: Record<HashName, number>): Operation {
+  counts[table]--;
+  return rest === undefined ? { type: 'delete', table, a, b } : { type: 'delete', table, a, b, rest };
 }

@@ -40,9 +40,8 @@ export function keyRanges(ports: readonly PortRange[] | null): readonly KeyRange
  */
 export function flatten(rules: readonly FlatRule[], denied: number | null): Uint32Array {
   const cuts = cutsOf(rules);
-  // Stretches of keys with the same verdict, which begin at `froms`.
-  const froms: number[] = [];
-  const verdicts: number[] = [];
+  froms.length = 0;
+  verdicts.length = 0;
   let last = -1;
   for (let i = 0; i < cuts.length; i++) {
     const from = cuts[i] ?? 0;
@@ -75,6 +74,10 @@ export function flatten(rules: readonly FlatRule[], denied: number | null): Uint
   words[L.PORTSET_LINES / 4] = lines;
   return words;
 }
+
+/** Stretches of keys with the same verdict begin at `froms`. In use during one call only. */
+const froms: number[] = [];
+const verdicts: number[] = [];
 
 /** Every key from which on another set of ranges holds, in order; some of them more than once. */
 function cutsOf(rules: readonly FlatRule[]): readonly number[] {

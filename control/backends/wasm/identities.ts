@@ -113,9 +113,12 @@ export class Identities {
       const [closed, opened] = withoutEnds(old.blocks, now.blocks, sameBlock);
       [was, is] = [part(gone, closed), part(come, opened)];
     }
-    const before = marksOf(was);
-    const after = marksOf(is);
-    const [gone, come] = before.length > 0 && after.length > 0 ? differ(before, after) : [before, after];
+    if (isEmpty(was) || isEmpty(is)) {
+      eachMark(was, (prefix, mark) => this.#mark(prefix, mark, false));
+      eachMark(is, (prefix, mark) => this.#mark(prefix, mark, true));
+      return;
+    }
+    const [gone, come] = differ(marksOf(was), marksOf(is));
     for (const { prefix, mark } of gone) this.#mark(prefix, mark, false);
     for (const { prefix, mark } of come) this.#mark(prefix, mark, true);
   }
@@ -303,13 +306,22 @@ interface Marked {
 
 const NO_MARKS: readonly Mark[] = [];
 
+function isEmpty(item: AddressSetItem | undefined): boolean {
+  return item === undefined || (item.addresses.length === 0 && item.blocks.length === 0);
+}
+
 /** Every prefix a set knows. */
 function marksOf(item: AddressSetItem | undefined): readonly Marked[] {
-  if (item === undefined) return [];
-  const { key: set } = item;
   const marks: Marked[] = [];
+  eachMark(item, (prefix, mark) => marks.push({ prefix, mark }));
+  return marks;
+}
+
+function eachMark(item: AddressSetItem | undefined, take: (prefix: Prefix, mark: Mark) => void): void {
+  if (item === undefined) return;
+  const { key: set } = item;
   const add = (text: string, block: string | null, except: boolean): void => {
-    marks.push({ prefix: parsePrefix(text), mark: { set, text, block, except } });
+    take(parsePrefix(text), { set, text, block, except });
   };
   for (const address of item.addresses) add(address, null, false);
   for (const { cidr, except } of item.blocks) {
@@ -317,7 +329,6 @@ function marksOf(item: AddressSetItem | undefined): readonly Marked[] {
     add(cidr, block, false);
     for (const inner of except) add(inner, block, true);
   }
-  return marks;
 }
 
 /** Blocks of equal cidr and different excepts are different blocks. Each except says its block's name: that of thousands is a hash. */

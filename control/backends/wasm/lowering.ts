@@ -64,9 +64,10 @@ export class Lowering {
    */
   plan(changes: readonly Change[]): { readonly operations: Operation[]; readonly fresh: FreshIndexes } {
     this.#fresh = { ports: [], rules: [], services: [] };
-    const steps = this.#coalesce(changes);
+    const all = this.#coalesce(changes);
+    const steps = byKind(all);
     this.#links(steps);
-    this.#policies(steps);
+    this.#policies(steps, all);
     for (const { old, now } of ofKind(steps, 'service')) {
       if (now === undefined && old !== undefined) this.services.remove(old.key);
     }
@@ -136,8 +137,8 @@ export class Lowering {
     });
   }
 
-  #links(steps: readonly Step[]): void {
-    const interfaces = [...ofKind(steps, 'interface')];
+  #links(steps: Steps): void {
+    const interfaces = ofKind(steps, 'interface');
     // New ones first: an index given up in this transaction is not taken again in it, as its link is still open.
     for (const { now } of interfaces) if (now !== undefined) this.ports.put(now);
     for (const { old, now } of interfaces)
@@ -153,15 +154,14 @@ export class Lowering {
     }
     this.routes.settle();
     const node = this.items.get('node');
-    const nodeChanged = steps.some(({ old, now }) => (now ?? old)?.kind === 'node');
-    if (interfaces.length > 0 || nodeChanged)
+    if (interfaces.length > 0 || steps.has('node'))
       this.ports.writeSpecial(node?.kind === 'node' ? node : undefined);
   }
 
-  #policies(steps: readonly Step[]): void {
+  #policies(steps: Steps, all: readonly Step[]): void {
     for (const { old, now, delta } of ofKind(steps, 'addressset')) this.identities.update(old, now, delta);
     const events = this.identities.settle();
-    const policies = [...ofKind(steps, 'policy')];
+    const policies = ofKind(steps, 'policy');
     this.policies.follow(events);
     const gone = policies.flatMap(({ old, now }) => (now === undefined && old !== undefined ? [old] : []));
     const come = policies.flatMap(({ old, now }) => (old === undefined && now !== undefined ? [now] : []));
@@ -172,7 +172,7 @@ export class Lowering {
     for (const { now } of policies) {
       if (now !== undefined) this.policies.put(now, isSet, replaced.get(now.key)?.key);
     }
-    this.#checkReferences(steps, isSet);
+    this.#checkReferences(all, isSet);
     for (const { old, now } of ofKind(steps, 'endpoint')) {
       if (now === undefined && old !== undefined) this.ports.removeEndpoint(old.key);
     }
@@ -206,17 +206,29 @@ export class Lowering {
   }
 }
 
-/** The steps of one kind of item. A key never changes its kind: the kind is its first part. */
-function* ofKind<K extends Item['kind']>(
-  steps: readonly Step[],
-  kind: K,
-): Iterable<{
+/** By kind of item. A key never changes its kind: the kind is its first part. */
+type Steps = ReadonlyMap<Item['kind'], readonly Step[]>;
+
+function byKind(steps: readonly Step[]): Steps {
+  const found = new Map<Item['kind'], Step[]>();
+  for (const step of steps) {
+    const kind = (step.now ?? step.old)?.kind;
+    if (kind === undefined) continue;
+    const others = found.get(kind);
+    if (others === undefined) found.set(kind, [step]);
+    else others.push(step);
+  }
+  return found;
+}
+
+interface StepOf<K extends Item['kind']> {
   readonly old: Of<K> | undefined;
   readonly now: Of<K> | undefined;
   readonly delta: AddressDelta | null;
-}> {
-  for (const { old, now, delta } of steps) {
-    if ((now ?? old)?.kind !== kind) continue;
-    yield { old: old as Of<K> | undefined, now: now as Of<K> | undefined, delta };
-  }
 }
+
+function ofKind<K extends Item['kind']>(steps: Steps, kind: K): readonly StepOf<K>[] {
+  return (steps.get(kind) ?? NO_STEPS) as readonly StepOf<K>[];
+}
+
+const NO_STEPS: readonly Step[] = [];

@@ -194,7 +194,7 @@ export class Policies {
       ruleNames.push(name);
       return rule;
     };
-    const rulesOf = new TrackedMap<Key, NumberedRule[]>(this.ledger);
+    const rulesOf = new TrackedMap<Key, NumberedRule[]>(this.ledger, true);
     const rules: NumberedRule[] = [];
     const open: NumberedRule[] = [];
     for (const [place, { tier, action, peers, ports, origin }] of item.rules.entries()) {
@@ -213,7 +213,7 @@ export class Policies {
     const denied =
       isolating === '' ? null : hold(`deny default deny (${item.direction} isolated by ${isolating})`);
     const fallback = this.#portSets.hold(flatten(open, denied), item.key);
-    const pairs = new TrackedMap<number, PortSet>(this.ledger);
+    const pairs = new TrackedMap<number, PortSet>(this.ledger, true);
     return { item, index, rules, rulesOf, open, ruleNames, denied, fallback, pairs, byPeers: new Map() };
   }
 
