@@ -131,6 +131,10 @@ std::vector<bpf_insn> copyProgram(const Fd& ring, const Fd& state, uint32_t lost
   const size_t awake = code.jump(BPF_JEQ, R2, 0);
   // One wake-up is enough.
   code.zero(R1, 0, BPF_W);
+  code.call(BPF_FUNC_get_smp_processor_id);
+  code.add(R0, 1);
+  code.value(R1, state, copystate::CORE);
+  code.store(R1, 0, R0);
   code.zero(FRAME, EMPTY, BPF_DW);
   code.map(R1, ring);
   code.copy(R2, FRAME);

@@ -16,6 +16,7 @@ struct CopyHeader {
 // Memory of the programs of one worker, which both sides read and write: a map of one value.
 namespace copystate {
 constexpr uint32_t ASLEEP = 0;  // u32: the worker waits, so who puts something into a ring has to wake it
+constexpr uint32_t CORE = 4;    // u32: the core of who woke it, and one; 0: nobody did
 // By port, u64: packets that found no room in the ring, or are none that a link without offloads has. Not in the line that all programs read.
 constexpr uint32_t LOST = 64;
 }  // namespace copystate

@@ -53,7 +53,13 @@ uint32_t lostAt(uint32_t port) { return copystate::LOST + port * static_cast<uin
 CopyState::CopyState(const std::string& object)
     : map_(createState(object)),
       bytes_(mapPages(map_, STATE_MAPPED, PROT_READ | PROT_WRITE, 0, object)),
-      asleep_(reinterpret_cast<uint32_t*>(bytes_ + copystate::ASLEEP)) {}
+      asleep_(reinterpret_cast<uint32_t*>(bytes_ + copystate::ASLEEP)),
+      core_(reinterpret_cast<uint32_t*>(bytes_ + copystate::CORE)) {}
+
+std::optional<uint32_t> CopyState::takeCore() {
+  const uint32_t core = __atomic_exchange_n(core_, 0, __ATOMIC_RELAXED);
+  return core == 0 ? std::nullopt : std::optional(core - 1);
+}
 
 CopyState::~CopyState() { munmap(bytes_, STATE_MAPPED); }
 

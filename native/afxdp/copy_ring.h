@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/fd.h"
@@ -20,12 +21,15 @@ class CopyState {
   const Fd& map() const { return map_; }
   // While it is set, a packet signals its ring's descriptor, which no other packet does. Look into the rings between setting it and waiting.
   void setAsleep(bool asleep) { __atomic_store_n(asleep_, asleep ? 1u : 0u, __ATOMIC_SEQ_CST); }
+  // The core on which a ring's descriptor was signalled, once.
+  std::optional<uint32_t> takeCore();
   uint64_t lost(uint32_t port) const;
 
  private:
   Fd map_;
   uint8_t* bytes_;
   uint32_t* asleep_;
+  uint32_t* core_;
 };
 
 class CopyRing {

@@ -63,10 +63,8 @@ uint32_t Engine::step(uint32_t transmit, uint32_t timeoutMicros) {
   if (received == 0 && timeoutMicros > 0) {
     wait(timeoutMicros);
     received = poll();
-  } else {
-    berth_.roam();
   }
-  berth_.passed(received);
+  berth_.passed(transmit, received);
   return received;
 }
 
@@ -306,8 +304,12 @@ void Engine::wait(uint32_t timeoutMicros) {
   const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
   berth_.enter();
   if (fallAsleep()) ppoll(waiting_.data(), waiting_.size(), &timeout, nullptr);
-  if (copyState_ != nullptr) copyState_->setAsleep(false);
-  berth_.leave();
+  std::optional<uint32_t> waker;
+  if (copyState_ != nullptr) {
+    copyState_->setAsleep(false);
+    waker = copyState_->takeCore();
+  }
+  berth_.leave(waker);
   if (waiting_[0].revents == 0) return;
   eventfd_t value;
   eventfd_read(wake_.get(), &value);

@@ -14,13 +14,14 @@ namespace pteropus {
 
 namespace {
 
-constexpr uint32_t NOBODY = 0xffffffff;
 // What of a packet is to be kept: all of it.
 constexpr int32_t WHOLE = 0x7fffffff;
 // A sleep of so many nanoseconds ends a burst of packets; who sends the first of the next one is who counts, not who answers. After bursts of many the worker stays free to sleep anywhere: more will come, and
 // then senders need their cores themselves.
 constexpr uint64_t PAUSE = 1000000;
 constexpr uint32_t FEW = 32;
+// By then whoever was woken had a turn of the core; the worker yields after each.
+constexpr uint32_t IDLE_STEPS = 16;
 
 uint64_t nanoseconds() {
   timespec now;
@@ -57,7 +58,7 @@ Fd loadProgram(const Fd& map) {
 
 }  // namespace
 
-Berth::Berth() : map_(createMap()), last_(NOBODY) {
+Berth::Berth() : map_(createMap()) {
   if (!map_.open()) return;
   void* memory = mmap(nullptr, sizeof(Note), PROT_READ | PROT_WRITE, MAP_SHARED, map_.get(), 0);
   if (memory == MAP_FAILED) return;
@@ -76,38 +77,44 @@ void Berth::watch(int tap) const {
   ioctl(tap, TUNSETFILTEREBPF, &program);
 }
 
+void Berth::passed(uint32_t sent, uint32_t received) {
+  burst_ += received;
+  idle_ = sent == 0 && received == 0 ? idle_ + 1 : 0;
+  if (burst_ >= FEW || idle_ >= IDLE_STEPS) roam();
+}
+
 void Berth::enter() {
-  if (!program_.open()) return;
   const bool few = burst_ < FEW && before_ < FEW;
   if (!few) roam();
-  else if (!here_ && last_ < CPU_SETSIZE) stay();
+  else if (here_ != last_) stay();
   began_ = nanoseconds();
+  if (note_ == nullptr) return;
   __atomic_store_n(&note_->core, NOBODY, __ATOMIC_RELAXED);
   __atomic_store_n(&note_->asleep, 1, __ATOMIC_SEQ_CST);
 }
 
-void Berth::leave() {
-  if (!program_.open()) return;
-  __atomic_store_n(&note_->asleep, 0, __ATOMIC_RELAXED);
+void Berth::leave(std::optional<uint32_t> other) {
+  idle_ = 0;
+  if (note_ != nullptr) __atomic_store_n(&note_->asleep, 0, __ATOMIC_RELAXED);
   if (nanoseconds() - began_ < PAUSE) return;
   before_ = std::exchange(burst_, 0);
-  const uint32_t core = __atomic_load_n(&note_->core, __ATOMIC_RELAXED);
-  if (core == NOBODY || core == last_) return;
-  last_ = core;
-  roam();
+  const uint32_t core = other || note_ == nullptr ? other.value_or(NOBODY) : __atomic_load_n(&note_->core, __ATOMIC_RELAXED);
+  if (core != NOBODY) last_ = core;
 }
 
 void Berth::stay() {
-  if (sched_getaffinity(0, sizeof allowed_, &allowed_) < 0 || !CPU_ISSET(last_, &allowed_)) return;
+  if (last_ >= CPU_SETSIZE) return;
+  if (here_ == NOBODY && sched_getaffinity(0, sizeof allowed_, &allowed_) < 0) return;
+  if (!CPU_ISSET(last_, &allowed_)) return;
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(last_, &one);
-  here_ = sched_setaffinity(0, sizeof one, &one) == 0;
+  if (sched_setaffinity(0, sizeof one, &one) == 0) here_ = last_;
 }
 
 void Berth::roam() {
-  if (!here_) return;
-  here_ = false;
+  if (here_ == NOBODY) return;
+  here_ = NOBODY;
   sched_setaffinity(0, sizeof allowed_, &allowed_);
 }
 

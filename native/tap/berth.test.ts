@@ -34,7 +34,8 @@ async function sleepUntil(bed: TapBed, done: Promise<unknown>): Promise<readonly
     if (received > 0 && slept) seen.push(allowed());
     await turn();
   }
-  bed.xdp.step(received, 0);
+  // It looks for more, and finds nothing.
+  for (let i = 0; i < 20; i++) received = bed.xdp.step(received, 0);
   await done;
   return seen;
 }
@@ -44,21 +45,24 @@ const ping = (bed: TapBed, core: number, ...argv: string[]): Promise<string> =>
 
 const needs = [root(), file(addon), program('ping'), program('taskset'), cores];
 
-testIf(test, ...needs)(
-  'a worker sleeps where the packet came from that woke it last, and may run anywhere when it is awake',
-  async () => {
-    await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
-      const before = allowed();
-      for (const core of [0, 1, 0]) {
-        const seen = await sleepUntil(bed, ping(bed, core, '-c', '8', '-i', '0.02', '-W', '0.1'));
-        assert.ok(seen.length >= 4, `${seen.length} packets`);
-        assert.ok(seen.slice(2).includes(String(core)), `from core ${core}: ${seen.join(' ')}`);
-        assert.equal(allowed(), before);
-      }
-      assert.ok(bed.allFree());
-    });
-  },
-);
+for (const kind of ['tap', 'copy'] as const) {
+  testIf(test, ...needs)(
+    `${kind}: a worker sleeps where the packet came from that woke it last, and may run anywhere when it is awake`,
+    async () => {
+      await withTapBed(new TapBed([kind, 'tap']), async (bed) => {
+        if (bed.modes[0] !== kind) return; // a kernel before 6.6
+        const before = allowed();
+        for (const core of [0, 1, 0]) {
+          const seen = await sleepUntil(bed, ping(bed, core, '-c', '8', '-i', '0.02', '-W', '0.1'));
+          assert.ok(seen.length >= 4, `${seen.length} packets`);
+          assert.ok(seen.slice(2).includes(String(core)), `from core ${core}: ${seen.join(' ')}`);
+          assert.equal(allowed(), before);
+        }
+        assert.ok(bed.allFree());
+      });
+    },
+  );
+}
 
 testIf(test, ...needs)('after many packets it stays free for a while', async () => {
   await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {

@@ -11,7 +11,8 @@ const FRAMES_OFFSET = 0x10000;
 const FRAME_COUNT = 4096;
 const MAC = (n: number): string => `02:00:00:00:00:0${n + 1}`;
 
-export type Kind = 'tap' | 'veth';
+/** `copy`: a veth whose packets come through a ring of copies, where the kernel can. */
+export type Kind = 'tap' | 'veth' | 'copy';
 
 /** Port n leads to pod n, whose address is 10.9.0.(n + 1); all know each other's MAC. */
 export class TapBed {
@@ -21,6 +22,8 @@ export class TapBed {
   readonly memory = new WebAssembly.Memory({ initial: 140, maximum: 140, shared: true });
   readonly vector = new DataView(this.memory.buffer);
   readonly xdp: Xdp;
+  /** How each port is attached. */
+  readonly modes: string[] = [];
 
   constructor(
     readonly kinds: readonly Kind[],
@@ -39,7 +42,7 @@ export class TapBed {
     });
     for (const n of kinds.keys()) {
       this.wire(n);
-      this.attach(n);
+      this.modes.push(this.attach(n));
     }
   }
 
@@ -64,12 +67,14 @@ export class TapBed {
     });
   }
 
-  attach(n: number): void {
-    if (this.kinds[n] === 'tap') {
-      this.xdp.addPort(n, { netns: this.pods[n]!, link: 'eth0', mode: 'tap', mtu: this.mtu });
-    } else {
-      this.xdp.addPort(n, { netns: this.node, link: `port${n}`, mode: 'auto', mtu: this.mtu });
+  /** Opens the port; how it came to be. */
+  attach(n: number): string {
+    const kind = this.kinds[n]!;
+    if (kind === 'tap') {
+      return this.xdp.addPort(n, { netns: this.pods[n]!, link: 'eth0', mode: kind, mtu: this.mtu }).mode;
     }
+    const mode = kind === 'copy' ? kind : 'auto';
+    return this.xdp.addPort(n, { netns: this.node, link: `port${n}`, mode, mtu: this.mtu }).mode;
   }
 
   word(entry: number, offset: number): number {
