@@ -115,7 +115,9 @@ export function workloadsOf({ shape, compiler }: Loaded): readonly Workload[] {
     }
   }
   if (shape.services > 0) {
-    add('endpoint flips', (i) => ({ events: [put(shape.slice(random.below(shape.services), i + 1))] }));
+    add('endpoint flips', (i) => ({ events: [put(shape.slice(random.below(shape.slices), i + 1))] }));
+  }
+  if (shape.services > 1) {
     add('service added or removed', (i) => {
       const raw = shape.service(Math.floor(i / 2) * 2 + 1);
       const { namespace, name } = nameOf(raw);

@@ -4,7 +4,7 @@
  */
 import type { Raw } from '../control/oracle/raw.js';
 
-export type ShapeName = 'namespaces' | 'one-namespace' | 'overlap' | 'services' | 'blocks';
+export type ShapeName = 'namespaces' | 'one-namespace' | 'overlap' | 'services' | 'wide-service' | 'blocks';
 
 /** A pod of a shape, before it is put into an API object. */
 export interface PodSpec {
@@ -26,6 +26,7 @@ export interface Shape {
   policy(i: number, version: number): Raw | null;
   services: number;
   service(i: number): Raw;
+  slices: number;
   slice(i: number, version: number): Raw;
 }
 
@@ -82,7 +83,7 @@ function nodeOf(i: number, count: number): string {
   return i % every === 0 && i / every < LOCAL_PODS ? HERE : `node-${2 + (i % 1000)}`;
 }
 
-const NO_SERVICES = { services: 0, service: () => ({}), slice: () => ({}) };
+const NO_SERVICES = { services: 0, service: () => ({}), slices: 0, slice: () => ({}) };
 
 /** (a) Namespaces of 4 pods and 3 policies each: default deny, web from the ingress namespaces, db from the namespace's own api. */
 function manyNamespaces(pods: number): Shape {
@@ -260,6 +261,7 @@ function manyServices(services: number, endpoints: number): Shape {
         ],
       },
     }),
+    slices: services,
     slice: (i, version) => ({
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
@@ -276,6 +278,49 @@ function manyServices(services: number, endpoints: number): Shape {
     }),
   };
 }
+
+/** (f) One Service of many ports, whose endpoints are in slices of a hundred. */
+function wideService(ports: number, endpoints: number): Shape {
+  const all = Array.from({ length: ports }, (_, p) => ({ name: `p${p}`, protocol: 'TCP' }));
+  return {
+    name: 'wide-service',
+    text: `a service of ${group(ports)} ports, ${group(endpoints)} endpoints`,
+    pods: LOCAL_PODS,
+    pod: (i) => ({ name: `p${i}`, namespace: 'wide', node: HERE, ip: podIp(i), labels: { app: 'x' } }),
+    *namespaces() {
+      yield apiNamespace('wide', {});
+    },
+    policies: 0,
+    policy: () => null,
+    services: 1,
+    service: () => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'wide', namespace: 'wide' },
+      spec: {
+        ...{ type: 'ClusterIP', clusterIP: '10.96.0.9', selector: { app: 'x' } },
+        ports: all.map((port, p) => ({ ...port, port: 1000 + p, targetPort: 8000 + p })),
+      },
+    }),
+    slices: Math.ceil(endpoints / SLICE),
+    slice: (i, version) => ({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: `wide-${i}`, namespace: 'wide', labels: { 'kubernetes.io/service-name': 'wide' } },
+      addressType: 'IPv4',
+      ports: all.map((port, p) => ({ ...port, port: 8000 + p })),
+      endpoints: Array.from({ length: Math.min(SLICE, endpoints - i * SLICE) }, (_, e) => ({
+        addresses: [podIp(i * SLICE + e)],
+        conditions: { ready: e !== version % SLICE },
+        nodeName: `node-${(i * SLICE + e) % 1000}`,
+        targetRef: { kind: 'Pod', name: `p${i * SLICE + e}`, namespace: 'wide' },
+      })),
+    }),
+  };
+}
+
+/** Endpoints that Kubernetes puts into a slice. */
+const SLICE = 100;
 
 /** (e) Policies that list thousands of blocks, each with excepts. */
 function manyBlocks(blocks: number): Shape {
@@ -322,6 +367,8 @@ export function shapeOf(name: ShapeName, size: number, endpoints: number): Shape
       return overlapping(size);
     case 'services':
       return manyServices(size, endpoints);
+    case 'wide-service':
+      return wideService(size, endpoints);
     case 'blocks':
       return manyBlocks(size);
   }
@@ -335,10 +382,8 @@ export function* objectsOf(shape: Shape): Iterable<Raw> {
     const raw = shape.policy(i, 0);
     if (raw !== null) yield raw;
   }
-  for (let i = 0; i < shape.services; i++) {
-    yield shape.service(i);
-    yield shape.slice(i, 0);
-  }
+  for (let i = 0; i < shape.services; i++) yield shape.service(i);
+  for (let i = 0; i < shape.slices; i++) yield shape.slice(i, 0);
 }
 
 /** Spreads numbers, so that labels do not go hand in hand. */

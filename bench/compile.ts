@@ -37,6 +37,7 @@ const FULL: readonly Of[] = [
   { shape: 'overlap', size: 100_000, endpoints: 0 },
   { shape: 'services', size: 10_000, endpoints: 50_000 },
   { shape: 'services', size: 30_000, endpoints: 250_000 },
+  { shape: 'wide-service', size: 100, endpoints: 1000 },
   { shape: 'blocks', size: 10_000, endpoints: 0 },
 ];
 
@@ -46,6 +47,7 @@ const QUICK: readonly Of[] = [
   { shape: 'one-namespace', size: 1000, endpoints: 0 },
   { shape: 'overlap', size: 2000, endpoints: 0 },
   { shape: 'services', size: 300, endpoints: 1500 },
+  { shape: 'wide-service', size: 20, endpoints: 200 },
   { shape: 'blocks', size: 200, endpoints: 0 },
 ];
 
@@ -137,7 +139,7 @@ const {
   only,
   rounds = quick ? '1' : ROUNDS,
 } = benchOptions(
-  'usage: npm run bench:compile [-- --quick] [-- --only namespaces|one-namespace|overlap|services|blocks] [-- --rounds N]',
+  'usage: npm run bench:compile [-- --quick] [-- --only namespaces|one-namespace|overlap|services|wide-service|blocks] [-- --rounds N]',
   { quick: { type: 'boolean' }, only: { type: 'string' }, rounds: { type: 'string' } },
 );
 const chosen = (list: readonly Of[]): readonly Of[] =>

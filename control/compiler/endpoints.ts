@@ -1,5 +1,6 @@
 /** The endpoints behind the ports of a Service, and which of them get traffic. */
 import { commonEnds } from '../common/ends.js';
+import { getOrMake } from '../model/label-index.js';
 import type { Model } from '../model/model.js';
 import { parseWeight, WEIGHT_ANNOTATION } from '../model/problems.js';
 import type { Endpoint, EndpointSlice, Pod, Service, ServicePort } from '../objects/types.js';
@@ -59,6 +60,7 @@ export interface PortEndpoints {
 export class ServiceEndpoints {
   readonly #groups = new Map<string, Group>();
   readonly #slices = new Map<4 | 6, readonly EndpointSlice[]>();
+  readonly #numbers = new Map<EndpointSlice, Map<string, number[]>>();
   readonly #seats = new Map<EndpointSlice, readonly Seat[]>();
 
   constructor(
@@ -81,11 +83,8 @@ export class ServiceEndpoints {
    */
   of(port: ServicePort, family: 4 | 6): PortEndpoints {
     const slices = this.#slicesOf(family);
-    const numbers = slices.map(({ ports }) =>
-      ports.flatMap(({ name, protocol, port: number }) =>
-        name === port.name && protocol === port.protocol && number !== null ? [number] : [],
-      ),
-    );
+    const known = portName(port);
+    const numbers = slices.map((slice) => this.#numbersOf(slice).get(known) ?? NO_NUMBERS);
     const [number = 0, ...others] = new Set(numbers.flat());
     const single = others.length === 0;
     const name = `${family} ${JSON.stringify(single ? numbers.map((own) => own.length > 0) : numbers)}`;
@@ -137,6 +136,19 @@ export class ServiceEndpoints {
     return slices;
   }
 
+  /** The numbers of a slice's ports, by name and protocol. */
+  #numbersOf(slice: EndpointSlice): ReadonlyMap<string, readonly number[]> {
+    let known = this.#numbers.get(slice);
+    if (known === undefined) {
+      known = new Map<string, number[]>();
+      for (const port of slice.ports) {
+        if (port.port !== null) getOrMake(known, portName(port), () => []).push(port.port);
+      }
+      this.#numbers.set(slice, known);
+    }
+    return known;
+  }
+
   #seatsOf(slice: EndpointSlice): readonly Seat[] {
     const known = this.#seats.get(slice);
     if (known !== undefined) return known;
@@ -167,6 +179,12 @@ export class ServiceEndpoints {
     }
     return [...found.values()].sort(compareSeats);
   }
+}
+
+const NO_NUMBERS: readonly number[] = [];
+
+function portName({ name, protocol }: Pick<ServicePort, 'name' | 'protocol'>): string {
+  return name === null ? protocol : `${protocol} ${name}`;
 }
 
 function seatOf(model: Model, service: Service, endpoint: Endpoint): Seat | null {

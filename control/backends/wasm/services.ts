@@ -31,14 +31,15 @@ interface Placed {
   readonly ranges: Span;
   /** Frontends as table keys. */
   readonly claims: readonly Claim[];
-  /** Rows of all its backends. */
-  readonly words: Uint32Array;
+  /** Rows of all its backends, where they are many; an array of its own is more than the rows of a few. */
+  readonly words: Uint32Array | null;
 }
 
 const MOST_BACKENDS = 65536; // slots are u16
 const BACKEND = L.BACKEND_SIZE / 4;
 const NO_BACKENDS: readonly ServiceBackend[] = [];
-const NO_WORDS = new Uint32Array(0);
+/** Backends. */
+const MANY = 32;
 
 export class Services {
   readonly #placed: TrackedMap<Key, Placed>;
@@ -128,7 +129,7 @@ export class Services {
             ),
       ranges: this.#ranges.allocate(ranges.length, key),
       claims: keepsClaims ? old.claims : this.#claimsOf(item),
-      words: rowsOfBackends(backends, ids, old?.words ?? NO_WORDS, ends),
+      words: backends.length < MANY ? null : rowsOfBackends(backends, ids, old?.words ?? null, ends),
     };
     this.#placed.set(key, placed);
     const { plan } = this.cells;
@@ -152,7 +153,7 @@ export class Services {
       },
       {
         at: plan.backends + placed.backends.first * L.BACKEND_SIZE,
-        words: placed.words,
+        words: placed.words ?? backends.flatMap((backend, i) => backendWords(backend, ids[i] ?? 0)),
       },
       {
         at: plan.ranges + placed.ranges.first * 8,
@@ -308,21 +309,26 @@ function sameFrontend(a: Frontend, b: Frontend): boolean {
   return a.address === b.address && a.port === b.port;
 }
 
+function backendWords(backend: ServiceBackend, id: number): number[] {
+  const address = ip6Words(backend.address) ?? [ip4Word(backend.address) ?? 0, 0, 0, 0];
+  return [...address, swap16(backend.port), 0, id, 0];
+}
+
 /** The rows of backends, taken from those they had before where they begin or end with the same. */
 function rowsOfBackends(
   backends: readonly ServiceBackend[],
   ids: readonly number[],
-  before: Uint32Array,
-  { front, back }: Ends,
+  before: Uint32Array | null,
+  ends: Ends,
 ): Uint32Array {
   const words = new Uint32Array(backends.length * BACKEND);
-  words.set(before.subarray(0, front * BACKEND));
-  words.set(before.subarray(before.length - back * BACKEND), (backends.length - back) * BACKEND);
+  const { front, back } = before === null ? { front: 0, back: 0 } : ends;
+  if (before !== null) {
+    words.set(before.subarray(0, front * BACKEND));
+    words.set(before.subarray(before.length - back * BACKEND), (backends.length - back) * BACKEND);
+  }
   for (let i = front; i < backends.length - back; i++) {
-    const { address, port } = backends[i] as ServiceBackend;
-    words.set(ip6Words(address) ?? [ip4Word(address) ?? 0], i * BACKEND);
-    words[i * BACKEND + 4] = swap16(port);
-    words[i * BACKEND + 6] = ids[i] ?? 0;
+    words.set(backendWords(backends[i] as ServiceBackend, ids[i] ?? 0), i * BACKEND);
   }
   return words;
 }
