@@ -26,15 +26,13 @@ import {
   POLICY_DEFAULT_PORTSET,
   POLICY_SIZE,
   PORTSET_FROM,
-  PORTSET_INTERVALS,
   PORTSET_LINES,
   PORTSET_SHIFT,
-  PORTSET_TO,
-  PORTSET_VERDICT,
   RULE_NONE,
   SPACE_IDENTITY,
 } from './layout';
 import { lookup4, MISS } from './lpm';
+import { saidOf } from './port-lines';
 import { record } from './trace';
 
 /** No image has so many: what it judges is denied. */
@@ -67,11 +65,7 @@ export function verdictOf(set: u32, key: u32): u32 {
   let line = image + load<u32>(image, IMG_PORTSETS) + ((<usize>set) << PORTSET_SHIFT);
   const lines = load<u32>(line, PORTSET_LINES);
   if (lines > 1) line = lineOf(line, lines, key);
-  const keys = i32x4.splat(key);
-  const from = i32x4.le_s(v128.load(line, PORTSET_FROM), keys);
-  const inside = i32x4.bitmask(v128.and(from, i32x4.ge_s(v128.load(line, PORTSET_TO), keys)));
-  // The default stands behind the last interval's verdict.
-  return load<u32>(line + (ctz(inside | (1 << PORTSET_INTERVALS)) << 2), PORTSET_VERDICT);
+  return saidOf(line, i32x4.splat(key));
 }
 
 /** The last of the set's lines that begins at or below `key`, the first one if none does. */

@@ -1,12 +1,6 @@
 /** Rules in lines: the first one of each pair's that its packet meets, by comparing four at once, and by port sets where they are many. */
-import {
-  PORTSET_FROM,
-  PORTSET_INTERVALS,
-  PORTSET_LINES,
-  PORTSET_SHIFT,
-  PORTSET_TO,
-  PORTSET_VERDICT,
-} from '../layout';
+import { PORTSET_FROM, PORTSET_LINES, PORTSET_SHIFT } from '../layout';
+import { saidOf } from '../port-lines';
 import {
   LINE_DST_PORTS,
   LINE_NUMBERS,
@@ -100,12 +94,7 @@ function test(line: usize, from: usize, packet: usize, answers: usize): void {
 
 /** The same by a port set. */
 function testPorts(line: usize, packet: usize, answers: usize): void {
-  const answer = answers + (packet << 2);
-  const keys = v128.load32_splat(KEYS + (packet << 2));
-  const above = i32x4.le_s(v128.load(line, PORTSET_FROM), keys);
-  const inside = i32x4.bitmask(v128.and(above, i32x4.ge_s(v128.load(line, PORTSET_TO), keys)));
-  const number = load<u32>(line + (ctz(inside | (1 << PORTSET_INTERVALS)) << 2), PORTSET_VERDICT);
-  lower(answer, number);
+  lower(answers + (packet << 2), saidOf(line, v128.load32_splat(KEYS + (packet << 2))));
 }
 
 /** Puts the lower of two numbers at `at`, without a branch. */
