@@ -76,6 +76,7 @@ export function forward(n: i32): void {
   const end = <usize>VECTOR_BASE + ((<usize>n) << VECTOR_SHIFT);
   const odd = tracing ? listAll(end) : forwardPlain(end);
   for (let at = ODD; at < odd; at += 4) forwardOne(load<u32>(at));
+  endFollowing();
 }
 
 /** A trace wants to see each packet by itself. */
@@ -273,9 +274,19 @@ export function follow(line: usize, l4: usize, protocol: u32, vf: u32): void {
     advance(line, l4, protocol, vf);
     return;
   }
-  if (!advances(line, l4, protocol, vf) || !enter()) return;
+  if (!advances(line, l4, protocol, vf)) return;
+  if (!following) following = enter();
   // The line may be another connection's by now; the packet is dropped then.
-  if (isHeld(line)) advance(line, l4, protocol, vf);
+  if (following && isHeld(line)) advance(line, l4, protocol, vf);
+}
+
+/** Of several workers: does this one hold the lock, for the first packet that changed a state and those after it? */
+let following: bool = false;
+
+/** To be called after follow() and before anything else that takes the lock. */
+export function endFollowing(): void {
+  if (!following) return;
+  following = false;
   leave();
 }
 

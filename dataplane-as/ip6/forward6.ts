@@ -3,7 +3,7 @@ import { adjust } from '../checksum';
 import { adjacencies, adjacencyCount, now, ports, tracing } from '../context';
 import { encapsulate } from '../encap';
 import { MAC_MASK, TYPE_IP6, writeMacs } from '../ethernet';
-import { follow, limitOf, rewriteOther } from '../forward';
+import { endFollowing, follow, limitOf, rewriteOther } from '../forward';
 import { FIN, RST, TCP } from '../l4';
 import {
   ADJ_NEXT_HOP6,
@@ -63,6 +63,7 @@ export function forward6(): void {
   for (let i: u32 = 0; i < listed; i++) {
     const v = entry(i);
     if (load<u32>(v, V_OUTCOME) === 0) rewrite(v);
+    endFollowing();
     if (load<u32>(v, V_OUTCOME) === 0) leave(v);
   }
 }

@@ -106,7 +106,10 @@ export class Tracer {
   }
 }
 
-/** Packets of several workers in the order of their first steps, numbered anew; no more than `limit` of them. */
+/**
+ * Packets of several workers in the order of their first steps, numbered anew; no more than `limit` of them. In one millisecond who opened
+ * a connection came before who found it.
+ */
 function merged(found: readonly (readonly TraceStep[])[], limit: number): TraceStep[] {
   const packets = found.flatMap((steps) => {
     const byPacket = new Map<number, TraceStep[]>();
@@ -118,7 +121,8 @@ function merged(found: readonly (readonly TraceStep[])[], limit: number): TraceS
     return [...byPacket.values()];
   });
   const timeOf = (steps: readonly TraceStep[]): number => steps[0]?.time ?? 0;
-  packets.sort((a, b) => timeOf(a) - timeOf(b));
+  const finds = (steps: readonly TraceStep[]): number => Number(steps.some(({ stage }) => stage === 'session'));
+  packets.sort((a, b) => timeOf(a) - timeOf(b) || finds(a) - finds(b));
   return packets.slice(0, limit).flatMap((steps, i) => steps.map((step) => ({ ...step, packet: i + 1 })));
 }
 
