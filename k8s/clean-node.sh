@@ -24,7 +24,7 @@ for path in /sys/class/net/*; do
   fi
 done
 
-# On VPP the kernel was kept from what comes in by the uplink.
+# The kernel was kept from what comes in by the uplink.
 if command -v tc >/dev/null; then
   for path in /sys/class/net/*; do
     link=${path##*/}

@@ -305,7 +305,7 @@ export class Agent {
     );
     if (journaled !== null) this.state.addresses.restoreCursors(journaled.cursors);
     // Before the data plane opens them with it.
-    await this.podLinks.resize();
+    await this.podLinks.renew();
     await this.#resync(tx, 'full');
     await this.#removeStrays(strays);
     // Policies have to be followed on a full disk, too; the audit tries again, and ADD does.

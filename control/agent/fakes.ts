@@ -91,7 +91,7 @@ class FakeBackend implements Backend {
 export class FakeLinks implements LinkDriver {
   readonly pods = new Map<string, PodLinkSpec>();
   failAttach: Error | null = null;
-  failResize: Error | null = null;
+  failRenew: Error | null = null;
   failDetach: Error | null = null;
 
   setupNode(spec: NodeLinkSpec): Promise<NodeLinks> {
@@ -129,9 +129,9 @@ export class FakeLinks implements LinkDriver {
     return Promise.resolve([...this.pods.keys()]);
   }
 
-  resizePod({ link, mtu }: PodLinkSpec): Promise<boolean> {
+  renewPod({ link, mtu }: PodLinkSpec): Promise<boolean> {
     const there = this.pods.get(link);
-    if (this.failResize !== null) return Promise.reject(this.failResize);
+    if (this.failRenew !== null) return Promise.reject(this.failRenew);
     if (there === undefined || there.mtu === mtu) return Promise.resolve(false);
     this.pods.set(link, { ...there, mtu });
     return Promise.resolve(true);

@@ -183,8 +183,8 @@ rooted('a pod: address alone, gateway behind the link, checked, detached twice',
       encoding: 'utf8',
     }).stdout;
     if (offloads !== '') assert.match(offloads, /tx-checksumming: off/);
-    assert.not(await links.resizePod(wanted));
-    assert.ok(await links.resizePod({ ...wanted, mtu: 1350 }));
+    assert.not(await links.renewPod(wanted));
+    assert.ok(await links.renewPod({ ...wanted, mtu: 1350 }));
     assert.is(pod.links().find(({ name }) => name === 'eth0')?.mtu, 1350);
     assert.is(node.links().find(({ name }) => name === wanted.link)?.mtu, 1350);
     assert.equal(await links.checkPod({ ...wanted, mtu: 1350 }), []);
@@ -232,6 +232,29 @@ rooted('the node’s own namespace and one that is not there are refused', async
   });
 });
 
+testIf(
+  test,
+  root(),
+  file(ADDON),
+  program('ping'),
+  program('tc'),
+)('while no data plane takes what a pod sends, the node’s own stack does not either', async () => {
+  await inNamespaces(async (links, node) => {
+    const wanted = spec('c1', '10.1.3.2');
+    const host = '10.1.3.254';
+    const ping = ['netns', 'exec', POD, 'ping', '-c', '1', '-W', '1', host];
+    await links.attachPod(wanted);
+    node.addAddress(wanted.link, `${host}/32`);
+    node.addRoute({ destination: '10.1.3.2/32', link: wanted.link, scope: 'link' });
+    assert.is(spawnSync('ip', ping).status, 1);
+    spawnSync('ip', ['netns', 'exec', NODE, 'tc', 'filter', 'del', 'dev', wanted.link, 'ingress']);
+    assert.is(spawnSync('ip', ping).status, 0, 'the way is there');
+    // A link of an earlier release.
+    assert.not(await links.renewPod(wanted));
+    assert.is(spawnSync('ip', ping).status, 1);
+  });
+});
+
 rooted('a TAP in the sandbox: made, checked, found again, removed', async () => {
   await inNamespaces(async (links, node, pod) => {
     const wanted = { ...spec('tapped', '10.1.3.9'), feed: 'tap' } as const;
@@ -251,7 +274,7 @@ rooted('a TAP in the sandbox: made, checked, found again, removed', async () => 
     assert.match(ip(POD, 'route'), new RegExp(`default via ${wanted.gateways[0]}`));
     pod.setLink('eth0', { mtu: 1400 });
     assert.equal(await links.checkPod(wanted), ['eth0 has MTU 1400, not 1450']);
-    assert.ok(await links.resizePod(wanted));
+    assert.ok(await links.renewPod(wanted));
     assert.equal(await links.checkPod(wanted), []);
     await links.detachPod(wanted.link, tap);
     assert.equal(await links.podLinks([wanted]), []);

@@ -1,7 +1,7 @@
 /**
  * Links through netlink: for each pod a veth pair, its end made straight in the pod's namespace, or a TAP there, and one pair (`ptero0`,
  * `ptero1`) between the data plane and the host's own stack. The data plane's ends carry no address: AF_XDP takes all
- * their packets. VPP may read them by packet sockets, which leave the packets to the kernel as well: it is made deaf on them.
+ * their packets. The kernel itself is made deaf on them.
  */
 import { type Native, NativeError, type Netns } from '../../native/index.js';
 import { PteropusError } from '../common/errors.js';
@@ -173,7 +173,8 @@ class NativeLinks implements LinkDriver {
     return [...veths, ...taps.map(({ link }) => link)];
   }
 
-  async resizePod({ netns, ifname, link, feed, mtu }: PodLinkSpec): Promise<boolean> {
+  async renewPod({ netns, ifname, link, feed, mtu }: PodLinkSpec): Promise<boolean> {
+    if (feed !== 'tap') this.#quiet(link);
     const pod = this.#openSandbox(netns);
     try {
       const ends = [{ at: pod, name: ifname }, ...(feed === 'tap' ? [] : [{ at: this.node, name: link }])];
@@ -267,10 +268,24 @@ class NativeLinks implements LinkDriver {
   #quiet(link: string): void {
     disableIpv6(this.node, link);
     trustSources(this.node, link);
+    this.#deafen(link);
     if (this.options.vpp === undefined) return;
-    this.node.deafen(link);
     // What the driver joined would be longer than the frames VPP has room for.
     this.node.setOffloads(link, { gro: false });
+  }
+
+  /**
+   * VPP reads by packet sockets, which leave packets to the kernel as well. Of our own data plane nothing is left, but only while it runs:
+   * while it starts again, pods would reach the host and what it forwards to, past all policies, and the kernel would reset connections
+   * it knows nothing of. There it is a second bolt, and a kernel without tc's BPF classifier does without.
+   */
+  #deafen(link: string): void {
+    try {
+      this.node.deafen(link);
+    } catch (error) {
+      const missing = error instanceof NativeError && ['ENOENT', 'EOPNOTSUPP'].includes(error.code);
+      if (!missing || this.options.vpp !== undefined) throw error;
+    }
   }
 
   #openSandbox(path: string): Netns {

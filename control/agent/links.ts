@@ -63,8 +63,11 @@ export interface LinkDriver {
   sweepPod(spec: Pick<PodLinkSpec, 'link' | 'netns' | 'ifname' | 'podMac'>): Promise<void>;
   /** Names of all pod links that are really there: on the node, and TAPs of those in `known`. */
   podLinks(known?: readonly PodLinkSpec[]): Promise<readonly string[]>;
-  /** Gives both ends of a pod's link the specification's MTU; false: they have it. Throws SandboxError, NativeError. */
-  resizePod(spec: PodLinkSpec): Promise<boolean>;
+  /**
+   * Makes a link that an earlier release or configuration made what it would be today: MTU at both ends, deaf to the kernel. True: the
+   * MTU was another one. Throws SandboxError, NativeError.
+   */
+  renewPod(spec: PodLinkSpec): Promise<boolean>;
   /** What differs from the specification, in words; [] = all as it was made. */
   checkPod(spec: PodLinkSpec): Promise<readonly string[]>;
   close(): Promise<void>;

@@ -17,10 +17,10 @@ test('pods follow the MTU of the configuration when an agent starts; what refuse
   await agent.audit();
   assert.equal(agent.problems(), []);
   await agent.close();
-  machine.links.failResize = new Error('EINVAL');
+  machine.links.failRenew = new Error('EINVAL');
   agent = await machine.agent();
   assert.equal(mtus(), [1350, 1350]);
-  assert.ok(machine.lines.some((line) => line.startsWith('pod shop/web keeps its MTU: ')));
+  assert.ok(machine.lines.some((line) => line.startsWith('pod shop/web keeps its link as it was: ')));
   await agent.audit();
   assert.is(agent.problems().length, 2);
   await agent.close();

@@ -43,15 +43,15 @@ export class PodLinks {
     return this.#looking;
   }
 
-  /** Pods that were wired before the cluster's MTU was changed get the one of today; it is logged, as is what refuses to. */
-  async resize(): Promise<void> {
+  /** Pods that were wired under another MTU, or by an earlier release, get links as of today; a new MTU is logged, and what refuses. */
+  async renew(): Promise<void> {
     for (const record of this.#told()) {
       const name = podKey(record.pod);
       const spec = this.state.linkSpec(record);
       try {
-        if (await this.links.resizePod(spec)) this.log(`pod ${name} has an MTU of ${spec.mtu} now`);
+        if (await this.links.renewPod(spec)) this.log(`pod ${name} has an MTU of ${spec.mtu} now`);
       } catch (error) {
-        this.log(`pod ${name} keeps its MTU: ${errorText(error)}`);
+        this.log(`pod ${name} keeps its link as it was: ${errorText(error)}`);
       }
     }
   }

@@ -105,7 +105,7 @@ export class NodeWiring implements LinkDriver {
   }
 
   /** Stations send what they are told to, whatever its length. */
-  resizePod({ link, mtu }: PodLinkSpec): Promise<boolean> {
+  renewPod({ link, mtu }: PodLinkSpec): Promise<boolean> {
     const wired = this.#pods.get(link);
     if (wired === undefined || wired.spec.mtu === mtu) return Promise.resolve(false);
     this.#pods.set(link, { ...wired, spec: { ...wired.spec, mtu } });
