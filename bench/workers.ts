@@ -28,7 +28,9 @@ const ESTABLISHED = 10_048;
 const FRESH = 32_768;
 const BATCHES = (ESTABLISHED + FRESH) / BATCH;
 const PASSES = 40;
-const SESSIONS_LOG2 = 20;
+/** Lines of a table with room for all, and of one that is full all the time. */
+const ROOMY_LOG2 = 20;
+const FULL_LOG2 = 14;
 
 interface Running {
   readonly thread: Worker;
@@ -41,9 +43,12 @@ class Lab {
   readonly #go = new Int32Array(this.#shared);
   #running: Running[] = [];
 
-  constructor(readonly count: number) {
+  constructor(
+    readonly count: number,
+    readonly sessionsLog2: number,
+  ) {
     const extraBytes = BATCHES * BATCH_BYTES + BATCH * STRIDE;
-    const size = { sessionsLog2: SESSIONS_LOG2, sessions6Log2: 4, extraBytes };
+    const size = { sessionsLog2, sessions6Log2: 4, extraBytes };
     this.#workers = startWorkers({}, { count, ...size });
     for (const [worker] of this.#workers.all.entries()) this.#prepare(worker);
   }
@@ -96,6 +101,17 @@ class Lab {
     return rate;
   }
 
+  /** The same in a table that is full: each evicts another one. Packets of two workers that meet in it are lost, which is counted. */
+  async evicting(): Promise<{ readonly rate: number; readonly lost: number }> {
+    const before = this.#forwarded();
+    const rate = await this.#round(ESTABLISHED / BATCH, BATCHES, 1);
+    return { rate, lost: 1 - (this.#forwarded() - before) / (FRESH * this.count) };
+  }
+
+  #forwarded(): number {
+    return this.#workers.all.reduce((sum, node) => sum + node.outcomeCount(L.OUT_FORWARD_POD), 0);
+  }
+
   #created(): number {
     return this.#workers.all.reduce((sum, node) => sum + node.sessionStat(L.SS_CREATED), 0);
   }
@@ -103,7 +119,7 @@ class Lab {
   /** Empties the table, and opens the established connections again. */
   async #forget(): Promise<void> {
     const { bytes, sessionsBase } = this.#workers.at(0);
-    bytes.fill(0, sessionsBase, sessionsBase + L.SESSION_SIZE * 2 ** SESSIONS_LOG2);
+    bytes.fill(0, sessionsBase, sessionsBase + L.SESSION_SIZE * 2 ** this.sessionsLog2);
     await this.#round(0, ESTABLISHED / BATCH, 2);
   }
 
@@ -136,9 +152,12 @@ class Lab {
   }
 }
 
-const labs = [new Lab(1), new Lab(COUNT)];
-const rates = { established: labs.map((): number[] => []), fresh: labs.map((): number[] => []) };
-for (const lab of labs) {
+const labs = [1, COUNT].map((count) => new Lab(count, ROOMY_LOG2));
+const fullLabs = [1, COUNT].map((count) => new Lab(count, FULL_LOG2));
+const none = (): number[][] => labs.map(() => []);
+const rates = { established: none(), fresh: none(), evicting: none() };
+const lost = none();
+for (const lab of [...labs, ...fullLabs]) {
   await lab.start();
   await lab.established();
 }
@@ -147,8 +166,13 @@ for (let round = 0; round < ROUNDS; round++) {
     rates.established[i]?.push(await lab.established());
     rates.fresh[i]?.push(await lab.fresh());
   }
+  for (const [i, lab] of fullLabs.entries()) {
+    const found = await lab.evicting();
+    rates.evicting[i]?.push(found.rate);
+    lost[i]?.push(found.lost);
+  }
 }
-for (const lab of labs) await lab.close();
+for (const lab of [...labs, ...fullLabs]) await lab.close();
 
 const mpps = (values: readonly number[]): string => {
   const { min, median, max } = figures(values.map((value) => value / 1e6));
@@ -163,3 +187,7 @@ for (const [name, [one = [], several = []]] of Object.entries(rates)) {
   const ratios = `${(b.median / a.median).toFixed(2)} ${(b.max / a.max).toFixed(2)}`;
   process.stdout.write(`${name.padEnd(20)} ${mpps(one)} ${mpps(several)}   ${ratios}\n`);
 }
+const [alone, together] = lost.map((values) => `${(100 * Math.max(...values)).toFixed(2)} %`);
+process.stdout.write(
+  `of those that evict, lost at most: ${alone} with 1 worker, ${together} with ${COUNT}\n`,
+);
