@@ -1,6 +1,12 @@
 /** For tests of AF_XDP: a node with pods behind veths, sockets on the node's ends, and a wire between two of them. */
 import * as assert from 'node:assert/strict';
-import { type ChildProcessByStdio, execFile, type PromiseWithChild, spawn } from 'node:child_process';
+import {
+  type ChildProcessByStdio,
+  execFile,
+  execFileSync,
+  type PromiseWithChild,
+  spawn,
+} from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -15,6 +21,9 @@ export const FRAME_COUNT = 1024;
 
 /** One node namespace and pods behind veths; port n leads to pod n, whose address is 10.9.0.(n + 1). */
 export class Bed {
+  /** How the ports of the next beds send. */
+  static sending: NonNullable<XdpPortSpec['sending']> = 'best';
+
   readonly native = loadNative();
   readonly node: Netns;
   readonly pods: Netns[] = [];
@@ -52,11 +61,15 @@ export class Bed {
   }
 
   addPort(n: number, spec: Partial<XdpPortSpec> = {}): XdpPortMode {
-    return this.xdp.addPort(n, { netns: this.node, link: `port${n}`, mode: 'auto', mtu: 1500, ...spec });
+    return this.xdp.addPort(n, { ...this.#spec(n), ...spec });
   }
 
   openPort(n: number, spec: Partial<XdpPortSpec> = {}): void {
-    this.xdp.openPort(n, { netns: this.node, link: `port${n}`, mode: 'auto', mtu: 1500, ...spec });
+    this.xdp.openPort(n, { ...this.#spec(n), ...spec });
+  }
+
+  #spec(n: number): XdpPortSpec {
+    return { netns: this.node, link: `port${n}`, mode: 'auto', mtu: 1500, sending: Bed.sending };
   }
 
   word(entry: number, offset: number): number {
@@ -65,6 +78,18 @@ export class Bed {
 
   setWord(entry: number, offset: number, value: number): void {
     this.vector.setUint32(entry * L.VECTOR_SIZE + offset, value, true);
+  }
+
+  /** Packets that the pod's end has seen. */
+  arrived(pod: number): number {
+    const statistics = '/sys/class/net/eth0/statistics/rx_packets';
+    return Number(execFileSync('ip', ['netns', 'exec', name(`p${pod}`), 'cat', statistics]));
+  }
+
+  /** The bytes of an entry's packet, whole. */
+  bytesOf(entry: number): Uint8Array {
+    const at = this.word(entry, L.V_ADDRESS);
+    return new Uint8Array(this.memory.buffer).slice(at, at + this.word(entry, L.V_LENGTH));
   }
 
   /** A wire between ports 0 and 1 until `done` settles. Returns what it saw. */

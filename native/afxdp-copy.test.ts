@@ -1,12 +1,14 @@
 /** Ports whose packets a program copies into a ring (tcx), in place of XDP. What all ports have in common is in afxdp.test.ts. */
 import * as assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as L from '../dataplane-as/layout/index.js';
 import { kernel, program, root, testIf } from '../test/support/requires.js';
 import { Bed, FRAMES_OFFSET, name, portOfAnotherProcess, withBed } from './afxdp-bed.js';
 
+const run = promisify(execFile);
 const test = suite('afxdp-copy');
 const NEEDS = [root(), kernel(6, 6), program('ip')];
 const it = testIf(test, ...NEEDS, program('ping'));
@@ -150,6 +152,65 @@ it('gives rings to as many ports as it has memory for, and to another one when o
     assert.equal(open(3), 'native');
     assert.ok(bed.allFree(...Array(RINGS + 2).keys()));
   }));
+
+/** A process in the pod that sends datagrams of many lengths, each with its number and bytes that follow from it; how many it sent. */
+async function flood(datagrams: number, sender: number): Promise<number> {
+  const { stdout } = await run('ip', [
+    ...['netns', 'exec', name('p0'), process.execPath, '-e'],
+    `const socket = require('node:dgram').createSocket('udp4');
+     let sent = 0, done = 0;
+     for (let n = 0; n < ${datagrams}; n++) {
+       const bytes = Buffer.alloc(8 + (n * 37 + ${sender} * 400) % 1400, n & 0xff);
+       bytes.writeUInt32LE(${sender}, 0);
+       bytes.writeUInt32LE(n, 4);
+       socket.send(bytes, 9999, '10.9.0.99', (error) => {
+         if (error === null) sent++;
+         if (++done === ${datagrams}) { console.log(sent); socket.close(); }
+       });
+     }`,
+  ]);
+  return Number(stdout);
+}
+
+for (const [what, reading] of [
+  ['as they come', true],
+  ['when they have come, and many were lost', false],
+] as const) {
+  it(`copies what several cores send at a time, read ${what}`, () =>
+    withBed(new Bed(1), async (bed) => {
+      for (const netns of [bed.node, bed.pods[0]!]) netns.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+      bed.addPort(0, { mode: 'copy' });
+      bed.drain(0, 20_000);
+      bed.pods[0]!.addNeighbor('eth0', '10.9.0.99', '02:00:00:00:00:09');
+      const next = [0, 0];
+      let arrived = 0;
+      const read = (): void => {
+        for (let n = bed.xdp.step(0, 0); n > 0; n = bed.xdp.step(n, 0)) {
+          for (let i = 0; i < n; i++, arrived++) {
+            const datagram = Buffer.from(bed.bytesOf(i)).subarray(14 + 20 + 8);
+            const [sender, number] = [datagram.readUInt32LE(0), datagram.readUInt32LE(4)];
+            assert.ok(number >= next[sender]!, 'in order');
+            next[sender] = number + 1;
+            assert.equal(datagram.length, 8 + ((number * 37 + sender * 400) % 1400));
+            assert.ok(datagram.subarray(8).every((byte) => byte === (number & 0xff)));
+          }
+        }
+      };
+      let under = true;
+      const sent = Promise.all([flood(5000, 0), flood(5000, 1)]).finally(() => {
+        under = false;
+      });
+      while (under) {
+        if (reading) read();
+        await turn();
+      }
+      const total = (await sent).reduce((sum, each) => sum + each);
+      read();
+      const lost = bed.xdp.counters(0).rxDropped;
+      assert.equal(arrived + lost, total);
+      if (!reading) assert.ok(arrived > 1000 && lost > 1000);
+    }));
+}
 
 it('is woken by each packet that comes while it sleeps', () =>
   withBed(new Bed(1), async (bed) => {

@@ -147,12 +147,19 @@ export interface XdpPortSpec {
   readonly mode: 'native' | 'generic' | 'auto' | 'tap' | 'copy';
   /** Largest IP packet; above one frame multi-buffer is used (kernel >= 6.6). */
   readonly mtu: number;
+  /**
+   * How packets leave, but by TAPs. best (also if absent): to the end of a veth many at a time, which takes a third less of the
+   * worker (tcx, kernel >= 6.6, MTU up to 3,566); to other links, on older kernels and for larger MTUs each by AF_XDP. xdp: all by AF_XDP.
+   */
+  readonly sending?: 'best' | 'xdp';
 }
 
 export interface XdpPortMode {
   readonly mode: 'native' | 'generic' | 'tap' | 'copy';
   /** Packets of several buffers pass (kernel >= 6.6). */
   readonly multiBuffer: boolean;
+  /** Packets leave many at a time, by a TAP of the link's namespace (`ptsend0`) that is there as long as the engine. */
+  readonly injects: boolean;
 }
 
 /** AF_XDP sockets and TAPs of one worker over one UMEM that is the WebAssembly memory. Not thread-safe but for `wake`. */

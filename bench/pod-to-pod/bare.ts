@@ -52,7 +52,7 @@ function forward({ netns: path, stop }: BareSpec, ready: () => void): void {
   });
   const netns = native.openNetns(path);
   PODS.forEach((pod, port) => {
-    xdp.addPort(port, { netns, link: podLink(NODE, pod), mode: 'auto', mtu: 1500 });
+    xdp.addPort(port, { netns, link: podLink(NODE, pod), mode: 'auto', mtu: 1500, sending: 'xdp' });
   });
   netns.close();
   ready();

@@ -1,102 +1,49 @@
 #include "afxdp/copy_program.h"
 
 #include <cstddef>
-#include <vector>
 
-#include "common/bpf.h"
-#include "common/error.h"
+#include "common/bpf_code.h"
 
 namespace pteropus {
 
 namespace {
-
-// The verifier wants the size of an entry as a constant, so there is a copy of the code for each of these. Most packets are small or of
-// an MTU of 1500.
-constexpr uint32_t SIZES[] = {64, 256, 1536, 4096, 9216, 20480, LONGEST_COPY};
-
-// enum bpf_attach_type and enum tcx_action_base of newer headers.
-constexpr auto TCX_INGRESS = static_cast<bpf_attach_type>(46);
-constexpr int32_t DROP = 2;
 
 constexpr int16_t LENGTH = offsetof(__sk_buff, len);
 constexpr int16_t SEGMENTED = offsetof(__sk_buff, gso_size);
 constexpr int16_t TAGGED = offsetof(__sk_buff, vlan_present);
 constexpr int16_t TAG_PROTOCOL = offsetof(__sk_buff, vlan_proto);
 constexpr int16_t TAG_CONTROL = offsetof(__sk_buff, vlan_tci);
-constexpr int32_t HEADER = sizeof(CopyHeader);
 // A link header: the kernel passes nothing shorter on.
 constexpr int32_t LEAST = 14;
 // Below the frame pointer: what only wakes.
 constexpr int16_t EMPTY = -8;
 
-enum Register : uint8_t { R0, R1, R2, R3, R4, R5, PACKET, ENTRY, SIZE, TAG, FRAME };
+constexpr int32_t LINE_BITS = 6;
+static_assert(1 << LINE_BITS == copyring::LINE);
+// The upper half of HEAD and TAIL.
+constexpr int16_t LINES_OF = 4;
+// Who finds this much room goes on. Meanwhile others may, one on each core; the last of them find none and leave a place without a packet,
+// for which there are descriptors as long as there are no more cores than this.
+constexpr uint32_t SPARE = 1024;
+static_assert(SPARE >= copyring::LONGEST / copyring::LINE, "one alone has room");
 
-// A program under construction. Jumps lead forward, to places that are told later.
-class Code {
- public:
-  using Jumps = std::vector<size_t>;
+constexpr Register PACKET = R6, PLACE = R7, SIZE = R8, LINES = R9;
 
-  void load(Register to, Register from, int16_t offset) { add(BPF_LDX | BPF_W | BPF_MEM, to, from, offset, 0); }
-  void store(Register to, int16_t offset, Register value) { add(BPF_STX | BPF_W | BPF_MEM, to, value, offset, 0); }
-  void zero(Register to, int16_t offset, uint8_t width) { add(static_cast<uint8_t>(BPF_ST | width | BPF_MEM), to, 0, offset, 0); }
-  void set(Register to, int32_t value) { add(BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value); }
-  void copy(Register to, Register from) { add(BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0); }
-  void add(Register to, int32_t value) { add(BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, value); }
-  void shiftLeft(Register to, int32_t bits) { add(BPF_ALU64 | BPF_LSH | BPF_K, to, 0, 0, bits); }
-  void either(Register to, Register other) { add(BPF_ALU64 | BPF_OR | BPF_X, to, other, 0, 0); }
-  void increment(Register address, Register by) { add(BPF_STX | BPF_DW | BPF_ATOMIC, address, by, 0, BPF_ADD); }
-  void call(int32_t helper) { add(BPF_JMP | BPF_CALL, 0, 0, 0, helper); }
-  void exit() { add(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
-  void map(Register to, const Fd& map) { wide(to, BPF_PSEUDO_MAP_FD, map, 0); }
-  void value(Register to, const Fd& map, uint32_t offset) { wide(to, BPF_PSEUDO_MAP_VALUE, map, static_cast<int32_t>(offset)); }
-
-  size_t jump(uint8_t when, Register a, int32_t b) {
-    add(static_cast<uint8_t>(BPF_JMP | when | BPF_K), a, 0, 0, b);
-    return code_.size() - 1;
-  }
-  size_t jump() { return jump(BPF_JA, R0, 0); }
-  void land(size_t jump) { code_[jump].off = static_cast<int16_t>(code_.size() - jump - 1); }
-  void land(const Jumps& jumps) {
-    for (const size_t one : jumps) land(one);
-  }
-
-  const std::vector<bpf_insn>& instructions() const { return code_; }
-
- private:
-  void add(uint8_t code, uint8_t to, uint8_t from, int16_t offset, int32_t value) { code_.push_back({code, to, from, offset, value}); }
-  // A 64-bit constant takes two instructions.
-  void wide(Register to, uint8_t kind, const Fd& map, int32_t offset) {
-    add(BPF_LD | BPF_DW | BPF_IMM, to, kind, 0, map.get());
-    add(0, 0, 0, 0, offset);
-  }
-
-  std::vector<bpf_insn> code_;
-};
-
-// Reserves an entry of the ring, fills it and hands it over, without waking anybody.
-void copyOut(Code& code, const Fd& ring, uint32_t size, Code::Jumps& lost) {
-  code.map(R1, ring);
-  code.set(R2, HEADER + static_cast<int32_t>(size));
-  code.set(R3, 0);
-  code.call(BPF_FUNC_ringbuf_reserve);
-  lost.push_back(code.jump(BPF_JEQ, R0, 0));
-  code.copy(ENTRY, R0);
-  code.store(ENTRY, offsetof(CopyHeader, length), SIZE);
-  code.store(ENTRY, offsetof(CopyHeader, tag), TAG);
-  code.copy(R1, PACKET);
-  code.set(R2, 0);
-  code.copy(R3, ENTRY);
-  code.add(R3, HEADER);
-  code.copy(R4, SIZE);
-  code.call(BPF_FUNC_skb_load_bytes);
-  code.copy(R1, ENTRY);
-  code.set(R2, BPF_RB_NO_WAKEUP);
-  code.call(BPF_FUNC_ringbuf_submit);
+// TAG: where to; loses R1.
+void loadTag(Code& code, Register tag) {
+  code.set(tag, 0);
+  code.load(R1, PACKET, TAGGED);
+  const size_t untagged = code.jump(BPF_JEQ, R1, 0);
+  code.load(tag, PACKET, TAG_CONTROL);
+  code.shiftLeft(tag, 16);
+  code.load(R1, PACKET, TAG_PROTOCOL);
+  code.either(tag, R1);
+  code.land(untagged);
 }
 
-std::vector<bpf_insn> copyProgram(const Fd& ring, const Fd& state, uint32_t lostAt) {
+std::vector<bpf_insn> copyProgram(const Fd& ring, const Fd& state, const Fd& wake, uint32_t lostAt) {
   Code code;
-  Code::Jumps lost, copied;
+  Code::Jumps lost;
   code.copy(PACKET, R1);
   // Its other end does no segmentation and no checksums for later: what comes so all the same is nothing that could be sent on.
   code.load(R0, PACKET, SEGMENTED);
@@ -104,28 +51,63 @@ std::vector<bpf_insn> copyProgram(const Fd& ring, const Fd& state, uint32_t lost
   code.load(SIZE, PACKET, LENGTH);
   // The verifier wants to see that there is something to copy, and before kernel 6.8 it learns nothing from a comparison with 0.
   lost.push_back(code.jump(BPF_JLT, SIZE, LEAST));
-  code.set(TAG, 0);
-  code.load(R0, PACKET, TAGGED);
-  const size_t untagged = code.jump(BPF_JEQ, R0, 0);
-  code.load(TAG, PACKET, TAG_CONTROL);
-  code.shiftLeft(TAG, 16);
-  code.load(R0, PACKET, TAG_PROTOCOL);
-  code.either(TAG, R0);
-  code.land(untagged);
-  for (const uint32_t size : SIZES) {
-    const size_t longer = code.jump(BPF_JGT, SIZE, static_cast<int32_t>(size));
-    copyOut(code, ring, size, lost);
-    copied.push_back(code.jump());
-    code.land(longer);
-  }
+  lost.push_back(code.jump(BPF_JGT, SIZE, static_cast<int32_t>(copyring::LONGEST)));
+  code.copy(LINES, SIZE);
+  code.add(LINES, copyring::LINE - 1);
+  code.shiftRight(LINES, LINE_BITS);
+
+  code.value(R1, ring, 0);
+  code.load(R2, R1, copyring::HEAD + LINES_OF);
+  code.load(R3, R1, copyring::TAIL + LINES_OF);
+  code.subtract32(R2, R3);
+  lost.push_back(code.jump(BPF_JGT, R2, static_cast<int32_t>(copyring::LINES - SPARE)));
+  code.copy(PLACE, LINES);
+  code.shiftLeft(PLACE, 32);
+  code.add(PLACE, 1);
+  // A barrier: either the worker sees before it sleeps that somebody has taken a place, or we see below that it sleeps.
+  code.fetchAdd(R1, copyring::HEAD, PLACE);
+  // Up to its end.
+  code.copy(R2, PLACE);
+  code.shiftRight(R2, 32);
+  code.addTo(R2, LINES);
+  code.load(R3, R1, copyring::TAIL + LINES_OF);
+  code.subtract32(R2, R3);
+  const size_t overrun = code.jump(BPF_JGT, R2, static_cast<int32_t>(copyring::LINES));
+  code.copy(R1, PLACE);
+  code.shiftRight(R1, 32);
+  code.mask(R1, copyring::LINES - 1);
+  code.shiftLeft(R1, LINE_BITS);
+  code.value(R3, ring, copyring::DATA);
+  code.addTo(R3, R1);
+  code.copy(R1, PACKET);
+  code.set(R2, 0);
+  code.copy(R4, SIZE);
+  code.call(BPF_FUNC_skb_load_bytes);
+  const size_t copied = code.jump(BPF_JEQ, R0, 0);
+  code.land(overrun);
+  code.set(SIZE, 0);
+  code.land(copied);
+
+  loadTag(code, R3);
+  code.copy(R1, PLACE);
+  code.mask(R1, copyring::LINES - 1);
+  code.shiftLeft(R1, 4);
+  code.value(R2, ring, copyring::DESCRIPTORS);
+  code.addTo(R2, R1);
+  code.store(R2, offsetof(CopyDescriptor, length), SIZE);
+  code.store(R2, offsetof(CopyDescriptor, tag), R3);
+  code.store(R2, offsetof(CopyDescriptor, lines), LINES);
+  code.add(PLACE, 1);
+  code.publish(R2, offsetof(CopyDescriptor, turn), PLACE);
+  const size_t whole = code.jump(BPF_JNE, SIZE, 0);
+
   code.land(lost);
   code.value(R1, state, lostAt);
   code.set(R2, 1);
   code.increment(R1, R2);
   const size_t end = code.jump();
 
-  code.land(copied);
-  // After the entry was handed over, which is a barrier: either the worker sees it before it sleeps, or we see that it sleeps.
+  code.land(whole);
   code.value(R1, state, copystate::ASLEEP);
   code.load(R2, R1, 0);
   const size_t awake = code.jump(BPF_JEQ, R2, 0);
@@ -136,30 +118,23 @@ std::vector<bpf_insn> copyProgram(const Fd& ring, const Fd& state, uint32_t lost
   code.value(R1, state, copystate::CORE);
   code.store(R1, 0, R0);
   code.zero(FRAME, EMPTY, BPF_DW);
-  code.map(R1, ring);
+  code.map(R1, wake);
   code.copy(R2, FRAME);
   code.add(R2, EMPTY);
-  code.set(R3, HEADER);
+  code.set(R3, -EMPTY);
   code.set(R4, BPF_RB_FORCE_WAKEUP);
   code.call(BPF_FUNC_ringbuf_output);
   code.land(awake);
   code.land(end);
-  code.set(R0, DROP);
+  code.set(R0, TCX_DROP);
   code.exit();
   return code.instructions();
 }
 
 }  // namespace
 
-Fd attachCopy(uint32_t ifindex, const Fd& ring, const Fd& state, uint32_t lost, const std::string& object) {
-  const std::vector<bpf_insn> code = copyProgram(ring, state, lost);
-  bpf_attr a = programAttributes(BPF_PROG_TYPE_SCHED_CLS, code.data(), code.size(), "pteropus_copy");
-  const Fd program(check(bpf(BPF_PROG_LOAD, a), "BPF_PROG_LOAD", object));
-  a = noAttributes();
-  a.link_create.prog_fd = static_cast<uint32_t>(program.get());
-  a.link_create.target_ifindex = ifindex;
-  a.link_create.attach_type = TCX_INGRESS;
-  return Fd(check(bpf(BPF_LINK_CREATE, a), "BPF_LINK_CREATE", object));
+Fd attachCopy(uint32_t ifindex, const Fd& ring, const Fd& state, const Fd& wake, uint32_t lost, const std::string& object) {
+  return attachIngress(copyProgram(ring, state, wake, lost), ifindex, "pteropus_copy", object);
 }
 
 }  // namespace pteropus

@@ -25,12 +25,16 @@ Device findDevice(const std::string& link, const std::string& object) {
   const auto index = static_cast<uint32_t>(request.ifr_ifindex);
   struct stat netns {};
   check(stat("/proc/thread-self/ns/net", &netns), "stat", "/proc/thread-self/ns/net");
+  ethtool_drvinfo driver{};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  request.ifr_data = reinterpret_cast<char*>(&driver);
+  const bool veth = ioctl(fd.get(), SIOCETHTOOL, &request) == 0 && strcmp(driver.driver, "veth") == 0;
   ethtool_channels channels{};
   channels.cmd = ETHTOOL_GCHANNELS;
   request.ifr_data = reinterpret_cast<char*>(&channels);
   // A device without this question has one queue.
-  if (ioctl(fd.get(), SIOCETHTOOL, &request) < 0) return {index, netns.st_ino, 1};
-  return {index, netns.st_ino, std::max(1u, channels.combined_count + channels.rx_count)};
+  if (ioctl(fd.get(), SIOCETHTOOL, &request) < 0) return {index, netns.st_ino, 1, veth};
+  return {index, netns.st_ino, std::max(1u, channels.combined_count + channels.rx_count), veth};
 }
 
 }  // namespace pteropus

@@ -9,6 +9,7 @@ struct Device {
   uint32_t index;
   uint64_t netns;   // inode of its namespace; with the index it names the device on this machine
   uint32_t queues;  // receive queues: each needs a socket
+  bool veth;        // the end of a pair
 };
 
 // Must run in the device's namespace; ENODEV if there is no such link.

@@ -112,9 +112,12 @@ void Engine::send(uint32_t count) {
   for (Socket* socket : active_) {
     if (socket->kick) flush(*socket);
   }
+  for (Injector* injector : injectors_) {
+    if (injector->pending()) flush(*injector);
+  }
 }
 
-// Puts a packet and its chain into the tx ring, or counts why not. The first buffer may start anywhere in its frame.
+// Sends a packet and its chain, or counts why not. The first buffer may start anywhere in its frame. True: the kernel has the frames.
 bool Engine::enqueue(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length) {
   uint32_t segments = 1;
   bool whole = true;
@@ -128,6 +131,15 @@ bool Engine::enqueue(Port& port, Socket& socket, uint32_t frame, uint32_t offset
     port.invalid++;
     return false;
   }
+  if (port.injector != nullptr) {
+    enqueueToBatch(port, socket, frame, offset, length);
+    return false;
+  }
+  return enqueueToSocket(port, socket, frame, offset, length, segments);
+}
+
+// Puts it into the tx ring.
+bool Engine::enqueueToSocket(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length, uint32_t segments) {
   if (socket.dead || socket.tx.space() < segments) {
     if (!socket.dead) {
       flush(socket);
@@ -238,7 +250,7 @@ uint32_t Engine::pollSockets(uint32_t received) {
     if (socket.kick) flush(socket);
     if (socket.outstanding > 0) reap(socket);
     if (socket.copies) {
-      if (received < spec_.batch && socket.copies->stirs()) {
+      if (received < spec_.batch && socket.copies->ready()) {
         received += receiveCopies(socket, received, spec_.batch - received);
         next_ = at + 1;
       }
@@ -307,6 +319,7 @@ void Engine::wait(uint32_t timeoutMicros) {
   std::optional<uint32_t> waker;
   if (copyState_ != nullptr) {
     copyState_->setAsleep(false);
+    copyState_->woken();
     waker = copyState_->takeCore();
   }
   berth_.leave(waker);

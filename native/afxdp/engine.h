@@ -31,6 +31,7 @@ struct Opened {
   uint32_t port;
   AttachMode mode;  // never Auto
   bool multiBuffer;
+  bool injects;
   std::optional<SystemError> error;
 };
 
@@ -78,6 +79,7 @@ class Engine {
 
   void send(uint32_t count);
   bool enqueue(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length);
+  bool enqueueToSocket(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length, uint32_t segments);
   void flush(Socket& socket);
   void reap(Socket& socket);
   void refill(Socket& socket);
@@ -92,6 +94,10 @@ class Engine {
   bool place(uint32_t at, const CopyRing::Packet& packet, uint32_t port);
   bool framesScarce() const;
   bool fallAsleep();
+
+  // In engine_inject.cc.
+  void enqueueToBatch(Port& port, const Socket& socket, uint32_t frame, uint32_t offset, uint32_t length);
+  void flush(Injector& injector);
 
   // In tap/engine_tap.cc.
   uint32_t pollTaps(uint32_t at);
@@ -117,6 +123,7 @@ class Engine {
   std::vector<bool> ids_;                     // by socket id: in use
   std::vector<Opened> opened_;
   std::vector<Socket*> active_;
+  std::vector<Injector*> injectors_;  // of served ports, now or before
   std::vector<CopyRing*> copying_;   // those of `active_`
   CopyState* copyState_ = nullptr;   // of all of them, as long as there is one
   std::vector<uint8_t> tagged_;      // a packet with its VLAN tag back in place

@@ -52,7 +52,7 @@ bool Engine::framesScarce() const { return umem_.available() <= umem_.count() / 
 bool Engine::fallAsleep() {
   if (copyState_ == nullptr) return true;
   if (framesScarce()) {
-    // Rings may hold packets that have to wait, and their descriptors would not let us sleep.
+    // Rings may hold packets that have to wait: looking into them would keep us awake.
     const timespec pause{0, SCARCE_PAUSE_NANOS};
     ppoll(waiting_.data(), 1, &pause, nullptr);
     return false;

@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t KERNEL_HEADROOM = 256;
 static_assert(KERNEL_HEADROOM >= layout::HEADROOM, "received packets have the headroom the layout promises");
 constexpr uint32_t LINK_HEADER = 14 + 4;
-// Rings of copies take memory of the kernel for as long as they are there, a MiB each; frames are given to who needs them.
+// Rings of copies take memory of the kernel for as long as they are there, 1.3 MiB each; frames are given to who needs them.
 constexpr uint32_t MOST_COPYING = 24;
 
 template <typename T>
@@ -125,6 +125,21 @@ std::unique_ptr<Socket> Keeper::openSocket(uint32_t ifindex, uint32_t queue, Rec
   return socket;
 }
 
+// Null: packets are sent by AF_XDP. Its namespace's injector is made for the first link that can use it and stays, since making one takes
+// milliseconds. Measured for the ends of veth pairs alone; a NIC has queues of its own to fill. Must run in that namespace.
+Injector* Keeper::injectorFor(const Device& device, const PortSpec& spec, const std::string& object) {
+  if (!device.veth || spec.sending != Sending::Best || spec.mtu + LINK_HEADER > Injector::LONGEST) return nullptr;
+  const auto [place, added] = injectors_.try_emplace(device.netns);
+  if (added) {
+    try {
+      place->second = std::make_unique<Injector>(object);
+    } catch (const SystemError&) {
+      // Not tried again: it is the kernel that cannot.
+    }
+  }
+  return place->second && !place->second->broken() ? place->second.get() : nullptr;
+}
+
 // Null: this kernel cannot do it, as many ports have one already, or there are several workers, who share a device by its queues.
 std::unique_ptr<CopyRing> Keeper::openCopies(uint32_t port, const Device& device, const std::string& object) {
   if (share_.workers > 1 || copying_ == MOST_COPYING) return nullptr;
@@ -169,6 +184,7 @@ std::unique_ptr<Port> Keeper::openPort(uint32_t index, const PortSpec& spec, con
         port->tap = attachTap(spec.link, object, share_.workers > 1);
         return;
       }
+      port->injector = injectorFor(device, spec, object);
       // Every worker must be able to send by every device.
       if (device.queues < share_.workers)
         fail("bind", ENOSPC, object,

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "afxdp/device.h"
+#include "afxdp/injector.h"
 #include "afxdp/program.h"
 #include "afxdp/socket.h"
 #include "afxdp/umem.h"
@@ -20,12 +22,16 @@
 
 namespace pteropus {
 
+// Best: several packets at a time by an injector, where device and kernel let us. Xdp: each by AF_XDP.
+enum class Sending { Best, Xdp };
+
 struct PortSpec {
   Fd netns;  // closed: the process's own namespace
   std::string netnsPath;
   std::string link;
   AttachMode mode;
   uint32_t mtu;
+  Sending sending;
 };
 
 struct Port {
@@ -36,6 +42,7 @@ struct Port {
   Fd tap;                 // open: a TAP, and no sockets
   Attachment attachment;  // closed first: no packet comes while the sockets close
   std::shared_ptr<JointAttachment> joint;  // in place of it, where other workers have queues of the device too
+  Injector* injector = nullptr;  // what is sent goes by it and not by the sockets; the keeper's
   bool multiBuffer = false;
   uint64_t txFull = 0;
   uint64_t invalid = 0;
@@ -83,6 +90,7 @@ class Keeper {
   void post(std::function<Finished()> job);
   std::unique_ptr<Port> openPort(uint32_t index, const PortSpec& spec, const FirstFrames& first);
   std::unique_ptr<Socket> openSocket(uint32_t ifindex, uint32_t queue, Receives receives, const std::string& object);
+  Injector* injectorFor(const Device& device, const PortSpec& spec, const std::string& object);
   std::unique_ptr<CopyRing> openCopies(uint32_t port, const Device& device, const std::string& object);
   void offer(Socket& socket, const FirstFrames& first);
   void checkBuffers(const PortSpec& spec, const std::string& object) const;
@@ -96,6 +104,7 @@ class Keeper {
   std::vector<const Socket*> sockets_;
   SharedRedirect redirect_;
   std::shared_ptr<CopyState> copyState_;
+  std::map<uint64_t, std::unique_ptr<Injector>> injectors_;  // by namespace; null: it cannot be there
   uint32_t copying_ = 0;  // open ports with a ring of copies
   bool multiBuffer_ = false;
 

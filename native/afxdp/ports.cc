@@ -90,10 +90,11 @@ void Engine::collect() {
       ids_[id] = false;
     }
     if (finished.opened) {
-      opened_.push_back({finished.index, modeOf(*finished.opened), finished.opened->multiBuffer, {}});
+      opened_.push_back({finished.index, modeOf(*finished.opened), finished.opened->multiBuffer,
+                         finished.opened->injector != nullptr, {}});
       serve(std::move(finished.opened));
     } else if (finished.error) {
-      opened_.push_back({finished.index, AttachMode::Auto, false, std::move(finished.error)});
+      opened_.push_back({finished.index, AttachMode::Auto, false, false, std::move(finished.error)});
     } else {
       continue;
     }
@@ -123,6 +124,8 @@ void Engine::serve(std::unique_ptr<Port> port) {
     if (spec_.share.workers == 1) berth_.watch(port->tap.get());
     taps_.add(port->tap.get(), port->index);
   }
+  if (port->injector != nullptr && std::find(injectors_.begin(), injectors_.end(), port->injector) == injectors_.end())
+    injectors_.push_back(port->injector);
   listWaiting();
   ports_[port->index] = std::move(port);
 }
@@ -130,7 +133,10 @@ void Engine::serve(std::unique_ptr<Port> port) {
 void Engine::listWaiting() {
   waiting_.assign(1, {wake_.get(), POLLIN, 0});
   if (taps_.count() > 0) waiting_.push_back({taps_.fd(), POLLIN, 0});
-  for (const Socket* socket : active_) waiting_.push_back({socket->copies ? socket->copies->fd() : socket->fd.get(), POLLIN, 0});
+  if (copyState_ != nullptr) waiting_.push_back({copyState_->wake().get(), POLLIN, 0});
+  for (const Socket* socket : active_) {
+    if (!socket->copies) waiting_.push_back({socket->fd.get(), POLLIN, 0});
+  }
 }
 
 // An id names the owner of frames, so it is not given again before they are taken back.

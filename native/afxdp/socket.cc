@@ -51,7 +51,7 @@ int bindPatiently(const Fd& fd, const sockaddr_xdp& address) {
 }  // namespace
 
 Socket::Socket(Umem& umem, int share, uint32_t ifindex, uint32_t queue, Receives receives, const std::string& object)
-    : fd(check(socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), "socket", object)) {
+    : fd(check(socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), "socket", object)), queue(queue) {
   if (share < 0) registerFrames(fd, umem, object);
   const bool receiving = receives == Receives::Yes;
   const uint32_t fillRing = receiving ? RECEIVE_RING : UNUSED_RING;

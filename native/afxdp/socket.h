@@ -40,6 +40,7 @@ struct Socket {
   // What the device receives comes by it, and nothing by the rx ring, which is not there then.
   std::unique_ptr<CopyRing> copies;
 
+  const uint32_t queue;  // of the device
   uint16_t id = 0;
   uint32_t port = 0;
   uint32_t posted = 0;       // frames given for receiving and not yet received

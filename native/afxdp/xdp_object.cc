@@ -18,6 +18,14 @@ AttachMode modeOf(const Napi::Object& spec) {
   throw Napi::TypeError::New(spec.Env(), "mode: native, generic, auto, tap or copy is needed");
 }
 
+Sending sendingOf(const Napi::Object& spec) {
+  if (spec.Get("sending").IsUndefined()) return Sending::Best;
+  const std::string sending = text(spec, "sending");
+  if (sending == "best") return Sending::Best;
+  if (sending == "xdp") return Sending::Xdp;
+  throw Napi::TypeError::New(spec.Env(), "sending: best or xdp is needed");
+}
+
 const char* nameOf(AttachMode mode) {
   switch (mode) {
     case AttachMode::Native: return "native";
@@ -32,7 +40,7 @@ const char* nameOf(AttachMode mode) {
 // The descriptor is a copy: the caller may close its Netns while the port is being opened.
 PortSpec portSpec(const Napi::Object& spec) {
   const Napi::Value netns = spec.Get("netns");
-  PortSpec wanted{Fd(), "/proc/self/ns/net", text(spec, "link"), modeOf(spec), number(spec, "mtu")};
+  PortSpec wanted{Fd(), "/proc/self/ns/net", text(spec, "link"), modeOf(spec), number(spec, "mtu"), sendingOf(spec)};
   if (netns.IsNull()) return wanted;
   const Netns& inside = NetnsObject::of(netns);
   wanted.netnsPath = inside.path();
@@ -45,6 +53,7 @@ Napi::Object openedObject(Napi::Env env, const Opened& opened) {
   object["port"] = opened.port;
   object["mode"] = nameOf(opened.mode);
   object["multiBuffer"] = opened.multiBuffer;
+  object["injects"] = opened.injects;
   object["error"] = opened.error ? errorOf(env, *opened.error) : env.Null();
   return object;
 }
