@@ -30,8 +30,8 @@ const FILE = `${ROOT}bench/results/dataplane.json`;
 const OPENING_ROUNDS = 15;
 const MANY = 100_000;
 /**
- * So often new memory is taken where it matters which: with more flows than lie in the second cache and fewer than fill many huge pages
- * the same packets take up to a tenth longer in one memory than in another, on either side.
+ * So often new memory is taken with more flows than lie in the second cache: the same packets take up to a tenth longer in one memory than
+ * in another, on either side. Not with so many that it takes long.
  */
 const PLACEMENTS = 7;
 const isPlaced = (flows: number): boolean => flows > 10_000 && flows < MANY;
