@@ -77,8 +77,11 @@ const run = promisify(execFile);
 
 const median = (values: readonly number[]): number => figures(values).median;
 
+/** Where the pods are. */
+export type Pods = Pick<Lab, 'client' | 'server'>;
+
 /** Runs a server in one pod and a client in the other; what the client printed. */
-async function pair(lab: Lab, server: readonly string[], client: readonly string[]): Promise<string> {
+async function pair(lab: Pods, server: readonly string[], client: readonly string[]): Promise<string> {
   const process = spawn('ip', ['netns', 'exec', lab.server, ...server], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -94,8 +97,8 @@ async function pair(lab: Lab, server: readonly string[], client: readonly string
   }
 }
 
-/** Gbit/s that arrived. */
-async function tcp(lab: Lab): Promise<number> {
+/** Gbit/s of bulk TCP that arrived. */
+export async function tcp(lab: Pods): Promise<number> {
   const client = ['iperf3', '-c', SERVER, '-t', String(TCP_SECONDS), '-J'];
   const out = await pair(lab, ['iperf3', '-s', '-1', '--forceflush'], client);
   const { end } = JSON.parse(out) as { end: { sum_received: { bits_per_second: number } } };
@@ -106,7 +109,7 @@ async function tcp(lab: Lab): Promise<number> {
  * The same by a sender that does not pace itself. Some machines' congestion control does (BBR), with a timer for each segment, which costs
  * more than all the rest on a virtual machine. Reno is the one that every namespace may choose.
  */
-async function unpaced<T>(lab: Lab, ask: () => Promise<T>): Promise<T> {
+export async function unpaced<T>(lab: Pods, ask: () => Promise<T>): Promise<T> {
   const set = (name: string): Promise<unknown> =>
     run('ip', ['netns', 'exec', lab.client, 'sysctl', '-qw', `${CONGESTION}=${name}`]);
   const before = congestion();

@@ -95,7 +95,7 @@ class Umem {
   }
 
  private:
-  // The kernel copies slower to and from where no cache line begins.
+  // Begins with a page, so that a copy crosses no more of them than it must.
   struct alignas(4096) Large {
     uint8_t bytes[LARGE];
   };

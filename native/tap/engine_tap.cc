@@ -16,8 +16,8 @@ using namespace layout;
 
 // What one TAP may bring into a batch, so that its many packets do not keep the others waiting.
 constexpr uint32_t TURN_PACKETS = 32;
-// What all TAPs bring into a batch until it is sent: about one segment. It is then still in the core's nearest caches when it is copied out of its frames, and
-// the next one is copied into the same. With four segments a batch bulk TCP is a third slower.
+// What all TAPs bring into a batch until it is sent: about one segment. It is then still in the core's nearest caches when it is copied out of its
+// buffer, and the next one is copied into the same.
 constexpr uint32_t BATCH_BYTES = 32 * 1024;
 // Buffers of one packet: 64 KiB in frames of 2 KiB, and some.
 constexpr uint32_t MAX_PIECES = 64;
