@@ -82,7 +82,7 @@ export class ListSide {
   /** Builds the list into the copy that is in use; milliseconds of CPU. */
   build(): number {
     const start = cpuMilliseconds();
-    this.#list = new AccessList(this.rules);
+    this.#list = new AccessList(this.rules, this.#list);
     this.#list.copy(this.#words, this.#copies[0] / 4);
     const took = cpuMilliseconds() - start;
     this.#list.copy(this.#words, this.#copies[1] / 4);

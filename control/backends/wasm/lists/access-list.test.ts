@@ -123,13 +123,16 @@ function agree(seed: number, size: number, changes = 8): void {
   const reader = new Reader();
   reader.load(list);
   const numbers = new Map(rules.map((r, i) => [r, (i + 1) * 1024]));
-  for (let round = 0; round < 6; round++) {
+  const compare = (asked: AccessList, when: string): void => {
     const headers = Array.from({ length: 300 }, () => header(random));
-    const found = reader.ask(list, headers);
+    const found = reader.ask(asked, headers);
     for (const [i, h] of headers.entries()) {
       const first = rules.findIndex((r) => matches(r, h));
-      assert.is(found[i], first, `${size} rules, seed ${seed}, round ${round}, header ${i}`);
+      assert.is(found[i], first, `${size} rules, seed ${seed}, ${when}, header ${i}`);
     }
+  };
+  for (let round = 0; round < 6; round++) {
+    compare(list, `round ${round}`);
     for (let change = 0; change < changes; change++) {
       if (random(2) === 0 || rules.length === 0) {
         const place = random(rules.length + 1);
@@ -143,6 +146,16 @@ function agree(seed: number, size: number, changes = 8): void {
     }
     reader.follow(list);
     list.settle();
+  }
+  const anew = new AccessList(rules, list);
+  reader.load(anew);
+  compare(anew, 'anew');
+  if (rules.length > 0) {
+    const place = random(rules.length);
+    const [gone] = rules.splice(place, 1);
+    if (gone !== undefined) anew.remove(gone, (place + 1) * 1024);
+    reader.follow(anew);
+    compare(anew, 'anew and changed');
   }
 }
 

@@ -36,8 +36,11 @@ export class AccessList {
   /** Numbers of all rules, in order. */
   readonly #numbers: number[];
 
-  /** Host bits of prefixes must be 0. Room is left for a quarter more of everything. */
-  constructor(rules: readonly ListRule[]) {
+  /**
+   * Host bits of prefixes must be 0. Room is left for a quarter more of everything. `before` is a list that this one comes in place of, if
+   * any: it is not to be used any more, as this one may take its memory.
+   */
+  constructor(rules: readonly ListRule[], before: AccessList | null = null) {
     scratch.reset();
     const short = rules.length <= A.VECTOR_RULES;
     const srcIndex = new PrefixIndex(rules.length);
@@ -75,7 +78,7 @@ export class AccessList {
     const placed = (sections: readonly Uint32Array[] = []) =>
       sections.map((section) => ({ section, at: take(section.length) }));
     const [bitSections, partSections] = [placed(bits?.sections), placed(bits?.parts)];
-    const list = new ListWords(end);
+    const list = new ListWords(end, before === null ? null : before.#list);
     for (const { section, at } of [...bitSections, ...partSections]) list.words.set(section, at);
     src.layOut(list, at.srcClasses);
     dst.layOut(list, at.dstClasses);

@@ -12,8 +12,11 @@ export class ListWords {
   readonly words: Uint32Array;
   #at: number[] | null = null;
 
-  constructor(size: number) {
-    this.words = new Uint32Array(size);
+  /** All 0. @param from words that nobody uses any more: their memory is taken, if it is of about that size */
+  constructor(size: number, from: ListWords | null = null) {
+    const buffer = from?.words.buffer;
+    const fits = buffer !== undefined && buffer.byteLength >= size * 4 && buffer.byteLength <= size * 8;
+    this.words = fits ? new Uint32Array(buffer, 0, size).fill(0) : new Uint32Array(size);
   }
 
   get(at: number): number {
