@@ -121,7 +121,8 @@ function merged(found: readonly (readonly TraceStep[])[], limit: number): TraceS
     return [...byPacket.values()];
   });
   const timeOf = (steps: readonly TraceStep[]): number => steps[0]?.time ?? 0;
-  const finds = (steps: readonly TraceStep[]): number => Number(steps.some(({ stage }) => stage === 'session'));
+  const finds = (steps: readonly TraceStep[]): number =>
+    Number(steps.some(({ stage }) => stage === 'session'));
   packets.sort((a, b) => timeOf(a) - timeOf(b) || finds(a) - finds(b));
   return packets.slice(0, limit).flatMap((steps, i) => steps.map((step) => ({ ...step, packet: i + 1 })));
 }
