@@ -223,7 +223,7 @@ bothWays('serves every queue of a device', () =>
 
 bothWays('does not spin for a link that is down, and sends when it is up again', () =>
   withBed(new Bed(1), (bed) => {
-    bed.pods[0]!.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
+    for (const netns of [bed.node, bed.pods[0]!]) netns.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
     const { injects } = bed.addPort(0);
     bed.drain(0, 1000);
     bed.node.setLink('port0', { up: false });
