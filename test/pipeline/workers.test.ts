@@ -344,9 +344,12 @@ law(
     assert.is(pod1(workers, 0, other).outcome, L.DROP_WORKERS);
     assert.is(pod1(workers, 0, POD_TO_POD, ACK).outcome, L.OUT_FORWARD_POD);
     assert.is(pod2(workers, 1, N.back(POD_TO_POD), FIN | ACK).outcome, L.OUT_FORWARD_POD);
-    const began = performance.now();
-    for (let i = 0; i < 100; i++) assert.is(pod1(workers, 0, other).outcome, L.DROP_WORKERS);
-    assert.ok(performance.now() - began < 500, 'it is waited for once, not each time');
+    const took = Array.from({ length: 20 }, () => {
+      const began = performance.now();
+      assert.is(pod1(workers, 0, other).outcome, L.DROP_WORKERS);
+      return performance.now() - began;
+    });
+    assert.ok(Math.min(...took) < 3, `it is waited for once, not each time: ${took.join(' ')} ms`);
     workers.at(2).exports.init();
     assert.is(pod1(workers, 0, other).outcome, L.OUT_FORWARD_POD);
     assert.is(pod1(workers, 1, { ...POD_TO_POD, sport: 4002 }).outcome, L.OUT_FORWARD_POD);
