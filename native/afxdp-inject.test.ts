@@ -158,8 +158,10 @@ for (const [what, harm] of [
       injectBed(bed);
       harm(bed.node);
       const bytes = frame(100);
+      assert.ok(bed.xdp.injects(0));
       send(bed, [{ port: 0, bytes }]);
       assert.equal(bed.xdp.counters(0).txFull, 1);
+      assert.equal(bed.xdp.injects(0), false);
       assert.deepEqual(send(bed, [{ port: 0, bytes }]).get(0), [bytes]);
       assert.deepEqual(send(bed, [{ port: 1, bytes }]).get(1), [bytes]);
       // Nor do new ports need it.

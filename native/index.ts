@@ -96,7 +96,7 @@ export interface Netns {
   addNeighbor(link: string, address: string, mac: string): void;
   /**
    * The kernel's own stack takes nothing more that comes in by the link; packet sockets (af_packet) go on seeing it. Once more is fine.
-   * Lasts as long as the link. ENOENT where the kernel has no BPF classifier (CONFIG_NET_CLS_BPF).
+   * Lasts as long as the link. Before kernel 6.6 (tcx) it takes the place of the link's ingress qdisc, and is ENOENT without a BPF classifier (CONFIG_NET_CLS_BPF).
    */
   deafen(link: string): void;
   /** Ethernet offloads by their ethtool names; features the device lacks are ignored. */
@@ -192,6 +192,8 @@ export interface Xdp {
     readonly fillEmpty: number;
     readonly invalid: number;
   };
+  /** Packets leave many at a time (XdpPortMode.injects); that may end while the port is open, and a port that is being opened does not. */
+  injects(port: number): boolean;
   /** Who holds the frames; always total = free + caller + kernel (rings and packets under way). For tests and diagnosis. */
   frames(): {
     readonly total: number;

@@ -18,10 +18,15 @@ export interface InterfaceCounters {
   readonly drops: number;
   /** How its packets come in (docs/feeds.md); absent: not by the kernel, or there is no choice. */
   readonly mode?: ReceiveMode;
+  /** How they leave; absent as `mode` is. */
+  readonly sends?: SendMode;
 }
 
 /** A ring of copies, XDP of the driver, XDP of any device, a TAP. */
 export type ReceiveMode = 'copy' | 'native' | 'generic' | 'tap';
+
+/** All of a batch by one system call, each by AF_XDP, into a TAP. */
+export type SendMode = 'batch' | 'xdp' | 'tap';
 
 export interface TableUse {
   readonly used: number;

@@ -74,7 +74,9 @@ it('keeps what it was told while agents come and go', () =>
     const dump = await next.dump();
     assert.equal([...dump.keys()].sort(), wanted.map(({ key }) => key).sort());
     for (const item of wanted) assert.equal(dump.get(item.key), item);
-    assert.is((await next.counters()).interfaces[items.UPLINK]?.mode, 'native');
+    const uplink = (await next.counters()).interfaces[items.UPLINK];
+    assert.is(uplink?.mode, 'native');
+    assert.match(uplink?.sends ?? '', /^(batch|xdp)$/);
     const trace = await next.trace({ protocol: 6 });
     assert.equal(await trace.stop(), []);
     assert.is((await next.status()).restarts, 0);

@@ -58,12 +58,17 @@ export class SeveralThreads implements Runner {
 
   async feedCounters(ports: readonly number[]): Promise<readonly FeedCounters[]> {
     const all = await Promise.all(this.threads.map((thread) => thread.feedCounters(ports)));
-    return ports.map((_, i) => ({
-      rxDropped: all.reduce((sum, counters) => sum + (counters[i]?.rxDropped ?? 0), 0),
-      txDropped: all.reduce((sum, counters) => sum + (counters[i]?.txDropped ?? 0), 0),
-      // All have it in the same way.
-      ...(all[0]?.[i]?.mode === undefined ? {} : { mode: all[0][i].mode }),
-    }));
+    return ports.map((_, i) => {
+      const each = all.flatMap((counters) => counters[i] ?? []);
+      // All receive in the same way; of sending, the slower way of any is told.
+      const { mode, sends } = each.find((counters) => counters.sends === 'xdp') ?? each[0] ?? {};
+      return {
+        rxDropped: each.reduce((sum, { rxDropped }) => sum + rxDropped, 0),
+        txDropped: each.reduce((sum, { txDropped }) => sum + txDropped, 0),
+        ...(mode === undefined ? {} : { mode }),
+        ...(sends === undefined ? {} : { sends }),
+      };
+    });
   }
 
   /** Ends worker `index`; another takes over with the same tables and sessions, while the others go on. */

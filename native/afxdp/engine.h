@@ -61,6 +61,8 @@ class Engine {
   uint32_t step(uint32_t transmit, uint32_t timeoutMicros);
   bool inject(uint32_t at, const uint8_t* bytes, uint32_t length, uint32_t port);
   Counters counters(uint32_t port) const;
+  // Packets leave by the injector now; it may end while the port is open.
+  bool injects(uint32_t port) const;
   FrameCounts frames() const;
   int wakeFd() const { return wake_.get(); }
 

@@ -179,6 +179,11 @@ Counters Engine::counters(uint32_t index) const {
   return sum;
 }
 
+bool Engine::injects(uint32_t index) const {
+  if (index >= ports_.size() || !ports_[index]) fail("injects", ENOENT, portName(index));
+  return ports_[index]->injector != nullptr;
+}
+
 FrameCounts Engine::frames() const {
   FrameCounts counts{umem_.count(), umem_.available(), 0, 0};
   for (uint32_t frame = 0; frame < umem_.count(); frame++) {

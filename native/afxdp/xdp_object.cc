@@ -87,6 +87,7 @@ Napi::Function XdpObject::define(Napi::Env env) {
                          InstanceMethod<&XdpObject::inject>("inject"),
                          InstanceAccessor<&XdpObject::wakeFd>("wakeFd"),
                          InstanceMethod<&XdpObject::counters>("counters"),
+                         InstanceMethod<&XdpObject::injects>("injects"),
                          InstanceMethod<&XdpObject::frames>("frames"),
                          InstanceMethod<&XdpObject::close>("close"),
                      });
@@ -183,6 +184,12 @@ Napi::Value XdpObject::counters(Info info) {
   result["fillEmpty"] = static_cast<double>(counters.fillEmpty);
   result["invalid"] = static_cast<double>(counters.invalid);
   return result;
+}
+
+Napi::Value XdpObject::injects(Info info) {
+  const Napi::Env env = info.Env();
+  const uint32_t port = numberOf(info[0], "port");
+  return Napi::Boolean::New(env, guarded(env, [&] { return engine(env).injects(port); }));
 }
 
 Napi::Value XdpObject::frames(Info info) {

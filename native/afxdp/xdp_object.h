@@ -33,6 +33,7 @@ class XdpObject : public Napi::ObjectWrap<XdpObject> {
   Napi::Value inject(Info info);
   Napi::Value wakeFd(Info info);
   Napi::Value counters(Info info);
+  Napi::Value injects(Info info);
   Napi::Value frames(Info info);
   void close(Info info);
 

@@ -28,6 +28,11 @@ inline bpf_attr programAttributes(bpf_prog_type type, const bpf_insn* code, size
   return attributes;
 }
 
+// Of newer headers: enum bpf_attach_type, enum tcx_action_base, and BPF_F_BEFORE (alone: before all that are there).
+constexpr auto TCX_INGRESS = static_cast<bpf_attach_type>(46);
+constexpr int32_t TCX_DROP = 2;
+constexpr uint32_t MPROG_BEFORE = 1 << 3;
+
 // Negative with errno if it failed; else what the command returns.
 inline int bpf(int command, bpf_attr& attributes) {
   return static_cast<int>(syscall(SYS_bpf, command, &attributes, sizeof attributes));

@@ -13,10 +13,6 @@
 
 namespace pteropus {
 
-// enum bpf_attach_type and enum tcx_action_base of newer headers.
-constexpr auto TCX_INGRESS = static_cast<bpf_attach_type>(46);
-constexpr int32_t TCX_DROP = 2;
-
 // R0: result. R1 to R5: arguments of a call, lost by it. R6 to R9 are kept. FRAME: end of the stack, read only.
 enum Register : uint8_t { R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FRAME };
 
@@ -92,8 +88,8 @@ class Code {
   std::vector<bpf_insn> code_;
 };
 
-// Loads a program and attaches it to a link's ingress (tcx, kernel 6.6; it is gone when the descriptor is closed). Must run in the link's
-// namespace. SystemError, EINVAL on kernels without tcx.
+// Loads a program and attaches it to a link's ingress, before those that are there (tcx, kernel 6.6; it is gone when the descriptor is
+// closed). Must run in the link's namespace. SystemError, EINVAL on kernels without tcx.
 inline Fd attachIngress(const std::vector<bpf_insn>& code, uint32_t ifindex, const char* name, const std::string& object) {
   bpf_attr a = programAttributes(BPF_PROG_TYPE_SCHED_CLS, code.data(), code.size(), name);
   const Fd program(check(bpf(BPF_PROG_LOAD, a), "BPF_PROG_LOAD", object));
@@ -101,6 +97,7 @@ inline Fd attachIngress(const std::vector<bpf_insn>& code, uint32_t ifindex, con
   a.link_create.prog_fd = static_cast<uint32_t>(program.get());
   a.link_create.target_ifindex = ifindex;
   a.link_create.attach_type = TCX_INGRESS;
+  a.link_create.flags = MPROG_BEFORE;
   return Fd(check(bpf(BPF_LINK_CREATE, a), "BPF_LINK_CREATE", object));
 }
 

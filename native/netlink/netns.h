@@ -87,6 +87,7 @@ class Netns {
   std::optional<NetlinkSocket> socket_;
 
   NetlinkSocket& socket();
+  void deafenByFilter(uint32_t index, const std::string& link);
   std::string named(const std::string& link) const { return link + " in " + path_; }
 };
 

@@ -120,8 +120,9 @@ export class AgentMetrics {
       setTotal(c.drops, labels, sums.drops);
     }
     g.interfaces.reset();
-    for (const [key, { mode }] of Object.entries(interfaces)) {
-      if (mode !== undefined) g.interfaces.inc({ interface: kindOf(key), mode });
+    for (const [key, { mode, sends }] of Object.entries(interfaces)) {
+      if (mode !== undefined && sends !== undefined)
+        g.interfaces.inc({ interface: kindOf(key), mode, sends });
     }
     for (const [outcome, packets] of Object.entries(outcomes)) setTotal(c.outcomes, { outcome }, packets);
     g.sessionsActive.set(sessions.active);

@@ -65,9 +65,10 @@ export const METRICS = {
   ),
   interfaces: metric(
     'dataplane_interfaces',
-    'Interfaces by how their packets come in; those of a data plane that has one way alone are not counted.',
+    'Interfaces by how their packets come in and leave; those of a data plane that has one way alone are not counted.',
     'interface',
     'mode',
+    'sends',
   ),
   rxPackets: metric('dataplane_received_packets_total', 'Packets received.', 'interface'),
   rxBytes: metric('dataplane_received_bytes_total', 'Bytes received.', 'interface'),

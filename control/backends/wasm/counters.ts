@@ -69,6 +69,7 @@ export class CounterReader {
       txBytes: this.#count(at + L.PC_TX_BYTES),
       drops: this.#count(at + L.PC_DROPS) + (lost?.rxDropped ?? 0) + (lost?.txDropped ?? 0),
       ...(lost?.mode === undefined ? {} : { mode: lost.mode }),
+      ...(lost?.sends === undefined ? {} : { sends: lost.sends }),
     };
   }
 

@@ -4,7 +4,7 @@
  */
 
 import type { TapEnd } from '../../ruleset/types.js';
-import type { ReceiveMode } from '../backend.js';
+import type { ReceiveMode, SendMode } from '../backend.js';
 
 /** What a feed needs to know of an interface. Plain data: it is sent to a worker. */
 export interface Link {
@@ -25,6 +25,7 @@ export interface FeedCounters {
   readonly txDropped: number;
   /** Absent: it does not come from the kernel, or is not open. */
   readonly mode?: ReceiveMode;
+  readonly sends?: SendMode;
 }
 
 export interface Feed {

@@ -5,7 +5,7 @@
 
 import * as L from '../../../dataplane-as/layout/index.js';
 import { loadNative, type Native, type Netns, type Xdp, type XdpPortSpec } from '../../../native/index.js';
-import type { ReceiveMode } from '../backend.js';
+import type { ReceiveMode, SendMode } from '../backend.js';
 import type { Feed, FeedCounters, Link } from './feed.js';
 import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 
@@ -86,7 +86,12 @@ export class XdpFeed implements Feed {
     if (mode === undefined) return { rxDropped: 0, txDropped: 0 };
     const { rxDropped, fillEmpty, txFull, invalid } = this.#xdp.counters(port);
     const lost = { rxDropped: rxDropped + fillEmpty, txDropped: txFull + invalid };
-    return mode === null ? lost : { ...lost, mode };
+    return mode === null ? lost : { ...lost, mode, sends: this.#sends(port, mode) };
+  }
+
+  #sends(port: number, mode: ReceiveMode): SendMode {
+    if (mode === 'tap') return mode;
+    return this.#xdp.injects(port) ? 'batch' : 'xdp';
   }
 
   /** A TAP is in a namespace of its own; the addon keeps what it needs of it. */
