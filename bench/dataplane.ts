@@ -33,7 +33,7 @@ const MANY = 100_000;
  * So often new memory is taken with more flows than lie in the second cache: the same packets take up to a tenth longer in one memory than
  * in another, on either side. Not with so many that it takes long.
  */
-const PLACEMENTS = 7;
+const PLACEMENTS = 5;
 const isPlaced = (flows: number): boolean => flows > 10_000 && flows < MANY;
 /** Numbers of flows with which stages are measured one by one. */
 const STAGE_FLOWS = [1000, 10_000];

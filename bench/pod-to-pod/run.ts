@@ -57,7 +57,6 @@ const KERNEL: Readonly<Record<string, () => Side>> = {
   conntrack: () => openKernelSide('conntrack', 'ct', false, null),
   'nftables sets': () => openKernelSide('nftables sets', 'nft', true, null),
   'conntrack, steered': () => openKernelSide('conntrack, steered', 'cts', false, NODE_CORE),
-  'nftables sets, steered': () => openKernelSide('nftables sets, steered', 'nfts', true, NODE_CORE),
 };
 export const SIDES = [...Object.keys(THREADED), ...Object.keys(KERNEL)];
 
