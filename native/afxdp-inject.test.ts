@@ -15,7 +15,10 @@ const it = testIf(test, root(), kernel(6, 6), program('ip'), program('ping'));
 function injectBed(bed: Bed, mtu = 1500): void {
   for (const netns of [bed.node, ...bed.pods])
     for (const of of ['all', 'default']) netns.setSysctl(`net/ipv6/conf/${of}/disable_ipv6`, '1');
-  const able = bed.pods.map((_, n) => bed.addPort(n, { mtu }).injects);
+  const able = bed.pods.map((_, n) => {
+    bed.addPort(n, { mtu });
+    return bed.xdp.injects(n);
+  });
   bed.pods.forEach((netns, n) => {
     bed.addPort(bed.pods.length + n, { netns, link: 'eth0', mode: 'native', mtu, sending: 'xdp' });
   });
@@ -109,7 +112,8 @@ it('sends packets of several buffers as one, up to its longest, and counts what 
 
 it('leaves links with a larger MTU to AF_XDP', () =>
   withBed(new Bed(1, 9000, 2048), (bed) => {
-    assert.equal(bed.addPort(0, { mtu: 9000 }).injects, false);
+    bed.addPort(0, { mtu: 9000 });
+    assert.equal(bed.xdp.injects(0), false);
     assert.ok(!links(bed.node).includes('ptsend0'));
   }));
 
@@ -167,7 +171,8 @@ for (const [what, harm] of [
       // Nor do new ports need it.
       bed.xdp.removePort(1);
       bed.drain();
-      assert.equal(bed.addPort(1).injects, false);
+      bed.addPort(1);
+      assert.equal(bed.xdp.injects(1), false);
     }));
 }
 
@@ -176,7 +181,8 @@ it('has a link that says nothing and hears nothing, and is gone with its engine 
     // Nothing of IPv6 on the other links.
     for (const pod of bed.pods) pod.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
     for (const link of ['port0', 'port1']) bed.node.setSysctl(`net/ipv6/conf/${link}/disable_ipv6`, '1');
-    assert.ok(bed.addPort(0).injects);
+    bed.addPort(0);
+    assert.ok(bed.xdp.injects(0));
     bed.addPort(1);
     assert.equal(links(bed.node).filter((link) => link.startsWith('ptsend')).length, 1);
     const run = (...argv: string[]): string =>

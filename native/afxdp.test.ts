@@ -224,7 +224,8 @@ bothWays('serves every queue of a device', () =>
 bothWays('does not spin for a link that is down, and sends when it is up again', () =>
   withBed(new Bed(1), (bed) => {
     for (const netns of [bed.node, bed.pods[0]!]) netns.setSysctl('net/ipv6/conf/all/disable_ipv6', '1');
-    const { injects } = bed.addPort(0);
+    bed.addPort(0);
+    const injects = bed.xdp.injects(0);
     bed.drain(0, 1000);
     bed.node.setLink('port0', { up: false });
     bed.xdp.inject(0, new Uint8Array(60), 0);

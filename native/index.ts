@@ -158,8 +158,6 @@ export interface XdpPortMode {
   readonly mode: 'native' | 'generic' | 'tap' | 'copy';
   /** Packets of several buffers pass (kernel >= 6.6). */
   readonly multiBuffer: boolean;
-  /** Packets leave many at a time, by a TAP of the link's namespace (`ptsend0`) that is there as long as the engine. */
-  readonly injects: boolean;
 }
 
 /** AF_XDP sockets and TAPs of one worker over one UMEM that is the WebAssembly memory. Not thread-safe but for `wake`. */
@@ -192,7 +190,10 @@ export interface Xdp {
     readonly fillEmpty: number;
     readonly invalid: number;
   };
-  /** Packets leave many at a time (XdpPortMode.injects); that may end while the port is open, and a port that is being opened does not. */
+  /**
+   * Packets leave many at a time, by a TAP of the link's namespace (`ptsend0`) that is there as long as the engine; that may end while
+   * the port is open. A port that is being opened does not.
+   */
   injects(port: number): boolean;
   /** Who holds the frames; always total = free + caller + kernel (rings and packets under way). For tests and diagnosis. */
   frames(): {

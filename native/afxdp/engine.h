@@ -31,7 +31,6 @@ struct Opened {
   uint32_t port;
   AttachMode mode;  // never Auto
   bool multiBuffer;
-  bool injects;
   std::optional<SystemError> error;
 };
 

@@ -90,11 +90,10 @@ void Engine::collect() {
       ids_[id] = false;
     }
     if (finished.opened) {
-      opened_.push_back({finished.index, modeOf(*finished.opened), finished.opened->multiBuffer,
-                         finished.opened->injector != nullptr, {}});
+      opened_.push_back({finished.index, modeOf(*finished.opened), finished.opened->multiBuffer, {}});
       serve(std::move(finished.opened));
     } else if (finished.error) {
-      opened_.push_back({finished.index, AttachMode::Auto, false, false, std::move(finished.error)});
+      opened_.push_back({finished.index, AttachMode::Auto, false, std::move(finished.error)});
     } else {
       continue;
     }

@@ -53,7 +53,6 @@ Napi::Object openedObject(Napi::Env env, const Opened& opened) {
   object["port"] = opened.port;
   object["mode"] = nameOf(opened.mode);
   object["multiBuffer"] = opened.multiBuffer;
-  object["injects"] = opened.injects;
   object["error"] = opened.error ? errorOf(env, *opened.error) : env.Null();
   return object;
 }

@@ -2,13 +2,13 @@
 
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 
 #include <cstddef>
 #include <ctime>
 #include <utility>
 
 #include "common/bpf.h"
+#include "common/error.h"
 
 namespace pteropus {
 
@@ -27,16 +27,6 @@ uint64_t nanoseconds() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
-Fd createMap() {
-  bpf_attr a = noAttributes();
-  a.map_type = BPF_MAP_TYPE_ARRAY;
-  a.key_size = sizeof(uint32_t);
-  a.value_size = sizeof(Note);
-  a.max_entries = 1;
-  a.map_flags = BPF_F_MMAPABLE;
-  return Fd(bpf(BPF_MAP_CREATE, a));
 }
 
 // if (note->asleep) note->core = the number of this core; return WHOLE. While the worker is awake the note is only read, so that senders on
@@ -58,18 +48,16 @@ Fd loadProgram(const Fd& map) {
 
 }  // namespace
 
-Berth::Berth() : map_(createMap()) {
-  if (!map_.open()) return;
-  void* memory = mmap(nullptr, sizeof(Note), PROT_READ | PROT_WRITE, MAP_SHARED, map_.get(), 0);
-  if (memory == MAP_FAILED) return;
-  note_ = static_cast<Note*>(memory);
-  program_ = loadProgram(map_);
+Berth::Berth() {
+  try {
+    note_ = memory_.emplace(sizeof(Note), "berth").at<Note>(0);
+  } catch (const SystemError&) {
+    return;
+  }
+  program_ = loadProgram(memory_->map());
 }
 
-Berth::~Berth() {
-  roam();
-  if (note_ != nullptr) munmap(note_, sizeof(Note));
-}
+Berth::~Berth() { roam(); }
 
 void Berth::watch(int tap) const {
   if (!program_.open()) return;

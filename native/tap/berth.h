@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "common/fd.h"
+#include "common/shared_value.h"
 
 namespace pteropus {
 
@@ -41,7 +42,7 @@ class Berth {
   void stay();
   void roam();
 
-  Fd map_;
+  std::optional<SharedValue> memory_;  // of the note; without it there is none
   Fd program_;
   Note* note_ = nullptr;
   uint32_t last_ = NOBODY;  // core that woke us from the last pause
