@@ -23,6 +23,15 @@ export function commonEnds<T>(
   return { front, back };
 }
 
+/** Whether two lists say the same; `same` as in commonEnds(). */
+export function sameList<T>(
+  a: readonly T[],
+  b: readonly T[],
+  same: (a: T, b: T) => boolean = isIdentical,
+): boolean {
+  return a === b || (a.length === b.length && a.every((one, i) => same(one, b[i] as T)));
+}
+
 function isIdentical(a: unknown, b: unknown): boolean {
   return a === b;
 }

@@ -1,5 +1,5 @@
 /** The endpoints behind the ports of a Service, and which of them get traffic. */
-import { commonEnds } from '../common/ends.js';
+import { commonEnds, sameList } from '../common/ends.js';
 import { getOrMake } from '../model/label-index.js';
 import type { Model } from '../model/model.js';
 import { parseWeight, WEIGHT_ANNOTATION } from '../model/problems.js';
@@ -257,12 +257,8 @@ function sameSeat(a: Seat, b: Seat): boolean {
     a.zone === b.zone &&
     (a.hints === null || b.hints === null
       ? a.hints === b.hints
-      : sameTexts(a.hints.forZones, b.hints.forZones) && sameTexts(a.hints.forNodes, b.hints.forNodes))
+      : sameList(a.hints.forZones, b.hints.forZones) && sameList(a.hints.forNodes, b.hints.forNodes))
   );
-}
-
-function sameTexts(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, i) => text === b[i]);
 }
 
 /** The backends that seats are on a port. What they begin and end with as `old` does, they have from there. */

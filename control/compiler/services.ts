@@ -1,4 +1,5 @@
 /** Services: where a connection to a virtual address may end. */
+import { sameList } from '../common/ends.js';
 import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
 import { getOrMake } from '../model/label-index.js';
 import { ALGORITHM_ANNOTATION } from '../model/problems.js';
@@ -259,15 +260,12 @@ function fromOutside(
   if (spec.externalTrafficPolicy !== 'Local' || backends.length === 0)
     return { backends, outsideBackends: null };
   const own = endpoints.on(context.self.name);
-  return { backends, outsideBackends: sameBackends(own, backends) ? null : own };
+  // Both lists come in one order.
+  return { backends, outsideBackends: sameList(own, backends, sameEnd) ? null : own };
 }
 
-/** Both lists come in one order. */
-function sameBackends(a: readonly ServiceBackend[], b: readonly ServiceBackend[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every(({ address, port }, i) => address === b[i]?.address && port === b[i]?.port)
-  );
+function sameEnd(a: ServiceBackend, b: ServiceBackend): boolean {
+  return a.address === b.address && a.port === b.port;
 }
 
 /** A status that names an address of the cluster itself would take over what is not the Service's (CVE-2020-8554). */

@@ -7,12 +7,10 @@ import type { PaperCluster } from './cluster.js';
 /** `no pod has the labels app=web`, `none of the 2 pods it selects has a port named http`; null: the manifests do not tell. */
 export function whyEmpty({ model }: PaperCluster, item: ServiceItem): string | null {
   const service = model.get('Service', item.namespace, item.name);
-  const wanted = Object.entries(service?.spec.selector ?? {});
+  const matchLabels = service?.spec.selector ?? {};
+  const wanted = Object.entries(matchLabels);
   if (service === undefined || wanted.length === 0) return null;
-  const selected = [...model.all('Pod')].filter(
-    ({ metadata }) =>
-      metadata.namespace === item.namespace && wanted.every(([key, value]) => metadata.labels[key] === value),
-  );
+  const selected = [...model.podsOf(item.namespace, { matchLabels, matchExpressions: [] })];
   if (selected.length === 0) {
     return `no pod has the labels ${wanted.map((label) => label.join('=')).join(',')}`;
   }

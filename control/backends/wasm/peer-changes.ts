@@ -1,5 +1,5 @@
 /** What differs between two versions of a policy that lists thousands of peers, of which few come or go. Pure. */
-import { withoutEnds } from '../../common/ends.js';
+import { sameList, withoutEnds } from '../../common/ends.js';
 import type { Key, Origin, PolicyItem, PolicyRule, PortRange } from '../../ruleset/types.js';
 
 export interface PeerChange {
@@ -90,8 +90,4 @@ function sameOrigin(a: Origin, b: Origin): boolean {
 
 function samePorts(a: PortRange, b: PortRange): boolean {
   return a.protocol === b.protocol && a.from === b.from && a.to === b.to;
-}
-
-function sameList<T>(a: readonly T[], b: readonly T[], same: (a: T, b: T) => boolean): boolean {
-  return a.length === b.length && a.every((one, i) => same(one, b[i] as T));
 }

@@ -13,9 +13,10 @@ import type {
   PortRange,
 } from '../../ruleset/types.js';
 import { contains4, ip4Host, mask4, parsePrefix4, swap32 } from './bytes.js';
-import { Image } from './image.js';
+import type { Image } from './image.js';
 import { planImage } from './image-plan.js';
 import { Lowering } from './lowering.js';
+import { assertEmptied, freshTables } from './tables-fixture.js';
 
 const SIZE = {
   ...{ adjacencies: 16, lpm4Log2: 10, pairsLog2: 11, policies: 64, trieLines: 4096, portLines: 4096 },
@@ -143,9 +144,7 @@ test('random sets and policies, changed step by step: tables say what the items 
   const plan = planImage(SIZE);
   for (let seed = 1; seed <= 25; seed++) {
     const random = seededRandom(seed);
-    const lowering = new Lowering(plan);
-    const image = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
-    image.reset();
+    const { lowering, image } = freshTables(plan);
     const items = new Map<Key, Item>();
     for (let round = 0; round < 8; round++) {
       const changes: Change[] = [];
@@ -180,14 +179,10 @@ test('random sets and policies, changed step by step: tables say what the items 
         if (want.rule !== undefined) assert.is(lowering.policies.ruleText(got.rule), want.rule, about);
       }
     }
-    // Taking everything away leaves empty tables, which the next transaction makes small.
     const gone = [...items.values()].map((old): Change => ({ type: 'remove', key: old.key, old }));
     image.play(lowering.plan(gone).operations);
     lowering.commit();
-    image.play([]);
-    const empty = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
-    empty.reset();
-    assert.equal(image.words, empty.words, `seed ${seed}`);
+    assertEmptied(image, `seed ${seed}`);
   }
 });
 
@@ -195,9 +190,7 @@ test('policies of many peers, of which a few come or go: under the same key or a
   const plan = planImage(SIZE);
   for (let seed = 1; seed <= 8; seed++) {
     const random = seededRandom(seed);
-    const lowering = new Lowering(plan);
-    const image = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
-    image.reset();
+    const { lowering, image } = freshTables(plan);
     const items = new Map<Key, Item>();
     const setOf = (n: number): AddressSetItem => addressSet(random, n);
     const sets = Array.from({ length: 48 }, (_, n) => setOf(n));
@@ -275,10 +268,7 @@ test('policies of many peers, of which a few come or go: under the same key or a
     apply(
       [...policies, ...sets].map(({ key }): Change => ({ type: 'remove', key, old: items.get(key) as Item })),
     );
-    image.play([]);
-    const empty = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
-    empty.reset();
-    assert.equal(image.words, empty.words, `seed ${seed}`);
+    assertEmptied(image, `seed ${seed}`);
   }
 });
 

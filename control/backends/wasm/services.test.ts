@@ -7,9 +7,10 @@ import { seededRandom } from '../../../test/backends/random.js';
 import type { Change, Frontend, Key, ServiceBackend, ServiceItem } from '../../ruleset/types.js';
 import { ip4Word, swap16 } from './bytes.js';
 import { ip6Words } from './bytes6.js';
-import { Image } from './image.js';
+import type { Image } from './image.js';
 import { planImage } from './image-plan.js';
-import { Lowering } from './lowering.js';
+import type { Lowering } from './lowering.js';
+import { assertEmptied, freshTables } from './tables-fixture.js';
 
 type Random = (below: number) => number;
 
@@ -124,9 +125,7 @@ test('any history of services, some of it refused', () => {
   const plan = planImage(SIZE);
   for (let seed = 1; seed <= 20; seed++) {
     const random = seededRandom(seed);
-    const lowering = new Lowering(plan);
-    const image = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
-    image.reset();
+    const { lowering, image } = freshTables(plan);
     const services = new Map<Key, ServiceItem>();
     const ids = new Map<Key, Map<string, number>>();
     for (let step = 0; step < 60; step++) {
@@ -186,10 +185,7 @@ test('any history of services, some of it refused', () => {
     const gone = [...services.values()].map((old): Change => ({ type: 'remove', key: old.key, old }));
     image.play(lowering.plan(gone).operations);
     lowering.commit();
-    image.play([]);
-    const empty = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
-    empty.reset();
-    assert.equal(image.words, empty.words, `seed ${seed}`);
+    assertEmptied(image, `seed ${seed}`);
   }
 });
 

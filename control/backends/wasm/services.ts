@@ -1,6 +1,6 @@
 /** Services: frontends find a service, its slots choose one of its backends. */
 import * as L from '../../../dataplane-as/layout/index.js';
-import { commonEnds, type Ends } from '../../common/ends.js';
+import { commonEnds, type Ends, sameList } from '../../common/ends.js';
 import type { Frontend, Ip, Key, ServiceBackend, ServiceItem } from '../../ruleset/types.js';
 import { type Ledger, TrackedMap } from '../ledger.js';
 import { ip4Word, mask4, PROTOCOL_NUMBERS, swap16, swap32 } from './bytes.js';
@@ -112,7 +112,7 @@ export class Services {
     const keepsClaims =
       old !== undefined &&
       old.item.protocol === item.protocol &&
-      isSameList(old.item.frontends, item.frontends);
+      sameList(old.item.frontends, item.frontends, sameFrontend);
     const ranges = rangeRows(item);
     const placed: Placed = {
       item,
@@ -299,10 +299,6 @@ function rowsOf(prefix: Prefix): (readonly [number, number])[] {
 
 function sameEnd(a: ServiceBackend, b: ServiceBackend): boolean {
   return a === b || (a.address === b.address && a.port === b.port);
-}
-
-function isSameList(a: readonly Frontend[], b: readonly Frontend[]): boolean {
-  return a === b || (a.length === b.length && commonEnds(a, b, sameFrontend).front === a.length);
 }
 
 function sameFrontend(a: Frontend, b: Frontend): boolean {

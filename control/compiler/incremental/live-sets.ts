@@ -1,4 +1,5 @@
 /** Address sets that follow their pods: a pod that changes touches the sets it enters or leaves, and no other. */
+import { sameList } from '../../common/ends.js';
 import { getOrMake } from '../../model/label-index.js';
 import type { Model, PodSlot } from '../../model/model.js';
 import { ReverseIndex } from '../../model/reverse-index.js';
@@ -484,8 +485,4 @@ function drop<T>(list: T[], member: T): void {
   if (at < 0) return;
   const last = list.pop();
   if (at < list.length && last !== undefined) list[at] = last;
-}
-
-function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, i) => text === b[i]);
 }
