@@ -1,4 +1,5 @@
 /** `pteropus VERB`: one program for everything; each verb is a folder with a `main.ts`. */
+import { UsageError } from './common/command-line.js';
 import { errorText, InvalidInputError, PteropusError } from './common/errors.js';
 import { followPipes } from './common/pipes.js';
 import { packageVersion } from './common/version.js';
@@ -77,9 +78,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     return await (await entry.load()).run(rest);
   } catch (error) {
     const known = error instanceof PteropusError;
-    process.stderr.write(
-      `pteropus ${verb}: ${known ? errorText(error) : error instanceof Error ? error.stack : String(error)}\n`,
-    );
+    const text = known ? errorText(error) : error instanceof Error ? error.stack : String(error);
+    process.stderr.write(`pteropus ${verb}: ${text}\n`);
+    if (error instanceof UsageError) process.stderr.write(`See 'pteropus ${verb} --help'.\n`);
     return error instanceof InvalidInputError ? 2 : 3;
   }
 }

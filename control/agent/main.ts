@@ -4,6 +4,7 @@ import type { Backend } from '../backends/backend.js';
 import { openRemoteBackend } from '../backends/wasm/remote.js';
 import { conflistText } from '../cni/conflist.js';
 import { collectGarbage } from '../common/collect-garbage.js';
+import { parseOptions, required } from '../common/command-line.js';
 import { clearSocketPath } from '../common/listen.js';
 import { packageVersion } from '../common/version.js';
 import { openStore } from '../store/open.js';
@@ -59,19 +60,18 @@ FILE is JSON:
 /** How long one attempt to reach the data plane takes before it is told and tried again, milliseconds. */
 const DATAPLANE_TIMEOUT_MS = 2000;
 
+/** Exit code 0: ended as asked. Throws UsageError, InvalidInputError, and what keeps the agent from starting. */
 export async function run(argv: readonly string[]): Promise<number> {
-  const dieWithStdin = argv.at(-1) === '--die-with-stdin';
-  const [option, path, ...rest] = dieWithStdin ? argv.slice(0, -1) : argv;
-  if (option === '--help' || option === '-h') {
+  const { values } = parseOptions(argv, {
+    config: { type: 'string' as const },
+    'die-with-stdin': { type: 'boolean' as const },
+  });
+  if (values.help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  if (option !== '--config' || path === undefined || rest.length > 0) {
-    process.stderr.write(HELP);
-    return 2;
-  }
-  const config = readAgentConfig(path);
-  await serve(dieWithStdin ? { ...config, dieWithStdin } : config);
+  const config = readAgentConfig(required('--config', values.config));
+  await serve(values['die-with-stdin'] === true ? { ...config, dieWithStdin: true } : config);
   return 0;
 }
 

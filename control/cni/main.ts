@@ -1,6 +1,5 @@
 /** `pteropus cni`: puts the CNI executable and its configuration where the container runtime looks, and takes them away. */
-import { parseArgs } from 'node:util';
-import { errorText } from '../common/errors.js';
+import { commandOf, parseOptions } from '../common/command-line.js';
 import { conflistText } from './conflist.js';
 import {
   DEFAULT_BIN_DIR,
@@ -25,17 +24,23 @@ conflist   prints the configuration.
 --socket is the agent's socket for CNI commands (default ${DEFAULT_SOCKET}).
 `;
 
-/** Exit codes: 0 fine, 2 wrong usage; throws InstallError. */
+/** They take options only. */
+const COMMANDS = { install: [0, 0], uninstall: [0, 0], conflist: [0, 0] } as const;
+
+/** Exit code 0: done. Throws UsageError, InstallError. */
 export async function run(argv: readonly string[]): Promise<number> {
-  const [goal, ...rest] = argv;
-  if (goal === '--help' || goal === '-h') {
+  const text = { type: 'string' } as const;
+  const { values, positionals } = parseOptions(
+    argv,
+    { 'bin-dir': text, 'conf-dir': text, socket: text },
+    true,
+  );
+  if (values.help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  const options = goal === undefined ? null : parse(rest);
-  if (options === null) return wrongUsage();
-  const { 'bin-dir': binDir = DEFAULT_BIN_DIR, 'conf-dir': confDir, socket = DEFAULT_SOCKET } = options;
-  switch (goal) {
+  const { 'bin-dir': binDir = DEFAULT_BIN_DIR, 'conf-dir': confDir, socket = DEFAULT_SOCKET } = values;
+  switch (commandOf(positionals, COMMANDS)[0]) {
     case 'install':
       process.stdout.write(`${installExecutable(binDir)}\n`);
       if (confDir !== undefined) process.stdout.write(`${installConflist(confDir, conflistText(socket))}\n`);
@@ -47,28 +52,5 @@ export async function run(argv: readonly string[]): Promise<number> {
     case 'conflist':
       process.stdout.write(conflistText(socket));
       return 0;
-    default:
-      return wrongUsage();
   }
-}
-
-interface Options {
-  readonly 'bin-dir'?: string;
-  readonly 'conf-dir'?: string;
-  readonly socket?: string;
-}
-
-function parse(argv: string[]): Options | null {
-  const text = { type: 'string' } as const;
-  try {
-    return parseArgs({ args: argv, options: { 'bin-dir': text, 'conf-dir': text, socket: text } }).values;
-  } catch (error) {
-    process.stderr.write(`${errorText(error)}\n`);
-    return null;
-  }
-}
-
-function wrongUsage(): number {
-  process.stderr.write(HELP);
-  return 2;
 }

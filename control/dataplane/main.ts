@@ -1,9 +1,10 @@
 /** `pteropus dataplane`: the WebAssembly data plane of one node as a process of its own. */
-import { parseArgs } from 'node:util';
+import { MAX_WORKERS } from '../../dataplane-as/layout/index.js';
 import { loadNative } from '../../native/index.js';
 import type { Status } from '../backends/wasm/wire.js';
 import { collectGarbage } from '../common/collect-garbage.js';
-import { errorText, InvalidInputError } from '../common/errors.js';
+import { oneOf, parseOptions, required, UsageError, wholeNumber } from '../common/command-line.js';
+import { errorText } from '../common/errors.js';
 import { openXdpBackend } from './open.js';
 import { serve } from './server.js';
 
@@ -34,53 +35,50 @@ interface Options {
   readonly dieWithStdin: boolean;
 }
 
-function number(field: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidInputError('not a number', { field, value: text });
-  return Number(text);
+/** 2 GiB of sessions. */
+const MOST_SESSIONS = 2 ** 24;
+const MOST_FRAMES = 2 ** 20;
+/** A minute: whoever wants to spin longer has no use for sleep at all. */
+const MOST_SPIN_MICROS = 60_000_000;
+
+function number(option: string, text: string | undefined, least: number, most: number): number | undefined {
+  return text === undefined ? undefined : wholeNumber(option, text, least, most);
 }
 
 function parse(argv: readonly string[]): Options | null {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      socket: { type: 'string' },
-      feed: { type: 'string', default: 'afxdp' },
-      netns: { type: 'string' },
-      sessions: { type: 'string' },
-      workers: { type: 'string' },
-      frames: { type: 'string' },
-      'frame-size': { type: 'string' },
-      spin: { type: 'string' },
-      'die-with-stdin': { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
+  const text = { type: 'string' } as const;
+  const { values } = parseOptions(argv, {
+    socket: text,
+    feed: text,
+    netns: text,
+    sessions: text,
+    workers: text,
+    frames: text,
+    'frame-size': text,
+    spin: text,
+    'die-with-stdin': { type: 'boolean' as const },
   });
-  if (values.help) return null;
-  if (values.socket === undefined) throw new InvalidInputError('is needed', { field: '--socket' });
-  if (values.feed !== 'afxdp')
-    throw new InvalidInputError('only afxdp', { field: '--feed', value: values.feed });
-  const spinMicros = number('--spin', values.spin);
-  const sessions = number('--sessions', values.sessions);
-  const workers = number('--workers', values.workers);
-  const frameCount = number('--frames', values.frames);
-  if (frameCount !== undefined && (frameCount < LEAST_FRAMES || (frameCount & (frameCount - 1)) !== 0))
-    throw new InvalidInputError(`must be a power of two, at least ${LEAST_FRAMES}`, {
-      field: '--frames',
-      value: values.frames,
-    });
-  const frameSize = number('--frame-size', values['frame-size']);
+  if (values.help === true) return null;
+  const socket = required('--socket', values.socket);
+  oneOf('--feed', values.feed ?? 'afxdp', ['afxdp']);
+  const spinMicros = number('--spin', values.spin, 1, MOST_SPIN_MICROS);
+  const sessions = number('--sessions', values.sessions, 1, MOST_SESSIONS);
+  const workers = number('--workers', values.workers, 1, MAX_WORKERS);
+  const frameCount = number('--frames', values.frames, LEAST_FRAMES, MOST_FRAMES);
+  if (frameCount !== undefined && (frameCount & (frameCount - 1)) !== 0)
+    throw new UsageError('must be a power of two', { field: '--frames', value: values.frames });
+  const frameSize = oneOf('--frame-size', values['frame-size'] ?? '2048', ['2048', '4096']);
   return {
-    socket: values.socket,
+    socket,
     netns: values.netns ?? null,
-    dieWithStdin: values['die-with-stdin'],
+    dieWithStdin: values['die-with-stdin'] === true,
     ...(spinMicros === undefined ? {} : { spinMicros }),
     memory: {
+      frameSize: Number(frameSize),
       ...(workers === undefined ? {} : { workers }),
       // Two lines a connection.
       ...(sessions === undefined ? {} : { sessionsLog2: Math.max(4, Math.ceil(Math.log2(sessions)) + 1) }),
       ...(frameCount === undefined ? {} : { frameCount }),
-      ...(frameSize === undefined ? {} : { frameSize }),
     },
   };
 }
@@ -89,15 +87,9 @@ function log(line: string): void {
   process.stderr.write(`dataplane: ${line}\n`);
 }
 
-/** Runs until a signal, the end of standard input (if asked for), or the loss of the worker. */
+/** Runs until a signal, the end of standard input (if asked for), or the loss of the worker. Throws UsageError, PteropusError. */
 export async function run(argv: readonly string[]): Promise<number> {
-  let options: Options | null;
-  try {
-    options = parse(argv);
-  } catch (error) {
-    process.stderr.write(`pteropus dataplane: ${errorText(error)}\n\n${HELP}`);
-    return 2;
-  }
+  const options = parse(argv);
   if (options === null) {
     process.stdout.write(HELP);
     return 0;

@@ -206,7 +206,7 @@ test('two -f are needed', async () => {
       assert.unreachable();
     } catch (error) {
       assert.instance(error, InvalidInputError);
-      assert.match((error as Error).message, /-f: must be there twice/);
+      assert.match((error as Error).message, /-f: must be given twice/);
     }
   }
 });

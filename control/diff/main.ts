@@ -1,8 +1,7 @@
 /** `pteropus diff`: what a change of policies opens and closes, before it is applied. Files only; no root, any OS. */
-import { InvalidInputError } from '../common/errors.js';
+import { parseOptions, UsageError } from '../common/command-line.js';
 import { paperCluster, workloadsOf } from '../explain/cluster.js';
 import { loadPaper, locateOrigin, nodesGiven, type Paper } from '../explain/files.js';
-import { parseOptions } from '../sim/options.js';
 import { foldChanges } from './fold.js';
 import { type Difference, differenceJson, formatDifference } from './format.js';
 import { changesBetween } from './pairs.js';
@@ -21,7 +20,7 @@ and ports, and which rule decided before and after. Reads files only, nothing is
 Exit code: 0 nothing changes, 1 something opens or closes, 2 wrong input.
 `;
 
-/** Wrong input throws InvalidInputError. */
+/** Throws UsageError, InvalidInputError. */
 export async function run(argv: readonly string[]): Promise<number> {
   const { values } = parseOptions(argv, {
     filename: { type: 'string' as const, short: 'f', multiple: true as const },
@@ -36,7 +35,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   const [old, now, ...more] = [...(values.filename ?? []), ...(values.file ?? [])];
   if (old === undefined || now === undefined || more.length > 0) {
-    throw new InvalidInputError('must be there twice: what was and what will be', { object: '-f' });
+    throw new UsageError('must be given twice: the manifests before and after', { field: '-f' });
   }
   const nodes = nodesGiven(values.nodes);
   const common = values.with ?? [];

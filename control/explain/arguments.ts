@@ -1,4 +1,5 @@
-import { InvalidInputError } from '../common/errors.js';
+import { oneOf, parseOptions, required, wholeNumber } from '../common/command-line.js';
+import { fileOptions, filesGiven, nodesGiven } from './files.js';
 
 export const USAGE = `usage: pteropus explain -f DIR|FILE… --from END --to END [--port N] [--protocol tcp|udp|sctp|icmp] [--nodes N] [--json]
 
@@ -26,62 +27,25 @@ export interface Arguments {
   readonly json: boolean;
 }
 
-/** The parsed command line, or null if help was asked for. Throws InvalidInputError. */
+/** The parsed command line, or null if help was asked for. Throws UsageError. */
 export function parseArguments(argv: readonly string[]): Arguments | null {
-  const files: string[] = [];
-  const values = new Map<string, string>();
-  let json = false;
-  const rest = [...argv];
-  for (let flag = rest.shift(); flag !== undefined; flag = rest.shift()) {
-    const [name = flag, inline] = flag.startsWith('--') ? split(flag) : [flag];
-    if (name === '--help' || name === '-h') return null;
-    if (name === '--json') {
-      json = true;
-      continue;
-    }
-    if (!VALUED.includes(name)) throw new InvalidInputError('unknown option', { value: flag });
-    const value = inline ?? rest.shift();
-    if (value === undefined) throw new InvalidInputError('needs a value', { object: name });
-    if (FILES.includes(name)) files.push(value);
-    else values.set(name, value);
-  }
-  if (files.length === 0)
-    throw new InvalidInputError('is needed: a file, a folder, or - for standard input', { object: '-f' });
-  const port = values.get('--port');
+  const text = { type: 'string' } as const;
+  const { values } = parseOptions(argv, {
+    ...fileOptions,
+    ...{ from: text, to: text, port: text, protocol: text },
+    json: { type: 'boolean' as const },
+  });
+  if (values.help === true) return null;
+  const { port, protocol = 'tcp' } = values;
   return {
-    files,
-    from: needed(values, '--from'),
-    to: needed(values, '--to'),
-    port: port === undefined ? null : number('--port', port, 65535),
-    protocol: protocolOf(values.get('--protocol') ?? 'tcp'),
-    nodes: number('--nodes', values.get('--nodes') ?? '3', 250),
-    json,
+    files: filesGiven(values),
+    from: required('--from', values.from),
+    to: required('--to', values.to),
+    port: port === undefined ? null : wholeNumber('--port', port, 1, 65535),
+    protocol: PROTOCOLS[oneOf('--protocol', protocol.toLowerCase(), ['tcp', 'udp', 'sctp', 'icmp'])],
+    nodes: nodesGiven(values.nodes),
+    json: values.json === true,
   };
 }
 
-const FILES = ['-f', '--filename', '--file'];
-const VALUED = [...FILES, '--from', '--to', '--port', '--protocol', '--nodes'];
-
-function split(flag: string): readonly [string, string?] {
-  const at = flag.indexOf('=');
-  return at < 0 ? [flag] : [flag.slice(0, at), flag.slice(at + 1)];
-}
-
-function needed(values: ReadonlyMap<string, string>, name: string): string {
-  const value = values.get(name);
-  if (value === undefined) throw new InvalidInputError('is needed', { object: name });
-  return value;
-}
-
-function number(name: string, text: string, most: number): number {
-  const value = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (value >= 1 && value <= most) return value;
-  throw new InvalidInputError(`must be 1-${most}`, { object: name, value: text });
-}
-
-function protocolOf(text: string): Arguments['protocol'] {
-  const protocol = (['TCP', 'UDP', 'SCTP', 'ICMP'] as const).find((known) => known === text.toUpperCase());
-  if (protocol === undefined)
-    throw new InvalidInputError('is no protocol', { object: '--protocol', value: text });
-  return protocol;
-}
+const PROTOCOLS = { tcp: 'TCP', udp: 'UDP', sctp: 'SCTP', icmp: 'ICMP' } as const;

@@ -217,8 +217,8 @@ test('wrong input names what is wrong', async () => {
     await refusal('--from', 'a', '--to', 'b', '--port', '0'),
     /--port: must be 1-65535 \(got "0"\)/,
   );
-  assert.match(await refusal('--form', 'a'), /unknown option \(got "--form"\)/);
-  assert.match(await refusal('--protocol'), /--protocol: needs a value/);
+  assert.match(await refusal('--form', 'a'), /unknown option '--form'/);
+  assert.match(await refusal('--protocol'), /option '--protocol <value>' argument missing/);
 });
 
 test('a tier that decides, with the name of its rule', async () => {

@@ -1,6 +1,6 @@
 /** What the programs that only read manifests have in common: -f, --nodes, and the cluster on paper. */
 import { relative } from 'node:path';
-import { InvalidInputError } from '../common/errors.js';
+import { UsageError, wholeNumber } from '../common/command-line.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import type { Path } from '../objects/document.js';
 import type { ClusterNetworkPolicy } from '../objects/types.js';
@@ -28,18 +28,16 @@ interface FileValues {
 
 const MOST_NODES = 250;
 
-/** In the order of the two spellings. Throws InvalidInputError if there is none. */
+/** In the order of the two spellings. Throws UsageError if there is none. */
 export function filesGiven(values: FileValues): readonly string[] {
   const files = [...(values.filename ?? []), ...(values.file ?? [])];
   if (files.length > 0) return files;
-  throw new InvalidInputError('is needed: a file, a folder, or - for standard input', { object: '-f' });
+  throw new UsageError('is needed: a file, a folder, or - for standard input', { field: '-f' });
 }
 
-/** 3 unless said otherwise. Throws InvalidInputError. */
+/** 3 unless said otherwise. Throws UsageError. */
 export function nodesGiven(text: string | undefined): number {
-  const nodes = text === undefined ? 3 : /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (nodes >= 1 && nodes <= MOST_NODES) return nodes;
-  throw new InvalidInputError(`must be 1-${MOST_NODES}`, { object: '--nodes', value: text });
+  return wholeNumber('--nodes', text ?? '3', 1, MOST_NODES);
 }
 
 export interface Paper {

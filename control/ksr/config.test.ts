@@ -19,13 +19,15 @@ test('what is absent has its default', () => {
   });
 });
 
-test('flags say the same as a file; words that are no flags are refused', () => {
-  const argv = ['--store', '/run/store', '--kubeconfig', '/k', '--rest', '127.0.0.1:1', '--identity', 'me'];
-  const config = ksrConfigOf([...argv, '--lease-seconds', '3']);
-  assert.equal(config?.store, { socket: '/run/store' });
-  assert.is(config?.leaseSeconds, 3);
-  assert.is(ksrConfigOf(['--stor', 'x']), null);
-  assert.is(ksrConfigOf(['--store']), null);
+test('flags say the same as a file', () => {
+  const flags = { store: '/run/store', kubeconfig: '/k', rest: '127.0.0.1:1', identity: 'me' };
+  const config = ksrConfigOf({ ...flags, 'lease-seconds': '3' });
+  assert.equal(config, parseKsrConfig({ ...flags, leaseSeconds: 3 }, 'f'));
+  assert.throws(() => ksrConfigOf({}), /--store: is needed/);
+  assert.throws(
+    () => ksrConfigOf({ ...flags, 'lease-seconds': 'x' }),
+    /--lease-seconds: must be 1-3600 \(got "x"\)/,
+  );
 });
 
 test('what is wrong names the file and the field', () => {

@@ -1,6 +1,7 @@
 /** ksr's configuration: a JSON file, or the same fields as flags; every field checked. */
 import { hostname } from 'node:os';
 import { parseRestConfig, type RestConfig } from '../agent/http/rest-config.js';
+import { UsageError, wholeNumber } from '../common/command-line.js';
 import { InvalidInputError } from '../common/errors.js';
 import { formatCidr, parseCidr } from '../common/ip.js';
 import { readJsonFile } from '../common/json-file.js';
@@ -37,27 +38,21 @@ export function readKsrConfig(path: string): KsrConfig {
   return parseKsrConfig(readJsonFile(path), path);
 }
 
-/** `--store URL --kubeconfig FILE …`; null for words that are no flags of ours. Throws InvalidInputError. */
-export function ksrConfigOf(argv: readonly string[]): KsrConfig | null {
-  const raw: Record<string, unknown> = {};
-  for (let i = 0; i < argv.length; i += 2) {
-    const [flag, value] = [argv[i] ?? '', argv[i + 1]];
-    if (value === undefined) return null;
-    switch (flag) {
-      case '--store':
-      case '--kubeconfig':
-      case '--rest':
-      case '--identity':
-        raw[flag.slice(2)] = value;
-        break;
-      case '--lease-seconds':
-        raw['leaseSeconds'] = Number(value);
-        break;
-      default:
-        return null;
-    }
-  }
-  return parseKsrConfig(raw, 'command line');
+/** The options that stand for fields of the file. */
+export interface KsrFlags {
+  readonly store?: string | undefined;
+  readonly kubeconfig?: string | undefined;
+  readonly rest?: string | undefined;
+  readonly identity?: string | undefined;
+  readonly 'lease-seconds'?: string | undefined;
+}
+
+/** Throws UsageError; InvalidInputError that names the field an option stands for. */
+export function ksrConfigOf({ 'lease-seconds': lease, ...flags }: KsrFlags): KsrConfig {
+  if (flags.store === undefined) throw new UsageError('is needed, or --config FILE', { field: '--store' });
+  const leaseSeconds =
+    lease === undefined ? {} : { leaseSeconds: wholeNumber('--lease-seconds', lease, 1, 3600) };
+  return parseKsrConfig({ ...flags, ...leaseSeconds }, 'command line');
 }
 
 export function parseKsrConfig(value: unknown, object: string): KsrConfig {

@@ -4,6 +4,7 @@ import { endOf } from '../agent/end.js';
 import { Every } from '../agent/every.js';
 import { servePatiently } from '../agent/http/patient.js';
 import { serveRest } from '../agent/http/server.js';
+import { parseOptions, UsageError } from '../common/command-line.js';
 import { openStore } from '../store/open.js';
 import { kubeAccess } from './access.js';
 import { KubeApi } from './api.js';
@@ -33,23 +34,20 @@ FILE is JSON:
   dieWithStdin      true: end when standard input ends
 `;
 
+const text = { type: 'string' } as const;
+const FLAGS = { store: text, kubeconfig: text, rest: text, identity: text, 'lease-seconds': text } as const;
+
+/** Exit code 0: ended as asked. Throws UsageError, InvalidInputError. */
 export async function run(argv: readonly string[]): Promise<number> {
-  const [option, path, ...rest] = argv;
-  if (option === '--help' || option === '-h') {
+  const { values } = parseOptions(argv, { config: text, ...FLAGS });
+  if (values.help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  const config =
-    option === '--config'
-      ? path === undefined || rest.length > 0
-        ? null
-        : readKsrConfig(path)
-      : ksrConfigOf(argv);
-  if (config === null || argv.length === 0) {
-    process.stderr.write(HELP);
-    return 2;
-  }
-  await serve(config);
+  const { config: path, help: _, ...flags } = values;
+  if (path !== undefined && Object.keys(flags).length > 0)
+    throw new UsageError('takes no other option beside it', { field: '--config' });
+  await serve(path === undefined ? ksrConfigOf(flags) : readKsrConfig(path));
   return 0;
 }
 

@@ -1,8 +1,7 @@
 /** `pteropus matrix`: who reaches whom, from manifests alone. No packets, no root, any OS. */
-import { InvalidInputError } from '../common/errors.js';
+import { parseOptions, UsageError } from '../common/command-line.js';
 import { fileOptions, filesGiven, loadPaper, nodesGiven } from '../explain/files.js';
 import { deliver, presentOptions } from '../sim/commands/output.js';
-import { parseOptions } from '../sim/options.js';
 import { type AskedPort, paperMatrix } from './cells.js';
 import { presentPaper } from './present.js';
 
@@ -25,7 +24,7 @@ SCTP ports are left out of the table; \`pteropus explain\` and \`pteropus diff\`
 Exit code: 0 fine, 1 the table is not what --expect wants, 2 wrong input.
 `;
 
-/** Wrong input throws InvalidInputError. */
+/** Throws UsageError, InvalidInputError. */
 export async function run(argv: readonly string[]): Promise<number> {
   const { values } = parseOptions(argv, {
     ...fileOptions,
@@ -59,8 +58,8 @@ function askedPort(text: string): AskedPort {
   const match = /^(\d{1,5})(?:\/(tcp|udp))?$/i.exec(text);
   const port = Number(match?.[1] ?? 0);
   if (match === null || port < 1 || port > 65535) {
-    throw new InvalidInputError('must be a port, with /udp where it is not TCP', {
-      object: '--port',
+    throw new UsageError('must be a port, with /udp where it is not TCP', {
+      field: '--port',
       value: text,
     });
   }

@@ -1,11 +1,12 @@
 /** `pteropus node`: makes a node ready for agent and data plane, and asks the agent how it is. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
 import { parseRestConfig } from '../agent/http/rest-config.js';
 import { InstallError, installExecutable } from '../cni/install.js';
 import { isMapping } from '../cni/mapping.js';
+import { commandOf, parseOptions, required } from '../common/command-line.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
+import { readJsonFile } from '../common/json-file.js';
 import { collect } from '../vswitch/preflight/run.js';
 import { checkNode, checkVppNode, type Findings } from './checks.js';
 import { readFacts } from './facts.js';
@@ -33,45 +34,35 @@ link to the underlay has another name ({"NODE": "LINK"}), and underlayAddresses,
 /** Where the container runtime looks when the settings do not say. */
 const CONF_DIR = '/etc/cni/net.d';
 
-/** Exit codes: 0 fine, 1 something is missing or not well, 2 wrong usage or settings. Throws InvalidInputError, InstallError. */
+/** With the least and most arguments beside the options. */
+const COMMANDS = { check: [0, 0], prepare: [0, 0], fill: [0, 0], probe: [1, 1] } as const;
+
+/** Exit codes: 0 fine, 1 something is missing or not well. Throws UsageError, InvalidInputError, InstallError. */
 export async function run(argv: readonly string[]): Promise<number> {
-  const [goal, ...rest] = argv;
-  if (goal === '--help' || goal === '-h') {
+  const text = { type: 'string' } as const;
+  const options = { settings: text, cluster: text, out: text, config: text };
+  const { values, positionals } = parseOptions(argv, options, true);
+  if (values.help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  const given = parse(rest);
-  const { settings, cluster, out, config, path } = given ?? {};
-  if (goal === 'probe' && config !== undefined && path !== undefined) return await ask(config, path);
-  if (goal === 'fill' && settings !== undefined && out !== undefined) {
-    writeWhole(out, fillAddress(readJson(settings), { addresses: hostAddresses() }, settings));
-    return 0;
-  }
-  if ((goal === 'check' || goal === 'prepare') && settings !== undefined && cluster !== undefined) {
-    if (goal === 'check') return report(await check(render(settings, cluster)));
-    if (out !== undefined) return await prepare(render(settings, cluster), out);
-  }
-  process.stderr.write(HELP);
-  return 2;
-}
-
-interface Given {
-  readonly settings?: string | undefined;
-  readonly cluster?: string | undefined;
-  readonly out?: string | undefined;
-  readonly config?: string | undefined;
-  readonly path?: string | undefined;
-}
-
-function parse(args: string[]): Given | null {
-  const text = { type: 'string' } as const;
-  try {
-    const options = { settings: text, cluster: text, out: text, config: text };
-    const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-    return positionals.length > 1 ? null : { ...values, path: positionals[0] };
-  } catch (error) {
-    process.stderr.write(`${errorText(error)}\n`);
-    return null;
+  const { settings, cluster, out, config } = values;
+  const [command, path = ''] = commandOf(positionals, COMMANDS);
+  switch (command) {
+    case 'probe':
+      return await ask(required('--config', config), path);
+    case 'fill': {
+      const from = required('--settings', settings);
+      const to = required('--out', out);
+      writeWhole(to, fillAddress(readJsonFile(from), { addresses: hostAddresses() }, from));
+      return 0;
+    }
+    case 'check':
+      return report(await check(render(required('--settings', settings), required('--cluster', cluster))));
+    case 'prepare': {
+      const to = required('--out', out);
+      return await prepare(render(required('--settings', settings), required('--cluster', cluster)), to);
+    }
   }
 }
 
@@ -79,7 +70,7 @@ function render(settings: string, cluster: string): Rendered {
   const { NODE_NAME: name = '' } = process.env;
   if (name === '') throw new InvalidInputError('is not set', { object: 'NODE_NAME' });
   const node = { name, addresses: hostAddresses() };
-  return renderAgentConfig(readJson(settings), readJson(cluster), node, settings);
+  return renderAgentConfig(readJsonFile(settings), readJsonFile(cluster), node, settings);
 }
 
 function hostAddresses(): readonly string[] {
@@ -94,14 +85,6 @@ function writeWhole(path: string, text: string): void {
     renameSync(`${path}.new`, path);
   } catch (cause) {
     throw new InstallError(`cannot be written: ${errorText(cause)}`, { object: path, cause });
-  }
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new InvalidInputError(`cannot be read: ${errorText(cause)}`, { object: path, cause });
   }
 }
 
@@ -138,7 +121,7 @@ async function prepare(rendered: Rendered, out: string): Promise<number> {
 }
 
 async function ask(config: string, path: string): Promise<number> {
-  const settings = readJson(config);
+  const settings = readJsonFile(config);
   const rest = isMapping(settings) ? parseRestConfig(settings['rest'], config) : null;
   if (rest === null)
     throw new InvalidInputError('there is nothing to ask', { object: config, field: 'rest' });

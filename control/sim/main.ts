@@ -1,5 +1,5 @@
 /** `pteropus sim`: a whole cluster on this machine. */
-import { errorText, InvalidInputError, PteropusError } from '../common/errors.js';
+import { UsageError } from '../common/command-line.js';
 
 type Command = { readonly run: (argv: readonly string[]) => Promise<number> };
 
@@ -16,25 +16,14 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   supervise: () => import('./supervisor.js'),
 };
 
-/** Exit codes: 0 fine, 1 a check failed, 2 wrong usage or manifests, 3 something broke. */
+/** Exit code 0: fine, 1: a check failed. Throws UsageError, InvalidInputError, PteropusError. */
 export async function run(argv: readonly string[]): Promise<number> {
   const [first = '', ...rest] = argv;
-  try {
-    if (first === '' || first.startsWith('-')) return await (await import('./commands/run.js')).run(argv);
-    const load = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
-    if (load === undefined) {
-      const known = Object.keys(COMMANDS).filter((name) => name !== 'supervise');
-      throw new InvalidInputError(`unknown command; there are ${known.join(', ')}`, { value: first });
-    }
-    return await (await load()).run(rest);
-  } catch (error) {
-    const text =
-      error instanceof PteropusError
-        ? errorText(error)
-        : error instanceof Error
-          ? error.stack
-          : String(error);
-    process.stderr.write(`pteropus sim: ${text}\n`);
-    return error instanceof InvalidInputError ? 2 : 3;
+  if (first === '' || first.startsWith('-')) return await (await import('./commands/run.js')).run(argv);
+  const load = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
+  if (load === undefined) {
+    const known = Object.keys(COMMANDS).filter((name) => name !== 'supervise');
+    throw new UsageError(`unknown command; there are ${known.join(', ')}`, { value: first });
   }
+  return await (await load()).run(rest);
 }

@@ -19,7 +19,7 @@ test('no node runs VPP unless it is asked for', () => {
 });
 
 test('VPP needs real links', () => {
-  assert.match(refusal('--feed', 'memory', '--vpp', 'all'), '--vpp needs --feed afxdp');
+  assert.match(refusal('--feed', 'memory', '--vpp', 'all'), '--vpp: needs --feed afxdp');
 });
 
 test.run();

@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { MAX_WORKERS } from '../../dataplane-as/layout/index.js';
 import { loadNative } from '../../native/index.js';
-import { isPodFeed, type PodFeed } from '../agent/pod-feed.js';
+import type { PodFeed } from '../agent/pod-feed.js';
+import { oneOf, parseOptions, UsageError, wholeNumber } from '../common/command-line.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import type { Feed } from './driver.js';
 import { findVpp } from './vpp/install.js';
@@ -16,22 +16,6 @@ export const EXAMPLE = fileURLToPath(new URL('../../../../examples/shop', import
 
 /** Most nodes: what the underlay's range and a person's screen hold. */
 const MAX_NODES = 64;
-
-type Options = NonNullable<ParseArgsConfig['options']>;
-
-/** `parseArgs` whose complaints are InvalidInputErrors; `--help` is always understood. */
-export function parseOptions<T extends Options>(argv: readonly string[], options: T, positionals = false) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: { ...options, help: { type: 'boolean', short: 'h' } } as T & { help: { type: 'boolean' } },
-      allowPositionals: positionals,
-      strict: true,
-    });
-  } catch (cause) {
-    throw new InvalidInputError(errorText(cause).split('\n')[0] ?? 'wrong options', { cause });
-  }
-}
 
 export interface RunOptions {
   readonly files: readonly string[];
@@ -94,7 +78,7 @@ Exit codes: 0 all as it should be, 1 something is reachable that should not be o
 manifests, 3 something broke.
 `;
 
-/** null = help is wanted. Throws InvalidInputError. */
+/** null = help is wanted. Throws UsageError; InvalidInputError for what this machine cannot do. */
 export function parseRun(argv: readonly string[]): RunOptions | null {
   const { values } = parseOptions(argv, {
     filename: { type: 'string', short: 'f', multiple: true },
@@ -116,23 +100,17 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
     kubeconfig: { type: 'string' },
   });
   if (values.help === true) return null;
-  const nodes = Number(values.nodes ?? 3);
-  if (!Number.isInteger(nodes) || nodes < 1 || nodes > MAX_NODES) {
-    throw new InvalidInputError(`--nodes must be 1 to ${MAX_NODES}`, { value: values.nodes });
-  }
+  const nodes = wholeNumber('--nodes', values.nodes ?? '3', 1, MAX_NODES);
   const keep = values.keep === true;
   const given = values.filename ?? [];
   const example = given.length === 0;
   const { feed, reason } = chooseFeed(values.feed);
-  const podFeed = values['pod-feed'] ?? 'afxdp';
-  if (!isPodFeed(podFeed)) throw new InvalidInputError('--pod-feed must be afxdp or tap', { value: podFeed });
+  const podFeed = oneOf('--pod-feed', values['pod-feed'] ?? 'afxdp', ['afxdp', 'tap']);
   if (podFeed === 'tap' && feed === 'memory')
-    throw new InvalidInputError('--pod-feed tap needs --feed afxdp', { value: podFeed });
-  const workers = Number(values.workers ?? 1);
-  if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS)
-    throw new InvalidInputError(`--workers must be 1 to ${MAX_WORKERS}`, { value: values.workers });
+    throw new UsageError('needs --feed afxdp', { field: '--pod-feed', value: podFeed });
+  const workers = wholeNumber('--workers', values.workers ?? '1', 1, MAX_WORKERS);
   if (workers > 1 && feed === 'memory')
-    throw new InvalidInputError('--workers needs --feed afxdp', { value: values.workers });
+    throw new UsageError('needs --feed afxdp', { field: '--workers', value: values.workers });
   const vpp = vppNodes(values.vpp, nodeNames(nodes), feed);
   const { kubeconfig } = values;
   const kubernetes =
@@ -140,9 +118,9 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
       ? { kubeconfig: kubeconfig === undefined ? null : resolve(kubeconfig) }
       : null;
   if (kubernetes !== null && feed === 'memory')
-    throw new InvalidInputError(
-      `--kubernetes needs feed afxdp: ${afxdpMissing() ?? '--feed memory was asked for'}`,
-    );
+    throw new InvalidInputError(`needs feed afxdp: ${afxdpMissing() ?? '--feed memory was asked for'}`, {
+      field: '--kubernetes',
+    });
   const dualStack = values['dual-stack'] === true;
   const exampleExpect = relative(process.cwd(), resolve(EXAMPLE, 'expect.yaml'));
   return {
@@ -173,26 +151,23 @@ export function parseRun(argv: readonly string[]): RunOptions | null {
 
 function vppNodes(wanted: string | undefined, nodes: readonly string[], feed: Feed): readonly string[] {
   if (wanted === undefined) return [];
-  if (feed === 'memory') throw new InvalidInputError('--vpp needs --feed afxdp', { value: wanted });
+  if (feed === 'memory') throw new UsageError('needs --feed afxdp', { field: '--vpp', value: wanted });
   const named = wanted === 'all' ? nodes : wanted.split(',');
   const unknown = named.find((name) => !nodes.includes(name));
   if (unknown !== undefined)
-    throw new InvalidInputError(`--vpp must be all, or some of ${nodes.join(',')}`, { value: unknown });
+    throw new UsageError(`must be all, or some of ${nodes.join(',')}`, { field: '--vpp', value: unknown });
   const found = findVpp();
-  if (typeof found === 'string') throw new InvalidInputError(`--vpp ${found}`);
+  if (typeof found === 'string') throw new InvalidInputError(found, { field: '--vpp' });
   return named;
 }
 
 /** The wanted feed, or the best one this machine can run and why. Throws InvalidInputError. */
 function chooseFeed(wanted: string | undefined): { feed: Feed; reason: string | null } {
-  if (wanted === 'memory') return { feed: 'memory', reason: null };
+  const feed = wanted === undefined ? null : oneOf('--feed', wanted, ['afxdp', 'memory']);
+  if (feed === 'memory') return { feed, reason: null };
   const missing = afxdpMissing();
-  if (wanted === 'afxdp') {
-    if (missing !== null) throw new InvalidInputError(`feed afxdp cannot run here: ${missing}`);
-    return { feed: 'afxdp', reason: null };
-  }
-  if (wanted !== undefined) throw new InvalidInputError('--feed must be afxdp or memory', { value: wanted });
   if (missing === null) return { feed: 'afxdp', reason: null };
+  if (feed === 'afxdp') throw new InvalidInputError(`afxdp cannot run here: ${missing}`, { field: '--feed' });
   return { feed: 'memory', reason: `feed memory (inside this process): feed afxdp ${missing}` };
 }
 

@@ -1,18 +1,19 @@
 /** One message, by hand. */
 import type { Fields, VppApi } from '../backends/vpp/api/api.js';
 import type { VppClient } from '../backends/vpp/api/client.js';
-import { errorText, InvalidInputError } from '../common/errors.js';
+import { UsageError } from '../common/command-line.js';
+import { errorText } from '../common/errors.js';
 
-/** Reads the fields of a message. Throws InvalidInputError. */
+/** Reads the fields of a message. Throws UsageError. */
 export function parseFields(text: string): Fields {
   let fields: unknown;
   try {
     fields = JSON.parse(text);
   } catch (error) {
-    throw new InvalidInputError(`not JSON: ${errorText(error)}`, { field: 'JSON', value: text });
+    throw new UsageError(`cannot be read: ${errorText(error)}`, { field: 'JSON', value: text });
   }
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
-    throw new InvalidInputError('must be an object', { field: 'JSON', value: fields });
+    throw new UsageError('must be an object', { field: 'JSON', value: fields });
   }
   return fields as Fields;
 }

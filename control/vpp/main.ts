@@ -1,16 +1,17 @@
 /** `pteropus vpp`: asks a running VPP, in its own words, and compares what two of them understand. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { loadNative } from '../../native/index.js';
 import type { VppClient } from '../backends/vpp/api/client.js';
-import { VppRetvalError } from '../backends/vpp/api/errors.js';
+import { ApiSchemaError, VppRetvalError } from '../backends/vpp/api/errors.js';
 import { generateTypes } from '../backends/vpp/api/generate.js';
 import { toJson } from '../backends/vpp/api/json.js';
 import { loadApiDir } from '../backends/vpp/api/load.js';
 import { openVppClient } from '../backends/vpp/api/open.js';
+import type { ApiSchema } from '../backends/vpp/api/schema.js';
 import { USED_MESSAGES } from '../backends/vpp/api/used.js';
 import { Stats } from '../backends/vpp/stats/stats.js';
-import { errorText, InvalidInputError } from '../common/errors.js';
+import { commandOf, parseOptions, UsageError, wholeNumber } from '../common/command-line.js';
+import { errorText } from '../common/errors.js';
 import { call, parseFields } from './call.js';
 import { compareSchemas, formatDifference } from './compare.js';
 import { describeMessages, listMessages } from './messages.js';
@@ -43,6 +44,9 @@ stats     prints VPP's statistics whose name holds PATTERN and that are not 0 (-
 --json           machine-readable output
 `;
 
+/** A day. */
+const MOST_TIMEOUT_MS = 86_400_000;
+
 const OPTIONS = {
   socket: { type: 'string', default: '/run/vpp/api.sock' },
   stats: { type: 'string', default: '/run/vpp/stats.sock' },
@@ -53,44 +57,50 @@ const OPTIONS = {
   fields: { type: 'boolean', default: false },
   used: { type: 'boolean', default: false },
   all: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** With the least and most arguments they take. */
+const COMMANDS = {
+  messages: [0, 1],
+  call: [1, 2],
+  cli: [1, Number.POSITIVE_INFINITY],
+  diff: [0, 2],
+  types: [0, 0],
+  stats: [0, 1],
 } as const;
 
 type Given = ReturnType<typeof parse>['values'];
 
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw new InvalidInputError(errorText(error));
-  }
-}
+const parse = (argv: readonly string[]) => parseOptions(argv, OPTIONS, true);
 
-/** Exit codes: 0 fine, 1 VPP refused or something differs, 2 wrong usage; throws where there is no VPP. */
+/** Exit codes: 0 fine, 1 VPP refused or something differs. Throws UsageError, and VppConnectError where there is no VPP. */
 export async function run(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parse(argv);
-  const [goal, ...rest] = positionals;
-  if (values.help) {
+  if (values.help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  if (goal === 'messages' && rest.length <= 1) return await messages(values, rest[0]);
-  if (goal === 'call' && rest[0] !== undefined && rest.length <= 2)
-    return await callOne(values, rest[0], rest[1]);
-  if (goal === 'cli' && rest.length > 0) return await cli(values, rest.join(' '));
-  if (goal === 'diff' && rest.length <= 2) return await diff(values, rest[0], rest[1]);
-  if (goal === 'types' && rest.length === 0) return await types(values);
-  if (goal === 'stats' && rest.length <= 1) return await stats(values, rest[0]);
-  const wrong = goal === undefined ? 'no command' : `not understood: ${positionals.join(' ')}`;
-  process.stderr.write(`pteropus vpp: ${wrong}\n${HELP}`);
-  return 2;
+  const [command, ...rest] = commandOf(positionals, COMMANDS);
+  const [first, second] = rest;
+  switch (command) {
+    case 'messages':
+      return await messages(values, first);
+    case 'call':
+      return await callOne(values, first ?? '', second);
+    case 'cli':
+      return await cli(values, rest.join(' '));
+    case 'diff':
+      return await diff(values, first, second);
+    case 'types':
+      return await types(values);
+    case 'stats':
+      return await stats(values, first);
+  }
 }
 
 /** Connects, for as long as `use` takes. Throws VppConnectError. */
 async function withVpp<T>(given: Given, use: (vpp: VppClient) => Promise<T> | T): Promise<T> {
-  const timeoutMilliseconds = Number(given.timeout);
-  if (!(timeoutMilliseconds > 0))
-    throw new InvalidInputError('must be milliseconds', { field: '--timeout', value: given.timeout });
+  const timeoutMilliseconds = wholeNumber('--timeout', given.timeout, 1, MOST_TIMEOUT_MS);
   const dir = given['api-dir'];
   const vpp = await openVppClient({
     socket: given.socket,
@@ -120,6 +130,16 @@ async function stats(given: Given, pattern: string | undefined): Promise<number>
   return 0;
 }
 
+/** The folder was named by whoever runs this: that it cannot be read is wrong use. Throws UsageError. */
+function apiDir(dir: string): ApiSchema {
+  try {
+    return loadApiDir(dir);
+  } catch (cause) {
+    if (cause instanceof ApiSchemaError) throw new UsageError(cause.message, { cause });
+    throw cause;
+  }
+}
+
 async function messages(given: Given, pattern: string | undefined): Promise<number> {
   const dir = given['api-dir'];
   const filter = { pattern: patternOf(pattern), used: given.used };
@@ -134,7 +154,7 @@ async function messages(given: Given, pattern: string | undefined): Promise<numb
     }
     return 0;
   };
-  if (dir !== undefined) return list(loadApiDir(dir));
+  if (dir !== undefined) return list(apiDir(dir));
   return await withVpp(given, (vpp) => list(vpp.codecs.schema, vpp));
 }
 
@@ -142,7 +162,7 @@ function patternOf(pattern: string | undefined): RegExp {
   try {
     return new RegExp(pattern ?? '');
   } catch (error) {
-    throw new InvalidInputError(errorText(error), { field: 'PATTERN', value: pattern });
+    throw new UsageError(errorText(error), { field: 'PATTERN', value: pattern });
   }
 }
 
@@ -184,8 +204,8 @@ async function diff(given: Given, a: string | undefined, b: string | undefined):
     a === undefined
       ? await withVpp(given, (vpp) => compareSchemas(null, vpp.codecs.schema, names))
       : b === undefined
-        ? await withVpp(given, (vpp) => compareSchemas(loadApiDir(a), vpp.codecs.schema, names))
-        : compareSchemas(loadApiDir(a), loadApiDir(b), names);
+        ? await withVpp(given, (vpp) => compareSchemas(apiDir(a), vpp.codecs.schema, names))
+        : compareSchemas(apiDir(a), apiDir(b), names);
   if (given.json) print(JSON.stringify(differences));
   else for (const difference of differences) print(formatDifference(difference));
   return differences.length === 0 ? 0 : 1;
@@ -193,7 +213,7 @@ async function diff(given: Given, a: string | undefined, b: string | undefined):
 
 async function types(given: Given): Promise<number> {
   const dir = given['api-dir'];
-  const schema = dir === undefined ? await withVpp(given, (vpp) => vpp.codecs.schema) : loadApiDir(dir);
+  const schema = dir === undefined ? await withVpp(given, (vpp) => vpp.codecs.schema) : apiDir(dir);
   const text = generateTypes(schema, USED_MESSAGES);
   if (given.out === undefined) print(text);
   else writeFileSync(given.out, text);

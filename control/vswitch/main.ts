@@ -1,10 +1,10 @@
 /** `pteropus vswitch`: VPP and the agent of one node. */
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { type AgentConfig, readAgentConfig } from '../agent/agent-config.js';
 import { endOf } from '../agent/end.js';
 import type { VppConfig } from '../agent/vpp/config.js';
+import { parseOptions, required } from '../common/command-line.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import { listenPrivately, SocketInUseError } from '../common/listen.js';
 import { AgentChild } from './agent-child.js';
@@ -34,21 +34,18 @@ takes it over. In a container VPP ends with the container.
   --die-with-stdin   end when standard input ends
 `;
 
-/** Exit codes: 0 fine, 1 preflight failed, 2 wrong usage or configuration, 3 VPP cannot be started. */
+/** Exit codes: 0 fine, 1 preflight failed, 3 VPP cannot be started. Throws UsageError, InvalidInputError. */
 export async function run(argv: readonly string[]): Promise<number> {
   const given = parse(argv);
-  if (given === null || given.config === undefined) {
-    (given?.help === true ? process.stdout : process.stderr).write(HELP);
-    return given?.help === true ? 0 : 2;
+  if (given.help === true) {
+    process.stdout.write(HELP);
+    return 0;
   }
-  const config = readAgentConfig(given.config);
+  const path = required('--config', given.config);
+  const config = readAgentConfig(path);
   const { vpp } = config;
   if (vpp === null) {
-    throw new InvalidInputError('must be vpp', {
-      object: given.config,
-      field: 'backend',
-      value: config.backend,
-    });
+    throw new InvalidInputError('must be vpp', { object: path, field: 'backend', value: config.backend });
   }
   if (given.preflight) return await preflight(config, vpp, given.json);
   const install = vppUnder(vpp.prefix);
@@ -68,7 +65,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     }
     if (typeof install === 'string')
       throw new NoVppError(install, { field: 'vpp.prefix', value: vpp.prefix });
-    return await serve({ config, path: given.config, vpp, install }, given);
+    return await serve({ config, path, vpp, install }, given);
   } finally {
     lock.close();
   }
@@ -136,38 +133,13 @@ function agentCommand(path: string): readonly [string, ...string[]] {
   return [process.execPath, process.argv[1] ?? '', 'agent', '--config', path, '--die-with-stdin'];
 }
 
-interface Given {
-  readonly config?: string | undefined;
-  readonly help: boolean;
-  readonly preflight: boolean;
-  readonly json: boolean;
-  readonly stop: boolean;
-  readonly restart: boolean;
-  readonly 'no-agent': boolean;
-  readonly 'print-startup': boolean;
-  readonly 'die-with-stdin': boolean;
-}
+type Given = ReturnType<typeof parse>;
 
-function parse(argv: readonly string[]): Given | null {
+function parse(argv: readonly string[]) {
   const flag = { type: 'boolean', default: false } as const;
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        config: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-        preflight: flag,
-        json: flag,
-        stop: flag,
-        restart: flag,
-        'no-agent': flag,
-        'print-startup': flag,
-        'die-with-stdin': flag,
-      },
-    });
-    return values;
-  } catch (error) {
-    process.stderr.write(`${errorText(error)}\n`);
-    return null;
-  }
+  return parseOptions(argv, {
+    config: { type: 'string' as const },
+    ...{ preflight: flag, json: flag, stop: flag, restart: flag },
+    ...{ 'no-agent': flag, 'print-startup': flag, 'die-with-stdin': flag },
+  }).values;
 }

@@ -1,5 +1,5 @@
 /** `pteropus sim apply -f`: puts or replaces objects of a kept cluster. */
-import { InvalidInputError } from '../../common/errors.js';
+import { UsageError } from '../../common/command-line.js';
 import type { Difference } from '../cluster.js';
 import { readInputs } from '../load.js';
 import { describeDifference, type InputsParams } from '../methods.js';
@@ -16,7 +16,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   });
   if (parsed === null) return 0;
   const files = parsed.values.filename ?? [];
-  if (files.length === 0) throw new InvalidInputError('needs -f PATH');
+  if (files.length === 0)
+    throw new UsageError('is needed: a file, a folder, or - for standard input', { field: '-f' });
   const params: InputsParams = { inputs: await readInputs(files) };
   const difference = await withCluster(parsed.values.name ?? 'sim', (client) => client.call('apply', params));
   process.stdout.write(`${describeDifference(difference as Difference)}\n`);

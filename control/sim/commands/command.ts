@@ -1,13 +1,15 @@
 /** What the commands on a kept cluster have in common: --name, --help, one connection. */
-import type { ParseArgsConfig } from 'node:util';
+import { type Options, parseOptions } from '../../common/command-line.js';
 import { SupervisorClient } from '../client.js';
-import { parseOptions } from '../options.js';
 
-type Options = NonNullable<ParseArgsConfig['options']>;
-
-/** The arguments of a command, or null when help was asked for (and printed). Throws InvalidInputError. */
-export function parseCommand<T extends Options>(argv: readonly string[], help: string, options: T) {
-  const parsed = parseOptions(argv, { ...options, name: { type: 'string' as const } }, true);
+/** The arguments of a command, or null when help was asked for (and printed). Throws UsageError. */
+export function parseCommand<T extends Options>(
+  argv: readonly string[],
+  help: string,
+  options: T,
+  positionals = false,
+) {
+  const parsed = parseOptions(argv, { ...options, name: { type: 'string' as const } }, positionals);
   if ((parsed.values as { help?: boolean }).help === true) {
     process.stdout.write(help);
     return null;

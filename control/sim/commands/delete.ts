@@ -1,5 +1,5 @@
 /** `pteropus sim delete`: takes objects out of a kept cluster. */
-import { InvalidInputError } from '../../common/errors.js';
+import { UsageError } from '../../common/command-line.js';
 import type { Difference } from '../cluster.js';
 import { readInputs } from '../load.js';
 import { describeDifference } from '../methods.js';
@@ -42,20 +42,19 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const parsed = parseCommand(argv, HELP, {
-    filename: { type: 'string' as const, short: 'f', multiple: true as const },
-  });
+  const files = { filename: { type: 'string' as const, short: 'f', multiple: true as const } };
+  const parsed = parseCommand(argv, HELP, files, true);
   if (parsed === null) return 0;
-  const files = parsed.values.filename ?? [];
+  const paths = parsed.values.filename ?? [];
   const [kind, ...names] = parsed.positionals;
   const name = parsed.values.name ?? 'sim';
   let difference: unknown;
-  if (files.length > 0) {
-    const inputs = await readInputs(files);
+  if (paths.length > 0) {
+    if (kind !== undefined) throw new UsageError('-f PATH and KIND NS/NAME exclude each other');
+    const inputs = await readInputs(paths);
     difference = await withCluster(name, (client) => client.call('deleteInputs', { inputs }));
   } else {
-    if (kind === undefined || names.length === 0)
-      throw new InvalidInputError('needs -f PATH or KIND NS/NAME');
+    if (kind === undefined || names.length === 0) throw new UsageError('needs -f PATH or KIND NS/NAME');
     const keys = names.map((ref) => keyOf(kind, ref));
     difference = await withCluster(name, (client) => client.call('delete', { keys }));
   }
@@ -65,7 +64,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 function keyOf(kind: string, text: string): string {
   const known = KINDS[kind.toLowerCase()];
-  if (known === undefined) throw new InvalidInputError('no kind of ours', { value: kind });
+  if (known === undefined) throw new UsageError('unknown kind', { value: kind });
   if (known === 'Namespace' || known === 'ClusterNetworkPolicy') return `${known}//${text}`;
   const { namespace, name } = parseRef(text);
   return `${known}/${namespace}/${name}`;

@@ -29,7 +29,7 @@ async function readExpect(file: string): Promise<InputText> {
   try {
     return { file, text: await readFile(file, 'utf8') };
   } catch (cause) {
-    throw new InvalidInputError('cannot be read', { object: '--expect', value: file, cause });
+    throw new InvalidInputError('cannot be read', { field: '--expect', value: file, cause });
   }
 }
 
@@ -40,7 +40,7 @@ export async function deliver(presented: Presented, junitFile: string | null): P
     try {
       await writeFile(junitFile, presented.junit);
     } catch (cause) {
-      throw new InvalidInputError('cannot be written', { object: '--junit', value: junitFile, cause });
+      throw new InvalidInputError('cannot be written', { field: '--junit', value: junitFile, cause });
     }
   }
   return presented.good ? 0 : 1;

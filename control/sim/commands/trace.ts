@@ -1,5 +1,5 @@
 /** `pteropus sim trace FROM TO`: one connection attempt's way over the nodes, with the rule that decided. */
-import { InvalidInputError } from '../../common/errors.js';
+import { UsageError } from '../../common/command-line.js';
 import type { TraceParams } from '../methods.js';
 import { parseCommand, withCluster } from './command.js';
 
@@ -12,10 +12,10 @@ Shows the first packet on every node it meets; --all shows every packet, answers
 `;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const parsed = parseCommand(argv, HELP, { all: { type: 'boolean' as const } });
+  const parsed = parseCommand(argv, HELP, { all: { type: 'boolean' as const } }, true);
   if (parsed === null) return 0;
-  const [from, to] = parsed.positionals;
-  if (from === undefined || to === undefined) throw new InvalidInputError('needs FROM and TO');
+  const [from, to, ...more] = parsed.positionals;
+  if (from === undefined || to === undefined || more.length > 0) throw new UsageError('needs FROM and TO');
   const params: TraceParams = { from, to, all: parsed.values.all === true };
   const text = await withCluster(parsed.values.name ?? 'sim', (client) => client.call('trace', params));
   process.stdout.write(text as string);
