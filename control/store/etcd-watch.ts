@@ -7,6 +7,7 @@ import { errorText } from '../common/errors.js';
 import { StoreClosedError, WatchLostError } from './errors.js';
 import type { EtcdCodec } from './etcd-codec.js';
 import type { EtcdConnection } from './etcd-connection.js';
+import { type Anchor, historyOf } from './etcd-history.js';
 import type { StoreEvent, Watch, WatchHandler } from './store.js';
 
 type WatchStream = Awaited<ReturnType<ReturnType<EtcdConnection['client']>['watch']['watch']>>;
@@ -18,6 +19,8 @@ export interface EtcdWatchSpec {
   /** Events after this one. */
   readonly fromRevision: number;
   readonly handler: WatchHandler;
+  /** The latest change that was read of these keys; null if none is known. */
+  readonly anchor: Anchor | null;
   /** The store the revision is of; null if that is not known. */
   readonly identity: string | null;
   /** The store that answers now. */
@@ -30,6 +33,7 @@ const PAUSE_MS = { first: 10, most: 1000 };
 
 export class EtcdWatch implements Watch {
   #revision: number;
+  #anchor: Anchor | null;
   #stream: WatchStream | null = null;
   #timer: NodeJS.Timeout | null = null;
   #pause = PAUSE_MS.first;
@@ -37,6 +41,7 @@ export class EtcdWatch implements Watch {
 
   constructor(private readonly spec: EtcdWatchSpec) {
     this.#revision = spec.fromRevision;
+    this.#anchor = spec.anchor;
     this.#connect();
   }
 
@@ -56,6 +61,8 @@ export class EtcdWatch implements Watch {
 
   async #open(): Promise<void> {
     const { connection, codec, prefix, identity, identify } = this.spec;
+    const from = await this.#goOnFrom();
+    if (from === null || this.#closed) return;
     const client = connection.client();
     const stream = await client.watch.watch();
     if (this.#closed) {
@@ -78,7 +85,7 @@ export class EtcdWatch implements Watch {
     });
     stream.on('error', broken).on('end', broken);
     stream.write({
-      create_request: { ...codec.range(prefix), start_revision: this.#revision + 1, progress_notify: true },
+      create_request: { ...codec.range(prefix), start_revision: from + 1, progress_notify: true },
     });
     let found: string;
     try {
@@ -95,6 +102,18 @@ export class EtcdWatch implements Watch {
     }
     for (const response of held) if (this.#stream === stream) this.#take(response);
     held = null;
+  }
+
+  /** The revision up to which everything is known; null: the store is not what it was. */
+  async #goOnFrom(): Promise<number | null> {
+    if (this.#anchor === null) return this.#revision;
+    const history = await historyOf(this.spec.connection, this.#anchor);
+    if (history === 'other') {
+      if (!this.#closed) this.#lose('the store was put back to an earlier state');
+      return null;
+    }
+    // Nothing of ours came between the two.
+    return history === 'same' ? this.#anchor.revision : this.#revision;
   }
 
   #take(response: IWatchResponse): void {
@@ -123,7 +142,9 @@ export class EtcdWatch implements Watch {
       for (; i < response.events.length; i++) {
         const event = response.events[i];
         if (event === undefined || Number(event.kv.mod_revision) !== revision) break;
-        if (!this.spec.codec.isIdentity(event.kv.key)) events.push(this.spec.codec.event(event));
+        if (this.spec.codec.isIdentity(event.kv.key)) continue;
+        events.push(this.spec.codec.event(event));
+        this.#anchor = { key: event.kv.key, revision, deleted: event.type !== 'Put' };
       }
       this.#revision = revision;
       if (events.length > 0 && !this.#closed) this.spec.handler.events(events, revision);

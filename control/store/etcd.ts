@@ -4,6 +4,7 @@ import { CompareResult, CompareTarget, type IRangeResponse } from 'etcd3/lib/rpc
 import { LeaseNotFoundError, StoreClosedError } from './errors.js';
 import { EtcdCodec } from './etcd-codec.js';
 import { EtcdConnection, type EtcdEndpoints } from './etcd-connection.js';
+import type { Anchor } from './etcd-history.js';
 import { EtcdLease } from './etcd-lease.js';
 import { EtcdWatch } from './etcd-watch.js';
 import type { Condition, Entry, LeaseId, Operation, Snapshot, Store, Watch, WatchHandler } from './store.js';
@@ -31,6 +32,8 @@ export class EtcdStore implements Store {
   readonly #pageSize: number;
   /** The store that answered the last listing; null before the first. */
   #identity: string | null = null;
+  /** The latest listing of each prefix: its revision, and the latest change in it. */
+  readonly #listed = new Map<string, { readonly revision: number; readonly newest: Anchor | null }>();
 
   /** Connects with the first call. */
   constructor(spec: EtcdStoreSpec, options: EtcdStoreOptions = {}) {
@@ -55,6 +58,7 @@ export class EtcdStore implements Store {
     const entries: Entry[] = [];
     let key = first;
     let revision = 0;
+    let newest: Anchor | null = null;
     for (;;) {
       const range = { key, range_end, limit: this.#pageSize, revision };
       const page: IRangeResponse = await this.#connection.call('always', (client, options) =>
@@ -62,13 +66,18 @@ export class EtcdStore implements Store {
       );
       if (revision === 0) revision = Number(page.header.revision);
       for (const kv of page.kvs) {
-        if (!this.#codec.isIdentity(kv.key)) entries.push(this.#codec.entry(kv));
+        if (this.#codec.isIdentity(kv.key)) continue;
+        const entry = this.#codec.entry(kv);
+        entries.push(entry);
+        if (newest === null || entry.revision > newest.revision)
+          newest = { key: kv.key, revision: entry.revision, deleted: false };
       }
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined) break;
       key = Buffer.concat([last.key, Buffer.of(0)]);
     }
     this.#identity = identity;
+    this.#listed.set(prefix, { revision, newest });
     return { entries: sorted(entries), revision };
   }
 
@@ -97,8 +106,10 @@ export class EtcdStore implements Store {
 
   watch(prefix: string, fromRevision: number, handler: WatchHandler): Watch {
     if (this.#connection.closed) throw new StoreClosedError('the store is closed');
+    const listed = this.#listed.get(prefix);
     const watch = new EtcdWatch({
       ...{ connection: this.#connection, codec: this.#codec, prefix, fromRevision, handler },
+      anchor: listed?.revision === fromRevision ? listed.newest : null,
       identity: this.#identity,
       identify: () => this.#identify(),
       ended: (ended) => this.#watches.delete(ended),
@@ -147,6 +158,12 @@ export class EtcdStore implements Store {
    */
   async #identify(): Promise<string> {
     const key = this.#codec.identityKey;
+    // Asked first: a store that is full refuses whatever might write.
+    const { header, kvs } = await this.#connection.call('always', (client, options) =>
+      client.kv.range({ key }, options),
+    );
+    const [known] = kvs;
+    if (known !== undefined) return `${header.cluster_id} ${known.value.toString('utf8')}`;
     const response = await this.#connection.call('always', (client, options) =>
       client.kv.txn(
         {

@@ -1,6 +1,6 @@
 /** A real etcd for tests: random ports on loopback, a folder of its own, TLS with client certificates if asked. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +23,10 @@ export interface TestEtcd {
   start(): Promise<void>;
   /** Removes the data of a stopped etcd: the next start is a new, empty store. */
   empty(): void;
+  /** Keeps a copy of the data of a stopped etcd, as a snapshot does. */
+  keep(): void;
+  /** The data of a stopped etcd are again what was kept. */
+  putBack(): void;
   /** Ends it and removes everything. */
   close(): Promise<void>;
 }
@@ -141,6 +145,16 @@ class EtcdServer implements TestEtcd {
 
   empty(): void {
     rmSync(this.#data, { recursive: true, force: true });
+  }
+
+  keep(): void {
+    rmSync(`${this.#data}.kept`, { recursive: true, force: true });
+    cpSync(this.#data, `${this.#data}.kept`, { recursive: true });
+  }
+
+  putBack(): void {
+    this.empty();
+    cpSync(`${this.#data}.kept`, this.#data, { recursive: true });
   }
 
   async close(): Promise<void> {
