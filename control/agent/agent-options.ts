@@ -50,6 +50,8 @@ export interface AgentOptions {
   readonly recorded?: (record: EventRecord) => void;
   /** Told of the status whenever it may have changed. */
   readonly statusChanged?: (status: AgentStatus) => void;
+  /** Another node has our id, and no pod runs here: whoever starts the agent should do so again. */
+  readonly startAnew?: () => void;
   /** Lines for a person. */
   readonly log?: (line: string) => void;
 }

@@ -374,6 +374,7 @@ test('node ids: lowest free, kept by the journal through a lost store, conflicts
   await markComplete(store);
   agent = await machine.agent({ store });
   assert.is(agent.id, 2);
+  await wired(agent, 'web');
   await agent.close();
   await store.put('/pteropus/nodes/2', toJson(recordOf('thief', 2, [])));
   const refused = async (): Promise<void> => {

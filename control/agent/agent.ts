@@ -13,7 +13,7 @@ import { certificateProblems } from './certificates.js';
 import { Claims } from './claims.js';
 import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
-import { StoreIncompleteError } from './errors.js';
+import { NodeIdTakenError, StoreIncompleteError } from './errors.js';
 import { Every } from './every.js';
 import { Healing, type ResyncKind } from './healing.js';
 import type { EventRecord } from './history.js';
@@ -455,6 +455,8 @@ export class Agent {
     if (event.name === 'objects') this.#healing.need('upstream');
     if (event.name === 'claim node id') this.#healing.need('full');
     if (event.name.startsWith('resync')) this.#problem = errorText(error);
+    // Nothing here depends on the id any more; who starts takes another one.
+    if (error instanceof NodeIdTakenError && this.state.pods().length === 0) this.options.startAnew?.();
     this.#publish();
   }
 

@@ -1,5 +1,6 @@
 /** What a node says is its own: its id and addresses, the cluster's ranges, its name. Written into the store, and watched. */
 import type { ClusterConfig } from '../compiler/input.js';
+import { RELEASE_ANNOTATION } from '../objects/stored-keys.js';
 import type { NodeRecord, ObjectEvent } from '../objects/types.js';
 import type { Store } from '../store/store.js';
 import { agreeOnRanges } from './cluster-ranges.js';
@@ -68,14 +69,15 @@ export class Claims {
     await this.#twin.follow();
   }
 
-  /** Whether our record is gone, or another node takes our id or an address of ours: then `claim` has to be called. */
+  /** Whether our record is gone or asked about, or another node takes our id or an address of ours: then `claim` has to be called. */
   contested(events: readonly ObjectEvent[], nodeIdsGone: readonly number[]): boolean {
     const { record } = this.parts;
     if (nodeIdsGone.includes(record.id)) return true;
     return events.some((event) => {
       if (event.type === 'delete' || event.object.kind !== 'NodeRecord') return false;
       const { id, addresses, metadata } = event.object;
-      if (metadata.name === this.#node) return false;
+      // Asked whether we live: claiming anew is the answer.
+      if (metadata.name === this.#node) return metadata.annotations[RELEASE_ANNOTATION] !== undefined;
       return id === record.id || addresses.some((address) => record.addresses.includes(address));
     });
   }

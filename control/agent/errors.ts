@@ -27,6 +27,9 @@ export class StoreIncompleteError extends PteropusError {}
 /** The journal and the store tell different node ids, or two nodes claim one. Nothing is guessed. */
 export class NodeIdConflictError extends PteropusError {}
 
+/** Another node has the id that the journal holds: ours was given back while we were away, or a disk was copied. */
+export class NodeIdTakenError extends NodeIdConflictError {}
+
 /** The node is configured with other address ranges than the cluster. */
 export class ClusterRangesError extends NodeIdConflictError {}
 

@@ -106,6 +106,25 @@ rooted(
   },
 );
 
+rooted(
+  'a node that gets another id, or another address, keeps nothing of what is another node’s now',
+  async () => {
+    await inNamespaces(async (links, node) => {
+      const now = planNode(DEFAULT_CONFIG, 5);
+      const setUp = (of: typeof plan, addresses: readonly string[]) =>
+        links.setupNode({ node: 'n3', plan: of, config: DEFAULT_CONFIG, addresses });
+      await setUp(plan, nodeAddresses(plan));
+      await setUp(now, nodeAddresses(now));
+      assert.equal(node.addresses(HOST_LINK).sort(), ['172.30.5.2/24', '192.168.16.5/32']);
+      await setUp(now, ['192.168.16.77']);
+      assert.equal(node.addresses(HOST_LINK).sort(), ['172.30.5.2/24', '192.168.16.77/32']);
+      const routes = ip(NODE, '-4', 'route');
+      assert.not.match(routes, /172\.30\.3\.|192\.168\.16\.5/);
+      assert.match(routes, /10\.1\.0\.0\/16 via 172\.30\.5\.1 .*src 192\.168\.16\.77/);
+    });
+  },
+);
+
 rooted('the node: uplink up, the host’s stack joined to the data plane; twice is as once', async () => {
   await inNamespaces(async (links, node) => {
     const nodeSpec = { node: 'n3', plan, config: DEFAULT_CONFIG, addresses: [plan.nodeAddress ?? ''] };

@@ -77,6 +77,7 @@ class NativeLinks implements LinkDriver {
     this.#hostLink(peerMac, mtu, plan.ipv6 !== null);
     for (const address of addresses) node.addAddress(HOST_LINK, single(address));
     for (const [i, family] of plansOf(plan).entries()) this.#routeHost(spec, family, i, mac);
+    this.#forgetAddresses(spec);
     const link = vpp?.hostTap === true ? HOST_LINK : HOST_PORT;
     return { uplink: { link: uplink, mac: uplinkMac }, host: { link, mac, peerMac } };
   }
@@ -89,6 +90,16 @@ class NativeLinks implements LinkDriver {
     this.#quiet(uplink);
     node.setLink(uplink, { mtu, up: true });
     return found.mac;
+  }
+
+  /** What the node had before it got another id or address may be another node's now. */
+  #forgetAddresses({ plan, addresses }: NodeLinkSpec): void {
+    const { node } = this;
+    const own = new Set(addresses.map(single));
+    for (const { hostSubnet, hostLinuxAddress } of plansOf(plan))
+      own.add(`${hostLinuxAddress}/${parseCidr(hostSubnet).length}`);
+    for (const address of node.addresses(HOST_LINK))
+      if (!own.has(address) && !address.startsWith('fe80:')) node.removeAddress(HOST_LINK, address);
   }
 
   /** The host's own way into the cluster, and out of it, in one family. */

@@ -80,6 +80,13 @@ async function serve(config: AgentConfig): Promise<void> {
   await clearSocketPath(config.cni);
   const end = endOf(config.dieWithStdin);
   const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  let startAnew = (): void => undefined;
+  const anew = new Promise<void>((resolve) => {
+    startAnew = () => {
+      log('ending, to be started again with another id');
+      resolve();
+    };
+  });
   const self = new AgentProcess(config.node, packageVersion(), config.cluster);
   const metrics = new AgentMetrics(self, true);
   const open: { close(): Promise<void> }[] = [];
@@ -121,6 +128,7 @@ async function serve(config: AgentConfig): Promise<void> {
       },
       recorded: (record) => metrics.recorded(record),
       certificates: certificateFiles(config),
+      startAnew,
       ...(conflist === null ? {} : { statusChanged: ({ ready }) => conflist.follow(ready) }),
       log,
     };
@@ -131,7 +139,7 @@ async function serve(config: AgentConfig): Promise<void> {
     if (agent === undefined) process.exit(0);
     opened(agent);
     process.stdout.write('{"ready":true}\n');
-    await end.asked;
+    await Promise.race([end.asked, anew]);
   } finally {
     for (const handle of open) await handle.close();
     end.release();

@@ -8,7 +8,7 @@ import { DATAPLANE_ANNOTATION, NODES_PREFIX, nodeKey } from '../objects/stored-k
 import type { NodeRecord } from '../objects/types.js';
 import type { Ip } from '../ruleset/types.js';
 import type { Entry, Store } from '../store/store.js';
-import { NodeIdConflictError, NodeIdsExhaustedError } from './errors.js';
+import { NodeIdConflictError, NodeIdsExhaustedError, NodeIdTakenError } from './errors.js';
 
 export interface NodeClaim {
   readonly node: string;
@@ -95,7 +95,7 @@ function chooseId(
   if (claim.journaled !== null) {
     const other = holders.get(claim.journaled);
     if (other !== undefined) {
-      throw new NodeIdConflictError(`its id ${claim.journaled} is claimed by node ${other.name}`, { object });
+      throw new NodeIdTakenError(`its id ${claim.journaled} is claimed by node ${other.name}`, { object });
     }
     checkAddresses(holders, claim, claim.journaled);
     return { id: claim.journaled, old: null };

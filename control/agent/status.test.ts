@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { STATUS_PREFIX } from '../objects/stored-keys.js';
 import { EmbeddedStore } from '../store/embedded.js';
-import { type AgentStatus, STATUS_PREFIX, StatusPublisher } from './status.js';
+import { type AgentStatus, StatusPublisher } from './status.js';
 
 const status = (revision: number, problem?: string): AgentStatus => {
   const known = { revision, ready: problem === undefined, instance: 'x', time: 0 };

@@ -1,7 +1,6 @@
 /** Tells the store how far this node has applied it, and whether it is well. Many changes in a row are told as one. */
+import { STATUS_PREFIX } from '../objects/stored-keys.js';
 import type { Store } from '../store/store.js';
-
-export const STATUS_PREFIX = '/pteropus/status/';
 
 export interface AgentStatus {
   /** Store revision up to which everything is in force. */

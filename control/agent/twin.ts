@@ -6,8 +6,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { STATUS_PREFIX } from '../objects/stored-keys.js';
 import type { Store, Watch } from '../store/store.js';
-import { STATUS_PREFIX } from './status.js';
 
 /** So long without a word from the other one, and it counts as gone, milliseconds. An agent with a twin tells of itself more often. */
 export const QUIET_MS = 30_000;

@@ -29,7 +29,7 @@ export interface WatchHandle {
 
 const PAGE_SIZE = 500;
 const TIMEOUT_MS = 30_000;
-/** Bookmarks come every minute: a watch that is silent for longer has lost its server. */
+/** Bookmarks come every minute, mostly: a watch that is silent for longer may have lost its server, and is opened anew. */
 const SILENCE_MS = 150_000;
 
 export class KubeApi {
@@ -38,8 +38,11 @@ export class KubeApi {
   /** The last connection failed, or was refused: credentials may be others now. */
   #failed = false;
 
-  /** `access`: what to connect with; asked `again` after a failure. */
-  constructor(private readonly access: (again: boolean) => Promise<KubeAccess>) {}
+  /** `access`: what to connect with; asked `again` after a failure. `silenceMs`: of a watch, see SILENCE_MS. */
+  constructor(
+    private readonly access: (again: boolean) => Promise<KubeAccess>,
+    private readonly silenceMs = SILENCE_MS,
+  ) {}
 
   /** All objects as they are now; `page` is called for each page. Returns their version. Throws ApiRequestError. */
   async list({ path }: Resource, page: (items: readonly unknown[]) => void): Promise<string> {
@@ -81,11 +84,13 @@ export class KubeApi {
       }
     };
     const query = `watch=true&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`;
-    this.#send('GET', `${path}?${query}`, null, SILENCE_MS, abort.signal)
+    this.#send('GET', `${path}?${query}`, null, this.silenceMs, abort.signal)
       .then((response) => {
         const lines = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
         lines.on('line', line);
         if (!over) event({ type: 'opened' });
+        // Nothing to tell, or nobody there: the next watch shows which.
+        response.setTimeout(this.silenceMs, () => finish({ type: 'closed' }));
         response.on('error', fail);
         lines.on('error', fail);
         response.on('close', () => finish({ type: 'closed' }));

@@ -15,6 +15,7 @@ test('what is absent has its default', () => {
     leaseSeconds: 15,
     externalIPCIDRs: [],
     lookAgainSeconds: 10,
+    nodeReleaseSeconds: 600,
     dieWithStdin: false,
   });
 });

@@ -20,6 +20,8 @@ export interface KsrConfig {
   readonly externalIPCIDRs: readonly string[];
   /** How often a custom resource that is not there is looked for, seconds. */
   readonly lookAgainSeconds: number;
+  /** How long a Node must be gone before its id, and the addresses that go with it, are free for others. */
+  readonly nodeReleaseSeconds: number;
   /** End when standard input ends (for a supervisor that may be killed). */
   readonly dieWithStdin: boolean;
 }
@@ -30,7 +32,7 @@ type Raw = Readonly<Record<string, unknown>>;
 
 const FIELDS: readonly (keyof KsrConfig)[] = [
   ...(['store', 'kubeconfig', 'rest', 'identity', 'leaseSeconds', 'externalIPCIDRs'] as const),
-  ...(['lookAgainSeconds', 'dieWithStdin'] as const),
+  ...(['lookAgainSeconds', 'nodeReleaseSeconds', 'dieWithStdin'] as const),
 ];
 
 /** Throws InvalidInputError naming file and field. */
@@ -91,6 +93,7 @@ export function parseKsrConfig(value: unknown, object: string): KsrConfig {
     leaseSeconds: seconds('leaseSeconds', 15),
     externalIPCIDRs: cidrsOf(raw['externalIPCIDRs'] ?? [], object),
     lookAgainSeconds: seconds('lookAgainSeconds', 10),
+    nodeReleaseSeconds: seconds('nodeReleaseSeconds', 600),
     dieWithStdin,
   };
 }

@@ -3,12 +3,14 @@
  * need of it. After any gap (410 Gone, the store away, replaced or emptied, another leader) everything is compared again.
  */
 import { setTimeout } from 'node:timers/promises';
+import { Every } from '../agent/every.js';
 import { errorText } from '../common/errors.js';
 import type { Store } from '../store/store.js';
 import type { KubeApi } from './api.js';
 import { type Candidate, campaign, type Leadership } from './election.js';
 import { LeadershipLostError } from './errors.js';
 import type { KsrMetrics } from './metrics.js';
+import { NodeRelease } from './node-release.js';
 import { reduce } from './reduce.js';
 import { Reflector, type ReflectorHandler } from './reflector.js';
 import { ProblemReporter } from './reporter.js';
@@ -24,6 +26,8 @@ export interface KsrOptions extends Candidate {
   readonly externalIPCIDRs: readonly string[];
   /** How often a custom resource that is not there is looked for, milliseconds. */
   readonly lookAgainMs?: number;
+  /** How long a Node must be gone before its id is given back, milliseconds (default ten minutes); see NodeRelease. */
+  readonly nodeReleaseMs?: number;
   readonly log: (line: string) => void;
 }
 
@@ -42,6 +46,11 @@ export interface KsrStatus {
 }
 
 const PAUSE_MS = { first: 100, most: 5000 };
+/** So long may a node be registered anew, and its agent be away, before its id is somebody else's. */
+const NODE_RELEASE_MS = 600_000;
+/** What an agent that lives has to answer in, at most, and how often it is looked; milliseconds. */
+const NODE_ANSWER_MS = 60_000;
+const NODE_LOOK_MS = 15_000;
 
 export class Ksr {
   readonly #stop = new AbortController();
@@ -123,12 +132,14 @@ export class Ksr {
     void leadership.lost.then(end);
     const complete = new Gate();
     const reflectors = RESOURCES.map((resource) => this.#reflector(resource, complete));
+    const nodes = this.#followNodes(leadership);
     const running = reflectors.map((reflector) => reflector.run());
     try {
       await this.#reflect(leadership, complete, over.signal);
     } finally {
       this.#stop.signal.removeEventListener('abort', end);
       for (const reflector of reflectors) reflector.close();
+      nodes.close();
       this.#writer?.close();
       this.#writer = null;
       this.#role = 'starting';
@@ -141,6 +152,20 @@ export class Ksr {
       await Promise.all(running);
     }
     if (!this.#stop.signal.aborted) this.options.log('the lead is lost');
+  }
+
+  /** Ids of nodes that left the cluster are given back while everything is reflected. An API without any node was emptied. */
+  #followNodes({ condition }: Leadership): Every {
+    const { store, metrics, log, nodeReleaseMs: afterMs = NODE_RELEASE_MS } = this.options;
+    const wanted = this.#wanted;
+    const release = new NodeRelease({
+      ...{ store, condition, log, afterMs, answerMs: Math.min(afterMs, NODE_ANSWER_MS) },
+      exists: (node) => wanted.has('Node', node),
+      released: () => metrics.nodeReleased(),
+    });
+    return new Every(Math.min(afterMs / 4, NODE_LOOK_MS), async () => {
+      if (this.#swept && wanted.count('Node') > 0) await release.look();
+    });
   }
 
   /** Sweeps, then writes changes, again and again as the store fails, until `signal`. */

@@ -31,6 +31,7 @@ FILE is JSON:
   leaseSeconds      how long a leader that vanished keeps others from leading (default 15)
   externalIPCIDRs   where externalIPs of Services may lie, as the agents have it (default [])
   lookAgainSeconds  how often a custom resource that is not there is looked for (default 10)
+  nodeReleaseSeconds  how long a Node must be gone before its id and addresses are free for others (default 600)
   dieWithStdin      true: end when standard input ends
 `;
 
@@ -67,6 +68,7 @@ async function serve(config: KsrConfig): Promise<void> {
     api: new KubeApi(kubeAccess(config.kubeconfig)),
     externalIPCIDRs: config.externalIPCIDRs,
     lookAgainMs: config.lookAgainSeconds * 1000,
+    nodeReleaseMs: config.nodeReleaseSeconds * 1000,
   });
   const { rest } = config;
   const server =

@@ -24,6 +24,7 @@ export class KsrMetrics {
   readonly #troubles = this.#counter('troubles_total', 'Failures of the API (by kind) and of the store', [
     'about',
   ]);
+  readonly #released = this.#counter('nodes_released_total', 'Node ids given back, their nodes gone', []);
   readonly #sweeps = new Histogram({
     name: 'pteropus_ksr_sweep_seconds',
     help: 'Time to compare and bring the whole store to what the API says',
@@ -79,6 +80,10 @@ export class KsrMetrics {
 
   sweepFailed(): void {
     this.#sweepErrors.inc();
+  }
+
+  nodeReleased(): void {
+    this.#released.inc();
   }
 
   trouble(about: string): void {

@@ -38,6 +38,11 @@ export class Wanted {
     return this.#json.keys();
   }
 
+  /** Whether the API has an object of this kind without a namespace; one that is left out counts. */
+  has(kind: ReflectedKind, name: string): boolean {
+    return this.#keys.get(kind)?.has(`${OBJECTS_PREFIX}${objectKey(kind, null, name)}`) ?? false;
+  }
+
   count(kind: ReflectedKind): number {
     return this.#keys.get(kind)?.size ?? 0;
   }

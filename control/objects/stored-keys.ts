@@ -7,6 +7,9 @@ export const OBJECTS_PREFIX = '/pteropus/k8s/';
 /** The nodes' claims to their ids. */
 export const NODES_PREFIX = '/pteropus/nodes/';
 
+/** What agents say of themselves, by the name of their node. */
+export const STATUS_PREFIX = '/pteropus/status/';
+
 /**
  * There once everything has been written that the cluster has. A store without it was emptied, or is being filled: what it
  * lacks may be a policy, so nobody believes it yet.
@@ -44,3 +47,6 @@ export function parseStoredKey(
 
 /** Annotation of a node's record: what carries its packets, where it is not our own data plane (`vpp`). */
 export const DATAPLANE_ANNOTATION = 'pteropus.io/dataplane';
+
+/** Annotation of a node's record, by ksr: its Node is gone, and who runs as it should say so by claiming it anew. */
+export const RELEASE_ANNOTATION = 'pteropus.io/release';

@@ -1,6 +1,6 @@
 /**
  * The network's etcd emptied under running nodes: ids and addresses stay, no policy opens meanwhile, records return; and a
- * second node that claims what is another's is refused.
+ * node whose journal the store contradicts is refused.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +8,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OWN_NETNS } from '../../control/agent/agent-config.js';
 import { Journal } from '../../control/agent/journal.js';
+import { recordOf } from '../../control/agent/node-id.js';
+import { toJson } from '../../control/objects/json.js';
+import { nodeKey } from '../../control/objects/stored-keys.js';
 import { NodeProcess } from '../../control/sim/afxdp/process.js';
 import { MAX_OPERATIONS } from '../../control/store/store.js';
 import { runExecutable } from '../cni/executable.js';
@@ -115,7 +118,7 @@ for (const [what, empty] of [
 }
 
 testIf(test, ...needs)(
-  'a second node with the id of another is refused, and CNI STATUS says why',
+  'a node whose journal and the store contradict each other is refused, and CNI STATUS says why',
   async () => {
     const { driver, plane, cluster } = running;
     const dir = join(runDir(), 'intruder');
@@ -128,6 +131,7 @@ testIf(test, ...needs)(
     };
     // A disk that was copied, or a machine restored from another's.
     await new Journal(paths.journal).save({ node: 'intruder', id: 1, cursors: [], pods: [] });
+    await driver.store.put(nodeKey(9), toJson(recordOf('intruder', 9, [])));
     const config = join(dir, 'agent.json');
     const store = { endpoints: [plane.etcd.endpoint] };
     const fields = { ...paths, node: 'intruder', store, uplink: 'lo', cluster: cluster.spec.config };
@@ -150,14 +154,14 @@ testIf(test, ...needs)(
     try {
       const refusal = await until('it is refused', 20_000, async () => {
         const { status, body } = await rest(paths.rest, '/readyz').catch(() => ({ status: 0, body: {} }));
-        return status === 503 && /claimed/.test(body.problem) ? (body.problem as string) : null;
+        return status === 503 && /the store says/.test(body.problem) ? (body.problem as string) : null;
       });
-      assert.match(refusal, /node intruder: its id 1 is claimed by node node-1/);
+      assert.match(refusal, /node intruder: the journal says id 1, the store says 9/);
       const conf = { cniVersion: '1.1.0', name: 'net', type: 'pteropus', socket: paths.cni };
       const { exit, stdout } = await runExecutable({ CNI_COMMAND: 'STATUS', CNI_PATH: '/opt/cni/bin' }, conf);
       const told = JSON.parse(stdout) as { readonly code: number; readonly msg: string };
       assert.equal([exit, told.code], [1, 50]);
-      assert.match(told.msg, /its id 1 is claimed by node node-1/);
+      assert.match(told.msg, /the journal says id 1, the store says 9/);
       const ready = await Promise.all(driver.nodes.map((node) => rest(node.paths.restSocket, '/readyz')));
       assert.equal(
         ready.map(({ status }) => status),
@@ -166,6 +170,7 @@ testIf(test, ...needs)(
       );
     } finally {
       await intruder.stop();
+      await driver.store.delete(nodeKey(9));
     }
   },
 );

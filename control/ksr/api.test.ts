@@ -1,0 +1,45 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { makeCertificates } from '../../test/support/certificates.js';
+import { program, testIf } from '../../test/support/requires.js';
+import { KubeApi, type WatchEnd } from './api.js';
+import { RESOURCES } from './resources.js';
+
+testIf(test, program('openssl'))(
+  'a watch that is silent for long is opened anew, which is no failure',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pteropus-api-'));
+    const { ca, server: pair } = makeCertificates(folder);
+    const read = (path: string): string => readFileSync(path, 'utf8');
+    const server = createServer({ cert: read(pair.cert), key: read(pair.key) }, (_request, response) => {
+      response.writeHead(200).write('\n');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const api = new KubeApi(
+      () =>
+        Promise.resolve({
+          ...{ server: `https://127.0.0.1:${port}`, ca: read(ca), serverName: null, verify: true },
+          ...{ headers: {}, cert: null, key: null },
+        }),
+      50,
+    );
+    const [resource] = RESOURCES;
+    assert.ok(resource !== undefined);
+    const told: string[] = [];
+    const end = await new Promise<WatchEnd>((resolve) => {
+      api.watch(resource, '1', ({ type }) => told.push(type), resolve);
+    });
+    assert.equal([told, end], [['opened'], { type: 'closed' }]);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    rmSync(folder, { recursive: true, force: true });
+  },
+);
+
+test.run();
