@@ -32,6 +32,7 @@ import { recoverPods } from './recovery.js';
 import { newShortfalls, shortfallsOf } from './shortfalls.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
 import { StorePulse } from './store-pulse.js';
+import { UnknownPods } from './unknown-pods.js';
 import { Wiring } from './wiring.js';
 
 const AUDIT_INTERVAL_MS = 60_000;
@@ -53,6 +54,7 @@ export class Agent {
   readonly #timers: Every[] = [];
   readonly #claims: Claims;
   readonly #podAwaited: PodAwaited;
+  readonly #unknownPods: UnknownPods;
   /** Since when the data plane has been without what should be in force (performance.now). */
   #lostAt: number | null = null;
   /** Store revision of the model, and of what is in force. */
@@ -64,6 +66,8 @@ export class Agent {
   #untidy = false;
   /** What the data plane or the store keeps us from. */
   #problem: string | null = null;
+  /** The failure that was logged last, while nothing else came between. */
+  #failure: string | null = null;
   /** What the data plane does not take, and why. */
   #refused: ReadonlyMap<Key, string> = new Map();
 
@@ -77,6 +81,7 @@ export class Agent {
   ) {
     const { store, node, links, podFeed = 'afxdp' } = options;
     this.#podAwaited = new PodAwaited(state, options.podObjectWaitMs ?? 1000);
+    this.#unknownPods = new UnknownPods(state, (line) => this.#log(line));
     this.#problems = new ProblemReport(options.config.externalIPCIDRs, (line) => this.#log(line));
     this.#loop = new EventLoop((event, error) => this.#failed(event, error), options.recorded);
     this.#healing = new Healing((kind) => this.#heal(kind));
@@ -185,9 +190,14 @@ export class Agent {
   get nodeProblems(): readonly string[] {
     const lost = this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null;
     const away = this.kept === null ? this.#pulse.problem : STORE_AWAY;
-    const one = [this.#claims.conflict, lost, this.journal?.problem ?? null, away];
+    const one = [this.#claims.conflict, lost, this.journal?.problem ?? null, away, this.#status.problem];
     const ending = certificateProblems(this.options.certificates ?? []);
     return [...one.filter((problem) => problem !== null), ...ending];
+  }
+
+  /** What is wrong with pods wired here. */
+  get podProblems(): readonly AgentProblem[] {
+    return [...this.podLinks.problems, ...this.#unknownPods.problems];
   }
 
   /** What is wrong with objects, and with entries of the store. Looks through all of them. */
@@ -202,7 +212,7 @@ export class Agent {
     };
     return [
       ...this.nodeProblems.map((problem) => of('node', null, problem)),
-      ...this.podLinks.problems,
+      ...this.podProblems,
       ...[...this.#refused].map(([key, reason]) => of('dataplane', key, reason)),
       ...[...shortfallsOf(this.backend, this.inForce?.values() ?? [])].map(([key, reason]) =>
         of('dataplane', key, reason),
@@ -250,6 +260,7 @@ export class Agent {
   /** Compares the pods wired here with the machine's links, as an event of its own; then each link with what it was made as. */
   async audit(): Promise<void> {
     await this.#loop.push({ name: 'audit', object: null, run: (tx) => this.#audit(tx) });
+    this.#unknownPods.look();
     await this.podLinks.look();
   }
 
@@ -422,6 +433,7 @@ export class Agent {
       this.#healing.need('upstream');
     }
     this.#applied = known;
+    this.#failure = null;
     this.#publish();
     this.#lookAhead.wake();
   }
@@ -450,7 +462,10 @@ export class Agent {
   }
 
   #failed(event: AgentEvent<unknown>, error: unknown): void {
-    this.#log(`${event.name}${event.object === null ? '' : ` ${event.object}`} failed: ${errorText(error)}`);
+    const failure = `${event.name}${event.object === null ? '' : ` ${event.object}`} failed: ${errorText(error)}`;
+    // A resync that fails is tried again every few seconds.
+    if (failure !== this.#failure) this.#log(failure);
+    this.#failure = failure;
     // CNI reverts what it did and tells its caller; a resync is repeated by whoever asked for it.
     if (event.name === 'objects') this.#healing.need('upstream');
     if (event.name === 'claim node id') this.#healing.need('full');

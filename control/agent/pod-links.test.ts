@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
-import { Machine, request, wired } from './fixtures.js';
+import { Machine, pod, request, wired } from './fixtures.js';
 
 test('pods follow the MTU of the configuration when an agent starts; what refuses to is told', async () => {
   const machine = new Machine();
@@ -29,6 +29,7 @@ test('pods follow the MTU of the configuration when an agent starts; what refuse
 test('what somebody did to a pod’s link is told until it is undone or the pod is gone, and logged once', async () => {
   const machine = new Machine();
   const agent = await machine.agent();
+  await machine.put(pod('web'));
   await wired(agent, 'web');
   await agent.audit();
   assert.equal(agent.problems(), []);

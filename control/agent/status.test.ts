@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { STATUS_PREFIX } from '../objects/stored-keys.js';
 import { EmbeddedStore } from '../store/embedded.js';
+import { StoreUnavailableError, StoreWriteError } from '../store/errors.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
 
 const status = (revision: number, problem?: string): AgentStatus => {
@@ -78,6 +79,38 @@ test('the last revision is told after the pause; what comes while one is written
   await until(3);
   assert.is(seen.at(-1)?.revision, 4);
   await publisher.close();
+  await store.close();
+});
+
+test('a store that takes no writes is a problem, one that is away is told by others; the status is written once it can be', async () => {
+  const store = new EmbeddedStore();
+  let failure: Error | null = new StoreWriteError('database space exceeded', { retryable: true });
+  let asked = (): void => undefined;
+  const refusing = new Proxy(store, {
+    get: (of, name) => {
+      if (name !== 'put') return Reflect.get(of, name).bind(of);
+      asked();
+      return failure === null ? of.put.bind(of) : () => Promise.reject(failure);
+    },
+  });
+  const tried = (): Promise<void> => new Promise((resolve) => (asked = resolve));
+  const publisher = new StatusPublisher(refusing, 'n');
+  let next = tried();
+  publisher.publish(status(1));
+  await next;
+  await Promise.resolve();
+  next = tried();
+  assert.is(publisher.problem, 'the store takes no writes: database space exceeded');
+  failure = new StoreUnavailableError('no answer', 'etcd');
+  await next;
+  await Promise.resolve();
+  next = tried();
+  assert.is(publisher.problem, null);
+  failure = null;
+  await next;
+  await publisher.close();
+  assert.is(publisher.problem, null);
+  assert.ok((await store.get(`${STATUS_PREFIX}n`)) !== null);
   await store.close();
 });
 

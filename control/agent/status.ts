@@ -1,5 +1,7 @@
 /** Tells the store how far this node has applied it, and whether it is well. Many changes in a row are told as one. */
+import { errorText } from '../common/errors.js';
 import { STATUS_PREFIX } from '../objects/stored-keys.js';
+import { StoreUnavailableError } from '../store/errors.js';
 import type { Store } from '../store/store.js';
 
 export interface AgentStatus {
@@ -28,6 +30,7 @@ export class StatusPublisher {
   #busy = false;
   #writing: Promise<void> = Promise.resolve();
   #closed = false;
+  #problem: string | null = null;
 
   constructor(
     private readonly store: Store,
@@ -38,6 +41,11 @@ export class StatusPublisher {
      */
     private readonly intervalMs = GATHER_MS,
   ) {}
+
+  /** Why the store does not hold the latest; null = it does, or cannot be reached, which others tell. */
+  get problem(): string | null {
+    return this.#problem;
+  }
 
   publish(status: AgentStatus): void {
     this.#wanted = status;
@@ -73,9 +81,12 @@ export class StatusPublisher {
     this.#writing = this.store.put(`${STATUS_PREFIX}${this.node}`, JSON.stringify(status)).then(
       () => {
         this.#told = { status, at: performance.now() };
+        this.#problem = null;
         this.#next(GATHER_MS);
       },
-      () => {
+      (error: unknown) => {
+        const away = error instanceof StoreUnavailableError || this.#closed;
+        this.#problem = away ? null : `the store takes no writes: ${errorText(error)}`;
         this.#wanted ??= status;
         this.#told = null;
         this.#next(RETRY_MS);

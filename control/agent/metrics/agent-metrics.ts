@@ -104,7 +104,7 @@ export class AgentMetrics {
     }
     for (const [source, count] of this.#problems.bySource) g.problems.set({ source }, count);
     g.problems.set({ source: 'dataplane' }, agent.refused.size);
-    g.problems.set({ source: 'node' }, agent.nodeProblems.length + agent.podLinks.problems.length);
+    g.problems.set({ source: 'node' }, agent.nodeProblems.length + agent.podProblems.length);
   }
 
   #ofDataplane({ interfaces, outcomes, sessions, tables, workers }: Counters): void {
