@@ -9,39 +9,42 @@ type Program = { readonly run: (argv: readonly string[]) => Promise<number> };
 const VERBS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Program> }>> = {
   sim: { summary: 'run a whole cluster on this machine', load: () => import('./sim/main.js') },
   explain: {
-    summary: 'say what a policy set does to one connection, and why',
+    summary: 'say whether a connection is allowed, and which rule decides',
     load: () => import('./explain/main.js'),
   },
   matrix: {
-    summary: 'show who reaches whom by a policy set, and check it',
+    summary: 'show who can reach whom, and check it against expectations',
     load: () => import('./matrix/main.js'),
   },
   diff: {
-    summary: 'say what a change of policies opens and closes',
+    summary: 'show what a change of policies opens and closes',
     load: () => import('./diff/main.js'),
   },
-  ksr: { summary: 'reflects the Kubernetes API into the store', load: () => import('./ksr/main.js') },
-  agent: { summary: 'the node agent', load: () => import('./agent/main.js') },
-  dataplane: { summary: 'the WebAssembly data plane of one node', load: () => import('./dataplane/main.js') },
+  ksr: { summary: 'reflect the Kubernetes API into the store', load: () => import('./ksr/main.js') },
+  agent: { summary: 'run the agent of a node', load: () => import('./agent/main.js') },
+  dataplane: {
+    summary: 'run the WebAssembly data plane of a node',
+    load: () => import('./dataplane/main.js'),
+  },
   vswitch: {
-    summary: 'VPP and the agent of one node; what a machine lacks for VPP',
+    summary: 'run VPP and the agent of a node, or check what the machine lacks for VPP',
     load: () => import('./vswitch/main.js'),
   },
   vpp: {
-    summary: 'ask a running VPP in its own words, compare what two of them understand',
+    summary: "call VPP's API by hand, compare the APIs of two releases",
     load: () => import('./vpp/main.js'),
   },
   cni: {
-    summary: 'put the CNI executable and its configuration where the container runtime looks',
+    summary: 'install or remove the CNI executable and its configuration',
     load: () => import('./cni/main.js'),
   },
   node: {
-    summary: 'say what a node lacks, make it ready, ask its agent how it is',
+    summary: "check and prepare a node, probe its agent's health",
     load: () => import('./node/main.js'),
   },
 };
 
-/** They run for long, and others depend on them. */
+/** They run until told to end, and traffic depends on them. */
 const SERVERS: readonly string[] = ['ksr', 'agent', 'dataplane', 'vswitch'];
 
 function usage(): string {
@@ -51,7 +54,7 @@ function usage(): string {
     '',
     ...lines,
     '',
-    'pteropus VERB --help tells more; pteropus --version is the version.',
+    "'pteropus VERB --help' says more, 'pteropus --version' prints the version.",
   ].join('\n');
 }
 

@@ -27,34 +27,35 @@ import { openVppDataplane, uplinkMacOf } from './vpp/open.js';
 
 const HELP = `usage: pteropus agent --config FILE [--die-with-stdin]
 
-Runs the agent of one node: follows the cluster's objects in the store, keeps the node's data plane at what they say, and
-serves the CNI program. Prints {"ready":true} on standard output when everything is in force and the CNI socket is open;
+Runs the agent of one node: follows the cluster's objects in the store, keeps the node's data plane in agreement with them,
+and serves the CNI program. Prints {"ready":true} on standard output when everything is in force and the CNI socket is open;
 logs to standard error. When it ends, traffic goes on.
 
 FILE is JSON:
   node          name of the node in Kubernetes
   store         unix socket of the embedded store, or of etcd: {"endpoints": [URL...], "caFile": FILE, "certFile": FILE,
                 "keyFile": FILE}
-  backend       wasm (default) or vpp: what moves packets
+  backend       wasm (default) or vpp: the data plane
   dataplane     unix socket of the data plane (wasm)
-  vpp           where VPP is and how its interfaces are made (vpp): docs/vpp.md
-  uplink        link to the underlay
+  vpp           where VPP is and how its interfaces are created (vpp): docs/vpp.md
+  uplink        name of the link to the underlay
   cni           unix socket for the CNI program (default /run/pteropus/cni.sock)
-  cniBinDir     where the container runtime looks for CNI executables: ours is put there (default: it is not)
-  cniConfDir    where it looks for network configurations: ours is there as long as pods can be wired (default: never)
-  journal       file that keeps node id and pods (default /var/lib/pteropus/journal.json)
-  mirror        file that keeps what the store held, to start from while it is away (default beside the journal; null: none)
-  netns         namespace of the host's stack (default our own)
+  cniBinDir     where the container runtime looks for CNI executables; ours is installed there (default: not installed)
+  cniConfDir    where it looks for network configurations; ours is there while pods can be wired (default: never)
+  journal       file that records the node's id and pods (default /var/lib/pteropus/journal.json)
+  mirror        file that records the store's content, to start from when the store is unreachable (default beside the
+                journal; null: none)
+  netns         network namespace of the host's stack (default: the agent's own)
   addresses     underlay addresses, if the cluster has no nodeInterconnectCIDR
-  podFeed       afxdp or tap: feed of pods without the annotation pteropus.io/feed (default afxdp; on VPP tap, if it can make them)
-  workers       workers of the data plane, as its --workers (default 1): links get a queue for each; the uplink must have as many
-  cluster       cluster configuration; what is absent takes its default
+  podFeed       afxdp or tap: feed of pods without the annotation pteropus.io/feed (default afxdp; on VPP tap, if available)
+  workers       same as the data plane's --workers (default 1): links get a queue for each; the uplink must have as many
+  cluster       cluster configuration; absent fields take their defaults
   rest          REST and metrics: ADDRESS:PORT (default 127.0.0.1:9999), the path of a unix socket, null for none, or
-                a mapping of listen, certFile, keyFile, clientCaFile, hosts; beyond loopback only with TLS
-  resyncIntervalSeconds  read the data plane back and repair it that often (default: every 60 on VPP, which others can change;
-                         else 0, only when something calls for it)
-  statusIntervalSeconds  the store is told at most that often which revision is in force (default 1); trouble is told at once
-  dieWithStdin  true: end when standard input ends; so does the option
+                an object of listen, certFile, keyFile, clientCaFile, hosts; beyond loopback only with TLS
+  resyncIntervalSeconds  how often to read the data plane back and repair it (default 60 on VPP, which others can change;
+                         otherwise 0: only when needed)
+  statusIntervalSeconds  how often at most to write the revision in force to the store (default 1); problems are written at once
+  dieWithStdin  true: end when standard input ends, like the option
 `;
 
 /** How long one attempt to reach the data plane takes before it is told and tried again, milliseconds. */

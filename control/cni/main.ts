@@ -16,10 +16,11 @@ const HELP = `usage: pteropus cni install   [--bin-dir DIR] [--conf-dir DIR] [--
        pteropus cni uninstall [--bin-dir DIR] [--conf-dir DIR]
        pteropus cni conflist  [--socket PATH]
 
-install    puts the executable into the runtime's directory (default ${DEFAULT_BIN_DIR}). With --conf-dir it also writes the
-           configuration, which otherwise the agent does when it can wire pods (its configuration: cniConfDir).
-uninstall  removes the configuration (default ${DEFAULT_CONF_DIR}), then the executable. Pods that run keep their network.
-conflist   prints the configuration.
+install    copies the executable to the container runtime's directory (default ${DEFAULT_BIN_DIR}). With --conf-dir
+           it also writes the network configuration; otherwise the agent does, once it can wire pods (its field cniConfDir).
+uninstall  removes the network configuration (default ${DEFAULT_CONF_DIR}), then the executable. Running pods keep their
+           network.
+conflist   prints the network configuration.
 
 --socket is the agent's socket for CNI commands (default ${DEFAULT_SOCKET}).
 `;

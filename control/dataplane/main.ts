@@ -10,18 +10,19 @@ import { serve } from './server.js';
 
 const HELP = `usage: pteropus dataplane --socket PATH [options]
 
-Runs the packet pipeline of one node and takes rulesets from the agent over a unix socket (mode 0600).
-Traffic goes on while the agent is away.
+Runs the packet pipeline of one node and receives rulesets from the agent over a unix socket (mode 0600).
+Traffic goes on while the agent is down.
 
   --socket PATH      where to listen
   --feed afxdp       where packets come from (AF_XDP sockets on Linux links; needs root)
   --netns PATH       network namespace of the links (default: the process's own)
   --sessions N       room for N connections, rounded up to a power of two (default 131072, at most 16777216: 2 GiB)
-  --workers N        threads that share the packets (default 1, at most 16); each needs a core, and a queue of every link
+  --workers N        threads that share the packets (1-16, default 1); each needs a core, and a queue of every link
   --frames N         packet buffers, a power of two, at least 1024 (default 8192)
   --frame-size N     2048 (default) or 4096 bytes
   --spin N           microseconds without packets before the worker sleeps (default 300)
   --die-with-stdin   end when standard input ends
+  -h, --help         show this text
 `;
 
 /** Less than a batch on each side and what lies in the kernel's rings would starve it. */
@@ -38,7 +39,7 @@ interface Options {
 /** 2 GiB of sessions. */
 const MOST_SESSIONS = 2 ** 24;
 const MOST_FRAMES = 2 ** 20;
-/** A minute: whoever wants to spin longer has no use for sleep at all. */
+/** A minute: to spin longer is never to sleep. */
 const MOST_SPIN_MICROS = 60_000_000;
 
 function number(option: string, text: string | undefined, least: number, most: number): number | undefined {

@@ -9,15 +9,16 @@ import { partiesOf, type Side } from './parties.js';
 
 const USAGE = `usage: pteropus diff -f OLD -f NEW [--with DIR|FILE]… [--json]
 
-Says what a change of policies opens and closes: for every two workloads, nodes and blocks of addresses, over all protocols
-and ports, and which rule decided before and after. Reads files only, nothing is run.
+Shows what a change of policies opens and closes, between any two workloads, nodes and address blocks, over all protocols
+and ports, and which rule decides before and after. Only reads files, nothing is run.
 
-  -f, --filename  two of them: the manifests before and after; each a file or a folder (also --file)
-      --with      manifests that belong to both, such as the workloads; may be given again
-      --json      the same as one JSON object
-      --nodes     nodes of the cluster (3)
+  -f, --filename  given twice: the manifests before and after; each a file or a folder (also --file)
+      --with      manifests that belong to both sides, such as the workloads; may be repeated
+      --json      print the result as one JSON object
+      --nodes     number of nodes (default 3)
+  -h, --help      show this text
 
-Exit code: 0 nothing changes, 1 something opens or closes, 2 wrong input.
+Exit codes: 0 nothing changes, 1 something opens or closes, 2 invalid input, 3 something broke.
 `;
 
 /** Throws UsageError, InvalidInputError. */

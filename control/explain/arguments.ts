@@ -3,18 +3,19 @@ import { fileOptions, filesGiven, nodesGiven } from './files.js';
 
 export const USAGE = `usage: pteropus explain -f DIR|FILE… --from END --to END [--port N] [--protocol tcp|udp|sctp|icmp] [--nodes N] [--json]
 
-Says what the policies in the manifests do to one new connection, step by step, and which rule decides. Reads files only:
-workloads are expanded and placed as \`pteropus sim\` does it, nothing is run.
+Says what the policies in the manifests do to one new connection, step by step, and which rule decides. Only reads files:
+workloads are expanded and scheduled as in \`pteropus sim\`, but nothing is run.
 
-  -f, --filename  manifests: a file, a folder, or - for standard input; may be given again (also --file)
-  --from, --to    NS/NAME (a pod, or a workload: its first pod), service/NS/NAME, node/NAME, or an address
-                  as --to, NS/NAME may also be a Service; a Service's address finds the Service
-  --port          destination port; not needed where the destination has just one, nor for icmp
-  --protocol      tcp by default
-  --nodes         nodes of the cluster (3)
-  --json          the same as one JSON object
+  -f, --filename  manifests: a file, a folder, or - for standard input; may be repeated (also --file)
+      --from      NS/NAME (a pod, or a workload, which stands for its first pod), node/NAME, or an address
+      --to        the same, service/NS/NAME, or NS/NAME of a Service; a Service's address stands for the Service
+      --port      destination port; may be omitted if the destination has only one, and for icmp
+      --protocol  tcp (default), udp, sctp or icmp
+      --nodes     number of nodes (default 3)
+      --json      print the answer as one JSON object
+  -h, --help      show this text
 
-Exit code: 0 allowed, 1 denied (or only some backends allowed), 2 wrong input.
+Exit codes: 0 allowed, 1 denied (or only some backends allowed), 2 invalid input, 3 something broke.
 `;
 
 export interface Arguments {

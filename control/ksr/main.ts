@@ -18,8 +18,8 @@ const DAY_MS = 86_400_000;
 const HELP = `usage: pteropus ksr --config FILE
        pteropus ksr --store URL[,URL...] [--kubeconfig FILE] [--rest ADDRESS:PORT] [--identity NAME] [--lease-seconds N]
 
-Reflects the Kubernetes API into the store the agents follow. Several may run: one leads, the others stand by. Logs to standard
-error; prints {"ready":true} on standard output when it is up, which is before everything is reflected (see /readyz).
+Reflects the Kubernetes API into the store that the agents follow. Several may run: one leads, the others stand by. Logs to
+standard error; prints {"ready":true} on standard output once it runs, which is before everything is reflected (see /readyz).
 
 FILE is JSON:
   store             unix socket of the embedded store, http(s)://host:port of etcd, or
@@ -27,10 +27,10 @@ FILE is JSON:
   kubeconfig        file (default: the pod's service account, else $KUBECONFIG, else ~/.kube/config)
   rest              ADDRESS:PORT of health, status, problems, metrics (default 127.0.0.1:9191; null = none; beyond loopback
                     with TLS: {"listen", "certFile", "keyFile", "clientCaFile"})
-  identity          our name among those that want to lead (default HOST-PID)
-  leaseSeconds      how long a leader that vanished keeps others from leading (default 15)
-  externalIPCIDRs   where externalIPs of Services may lie, as the agents have it (default [])
-  lookAgainSeconds  how often a custom resource that is not there is looked for (default 10)
+  identity          name of this candidate in the leader election (default HOST-PID)
+  leaseSeconds      how long a vanished leader keeps others from leading (default 15)
+  externalIPCIDRs   allowed ranges for externalIPs of Services, as configured in the agents (default [])
+  lookAgainSeconds  how often to look for a custom resource that is not installed (default 10)
   nodeReleaseSeconds  how long a Node must be gone before its id and addresses are free for others (default 600)
   dieWithStdin      true: end when standard input ends
 `;

@@ -7,21 +7,22 @@ import { presentPaper } from './present.js';
 
 const USAGE = `usage: pteropus matrix -f DIR|FILE… [--port N[/udp]]… [--expect FILE] [--junit FILE] [--json]
 
-Shows who reaches whom, as the compiled rules say it. Reads files only: workloads are expanded and placed as \`pteropus sim\`
-does it, nothing is run. (\`pteropus sim\` shows the same table measured with real traffic.)
+Shows who can reach whom according to the compiled rules. Only reads files: workloads are expanded and scheduled as in
+\`pteropus sim\`, but nothing is run. (\`pteropus sim\` shows the same table measured with real traffic.)
 
-  -f, --filename  manifests: a file, a folder, or - for standard input; may be given again (also --file)
-      --port      ask all pods for this port instead of those their containers name; may be given again
+  -f, --filename  manifests: a file, a folder, or - for standard input; may be repeated (also --file)
+      --port      test this port on all pods instead of those their containers declare; may be repeated
       --expect    check the table against this file (see examples/shop/expect.yaml)
       --junit     write the result as JUnit XML
-      --json      the table as JSON, each cell with its reason
+      --json      print the table as JSON, each cell with its reason
       --icmp      ping every pod, not only those without ports
-      --wide      show every replica by itself
-      --nodes     nodes of the cluster (3)
+      --wide      show each replica on its own row and column
+      --nodes     number of nodes (default 3)
+  -h, --help      show this text
 
-SCTP ports are left out of the table; \`pteropus explain\` and \`pteropus diff\` know them.
+SCTP ports are left out of the table; \`pteropus explain\` and \`pteropus diff\` cover them.
 
-Exit code: 0 fine, 1 the table is not what --expect wants, 2 wrong input.
+Exit codes: 0 success, 1 the table differs from --expect, 2 invalid input, 3 something broke.
 `;
 
 /** Throws UsageError, InvalidInputError. */

@@ -19,16 +19,18 @@ const HELP = `usage: pteropus node check   --settings FILE --cluster FILE
        pteropus node fill    --settings FILE --out FILE
        pteropus node probe   --config FILE PATH
 
-check     says what this node lacks, one line each; changes nothing. Exit code 1 if anything is missing.
-prepare   the same; if nothing is missing it writes the node's agent configuration to --out and puts the CNI executable into cniBinDir.
+check     says what this node lacks, one line each, and changes nothing. Exit code 1 if anything is missing.
+prepare   does the same; if nothing is missing, it writes the node's agent configuration to --out and copies the CNI executable
+          to cniBinDir.
 fill      writes another program's configuration (ksr's) with $ADDRESS replaced.
-probe     asks whatever runs with --config for PATH (/healthz, /readyz), with its certificate where it wants one.
-          Exit code 1 unless it answers 200.
+probe     asks the program that runs with --config for PATH (/healthz, /readyz), with its certificate if it requires one.
+          Exit code 1 unless the answer is 200.
 
---settings is the agent's configuration without node and cluster (pteropus agent --help), with two fields more: uplinks, where a node's
-link to the underlay has another name ({"NODE": "LINK"}), and underlayAddresses, for a cluster without nodeInterconnectCIDR
-({"NODE": ["ADDRESS"]}). In rest.listen, $ADDRESS stands for the node's address.
---cluster is the cluster configuration. The node's name comes from $NODE_NAME, its addresses from $HOST_IPS (with commas between).
+--settings is the agent's configuration without node and cluster (pteropus agent --help), plus two fields: uplinks
+({"NODE": "LINK"}), for nodes whose link to the underlay has another name, and underlayAddresses ({"NODE": ["ADDRESS"]}), for
+a cluster without nodeInterconnectCIDR. In rest.listen, $ADDRESS stands for the node's address.
+--cluster is the cluster configuration. The node's name is taken from $NODE_NAME, its addresses from $HOST_IPS
+(comma-separated).
 `;
 
 /** Where the container runtime looks when the settings do not say. */

@@ -14,7 +14,7 @@ import { nodeNames } from './world.js';
 /** The example that runs when no manifests are named. */
 export const EXAMPLE = fileURLToPath(new URL('../../../../examples/shop', import.meta.url));
 
-/** Most nodes: what the underlay's range and a person's screen hold. */
+/** What fits the underlay's range and a screen. */
 const MAX_NODES = 64;
 
 export interface RunOptions {
@@ -44,38 +44,38 @@ export interface RunOptions {
 export const RUN_HELP = `usage: pteropus sim [options]
        pteropus sim COMMAND [options]      (on a cluster started with --keep)
 
-Starts a whole cluster on this machine from ordinary Kubernetes manifests, sends real traffic from everyone to everyone
-and shows who reaches whom, and whether that is what the policies say.
+Starts a whole cluster on this machine from ordinary Kubernetes manifests, sends real traffic between all endpoints, and
+shows who can reach whom and whether that agrees with the policies.
 
-  -f, --filename PATH   manifests: a file, a folder or - for standard input; may be repeated (default: examples/shop)
-      --nodes N         nodes of the cluster (default 3)
+  -f, --filename PATH   manifests: a file, a folder, or - for standard input; may be repeated (default: examples/shop)
+      --nodes N         number of nodes (default 3)
       --feed FEED       afxdp: network namespaces, real processes, AF_XDP (needs root on Linux)
                         memory: everything inside this process; any system, no privileges
-                        (default: afxdp where it can run, else memory)
+                        (default: afxdp where it can run, otherwise memory)
       --pod-feed FEED   on feed afxdp, how pods are connected: afxdp (veth, default) or tap (keeps TCP segments together);
-                        a pod's annotation pteropus.io/feed goes first
-      --workers N       workers of each data plane that is ours (default 1, at most 16; needs feed afxdp)
-      --vpp NODES       nodes whose data plane is an installed VPP: all, or their names (node-1,node-2); the others have ours
-                        (needs feed afxdp; the VPP of PTEROPUS_VPP_PREFIX, else the system's)
-      --dual-stack      IPv6 beside IPv4: pods, nodes and the outside host have both, Services that ask for it too; the matrix
-                        measures each family
-      --kubernetes      by way of a real kube-apiserver and etcd, started here: manifests are applied to it, ksr reflects it,
-                        and the CNI program wires pods; for kubectl too (needs feed afxdp; see docs/kubernetes.md)
-      --kubeconfig FILE the same, with the API server this file leads to (one without controllers and nodes of its own)
-      --expect FILE     also check what is reachable against this file (see examples/shop/expect.yaml)
+                        a pod's annotation pteropus.io/feed takes precedence
+      --workers N       workers of each WebAssembly data plane (1-16, default 1; needs feed afxdp)
+      --vpp NODES       nodes that run an installed VPP: all, or a list of names (node-1,node-2); the others run our own data
+                        plane (needs feed afxdp; uses the VPP under PTEROPUS_VPP_PREFIX, otherwise the system's)
+      --dual-stack      IPv6 beside IPv4 for pods, nodes, the outside host and Services that ask for it; the matrix measures
+                        each family
+      --kubernetes      start a real kube-apiserver and etcd, apply the manifests to it, and let ksr and the CNI program do
+                        the rest; kubectl works too (needs feed afxdp; see docs/kubernetes.md)
+      --kubeconfig FILE the same with an existing API server (one without controllers and nodes of its own)
+      --expect FILE     also check reachability against this file (see examples/shop/expect.yaml)
       --junit FILE      write the result as JUnit XML
       --json            print the matrix as JSON
-      --wide            show every replica by itself
+      --wide            show each replica on its own row and column
       --icmp            ping every pod, not only those without ports
       --no-matrix       only start the cluster
-      --keep            leave the cluster running; changed files take effect by themselves
-      --name NAME       its name, where several are kept (default: sim)
-  -h, --help            this text
+      --keep            leave the cluster running; edits to the files take effect on their own
+      --name NAME       the cluster's name, to keep several (default: sim)
+  -h, --help            show this text
 
-Commands: exec, apply, delete, trace, matrix, status, watch, down. Each has --help.
+Commands: exec, apply, delete, trace, matrix, status, watch, down; each has its own --help.
 
-Exit codes: 0 all as it should be, 1 something is reachable that should not be or the other way round, 2 wrong usage or
-manifests, 3 something broke.
+Exit codes: 0 reachability is as it should be, 1 something is reachable that should not be or the other way round,
+2 invalid command line or manifests, 3 something broke.
 `;
 
 /** null = help is wanted. Throws UsageError; InvalidInputError for what this machine cannot do. */

@@ -24,24 +24,25 @@ const HELP = `usage: pteropus vpp messages [PATTERN] [--fields] [--used]
        pteropus vpp types [--out FILE]
        pteropus vpp stats [PATTERN] [--all]
 
-messages  lists VPP's messages whose name holds PATTERN (a regular expression): name, form (CRC), file. --fields tells their fields and
-          types too, --used only those this program uses.
-call      sends one message, prints the reply or the details of the dump. The fields are a JSON object, "-" reads it from the standard
-          input; what is left out takes its default. Addresses are text, enums their symbol, flags a list of symbols, bytes "0x...",
+messages  lists the messages whose name matches PATTERN (a regular expression): name, version (CRC), file. --fields adds their
+          fields and types; --used lists only those Pteropus uses.
+call      sends one message and prints the reply, or the details of a dump. The fields are a JSON object ("-": standard input);
+          omitted fields take their defaults. Addresses are text, enums their symbol, flags a list of symbols, bytes "0x...",
           64-bit integers may be text. Exit code 1 if VPP refuses.
 cli       runs a command of VPP's debug CLI. Exit code 1 if VPP refuses.
-diff      tells which of the messages this program uses (--all: of all messages) differ between two VPPs, and where; each is a folder
-          of API files. Without DIR_B: DIR_A and the running VPP. Without both: what this program was built for and the running VPP.
-          Exit code 1 if anything differs.
-types     writes the TypeScript types of the messages this program uses.
-stats     prints VPP's statistics whose name holds PATTERN and that are not 0 (--all: those too), summed over its threads.
+diff      shows which of the messages Pteropus uses (--all: of all messages) differ between two VPPs, and where. Each DIR is a
+          folder of API files. Without DIR_B: DIR_A and the running VPP. Without both: the release Pteropus was built for and
+          the running VPP. Exit code 1 if anything differs.
+types     prints the TypeScript types of the messages Pteropus uses.
+stats     prints the statistics whose name matches PATTERN, summed over VPP's threads, without those that are 0 (--all: with them).
 
 --socket PATH    VPP's API socket (default /run/vpp/api.sock)
 --stats PATH     VPP's statistics socket (default /run/vpp/stats.sock)
---api-dir DIR    folder of VPP's API files; where it is given, messages and types need no running VPP. Default: found beside the
-                 running VPP, else asked of it
---timeout MS     how long a reply is waited for (default 30000)
---json           machine-readable output
+--api-dir DIR    folder of VPP's API files; with it, messages and types need no running VPP (default: found beside the running
+                 VPP, otherwise asked of it)
+--timeout MS     how long to wait for a reply (default 30000)
+--json           print JSON
+-h, --help       show this text
 `;
 
 /** A day. */
@@ -130,7 +131,7 @@ async function stats(given: Given, pattern: string | undefined): Promise<number>
   return 0;
 }
 
-/** The folder was named by whoever runs this: that it cannot be read is wrong use. Throws UsageError. */
+/** A folder named on the command line that cannot be read is a wrong command line. Throws UsageError. */
 function apiDir(dir: string): ApiSchema {
   try {
     return loadApiDir(dir);

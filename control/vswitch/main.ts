@@ -18,20 +18,21 @@ import { VppProcess } from './vpp-process.js';
 
 const HELP = `usage: pteropus vswitch --config FILE [option]
 
-Starts VPP as the configuration says, starts it again when it dies or does not answer any more, and runs the agent beside it.
+Starts VPP as configured, restarts it when it dies or stops answering, and runs the agent beside it.
 FILE is the agent's configuration (pteropus agent --help) with "backend": "vpp"; its field vpp is described in docs/vpp.md.
 Prints {"ready":true} when VPP runs and the agent has everything in force; logs to standard error.
 
-When it ends, the agent ends, and VPP goes on (unless vpp.endsWithUs): traffic does not stop, and the next pteropus vswitch
-takes it over. In a container VPP ends with the container.
+When it ends, the agent ends with it but VPP keeps running (unless vpp.endsWithUs): traffic goes on, and the next
+pteropus vswitch takes VPP over. In a container VPP ends with the container.
 
-  --no-agent         only VPP; the agent runs elsewhere, with the same FILE
-  --restart          end a VPP that runs first, so that it is started with the configuration of now; likewise
-  --stop             end a VPP that runs, after the pteropus vswitch beside it has been ended; traffic stops
-  --print-startup    print VPP's startup configuration, and do nothing
-  --preflight        say what this machine lacks, one line for each prerequisite, and do nothing; exit code 1 if anything is missing
-  --json             with --preflight: as JSON
+  --no-agent         run VPP only; the agent runs elsewhere, with the same FILE
+  --restart          stop a running VPP first, so that it starts with the current configuration (end its pteropus vswitch before)
+  --stop             stop a running VPP and do nothing else; traffic stops (end its pteropus vswitch before)
+  --print-startup    print VPP's startup configuration and do nothing else
+  --preflight        check this machine, print one line for each prerequisite and do nothing else; exit code 1 if one is missing
+  --json             with --preflight: print JSON
   --die-with-stdin   end when standard input ends
+  -h, --help         show this text
 `;
 
 /** Exit codes: 0 fine, 1 preflight failed, 3 VPP cannot be started. Throws UsageError, InvalidInputError. */

@@ -7,7 +7,8 @@ import { parseCommand, withCluster } from './command.js';
 
 const HELP = `usage: pteropus sim apply [--name NAME] -f PATH...
 
-Puts or replaces what the manifests hold (files, folders, - for standard input). Returns when every node has it in force.
+Creates or replaces the objects in the manifests (files, folders, - for standard input). Returns when the change is in
+force on every node.
 `;
 
 export async function run(argv: readonly string[]): Promise<number> {

@@ -9,7 +9,7 @@ import { parseCommand, withCluster } from './command.js';
 const HELP = `usage: pteropus sim delete [--name NAME] -f PATH...
        pteropus sim delete [--name NAME] KIND NS/NAME...
 
-Deletes what the manifests name, or objects by kind and name (kubectl's short names do: netpol, svc, deploy, …).
+Deletes the objects in the manifests, or objects by kind and name (kubectl's short names work: netpol, svc, deploy, …).
 `;
 
 const KINDS: Readonly<Record<string, string>> = {

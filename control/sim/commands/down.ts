@@ -4,7 +4,7 @@ import { waitGone } from './keep.js';
 
 const HELP = `usage: pteropus sim down [--name NAME]
 
-Ends a kept cluster: no namespace, link or process of it stays.
+Ends a kept cluster and removes all of its namespaces, links and processes.
 `;
 
 export async function run(argv: readonly string[]): Promise<number> {

@@ -113,13 +113,13 @@ async function connectWhenUp(name: string): Promise<SupervisorClient> {
 function hints(name: string, feed: Feed): string {
   const flag = name === 'sim' ? '' : ` --name ${name}`;
   return [
-    `cluster ${name} stays; changed files take effect by themselves`,
+    `cluster ${name} keeps running; edits to its files take effect on their own`,
     `  pteropus sim status${flag}          what runs`,
     ...(feed === 'memory' ? [] : [`  pteropus sim exec${flag} NS/POD -- curl http://SERVICE`]),
     `  pteropus sim trace${flag} NS/POD NS/POD:PORT`,
     `  pteropus sim apply${flag} -f FILE`,
     `  pteropus sim matrix${flag}`,
-    `  pteropus sim down${flag}            the end of it`,
+    `  pteropus sim down${flag}            end it`,
   ].join('\n');
 }
 

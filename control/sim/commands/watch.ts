@@ -3,7 +3,7 @@ import { parseCommand, withCluster } from './command.js';
 
 const HELP = `usage: pteropus sim watch [--name NAME]
 
-Shows what happens in a kept cluster until Ctrl-C: changed files and how fast they were in force, applies, deletes.
+Shows what happens in a kept cluster until Ctrl-C: changed files and how quickly they took effect, applies, deletes.
 `;
 
 export async function run(argv: readonly string[]): Promise<number> {
