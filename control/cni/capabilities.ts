@@ -16,14 +16,14 @@ export function parsePortMappings(value: unknown): readonly HostPort[] {
   const ports = (value as readonly unknown[]).flatMap((entry, i): readonly HostPort[] => {
     const where = `runtimeConfig.portMappings[${i}]`;
     if (!isMapping(entry)) throw invalidConfig(`${where} is not an object`);
-    const hostPort = entry['hostPort'] ?? 0;
+    const hostPort = member(entry, 'hostPort') ?? 0;
     if (hostPort === 0) return [];
     return [
       {
         hostPort: portOf(hostPort, `${where}.hostPort`),
-        containerPort: portOf(entry['containerPort'], `${where}.containerPort`),
-        protocol: protocolOf(entry['protocol'] ?? 'tcp', `${where}.protocol`),
-        hostIP: hostIpOf(entry['hostIP'] ?? '', `${where}.hostIP`),
+        containerPort: portOf(member(entry, 'containerPort'), `${where}.containerPort`),
+        protocol: protocolOf(member(entry, 'protocol') ?? 'tcp', `${where}.protocol`),
+        hostIP: hostIpOf(member(entry, 'hostIP') ?? '', `${where}.hostIP`),
       },
     ];
   });
@@ -62,11 +62,21 @@ function limitOf(value: Mapping, direction: 'ingress' | 'egress'): RateLimit | n
 }
 
 function bitsOf(value: Mapping, field: string): number {
-  const bits = value[field] ?? 0;
+  const bits = member(value, field) ?? 0;
   if (typeof bits !== 'number' || !Number.isSafeInteger(bits) || bits < 0) {
     throw invalidConfig(`runtimeConfig.bandwidth.${field} is not a number of bits`);
   }
   return bits;
+}
+
+/**
+ * By a name in any case, as Go reads JSON, and so every reference plugin: containerd writes `HostPort` and `IngressRate`, CRI-O `hostPort`.
+ */
+function member(value: Mapping, name: string): unknown {
+  if (value[name] !== undefined) return value[name];
+  const folded = name.toLowerCase();
+  const key = Object.keys(value).find((other) => other.toLowerCase() === folded);
+  return key === undefined ? undefined : value[key];
 }
 
 function portOf(value: unknown, field: string): number {
