@@ -127,7 +127,7 @@ export class CniHandler implements CniService {
       const problems = [...(await links.checkPod(state.linkSpec({ ...record, netns, ifname })))];
       const there = inForce();
       if (there?.has(podInterfaceKey(record.pod)) !== true) problems.push('the data plane does not have it');
-      else problems.push(...missingItems(there, record, state.identity.record.addresses));
+      else problems.push(...missingItems(there, record, state.nodeAddresses));
       if (problems.length > 0) throw new CniError(CNI.differs, problems.join('; '));
       return this.#reply({ ...record, netns, ifname });
     });

@@ -1,6 +1,7 @@
 /** What the agent knows: the cluster's objects, this node's plan and links, and the pods wired here. Plain state, no I/O. */
 import { parseIp } from '../common/ip.js';
 import { compile } from '../compiler/compile.js';
+import { internalAddresses } from '../compiler/host-addresses.js';
 import { IncrementalCompiler } from '../compiler/incremental/compiler.js';
 import type { Attachment, ClusterConfig, NodeLocal } from '../compiler/input.js';
 import { podMtu } from '../compiler/interfaces.js';
@@ -49,6 +50,13 @@ export class NodeState {
 
   get model(): Model {
     return this.#compiler.model;
+  }
+
+  /** Where the node is reached: by the underlay, and what Kubernetes knows it by. */
+  get nodeAddresses(): readonly Ip[] {
+    const { addresses, metadata } = this.identity.record;
+    const internal = internalAddresses(this.config, this.model.get('Node', null, metadata.name));
+    return [...new Set([...addresses, ...internal])];
   }
 
   /**

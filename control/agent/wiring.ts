@@ -116,7 +116,7 @@ export class Wiring {
   /** Address and link; from here on the ruleset has it. */
   async #make(sandbox: Sandbox, onRevert: (undo: Undo) => void): Promise<PodRecord> {
     const { state, links } = this.parts;
-    checkHostPorts(sandbox, state.pods(), state.identity.record.addresses);
+    checkHostPorts(sandbox, state.pods(), state.nodeAddresses);
     const { namespace, name } = sandbox.pod;
     const feed = feedOf(state.model.get('Pod', namespace, name), this.parts.podFeed);
     const owner = podKey(sandbox.pod);
@@ -192,7 +192,7 @@ export class Wiring {
 
   /** Everything of the pods is in force, or this throws. */
   async #enforce(tx: Transaction, records: readonly PodRecord[]): Promise<void> {
-    const { addresses } = this.parts.state.identity.record;
+    const addresses = this.parts.state.nodeAddresses;
     const must = new Set(records.flatMap((record) => keysOf(record, addresses)));
     const { changes, refused } = await this.#apply(must);
     tx.changed(changeMarks(changes));

@@ -1,7 +1,7 @@
 import type { Model } from '../model/model.js';
 import { rulesetOf } from '../ruleset/canonical.js';
 import type { Ruleset } from '../ruleset/types.js';
-import { makeContext } from './context.js';
+import { allAddresses, makeContext } from './context.js';
 import { compileHostPorts } from './host-ports.js';
 import type { ClusterConfig, NodeLocal } from './input.js';
 import { compileInterfaces } from './interfaces.js';
@@ -25,7 +25,7 @@ export function compile(model: Model, local: NodeLocal, config: ClusterConfig): 
     ...compileRoutes(context),
     ...compilePolicies(context),
     ...compileServices(context),
-    ...[...context.attached.values()].flatMap((wired) => compileHostPorts(wired, context.self.addresses)),
+    ...[...context.attached.values()].flatMap((wired) => compileHostPorts(wired, allAddresses(context.self))),
     compileSnat(context),
   ]);
 }

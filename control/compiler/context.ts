@@ -3,9 +3,10 @@ import { PteropusError } from '../common/errors.js';
 import { NodeIdRangeError, type NodePlan, nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import type { Model } from '../model/model.js';
 import { DATAPLANE_ANNOTATION } from '../objects/stored-keys.js';
-import type { NodeRecord, Pod } from '../objects/types.js';
+import type { Node, NodeRecord, Pod } from '../objects/types.js';
 import { compareText } from '../ruleset/canonical.js';
 import type { Ip, PodRef } from '../ruleset/types.js';
+import { internalAddresses, withoutSharedAddresses } from './host-addresses.js';
 import type { Attachment, ClusterConfig, NodeLocal } from './input.js';
 
 export interface NodeView {
@@ -14,6 +15,8 @@ export interface NodeView {
   readonly plan: NodePlan;
   /** Underlay addresses, in the record's order; computed from the id where the record has none. */
   readonly addresses: readonly Ip[];
+  /** What its own stack has by other links (host-addresses.ts). */
+  readonly hostAddresses: readonly Ip[];
   /** Clients outside the cluster, whichever way they came. */
   readonly answersByUplink: boolean;
 }
@@ -40,18 +43,12 @@ export function makeContext(model: Model, local: NodeLocal, config: ClusterConfi
   if (record === undefined) {
     throw new UnknownNodeError('has no node record', { object: `node ${local.node}`, retryable: true });
   }
-  return withLocal(
-    {
-      model,
-      config,
-      self: viewOf(config, record),
-      peers: [...model.all('NodeRecord')]
-        .filter((other) => other.metadata.name !== local.node)
-        .flatMap((other) => peerView(config, other))
-        .sort((a, b) => a.id - b.id || compareText(a.name, b.name)),
-    },
-    local,
-  );
+  const self = viewOf(model, config, record);
+  const peers = [...model.all('NodeRecord')]
+    .filter((other) => other.metadata.name !== local.node)
+    .flatMap((other) => peerView(model, config, other))
+    .sort((a, b) => a.id - b.id || compareText(a.name, b.name));
+  return withLocal({ model, config, self, peers: withoutSharedAddresses(self, peers) }, local);
 }
 
 /** The same nodes, with other things wired here. */
@@ -70,38 +67,46 @@ export function withLocal(
 }
 
 /** A peer whose id has no place in the ranges cannot be reached; its own agent says so. It must not stop this node. */
-function peerView(config: ClusterConfig, record: NodeRecord): readonly NodeView[] {
+function peerView(model: Model, config: ClusterConfig, record: NodeRecord): readonly NodeView[] {
   try {
-    return [viewOf(config, record)];
+    return [viewOf(model, config, record)];
   } catch (error) {
     if (error instanceof NodeIdRangeError) return [];
     throw error;
   }
 }
 
-/** Records and configurations are never changed in place, so a view is worked out once. */
-const VIEWS = new WeakMap<ClusterConfig, WeakMap<NodeRecord, NodeView>>();
+interface Viewed {
+  readonly node: Node | undefined;
+  readonly view: NodeView;
+}
 
-function viewOf(config: ClusterConfig, record: NodeRecord): NodeView {
+/** Objects and configurations are never changed in place, so a view is worked out once, and stays until an address of the node changes. */
+const VIEWS = new WeakMap<ClusterConfig, WeakMap<NodeRecord, Viewed>>();
+
+function viewOf(model: Model, config: ClusterConfig, record: NodeRecord): NodeView {
   let views = VIEWS.get(config);
   if (views === undefined) {
     views = new WeakMap();
     VIEWS.set(config, views);
   }
-  let view = views.get(record);
-  if (view === undefined) {
-    view = makeView(config, record);
-    views.set(record, view);
-  }
+  const node = model.get('Node', null, record.metadata.name);
+  const known = views.get(record);
+  if (known !== undefined && known.node === node) return known.view;
+  const made = makeView(config, record, node);
+  const same = known !== undefined && known.view.hostAddresses.join() === made.hostAddresses.join();
+  const view = same ? known.view : made;
+  views.set(record, { node, view });
   return view;
 }
 
-function makeView(config: ClusterConfig, record: NodeRecord): NodeView {
+function makeView(config: ClusterConfig, record: NodeRecord, node: Node | undefined): NodeView {
   const plan = planNode(config, record.id);
   const addresses = record.addresses.length > 0 ? record.addresses : nodeAddresses(plan);
+  const hostAddresses = internalAddresses(config, node).filter((ip) => !addresses.includes(ip));
   // VPP keeps nothing of a connection that would tell through which tunnel it came.
   const answersByUplink = record.metadata.annotations[DATAPLANE_ANNOTATION] === 'vpp';
-  return { name: record.metadata.name, id: record.id, plan, addresses, answersByUplink };
+  return { name: record.metadata.name, id: record.id, plan, addresses, hostAddresses, answersByUplink };
 }
 
 export function refText(pod: PodRef): string {
@@ -127,6 +132,14 @@ export function podAddresses(context: Context, pod: Pod): readonly Ip[] {
 
 export function hasEnded(pod: Pod): boolean {
   return pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed';
+}
+
+/** All that the node is reached at. */
+export function allAddresses({
+  addresses,
+  hostAddresses,
+}: Pick<NodeView, 'addresses' | 'hostAddresses'>): readonly Ip[] {
+  return hostAddresses.length === 0 ? addresses : [...addresses, ...hostAddresses];
 }
 
 /** The first address of each family, IPv4 first. */

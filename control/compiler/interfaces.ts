@@ -2,7 +2,7 @@
 
 import { plansOf } from '../ipam/arithmetic.js';
 import type { InterfaceItem, Key, PodRef } from '../ruleset/types.js';
-import { type Context, sortedSet } from './context.js';
+import { allAddresses, type Context, sortedSet } from './context.js';
 import type { Attachment, ClusterConfig } from './input.js';
 
 /** Outer IPv4, UDP, VXLAN and inner Ethernet headers (RFC 7348): what a tunnel takes from the underlay's MTU. */
@@ -54,7 +54,7 @@ export function nodeInterfaces({ self, local, config }: Context): readonly Inter
       peerMac: host.peerMac,
       peerAddresses: [
         ...plans.map(({ hostLinuxAddress }) => hostLinuxAddress),
-        ...self.addresses,
+        ...allAddresses(self),
         ...config.hostAddresses,
       ],
       ownAddresses: plans.map(({ hostDataplaneAddress }) => hostDataplaneAddress),

@@ -6,7 +6,7 @@
 import { bitsOf, cidrContains, formatCidr, parseCidr, parseIp } from '../common/ip.js';
 import { plansOf } from '../ipam/arithmetic.js';
 import type { Cidr, Ip, Key, RouteItem, RouteTarget, Vrf } from '../ruleset/types.js';
-import { type Context, familyOf, type NodeView } from './context.js';
+import { allAddresses, type Context, familyOf, type NodeView } from './context.js';
 import { type Attachment, type FamilyRanges, rangesOf } from './input.js';
 import { HOST, podInterfaceKey, UPLINK } from './interfaces.js';
 import { reachablePeers, tunnelKey } from './tunnels.js';
@@ -37,7 +37,7 @@ export function podRoutes({ pod, addresses }: Attachment): readonly RouteItem[] 
 export function nodeRoutes({ self, local, config }: Context): readonly RouteItem[] {
   const host: RouteTarget = local.host === null ? REJECT : via(HOST);
   return [
-    ...[...self.addresses, ...config.hostAddresses].flatMap((ip) => both(hostCidr(ip), host)),
+    ...[...allAddresses(self), ...config.hostAddresses].flatMap((ip) => both(hostCidr(ip), host)),
     ...plansOf(self.plan).flatMap(({ hostSubnet, podSubnet }) => [
       ...both(hostSubnet, host),
       // An address of this node's pods that no pod has.
@@ -60,6 +60,8 @@ export function peerRoutes(context: Context, peer: NodeView): readonly RouteItem
       const fromPods = routeItem('pod', hostCidr(ip), tunnel);
       return target === null ? [fromPods] : [fromPods, routeItem('main', hostCidr(ip), target)];
     }),
+    // From everybody else they are reached by whatever network they are in: so do the answers come.
+    ...peer.hostAddresses.map((ip) => routeItem('pod', hostCidr(ip), tunnel)),
   ];
 }
 

@@ -311,7 +311,7 @@ test('the algorithm and the weights of backends come from annotations', () => {
   assert.equal(problemsOf(wrong.map(parseApiObject), []).map(problemText), [
     'Service x/s: spec.trafficDistribution: X is not known; all endpoints are used',
     'Service x/s: metadata.annotations["service.pteropus.io/algorithm"]: y is neither random nor maglev; random is used',
-    'Pod x/p0: metadata.annotations["service.pteropus.io/weight"]: 0 is no weight from 1 to 1000; 1 is used',
+    'Pod x/p0: metadata.annotations["service.pteropus.io/weight"]: 0 is not a weight from 1 to 1000; 1 is used',
   ]);
 });
 

@@ -6,7 +6,7 @@ import { ALGORITHM_ANNOTATION } from '../model/problems.js';
 import type { Service, ServicePort } from '../objects/types.js';
 import { sortedBy } from '../ruleset/canonical.js';
 import type { Frontend, HealthCheckItem, Ip, ServiceBackend, ServiceItem } from '../ruleset/types.js';
-import { type Context, familyOf, type NodeView, sortedSet } from './context.js';
+import { allAddresses, type Context, familyOf, type NodeView, sortedSet } from './context.js';
 import { type PortEndpoints, ServiceEndpoints } from './endpoints.js';
 import { compileHealthCheck } from './health-check.js';
 import { rangesOf } from './input.js';
@@ -184,7 +184,7 @@ const EVERY_ADDRESS = new WeakMap<readonly NodeView[], Map<4 | 6, readonly Ip[]>
 function nodePortAddresses({ config }: Context, nodes: readonly NodeView[], family: 4 | 6): readonly Ip[] {
   const ranges = config.nodePortAddresses.map(parseCidr);
   const addresses = nodes
-    .flatMap((node) => node.addresses)
+    .flatMap(allAddresses)
     .filter((ip) => familyOf(ip) === family)
     .filter((ip) => ranges.length === 0 || ranges.some((range) => cidrContains(range, parseIp(ip))));
   return sortedBy(addresses, (address) => `${address} `);
@@ -277,7 +277,7 @@ function belongsToCluster({ config, self, peers }: Context, address: Ip): boolea
   return (
     ranges.some((range) => cidrContains(parseCidr(range), ip)) ||
     config.hostAddresses.includes(address) ||
-    [self, ...peers].some((node) => node.addresses.includes(address))
+    [self, ...peers].some((node) => allAddresses(node).includes(address))
   );
 }
 

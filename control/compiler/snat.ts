@@ -2,11 +2,11 @@
 import { bitsOf, canonicalCidr } from '../common/ip.js';
 import { plansOf } from '../ipam/arithmetic.js';
 import type { SnatItem } from '../ruleset/types.js';
-import { type Context, familyOf, firstOfEachFamily, sortedSet } from './context.js';
+import { allAddresses, type Context, familyOf, firstOfEachFamily, sortedSet } from './context.js';
 import { rangesOf } from './input.js';
 
 export function compileSnat({ self, peers, config }: Context): SnatItem {
-  const nodes = [self, ...peers].flatMap(({ addresses }) => addresses);
+  const nodes = [self, ...peers].flatMap(allAddresses);
   return {
     kind: 'snat',
     key: 'snat',

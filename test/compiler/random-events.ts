@@ -19,6 +19,8 @@ export const NODE = 'n1';
 
 const NAMESPACES = ['a', 'b', 'c', 'kube-system'];
 const ADDRESSES = ['10.1.1.2', '10.1.1.3', '10.1.1.4', '10.1.2.2', '10.1.2.3', '10.1.3.2', 'fd00:1:1::2'];
+/** Of one node, of several, an underlay address, one of the pods' range. */
+const INTERNAL = ['10.0.0.1', '10.0.0.2', '10.0.0.2', '192.168.16.2', '192.168.16.9', '10.1.2.2'];
 const NODES = [NODE, 'n2', 'n3', 'n4'];
 const ZONES = ['z1', 'z2'];
 
@@ -168,7 +170,9 @@ function randomNode(random: Random, name: string): KubeObject {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name, labels },
-    status: { addresses: [{ type: 'InternalIP', address: '192.168.16.9' }] },
+    status: {
+      addresses: [{ type: 'InternalIP', address: random.chance(0.2) ? random.pick(INTERNAL) : '10.0.0.7' }],
+    },
   });
 }
 

@@ -1,7 +1,7 @@
 /** Compiles a cluster's changes: what an event costs goes with what it changes, and not with how large the cluster is. */
 import type { Model, PodSlot } from '../../model/model.js';
 import type { Labels } from '../../model/selector.js';
-import type { KubeObject, ObjectEvent } from '../../objects/types.js';
+import type { KubeObject, Node, ObjectEvent } from '../../objects/types.js';
 import { objectKey } from '../../objects/types.js';
 import { canonical } from '../../ruleset/canonical.js';
 import { diffRulesets } from '../../ruleset/diff.js';
@@ -143,12 +143,17 @@ export class IncrementalCompiler {
         break;
       case 'Node':
         serving.nodeChanged(name);
+        if (!sameAddresses(ofKind('Node', old), ofKind('Node', now))) this.#nodeTouched(name, touched);
         break;
       case 'NodeRecord':
-        if (name === this.#local.node) touched.self = true;
-        else touched.peers = true;
+        this.#nodeTouched(name, touched);
         break;
     }
+  }
+
+  #nodeTouched(name: string, touched: Touched): void {
+    if (name === this.#local.node) touched.self = true;
+    else touched.peers = true;
   }
 }
 
@@ -203,6 +208,10 @@ function ofKind<K extends KubeObject['kind']>(
   object: KubeObject | undefined,
 ): Extract<KubeObject, { kind: K }> | undefined {
   return object?.kind === kind ? (object as Extract<KubeObject, { kind: K }>) : undefined;
+}
+
+function sameAddresses(a: Node | undefined, b: Node | undefined): boolean {
+  return canonical(a?.status.addresses ?? []) === canonical(b?.status.addresses ?? []);
 }
 
 /** Pods wired in one of the two and not, or otherwise, in the other; of the latter, as they were and as they are. */

@@ -1,6 +1,6 @@
 /** The node itself, its links, its tunnels and routes: what NodeRecords and pods wired here decide. */
 import type { Item, Key } from '../../ruleset/types.js';
-import type { Context, NodeView } from '../context.js';
+import { allAddresses, type Context, type NodeView } from '../context.js';
 import { compileHostPorts } from '../host-ports.js';
 import type { Attachment } from '../input.js';
 import { nodeInterfaces, podInterface } from '../interfaces.js';
@@ -83,7 +83,7 @@ export class Wiring {
       items = [
         podInterface(context, attachment),
         ...podRoutes(attachment),
-        ...compileHostPorts(attachment, context.self.addresses),
+        ...compileHostPorts(attachment, allAddresses(context.self)),
       ];
       this.ofPod.set(attachment, items);
     }

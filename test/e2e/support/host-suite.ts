@@ -5,14 +5,19 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { planNode } from '../../../control/ipam/arithmetic.js';
+import { toJson } from '../../../control/objects/json.js';
+import { storedKey } from '../../../control/objects/stored-keys.js';
 import { nodeNamespace, outsideNamespace, podNamespace } from '../../../control/sim/afxdp/names.js';
 import type { ProbeProtocol, ProbeResult } from '../../../control/sim/driver.js';
+import { nodeObject } from '../../../control/sim/world.js';
+import type { Operation } from '../../../control/store/store.js';
 import { type Requirement, testIf } from '../../support/requires.js';
 import { startTestCluster, type TestCluster } from './cluster.js';
 import { inNetns } from './kernel.js';
 import { pod, policy, service } from './manifests.js';
 
 const PORT = 9100;
+const NODE_PORT = 30_090;
 /** As NodeLocal DNSCache has it. */
 const NODE_LOCAL = '169.254.20.10';
 
@@ -40,7 +45,7 @@ export function hostSuite(name: string, needs: readonly Requirement[], vpp: read
         pod('b', { node: 'node-2' }),
         pod('exporter', { node: 'node-2', hostNetwork: true, tcp: [PORT], udp: [PORT] }),
         service('exporter', { app: 'exporter' }, { ports: ['TCP', 'UDP'].map(hostPort) }),
-        service('a', { app: 'a' }),
+        service('a', { app: 'a' }, { type: 'NodePort', ports: [{ port: 80, nodePort: NODE_PORT }] }),
       ],
       { ...(vpp.length === 0 ? {} : { vpp }), config: { hostAddresses: [NODE_LOCAL] } },
     );
@@ -127,6 +132,35 @@ export function hostSuite(name: string, needs: readonly Requirement[], vpp: read
         inNetns(netns, 'ip', 'address', 'add', `${NODE_LOCAL}/32`, 'dev', 'lo');
         assert.throws(() => inNetns(netns, ...forged), /ping/);
         inNetns(netns, 'ip', 'address', 'delete', `${NODE_LOCAL}/32`, 'dev', 'lo');
+      }
+    },
+  );
+
+  testIf(test, ...needs)(
+    'pods reach a node at the address of another link, which is the one Kubernetes knows',
+    async () => {
+      const { nodes, config } = cluster.spec;
+      const known = (node: string): string => `10.9.0.${nodes.indexOf(node) + 1}`;
+      const operations = nodes.map((name): Operation => {
+        const netns = nodeNamespace(cluster.spec.cluster, name);
+        inNetns(netns, 'ip', 'address', 'add', `${known(name)}/32`, 'dev', 'lo');
+        const object = nodeObject(config, nodes, name);
+        const status = { addresses: [{ type: 'InternalIP', address: known(name) }] };
+        return { type: 'put', key: storedKey(object), value: toJson({ ...object, status }) };
+      });
+      const { revision } = await cluster.driver.store.transact([], operations);
+      await cluster.driver.settled(revision);
+      for (const name of ['a', 'b']) {
+        const from = cluster.workload(name);
+        for (const protocol of ['tcp', 'udp'] as const) {
+          const there = from.probe(protocol, known('node-2'), PORT, 2000);
+          await assertAnswers(there, 'default/exporter', `${name} by ${protocol}`);
+        }
+        for (const node of nodes) {
+          await assertAnswers(from.probe('icmp', known(node), 0, 2000), null, `${name} pings ${node}`);
+          const port = from.probe('tcp', known(node), NODE_PORT, 2000);
+          await assertAnswers(port, 'default/a', `${name} by the NodePort of ${node}`);
+        }
       }
     },
   );
