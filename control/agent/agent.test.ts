@@ -140,7 +140,7 @@ test('a lost data plane is opened again and refilled', async () => {
   await machine.until((status) => status.ready);
   assert.equal(machine.dataplane.items, before);
   assert.is(machine.dataplane.opens, 2);
-  const told = machine.lines.filter((line) => /data plane (lost|has everything again, after \d)/.test(line));
+  const told = machine.lines.filter((line) => /data plane (lost|is complete again after \d)/.test(line));
   assert.is(told.length, 2, machine.lines.join('\n'));
   await agent.close();
 });

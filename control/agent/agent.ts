@@ -94,7 +94,7 @@ export class Agent {
     const handler: ObjectsHandler = {
       pending: () => this.#loop.post(this.#objectsEvent()),
       lost: (reason) => {
-        this.#log(`objects must be listed anew: ${reason.message}`);
+        this.#log(`listing all objects again: ${reason.message}`);
         this.#healing.need('full');
       },
       unreadable: (key, reason) => this.#problems.unreadable(key, reason),
@@ -325,7 +325,7 @@ export class Agent {
 
   async #removeStrays(strays: readonly string[]): Promise<void> {
     for (const link of strays) {
-      this.#log(`removing link ${link}: no pod of the journal has it`);
+      this.#log(`removing link ${link}: it belongs to no pod in the journal`);
       await this.options.links.detachPod(link);
     }
   }
@@ -421,7 +421,7 @@ export class Agent {
     tx.changed(changeMarks(changes));
     if (this.#lostAt !== null) {
       const seconds = (performance.now() - this.#lostAt) / 1000;
-      this.#log(`the data plane has everything again, after ${seconds.toFixed(1)} s`);
+      this.#log(`the data plane is complete again after ${seconds.toFixed(1)} s`);
       this.#lostAt = null;
     }
     for (const line of newShortfalls(this.backend, changes)) this.#log(line);

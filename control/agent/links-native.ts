@@ -213,7 +213,7 @@ class NativeLinks implements LinkDriver {
     try {
       const far = pod.links().find(({ name }) => name === spec.ifname);
       if (far === undefined) return [...problems, `${spec.ifname} is gone from the sandbox`];
-      if (spec.feed === 'tap' && far.type !== TAP_TYPE) problems.push(`${spec.ifname} is no TAP`);
+      if (spec.feed === 'tap' && far.type !== TAP_TYPE) problems.push(`${spec.ifname} is not a TAP`);
       if (!far.up) problems.push(`${spec.ifname} is down`);
       if (far.mac !== spec.podMac) problems.push(`${spec.ifname} has MAC ${far.mac}, not ${spec.podMac}`);
       if (far.mtu !== spec.mtu) problems.push(`${spec.ifname} has MTU ${far.mtu}, not ${spec.mtu}`);

@@ -70,7 +70,7 @@ function chooseId(
   for (const entry of entries) {
     const record = fromJson(entry.value, entry.key);
     if (record.kind !== 'NodeRecord' || entry.key !== nodeKey(record.id)) {
-      throw new NodeIdConflictError('is no record of the node id its key names', { object: entry.key });
+      throw new NodeIdConflictError('is not a record of the node id in its key', { object: entry.key });
     }
     holders.set(record.id, { name: record.metadata.name, addresses: record.addresses, entry });
   }

@@ -1,6 +1,6 @@
 /**
  * What the runtime passes in the environment (CNI specification, section 2, parameters). That nothing is missing the executable has
- * seen to (native/cni/environment.cc); an empty value is no valid name all the same.
+ * seen to (native/cni/environment.cc); an empty value is not a valid name all the same.
  */
 import { CNI } from './codes.js';
 import { CniError } from './errors.js';
@@ -36,9 +36,10 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     args: value('CNI_ARGS'),
   };
   const { containerId, ifname, netns, args } = environment;
-  if (!isContainerId(containerId)) throw invalid(`CNI_CONTAINERID is no container id: ${show(containerId)}`);
-  if (!isInterfaceName(ifname)) throw invalid(`CNI_IFNAME is no interface name: ${show(ifname)}`);
-  if (netns !== '' && !isPath(netns)) throw invalid(`CNI_NETNS is no absolute path: ${show(netns)}`);
+  if (!isContainerId(containerId))
+    throw invalid(`CNI_CONTAINERID is not a container id: ${show(containerId)}`);
+  if (!isInterfaceName(ifname)) throw invalid(`CNI_IFNAME is not an interface name: ${show(ifname)}`);
+  if (netns !== '' && !isPath(netns)) throw invalid(`CNI_NETNS is not an absolute path: ${show(netns)}`);
   if (netns === '' && command !== 'DEL') throw invalid('CNI_NETNS is missing');
   if (parseArguments(args) === null)
     throw invalid(`CNI_ARGS is not of the form KEY=value;...: ${show(args)}`);

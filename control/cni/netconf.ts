@@ -130,10 +130,10 @@ function attachmentsOf({ [VALID_ATTACHMENTS]: value }: Mapping): ReadonlySet<str
   const keys = (value as readonly unknown[]).map((entry, i) => {
     const { containerID, ifname } = isMapping(entry) ? entry : {};
     if (typeof containerID !== 'string' || !isContainerId(containerID)) {
-      throw invalidConfig(`${VALID_ATTACHMENTS}[${i}].containerID is no container id`);
+      throw invalidConfig(`${VALID_ATTACHMENTS}[${i}].containerID is not a container id`);
     }
     if (typeof ifname !== 'string' || !isInterfaceName(ifname)) {
-      throw invalidConfig(`${VALID_ATTACHMENTS}[${i}].ifname is no interface name`);
+      throw invalidConfig(`${VALID_ATTACHMENTS}[${i}].ifname is not an interface name`);
     }
     return `${containerID}/${ifname}`;
   });

@@ -85,7 +85,7 @@ for (const [what, bytes] of [
 }
 
 for (const [what, message] of [
-  ['that is no object', null],
+  ['that is not an object', null],
   ['that its taker cannot read', { method: 7 }],
 ] as const) {
   test(`a message ${what} costs the connection, not the process`, () =>

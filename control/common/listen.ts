@@ -38,7 +38,7 @@ export async function clearSocketPath(path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;
-  if (!stat.isSocket()) throw new SocketInUseError('is there and is no socket', { object: path });
+  if (!stat.isSocket()) throw new SocketInUseError('is there and is not a socket', { object: path });
   if (await answers(path)) throw new SocketInUseError('another process listens here', { object: path });
   unlinkSync(path);
 }

@@ -23,7 +23,10 @@ export type Target = { readonly place: Place } | { readonly service: Service };
 export function findSource(cluster: PaperCluster, text: string): Place {
   const found = findPlace(cluster, text);
   if (found !== null) return found;
-  throw new InvalidInputError('is no pod, workload, node/NAME or address', { object: '--from', value: text });
+  throw new InvalidInputError('is not a pod, workload, node/NAME or address', {
+    object: '--from',
+    value: text,
+  });
 }
 
 export function findTarget(cluster: PaperCluster, text: string): Target {
@@ -40,7 +43,7 @@ export function findTarget(cluster: PaperCluster, text: string): Target {
     const place = findPlace(cluster, text);
     if (place !== null) return { place };
   }
-  throw new InvalidInputError('is no pod, Service, workload, node/NAME or address', {
+  throw new InvalidInputError('is not a pod, Service, workload, node/NAME or address', {
     object: '--to',
     value: text,
   });

@@ -208,9 +208,9 @@ async function refusal(...args: readonly string[]): Promise<string> {
 test('wrong input names what is wrong', async () => {
   assert.match(
     await refusal('--from', 'shop/x', '--to', 'shop/web'),
-    /--from: is no pod, workload.*"shop\/x"/,
+    /--from: is not a pod, workload.*"shop\/x"/,
   );
-  assert.match(await refusal('--from', 'shop/client', '--to', 'a/b/c'), /--to: is no pod, Service/);
+  assert.match(await refusal('--from', 'shop/client', '--to', 'a/b/c'), /--to: is not a pod, Service/);
   assert.match(await refusal('--from', 'shop/web', '--to', 'shop/client'), /shop\/client: which port\?/);
   assert.match(await refusal('--from', 'shop/web'), /--to: is needed/);
   assert.match(

@@ -206,7 +206,7 @@ function servingNode(
 
 function rulesetOf({ rulesets }: PaperCluster, node: string | null): Ruleset {
   const ruleset = node === null ? undefined : rulesets.get(node);
-  if (ruleset === undefined) throw new InvalidInputError('is no node of the cluster', { value: node });
+  if (ruleset === undefined) throw new InvalidInputError('is not a node of the cluster', { value: node });
   return ruleset;
 }
 

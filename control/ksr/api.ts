@@ -52,7 +52,7 @@ export class KubeApi {
       const answer = await this.#json('GET', `${path}${query}`);
       const { items, metadata } = isRecord(answer) ? answer : {};
       const { resourceVersion, continue: next } = isRecord(metadata) ? metadata : {};
-      if (typeof resourceVersion !== 'string') throw new ApiRequestError('is no list', path, null);
+      if (typeof resourceVersion !== 'string') throw new ApiRequestError('is not a list', path, null);
       page(Array.isArray(items) ? (items as readonly unknown[]) : []);
       if (typeof next !== 'string' || next === '') return resourceVersion;
       token = next;
@@ -121,7 +121,7 @@ export class KubeApi {
     try {
       return JSON.parse(text);
     } catch (cause) {
-      throw new ApiRequestError('answers with no JSON', path, null, cause);
+      throw new ApiRequestError('answered with something other than JSON', path, null, cause);
     }
   }
 

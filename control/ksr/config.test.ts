@@ -36,7 +36,7 @@ test('what is wrong names the file and the field', () => {
     [{ ...LEAST, store: undefined }, /^f: store: /],
     [{ ...LEAST, leaseSeconds: 0 }, /leaseSeconds: must be 1-3600/],
     [{ ...LEAST, leasSeconds: 5 }, /leasSeconds: unknown field/],
-    [{ ...LEAST, externalIPCIDRs: ['x'] }, /externalIPCIDRs\[0\]: is no CIDR/],
+    [{ ...LEAST, externalIPCIDRs: ['x'] }, /externalIPCIDRs\[0\]: is not a CIDR/],
     [{ ...LEAST, rest: '0.0.0.0:9191' }, /only with TLS/],
     [{ ...LEAST, kubeconfig: 7 }, /kubeconfig: must be text/],
     [[], /must be a JSON object/],

@@ -106,7 +106,7 @@ function cidrsOf(value: unknown, object: string): readonly string[] {
     try {
       return formatCidr(parseCidr(String(entry)));
     } catch {
-      throw new InvalidInputError('is no CIDR', { object, field: `externalIPCIDRs[${i}]`, value: entry });
+      throw new InvalidInputError('is not a CIDR', { object, field: `externalIPCIDRs[${i}]`, value: entry });
     }
   });
 }

@@ -147,11 +147,11 @@ export class Ksr {
       this.#reporter.clear();
       // Before a listing that hangs has ended: another one need not wait for it. What is still being written is fenced.
       await leadership.resign().catch((error: unknown) => {
-        this.options.log(`the lead could not be given up, it runs out by itself: ${errorText(error)}`);
+        this.options.log(`leadership could not be given up and will expire: ${errorText(error)}`);
       });
       await Promise.all(running);
     }
-    if (!this.#stop.signal.aborted) this.options.log('the lead is lost');
+    if (!this.#stop.signal.aborted) this.options.log('leadership lost');
   }
 
   /** Ids of nodes that left the cluster are given back while everything is reflected. An API without any node was emptied. */

@@ -15,7 +15,7 @@ export interface Problem {
   readonly message: string;
 }
 
-/** The weight an annotation asks for; null if there is none or it is no weight. */
+/** The weight an annotation asks for; null if there is none or it is not a weight. */
 export function parseWeight(text: string | undefined): number | null {
   const weight = text !== undefined && /^\d{1,4}$/.test(text) ? Number(text) : 0;
   return weight >= 1 && weight <= 1000 ? weight : null;
@@ -114,5 +114,5 @@ function ofPod(pod: Pod): readonly Problem[] {
   const text = pod.metadata.annotations[WEIGHT_ANNOTATION];
   if (text === undefined || parseWeight(text) !== null) return [];
   const field = `metadata.annotations["${WEIGHT_ANNOTATION}"]`;
-  return [{ object: pod, field, message: `${text} is no weight from 1 to 1000; 1 is used` }];
+  return [{ object: pod, field, message: `${text} is not a weight from 1 to 1000; 1 is used` }];
 }

@@ -92,12 +92,12 @@ test('what breaks the rules of the API is refused, with its field', () => {
       () => ingress({ protocols: [{ tcp: { destinationPort: { range: { start: 9, end: 9 } } } }] }),
       /range\.end: must be more than start 9/,
     ],
-    [() => ingress({ protocols: [{ destinationNamedPort: '-' }] }), /is no valid port name/],
+    [() => ingress({ protocols: [{ destinationNamedPort: '-' }] }), /is not a valid port name/],
     [
       () => ingress({ protocols: [{ tcp: {} }], ports: [{ namedPort: 'a' }] }),
       /cannot stand beside protocols/,
     ],
-    [() => egress({ to: [{ networks: ['10.0.0.0/40'] }] }), /networks\[0\]: is no CIDR/],
+    [() => egress({ to: [{ networks: ['10.0.0.0/40'] }] }), /networks\[0\]: is not a CIDR/],
     [
       () => egress({ to: [{ networks: ['10.0.0.0/8'] }], protocols: [{ destinationNamedPort: 'web' }] }),
       /spec\.egress\[0\]: has a port name and networks/,

@@ -179,7 +179,7 @@ function parseRange(field: Field, protocol: NetworkPolicyPort['protocol']): Netw
 /** A name stands for the port of any protocol a pod calls by it. */
 function everyProtocol(field: Field): readonly NetworkPolicyPort[] {
   const name = field.string();
-  if (!isPortName(name)) field.fail('is no valid port name');
+  if (!isPortName(name)) field.fail('is not a valid port name');
   return PROTOCOLS.map((protocol) => ({ protocol, port: name, endPort: undefined }));
 }
 

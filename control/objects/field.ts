@@ -113,7 +113,7 @@ export class Field {
     try {
       return canonicalIp(text);
     } catch {
-      return this.fail('is no IP address');
+      return this.fail('is not an IP address');
     }
   }
 
@@ -123,7 +123,7 @@ export class Field {
     try {
       return parseCidr(text);
     } catch {
-      return this.fail('is no CIDR');
+      return this.fail('is not a CIDR');
     }
   }
 

@@ -53,7 +53,7 @@ test('empty and absent stay apart in every optional list', () => {
 test('what is not ours is refused, with the field', () => {
   const good = JSON.parse(toJson(parseApiObject(SERVICE))) as { spec: Record<string, unknown> };
   const refused: readonly (readonly [string, RegExp])[] = [
-    ['{', /key: is no JSON/],
+    ['{', /key: is not JSON/],
     ['{"kind":"Pony"}', /key: is of no known kind/],
     ['{"kind":"constructor"}', /is of no known kind/],
     [JSON.stringify({ ...good, spec: { ...good.spec, type: 'X' } }), /spec\.type: must be one of ClusterIP/],

@@ -197,7 +197,7 @@ export function fromJson(text: string, where?: string, unknown?: (path: Path) =>
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new StoredObjectError('is no JSON', { ...details, cause });
+    throw new StoredObjectError('is not JSON', { ...details, cause });
   }
   const kind = isRecord(value) ? value['kind'] : undefined;
   if (typeof kind !== 'string' || !Object.hasOwn(SHAPES, kind)) {

@@ -195,7 +195,7 @@ test('a pod made from a template is located in the template', () => {
 test('a kind we do not use is no object of ours', () => {
   assert.throws(
     () => parseApiObject({ apiVersion: 'v1', kind: 'Secret' }),
-    /v1 Secret: is no kind this network uses/,
+    /v1 Secret: is not a kind this network uses/,
   );
 });
 

@@ -89,15 +89,15 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
     'ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/8]}}]}]',
     /except\[0\]: must lie inside/,
   ],
-  ['ingress: [{from: [{ipBlock: {cidr: 10.0.0.0}}]}]', /cidr: is no CIDR/],
+  ['ingress: [{from: [{ipBlock: {cidr: 10.0.0.0}}]}]', /cidr: is not a CIDR/],
   ['ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}]', /must stand alone/],
   ['ingress: [{ports: [{port: 80, endPort: 79}]}]', /endPort: must be at least port 80/],
   ['ingress: [{ports: [{port: http, endPort: 81}]}]', /endPort: needs a numeric port/],
   ['ingress: [{ports: [{endPort: 81}]}]', /endPort: needs a numeric port/],
-  ['ingress: [{ports: [{port: UPPER}]}]', /is no valid port name/],
+  ['ingress: [{ports: [{port: UPPER}]}]', /is not a valid port name/],
   ['ingress: [{ports: [{protocol: ICMP}]}]', /protocol: must be one of TCP, UDP, SCTP/],
   ['policyTypes: [Both]', /policyTypes\[0\]: must be one of Ingress, Egress/],
-  ['podSelector: {matchLabels: {a: -x}}', /is no valid label value/],
+  ['podSelector: {matchLabels: {a: -x}}', /is not a valid label value/],
   ['podSelector: {matchLabels: {a: 1}}', /must be a string/],
   ['podSelector: {matchLabels: {a: yes}}', /must be a string/],
   ['podSelector: {matchExpressions: [{key: a, operator: In}]}', /values: must not be empty with In/],
@@ -140,7 +140,7 @@ test('lists are unfolded, in YAML and JSON, with the lines of their items', () =
   assert.equal(sources.get('Namespace//b'), { file: 'l.yaml', line: 5 });
   assert.match(
     failure(text.replace('"a"', '"A"')),
-    /^in\.yaml:9: Namespace A: metadata\.name: is no valid name/,
+    /^in\.yaml:9: Namespace A: metadata\.name: is not a valid name/,
   );
 });
 

@@ -96,7 +96,7 @@ export function parseManifests(text: string, file: string): Manifests {
 export function parseObject(document: RawDocument): KubeObject {
   const parse = PARSERS[`${document.apiVersion} ${document.kind}`];
   if (parse === undefined) {
-    throw new InvalidObjectError('is no kind this network uses', {
+    throw new InvalidObjectError('is not a kind this network uses', {
       object: `${document.apiVersion} ${document.kind}`,
       ...(document.source ?? {}),
     });
@@ -123,7 +123,7 @@ function* unfold(top: RawDocument, costly: boolean): Generator<RawDocument> {
       value: path.length === 0 ? value : undefined,
     });
   };
-  if (!isRecord(value)) return fail('is no object', []);
+  if (!isRecord(value)) return fail('is not an object', []);
   const apiVersion = typeof value['apiVersion'] === 'string' ? value['apiVersion'] : top.apiVersion;
   const kind = typeof value['kind'] === 'string' ? value['kind'] : top.kind;
   if (apiVersion === '') return fail('an object needs apiVersion', ['apiVersion']);
@@ -175,7 +175,7 @@ function refuseDuplicate(seen: Map<string, RawDocument>, key: string, document: 
   const first = seen.get(key);
   if (first !== undefined) {
     const { file, line } = document.source ?? {};
-    throw new DuplicateObjectError(`is there twice, first in line ${first.source?.line ?? '?'}`, {
+    throw new DuplicateObjectError(`is defined twice, first in line ${first.source?.line ?? '?'}`, {
       object: key.replace('/', ' ').replace(/ \//, ' '),
       ...(file === undefined ? {} : { file }),
       ...(line === undefined ? {} : { line }),

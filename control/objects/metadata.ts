@@ -15,26 +15,26 @@ export function parseMetadata(
 ): Metadata {
   const metadata = root.get('metadata').required();
   const name = metadata.get('name');
-  if (!isName(name.string())) name.fail('is no valid name');
+  if (!isName(name.string())) name.fail('is not a valid name');
   return {
     name: name.string(),
     namespace: scope === 'cluster' ? null : parseNamespace(metadata.get('namespace')),
     uid: metadata.get('uid').stringOrNull(),
     labels: parseLabels(metadata.get('labels')),
     annotations: metadata.get('annotations').strings((entry, key) => {
-      if (!isLabelKey(key.toLowerCase())) entry.fail('is no valid annotation key', key);
+      if (!isLabelKey(key.toLowerCase())) entry.fail('is not a valid annotation key', key);
     }),
   };
 }
 
 function parseNamespace(field: Field): string {
   const namespace = field.stringOrNull() ?? 'default';
-  return isDnsLabel(namespace) ? namespace : field.fail('is no valid namespace name');
+  return isDnsLabel(namespace) ? namespace : field.fail('is not a valid namespace name');
 }
 
 export function parseLabels(field: Field): Readonly<Record<string, string>> {
   return field.strings((entry, key, value) => {
-    if (!isLabelKey(key)) entry.fail('is no valid label key', key);
-    if (!isLabelValue(value)) entry.fail('is no valid label value');
+    if (!isLabelKey(key)) entry.fail('is not a valid label key', key);
+    if (!isLabelValue(value)) entry.fail('is not a valid label value');
   });
 }

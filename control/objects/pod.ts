@@ -44,7 +44,7 @@ function parseContainers(spec: Field): Pod['spec']['containers'] {
   const seen = new Set<string>();
   return [...containers, ...sidecars].map((container) => {
     const name = container.get('name');
-    if (!isDnsLabel(name.string())) name.fail('is no valid container name');
+    if (!isDnsLabel(name.string())) name.fail('is not a valid container name');
     if (seen.has(name.string())) name.fail('is used twice');
     seen.add(name.string());
     return { name: name.string(), ports: (container.get('ports').items() ?? []).map(parseContainerPort) };
@@ -53,7 +53,7 @@ function parseContainers(spec: Field): Pod['spec']['containers'] {
 
 function parseContainerPort(field: Field): ContainerPort {
   const name = field.get('name').stringOrNull();
-  if (name !== null && !isPortName(name)) field.get('name').fail('is no valid port name');
+  if (name !== null && !isPortName(name)) field.get('name').fail('is not a valid port name');
   return {
     name,
     containerPort: field.get('containerPort').port(),
@@ -71,5 +71,5 @@ function parsePodIps(status: Field): readonly string[] {
 
 function dnsLabelOrNull(field: Field): string | null {
   const text = field.stringOrNull();
-  return text === null || isDnsLabel(text) ? text : field.fail('is no valid DNS label');
+  return text === null || isDnsLabel(text) ? text : field.fail('is not a valid DNS label');
 }

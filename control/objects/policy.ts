@@ -85,7 +85,7 @@ function parsePort(field: Field): NetworkPolicyPort {
   field.only('protocol', 'port', 'endPort');
   const port = field.get('port');
   const end = field.get('endPort');
-  if (typeof port.value === 'string' && !isPortName(port.value)) port.fail('is no valid port name');
+  if (typeof port.value === 'string' && !isPortName(port.value)) port.fail('is not a valid port name');
   const first = !port.present ? undefined : typeof port.value === 'string' ? port.value : port.port();
   if (end.present && typeof first !== 'number') end.fail('needs a numeric port beside it');
   if (end.present && end.port() < Number(first)) end.fail(`must be at least port ${first}`);
@@ -104,10 +104,10 @@ export function parseSelector(field: Field): LabelSelector {
     matchExpressions: (field.get('matchExpressions').items() ?? []).map((item) => {
       item.only('key', 'operator', 'values');
       const key = item.get('key');
-      if (!isLabelKey(key.string())) key.fail('is no valid label key');
+      if (!isLabelKey(key.string())) key.fail('is not a valid label key');
       const operator = item.get('operator').oneOf(['In', 'NotIn', 'Exists', 'DoesNotExist']);
       const values = (item.get('values').items() ?? []).map((value) => {
-        return isLabelValue(value.string()) ? value.string() : value.fail('is no valid label value');
+        return isLabelValue(value.string()) ? value.string() : value.fail('is not a valid label value');
       });
       const wantsValues = operator === 'In' || operator === 'NotIn';
       if (wantsValues && values.length === 0) item.get('values').fail(`must not be empty with ${operator}`);

@@ -113,7 +113,7 @@ function parsePort(field: Field, needsName: boolean): ServicePort {
   const name = field.get('name');
   if (needsName && name.stringOrNull() === null)
     name.fail('is required where there are several ports', undefined);
-  if (name.stringOrNull() !== null && !isDnsLabel(name.string())) name.fail('is no valid port name');
+  if (name.stringOrNull() !== null && !isDnsLabel(name.string())) name.fail('is not a valid port name');
   const port = field.get('port').port();
   return {
     name: name.stringOrNull(),
@@ -128,5 +128,5 @@ function parsePort(field: Field, needsName: boolean): ServicePort {
 function parseTargetPort(field: Field, port: number): number | string {
   if (!field.present || field.value === 0 || field.value === '') return port;
   if (typeof field.value !== 'string') return field.port();
-  return isPortName(field.value) ? field.value : field.fail('is no valid port name');
+  return isPortName(field.value) ? field.value : field.fail('is not a valid port name');
 }

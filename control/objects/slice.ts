@@ -22,7 +22,7 @@ export function parseEndpointSlice(document: RawDocument): EndpointSlice {
     endpoints: (root.get('endpoints').items() ?? []).map((item) => parseEndpoint(item, addressType)),
     ports: (root.get('ports').items() ?? []).map((item) => {
       const name = item.get('name').stringOrNull();
-      if (name !== null && !isDnsLabel(name)) item.get('name').fail('is no valid port name');
+      if (name !== null && !isDnsLabel(name)) item.get('name').fail('is not a valid port name');
       return {
         name,
         protocol: item.get('protocol').oneOf(PROTOCOLS, 'TCP'),

@@ -23,7 +23,7 @@ export class SupervisorClient {
     socket.on('error', () => undefined);
     socket.on('close', () => {
       for (const { reject } of this.#waiting.values()) {
-        reject(new SupervisorError('the cluster went away', { retryable: false }));
+        reject(new SupervisorError('the connection to the cluster was lost', { retryable: false }));
       }
       this.#waiting.clear();
     });
@@ -37,7 +37,7 @@ export class SupervisorClient {
         const others = keptNames().filter((other) => other !== name);
         const hint =
           others.length === 0
-            ? 'no such cluster is kept; start one with `pteropus sim --keep`'
+            ? 'no such cluster is running; start one with `pteropus sim --keep`'
             : `no such cluster is kept; there is --name ${others.join(', ')}`;
         reject(new NoClusterError(hint, { object: `cluster ${name}`, cause }));
       });

@@ -132,7 +132,7 @@ function merge(sets: readonly Manifests[]): ManifestSet {
 function add(items: Map<string, ManifestItem>, key: string, item: ManifestItem): void {
   const first = items.get(key)?.document.source;
   if (first !== undefined) {
-    throw new DuplicateObjectError(`is there twice, first in ${first?.file ?? '?'}:${first?.line ?? '?'}`, {
+    throw new DuplicateObjectError(`is defined twice, first in ${first?.file ?? '?'}:${first?.line ?? '?'}`, {
       object: key,
       ...(item.document.source ?? {}),
     });

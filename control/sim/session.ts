@@ -84,7 +84,7 @@ export class Session {
     const base = reader.parse(await readInputs(spec.files));
     // A check that passes because nothing was there is worse than none.
     if (base.items.size === 0)
-      throw new InvalidInputError('no objects a network uses', { object: spec.files.join(', ') });
+      throw new InvalidInputError('no objects that a network uses', { object: spec.files.join(', ') });
     reportRead(base, spec.progress);
     const config = configOf(spec);
     const nodes = nodeNames(spec.nodes);
@@ -239,7 +239,7 @@ function reportRead({ items, skipped, warnings }: ManifestSet, progress: (line: 
   progress(`read ${items.size} objects`);
   if (skipped.size > 0) {
     const kinds = [...skipped].map(([kind, count]) => `${count} ${kind}`).join(', ');
-    progress(`skipped what a network does not use: ${kinds}`);
+    progress(`skipped kinds that a network does not use: ${kinds}`);
   }
   for (const line of remarkLines(warnings)) progress(line);
 }

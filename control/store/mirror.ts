@@ -191,7 +191,7 @@ function parse(bytes: Buffer): Snapshot | { readonly damage: string } {
     }
     at = end + 1;
     if (count === 1) {
-      if (line[0] !== 'mirror') return { damage: 'is no mirror of the store' };
+      if (line[0] !== 'mirror') return { damage: 'is not a mirror of the store' };
       if (line[1] !== VERSION) return { damage: `its version is ${line[1]}, ours is ${VERSION}` };
     } else if (line[0] !== 'commit') waiting.push(line);
     else {

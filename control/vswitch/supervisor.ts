@@ -53,7 +53,7 @@ export class Supervisor {
     const how = vpp.adopted ? 'goes on' : 'started';
     this.spec.log(`VPP ${vpp.version} ${how}, process ${vpp.record.pid}`);
     if (!vpp.current) {
-      this.spec.log('it was started with another configuration; --restart starts it with the one of now');
+      this.spec.log('it was started with another configuration; --restart starts it with the current one');
     }
   }
 

@@ -124,7 +124,7 @@ export class VppBackend implements Backend {
     this.#looking = true;
     this.look()
       // VPP may be lost, or the backend closed: whoever else speaks to it learns that.
-      .catch((error: unknown) => this.parts.log(`VPP cannot be looked at: ${errorText(error)}`))
+      .catch((error: unknown) => this.parts.log(`VPP's state cannot be checked: ${errorText(error)}`))
       .finally(() => {
         this.#looking = false;
       });

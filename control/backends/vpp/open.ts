@@ -92,7 +92,7 @@ export async function openOver(api: VppApi, spec: OverSpec): Promise<OpenedVppBa
     const { items, refused } = await keep.load();
     if (refused !== null) log(`${keepFile} is not used: ${refused}`);
     const unfit = engine.adopt(items.values());
-    if (unfit.length > 0) log(`${unfit.length} items are rendered otherwise now: ${unfit[0]}, for one`);
+    if (unfit.length > 0) log(`${unfit.length} items are rendered differently now, such as ${unfit[0]}`);
   }
   const { observer, lookIntervalMs = 0 } = spec;
   return new VppBackend({ engine, keep, observer, log, lookIntervalMs });

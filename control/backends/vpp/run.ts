@@ -15,7 +15,8 @@ const TOLERANCE_MS = 5_000;
 export async function readRun(api: VppApi, now: () => number = Date.now): Promise<RunStamp> {
   const text = await api.cli('show clock');
   const seconds = /Time now ([0-9.]+)/.exec(text)?.[1];
-  if (seconds === undefined) throw new InvalidInputError('does not tell how long VPP runs', { value: text });
+  if (seconds === undefined)
+    throw new InvalidInputError('does not say how long VPP has run', { value: text });
   return { pid: api.pid, started: now() - Number(seconds) * 1000 };
 }
 

@@ -95,7 +95,7 @@ class NamespaceDriver implements AfxdpDriver {
     const { spec, native } = this;
     await withStateLock(async () => {
       const cleaned = await cleanDead(native, spec.cluster);
-      if (cleaned.length > 0) spec.progress(`removed what was left of ${cleaned.join(', ')}`);
+      if (cleaned.length > 0) spec.progress(`removed the remains of ${cleaned.join(', ')}`);
       claim(spec.cluster);
       this.claimed = true;
     });

@@ -42,7 +42,7 @@ export function runtimeConfigOf({ metadata, spec }: Pod): RuntimeConfig {
     const bits = quantity(value);
     if (bits !== null && bits > 0) return bits;
     const object = `pod ${metadata.namespace}/${metadata.name}`;
-    throw new InvalidInputError('is no rate, such as 10M', {
+    throw new InvalidInputError('is not a rate such as 10M', {
       object,
       field: `metadata.annotations["${field}"]`,
       value,

@@ -75,7 +75,7 @@ export async function refuseRunning(name: string): Promise<void> {
     throw error;
   }
   throw new InvalidInputError(
-    `is kept already; end it with \`pteropus sim down --name ${name}\` or choose another --name`,
+    `is already running; end it with \`pteropus sim down --name ${name}\` or choose another --name`,
     {
       object: `cluster ${name}`,
     },

@@ -110,7 +110,7 @@ export class ApiClient {
     const text = await bodyOf(await this.#send(verb, path, body, type));
     const value: unknown = JSON.parse(text);
     if (isRecord(value)) return value;
-    throw new ApiError('answered with something else than an object', 0, { object: path, value });
+    throw new ApiError('answered with something other than an object', 0, { object: path, value });
   }
 
   async #send(

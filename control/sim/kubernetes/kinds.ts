@@ -42,7 +42,7 @@ const BY_NAME = new Map(KINDS.map((entry) => [entry.kind, entry]));
 /** Throws InvalidInputError for a kind that is none of ours. */
 export function kindNamed(name: string): ApiKind {
   const found = BY_NAME.get(name);
-  if (found === undefined) throw new InvalidInputError('is no kind the simulator knows', { value: name });
+  if (found === undefined) throw new InvalidInputError('is not a kind the simulator knows', { value: name });
   return found;
 }
 

@@ -69,7 +69,7 @@ function checkCores({ cores, isolated }: MachineFacts, { startup, uplink }: VppC
     return [
       warn(
         'cores',
-        `worker cores ${shared.join(', ')} are not isolated: VPP ends itself when a worker waits a second for its core`,
+        `worker cores ${shared.join(', ')} are not isolated: VPP aborts when a worker waits a second for its core`,
         `isolcpus=${shared.join(',')} on the kernel's command line, or the kubelet's static CPU manager`,
       ),
     ];

@@ -34,7 +34,7 @@ export function checkNic(facts: NicFacts, config: AgentConfig, vpp: VppConfig): 
       return [
         warn(
           'NIC',
-          `VPP has to have an interface ${uplink.name} by itself`,
+          `VPP must already have an interface ${uplink.name}`,
           'vpp.startup.extra makes one, or vpp.uplink.pci',
         ),
       ];
@@ -98,7 +98,7 @@ function checkPci(facts: NicFacts, address: string, driver: string | null): read
   }
   const checks: Check[] = [];
   if (!device.class.startsWith(ETHERNET)) {
-    checks.push(warn('NIC', `${address} is no Ethernet device (class ${device.class})`));
+    checks.push(warn('NIC', `${address} is not an Ethernet device (class ${device.class})`));
   }
   const used = device.links.map((link) => inUse(facts, link)).find((check) => check !== null);
   checks.push(used ?? ok('NIC', `${address}, ${held(device)}`));

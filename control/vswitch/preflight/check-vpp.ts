@@ -22,7 +22,7 @@ export function checkVpp(facts: VppFacts, config: VppConfig, taps: boolean): rea
 }
 
 function checkVersion({ version }: VppFacts, { prefix }: VppConfig): Check {
-  if (version === null) return warn('VPP', `in ${prefix}, of a version its libraries do not tell`);
+  if (version === null) return warn('VPP', `in ${prefix}, of unknown version (its libraries do not say)`);
   if (older(version, TESTED.oldest)) {
     return warn(
       'VPP',

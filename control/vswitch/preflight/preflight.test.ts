@@ -204,7 +204,7 @@ test('the NIC: there, free, with a driver', () => {
       /mlx5_core, which the device stays with/,
     ],
     ['a device of DPDK', {}, { uplink: { vdev: 'net_null0', name: 'x' } }, 'ok', /DPDK makes net_null0/],
-    ['an interface of VPP', {}, { uplink: { interface: 'x' } }, 'warn', /has to have an interface x/],
+    ['an interface of VPP', {}, { uplink: { interface: 'x' } }, 'warn', /must already have an interface x/],
   ];
   for (const [what, facts, vppPart, state, pattern] of cases) {
     const { config, vpp } = configOf(vppPart);
@@ -219,7 +219,7 @@ test('VPP: its version, plugins, and messages', () => {
   const cases: [string, Partial<VppFacts>, object, string, RegExp][] = [
     ['old', { version: '22.10' }, {}, 'warn', /22\.10 .*oldest that was tested is 23\.02/],
     ['new', { version: '27.02' }, {}, 'warn', /newest that was tested/],
-    ['of no version', { version: null }, {}, 'warn', /do not tell/],
+    ['of no version', { version: null }, {}, 'warn', /of unknown version/],
     ['no API files', { messages: 'no *.api.json files' }, {}, 'fail', /API files/],
     [
       'no plugin',

@@ -43,7 +43,7 @@ async function checkRunning(vpp: VppConfig, target: StartupTarget): Promise<Chec
     if (same) return ok('process', text);
     return warn(
       'process',
-      `${text}, with another configuration than that of now`,
+      `${text}, with a different configuration than the current one`,
       '--restart (traffic stops for a second)',
     );
   }

@@ -35,7 +35,7 @@ export async function runDump(
 ): Promise<readonly Fields[]> {
   const call = sender.call(message);
   const { reply, details } = call.service;
-  if (details === undefined) throw new VppProtocolError('is no dump', { object: message });
+  if (details === undefined) throw new VppProtocolError('is not a dump', { object: message });
   const list: Fields[] = [];
   const onDetails = (entry: Fields) => {
     list.push(entry);

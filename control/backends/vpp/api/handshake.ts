@@ -34,7 +34,7 @@ export function readWelcome(message: Buffer): Welcome {
   if (id !== SOCKCLNT_CREATE_REPLY) throw new VppProtocolError('no sockclnt_create_reply', { value: id });
   const head = from.take(18);
   const response = message.readInt32BE(head + 8);
-  if (response !== 0) throw new VppProtocolError('VPP takes no client', { value: response });
+  if (response !== 0) throw new VppProtocolError('VPP accepts no client', { value: response });
   const clientIndex = message.readUInt32BE(head + 12);
   const count = message.readUInt16BE(head + 16);
   const messages = new Map<string, MessageEntry>();
