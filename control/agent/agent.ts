@@ -17,7 +17,7 @@ import { NodeIdTakenError, StoreIncompleteError } from './errors.js';
 import { Every } from './every.js';
 import { Healing, type ResyncKind } from './healing.js';
 import type { EventRecord } from './history.js';
-import { Journal, type JournalState } from './journal.js';
+import { Journal, type JournalState, type PodRecord } from './journal.js';
 import { answers, type KeptObjects, openKept } from './kept.js';
 import { LookAhead } from './look-ahead.js';
 import { type AgentEvent, EventLoop, type RunningEvent, type Transaction } from './loop.js';
@@ -28,7 +28,7 @@ import { PodAwaited } from './pod-awaited.js';
 import { PodLinks } from './pod-links.js';
 import { prepareNode, untilReachable } from './prepare.js';
 import { type AgentProblem, ProblemReport } from './problem-report.js';
-import { recoverPods } from './recovery.js';
+import { recoverLinks, recoverPods } from './recovery.js';
 import { newShortfalls, shortfallsOf } from './shortfalls.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
 import { StorePulse } from './store-pulse.js';
@@ -318,9 +318,21 @@ export class Agent {
     // Before the data plane opens them with it.
     await this.podLinks.renew();
     await this.#resync(tx, 'full');
-    await this.#removeStrays(strays);
+    const found = lostJournal ? await this.#rediscover(tx, strays) : [];
+    await this.#removeStrays(strays.filter((link) => !found.some((record) => record.link === link)));
     // Policies have to be followed on a full disk, too; the audit tries again, and ADD does.
     await this.journal?.save(this.state.journal()).catch((error: unknown) => this.#log(errorText(error)));
+  }
+
+  /** The data plane does not know these links, and the journal that would have is lost: pods may run behind them. */
+  async #rediscover(tx: Transaction, links: readonly string[]): Promise<readonly PodRecord[]> {
+    const records = recoverLinks(await this.options.links.findPods(links), this.state);
+    if (records.length === 0) return records;
+    for (const { pod, link } of records) this.#log(`pod ${podKey(pod)} was found by its link ${link}`);
+    restorePods(this.state, records, (line) => this.#log(line));
+    await this.podLinks.renew();
+    await this.#enforce(tx);
+    return records;
   }
 
   async #removeStrays(strays: readonly string[]): Promise<void> {
@@ -374,7 +386,7 @@ export class Agent {
     const filled = !wired || objects.some(({ kind }) => kind !== 'NodeRecord');
     if (complete && filled) return;
     this.#feed.stop();
-    throw storeIncomplete();
+    throw new StoreIncompleteError();
   }
 
   /** Every namespace removed at once, with what is in them: no cluster does that, but somebody who empties its store. */
@@ -398,7 +410,7 @@ export class Agent {
         if (events.length === 0 && revision <= this.#applied) return;
         const removed = events.some(({ type }) => type === 'delete');
         if (removed && (this.#emptied(events) || !(await this.#feed.stillComplete())))
-          throw storeIncomplete();
+          throw new StoreIncompleteError();
         this.state.apply(events);
         this.#feed.keep();
         this.#problems.changed(events, this.state.model);
@@ -484,9 +496,4 @@ export class Agent {
   #log(line: string): void {
     this.options.log?.(line);
   }
-}
-
-function storeIncomplete(): StoreIncompleteError {
-  const told = 'the store is not complete: it was emptied, or is being filled; what is in force stays';
-  return new StoreIncompleteError(told, { retryable: true });
 }

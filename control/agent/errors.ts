@@ -22,7 +22,13 @@ export class AgentBusyError extends PteropusError {}
 export class AgentNotReadyError extends PteropusError {}
 
 /** The store was emptied, or is being filled: what it lacks may be a policy, so it is not believed until it says that it is complete. */
-export class StoreIncompleteError extends PteropusError {}
+export class StoreIncompleteError extends PteropusError {
+  constructor() {
+    super('the store is not complete: it was emptied, or is being filled; what is in force stays', {
+      retryable: true,
+    });
+  }
+}
 
 /** The journal and the store tell different node ids, or two nodes claim one. Nothing is guessed. */
 export class NodeIdConflictError extends PteropusError {}

@@ -4,6 +4,7 @@ import type { Change, Item, Key } from '../ruleset/types.js';
 import { LinkExistsError } from './errors.js';
 import {
   detachEach,
+  type FoundLink,
   type LinkDriver,
   type NodeLinkSpec,
   type NodeLinks,
@@ -127,6 +128,10 @@ export class FakeLinks implements LinkDriver {
 
   podLinks(): Promise<readonly string[]> {
     return Promise.resolve([...this.pods.keys()]);
+  }
+
+  findPods(links: readonly string[]): Promise<readonly FoundLink[]> {
+    return Promise.resolve([...this.pods.values()].filter(({ link }) => links.includes(link)));
   }
 
   renewPod({ link, mtu }: PodLinkSpec): Promise<boolean> {

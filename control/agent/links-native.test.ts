@@ -125,6 +125,23 @@ rooted(
   },
 );
 
+rooted('what is at the other end of a pod’s link is found in the namespaces there are', async () => {
+  await inNamespaces(async (links) => {
+    await links.setupNode({ node: 'n3', plan, config: DEFAULT_CONFIG, addresses: nodeAddresses(plan) });
+    const made = spec('found', '10.1.3.9');
+    await links.attachPod(made);
+    const { link, netns, ifname, mac, podMac, addresses } = made;
+    const found = await links.findPods([link, HOST_PORT, 'pt0123456789abc']);
+    assert.equal(
+      found
+        .filter((one) => one.netns === netns)
+        .map((one) => ({ ...one, addresses: one.addresses.filter((a) => !a.startsWith('fe80')) })),
+      [{ link, netns, ifname, mac, podMac, addresses }],
+    );
+    assert.equal(await links.findPods([]), []);
+  });
+});
+
 rooted('the node: uplink up, the host’s stack joined to the data plane; twice is as once', async () => {
   await inNamespaces(async (links, node) => {
     const nodeSpec = { node: 'n3', plan, config: DEFAULT_CONFIG, addresses: [plan.nodeAddress ?? ''] };

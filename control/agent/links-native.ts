@@ -11,8 +11,10 @@ import { TUNNEL_OVERHEAD } from '../compiler/interfaces.js';
 import { type FamilyPlan, plansOf } from '../ipam/arithmetic.js';
 import type { Ip, Mac, TapEnd } from '../ruleset/types.js';
 import { LinkExistsError, SandboxError } from './errors.js';
+import { findPodLinks } from './found-links.js';
 import {
   detachEach,
+  type FoundLink,
   type LinkDriver,
   type NodeLinkSpec,
   type NodeLinks,
@@ -182,6 +184,10 @@ class NativeLinks implements LinkDriver {
       return tap !== undefined && hasTap(this.native, tap);
     });
     return [...veths, ...taps.map(({ link }) => link)];
+  }
+
+  async findPods(links: readonly string[]): Promise<readonly FoundLink[]> {
+    return findPodLinks(this.native, this.node, links);
   }
 
   async renewPod({ netns, ifname, link, feed, mtu }: PodLinkSpec): Promise<boolean> {

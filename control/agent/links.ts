@@ -41,6 +41,17 @@ export interface PodLinkSpec {
   readonly mtu: number;
 }
 
+/** A pod's link as it is on the machine. */
+export interface FoundLink {
+  readonly link: string;
+  readonly netns: string;
+  readonly ifname: string;
+  readonly mac: Mac;
+  readonly podMac: Mac;
+  /** All of the pod's end, its own link-local one too. */
+  readonly addresses: readonly Ip[];
+}
+
 /** A pod's link as `detachPod` is told of it. */
 export interface PodEnd {
   readonly link: string;
@@ -63,6 +74,8 @@ export interface LinkDriver {
   sweepPod(spec: Pick<PodLinkSpec, 'link' | 'netns' | 'ifname' | 'podMac'>): Promise<void>;
   /** Names of all pod links that are really there: on the node, and TAPs of those in `known`. */
   podLinks(known?: readonly PodLinkSpec[]): Promise<readonly string[]>;
+  /** What is at the other end of these pod links of the node, of those where that can be found. Links may come up twice. */
+  findPods(links: readonly string[]): Promise<readonly FoundLink[]>;
   /**
    * Makes a link that an earlier release or configuration made what it would be today: MTU at both ends, deaf to the kernel. True: the
    * MTU was another one. Throws SandboxError, NativeError.

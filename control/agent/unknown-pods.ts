@@ -1,46 +1,69 @@
 /**
- * Pods wired here that the store does not know: policies that could select them keep them closed, since nobody can tell their labels.
- * For a moment that is so at each start and end of a pod. For longer it means that ksr does not write, and nothing else would say
- * why these pods have no traffic.
+ * Pods of this node that are in the store or wired here, and not both. For a moment that is so at each start and end of a pod. For
+ * longer nothing else would say why such a pod has no traffic: policies that could select it keep a pod closed whose labels nobody
+ * knows, since ksr does not write; and a pod that another plugin wired, or that lost its link, has none of ours.
  */
+import type { Pod } from '../objects/types.js';
 import { BARE_NAMESPACE } from './cni-handler.js';
 import { type NodeState, podKey } from './node-state.js';
 import type { AgentProblem } from './problem-report.js';
 
-const MESSAGE = 'is not in the store, so policies that could select it keep it closed; does ksr run?';
+const UNKNOWN = 'is not in the store, so policies that could select it keep it closed; does ksr run?';
+const UNWIRED = 'runs on this node and is not wired here: it has no network of ours until it is made anew';
 
 export class UnknownPods {
-  /** Unknown at the last look. */
-  #suspects: ReadonlySet<string> = new Set();
-  /** Unknown at the last two. */
-  #told: ReadonlySet<string> = new Set();
+  /** `NAMESPACE/NAME` -> what is wrong, at the last look. */
+  #suspects: ReadonlyMap<string, string> = new Map();
+  /** At the last two. */
+  #told: ReadonlyMap<string, string> = new Map();
 
   constructor(
     private readonly state: NodeState,
     private readonly log: (line: string) => void,
   ) {}
 
-  /** Those that were unknown for longer, and still are. */
+  /** What was so for longer, and still is. */
   get problems(): readonly AgentProblem[] {
-    const unknown = this.#unknown();
-    return [...this.#told]
-      .filter((name) => unknown.has(name))
-      .map((name) => ({ source: 'node', object: `Pod ${name}`, field: null, message: MESSAGE }));
+    // All pods of the cluster are looked through.
+    if (this.#told.size === 0) return [];
+    return both(this.#told, this.#find()).map(([name, message]) => ({
+      ...{ source: 'node', object: `Pod ${name}`, field: null, message },
+    }));
   }
 
-  /** Called now and then; who is found a second time is logged. */
+  /** Called now and then; what is found a second time is logged. */
   look(): void {
-    const unknown = this.#unknown();
-    const told = new Set([...unknown].filter((name) => this.#suspects.has(name)));
-    for (const name of told) if (!this.#told.has(name)) this.log(`pod ${name} ${MESSAGE}`);
-    this.#suspects = unknown;
+    const found = this.#find();
+    const told = new Map(both(this.#suspects, found));
+    for (const [name, message] of told)
+      if (this.#told.get(name) !== message) this.log(`pod ${name} ${message}`);
+    this.#suspects = found;
     this.#told = told;
   }
 
-  #unknown(): ReadonlySet<string> {
-    const { state } = this;
-    const known = ({ namespace, name }: { readonly namespace: string; readonly name: string }): boolean =>
-      namespace === BARE_NAMESPACE || state.model.get('Pod', namespace, name) !== undefined;
-    return new Set(state.pods().flatMap(({ pod }) => (known(pod) ? [] : [podKey(pod)])));
+  #find(): ReadonlyMap<string, string> {
+    const { model, identity } = this.state;
+    const found = new Map<string, string>();
+    for (const { pod } of this.state.pods()) {
+      if (pod.namespace === BARE_NAMESPACE) continue;
+      if (model.get('Pod', pod.namespace, pod.name) === undefined) found.set(podKey(pod), UNKNOWN);
+    }
+    for (const pod of model.all('Pod')) {
+      const ref = { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name };
+      if (pod.spec.nodeName !== identity.record.metadata.name || !hasNetwork(pod)) continue;
+      if (this.state.pod(ref) === undefined) found.set(podKey(ref), UNWIRED);
+    }
+    return found;
   }
+}
+
+function hasNetwork({ spec, status }: Pod): boolean {
+  return !spec.hostNetwork && status.phase === 'Running' && status.podIPs.length > 0 && !status.terminating;
+}
+
+function both(
+  before: ReadonlyMap<string, string>,
+  now: ReadonlyMap<string, string>,
+): readonly (readonly [string, string])[] {
+  return [...now].filter(([name, message]) => before.get(name) === message);
 }

@@ -5,6 +5,7 @@
 import { LinkExistsError, SandboxError } from '../../agent/errors.js';
 import {
   detachEach,
+  type FoundLink,
   type LinkDriver,
   type NodeLinkSpec,
   type NodeLinks,
@@ -102,6 +103,12 @@ export class NodeWiring implements LinkDriver {
 
   podLinks(): Promise<readonly string[]> {
     return Promise.resolve([...this.#pods.keys()]);
+  }
+
+  findPods(links: readonly string[]): Promise<readonly FoundLink[]> {
+    return Promise.resolve(
+      [...this.#pods.values()].flatMap(({ spec }) => (links.includes(spec.link) ? [spec] : [])),
+    );
   }
 
   /** Stations send what they are told to, whatever its length. */
