@@ -176,9 +176,12 @@ export interface Xdp {
   /**
    * Transmits or frees the first `transmit` vector entries as V_TX_PORT says (PORT_NONE = free), reaps completions, refills,
    * then receives up to `batch` packets into the vector. When nothing is there it waits up to `timeoutMicros`
-   * (0 = return at once). Returns the number received. Allocates nothing.
+   * (0 = return at once), if `bound` on the core from which the first packet after the last pause was sent, without looking before it sleeps;
+   * the calling thread stays bound to that core until a step that is not. Returns the number received. Allocates nothing.
    */
-  step(transmit: number, timeoutMicros: number): number;
+  step(transmit: number, timeoutMicros: number, bound?: boolean): number;
+  /** The first part of a step alone. */
+  send(transmit: number): void;
   /** Takes a free frame, copies `bytes` into it and appends it to the vector as entry `at`; false if no frame is free. */
   inject(at: number, bytes: Uint8Array, port: number): boolean;
   /** Makes a waiting `step` return; callable from any thread through `wakeFd`. */

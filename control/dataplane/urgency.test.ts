@@ -45,4 +45,13 @@ test('nothing is urgent where no core would be left for others', () => {
   assert.not(after(new Urgency(false), 100, 1));
 });
 
+test('it ends at once when there is little to do', () => {
+  const urgency = new Urgency();
+  assert.not(urgency.end());
+  after(urgency, 10, 1);
+  assert.ok(urgency.end());
+  assert.not(urgency.urgent);
+  assert.not(urgency.end());
+});
+
 test.run();

@@ -31,4 +31,12 @@ export class Urgency {
     this.#awake = this.#working = 0;
     return this.#urgent !== before;
   }
+
+  /** There is little to do, and no looking; true if it was urgent until now. */
+  end(): boolean {
+    const before = this.#urgent;
+    this.#awake = this.#working = 0;
+    this.#urgent = false;
+    return before;
+  }
 }

@@ -3,12 +3,14 @@
  * between batches, and no batch allocates anything.
  */
 import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { loadNative } from '../../native/index.js';
 import { PipelineLoop } from '../backends/wasm/loop.js';
 import { isTrap, startPipeline } from '../backends/wasm/pipeline.js';
-import { XdpFeed } from '../backends/wasm/xdp-feed.js';
+import { NO_TAP, XdpFeed } from '../backends/wasm/xdp-feed.js';
 import { errorText, PteropusError } from '../common/errors.js';
+import { Bursts } from './bursts.js';
 import {
   type Answer,
   HEARTBEAT,
@@ -80,6 +82,9 @@ class PacketWorker {
   #rounds(): boolean {
     const native = loadNative();
     const spin = this.start.spinMicros / 1000;
+    // Several workers share what pods send: none of them sleeps on a core of its choice.
+    const single = this.start.plan.workers === 1;
+    const bursts = new Bursts();
     let received = false;
     let awakeUntil = 0;
     let sharedUntil = 0;
@@ -87,13 +92,22 @@ class PacketWorker {
       const time = performance.now();
       const now = Math.floor(this.#origin + time);
       this.#loop.maintain(now);
-      // After packets more are looked for without sleeping: most answers come sooner than a thread wakes up.
+      // After many packets more are looked for without sleeping: most answers come sooner than a thread wakes up.
       if (received) awakeUntil = time + spin;
-      const looking = time < awakeUntil && time >= sharedUntil;
+      const few = single && bursts.few;
+      this.#feed.bound = few;
+      const looking = !few && time < awakeUntil && time >= sharedUntil;
       const sent = this.#loop.unsent;
-      received = this.#loop.round(now, looking ? 0 : SLEEP_MICROS) !== 0;
+      const count = this.#loop.round(now, looking ? 0 : SLEEP_MICROS);
+      received = count !== 0;
       // What the thread was woken for goes out before anything else.
-      if (received && !looking) this.#loop.round(now, 0);
+      if (received && !looking) this.#loop.send();
+      bursts.note(
+        count,
+        looking ? 0 : performance.now() - time,
+        count === 1 ? this.#feed.smallFromTap : NO_TAP,
+      );
+      if (few && this.#urgency.end()) this.#comeFirst(false);
       if (looking) {
         const before = performance.now();
         if (this.#urgency.note(before - time, sent || received)) this.#comeFirst(this.#urgency.urgent);

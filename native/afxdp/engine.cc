@@ -57,19 +57,23 @@ void Engine::setSegment(uint32_t entry, uint32_t length) {
   memcpy(vector_ + spec_.vectorCapacity * VECTOR_SIZE + entry * 4, &length, sizeof length);
 }
 
-uint32_t Engine::step(uint32_t transmit, uint32_t timeoutMicros) {
-  send(std::min(transmit, spec_.vectorCapacity));
-  uint32_t received = poll();
-  if (received == 0 && timeoutMicros > 0) {
-    wait(timeoutMicros);
-    received = poll();
+uint32_t Engine::step(uint32_t transmit, uint32_t timeoutMicros, bool bound) {
+  if (!bound) berth_.roam();
+  send(transmit);
+  if (!bound || timeoutMicros == 0) {
+    const uint32_t received = poll();
+    if (received > 0 || timeoutMicros == 0) return received;
   }
-  berth_.passed(transmit, received);
-  return received;
+  wait(timeoutMicros, bound);
+  if (bound) {
+    const uint32_t received = receiveAnswer();
+    if (received > 0) return received;
+  }
+  return poll();
 }
 
 void Engine::send(uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < std::min(count, spec_.vectorCapacity); i++) {
     const uint32_t frame = word(i, V_HANDLE);
     const uint32_t index = word(i, V_TX_PORT);
     // A handle that is not the caller's would give one frame two owners: nothing is done with it.
@@ -311,10 +315,10 @@ uint32_t Engine::receive(Socket& socket, uint32_t at, uint32_t limit) {
 }
 
 // poll and not epoll: an epoll set is told of every packet, also while we are awake and look ourselves.
-void Engine::wait(uint32_t timeoutMicros) {
+void Engine::wait(uint32_t timeoutMicros, bool bound) {
   const uint32_t micros = pending_ ? std::min(timeoutMicros, PENDING_WAIT_MICROS) : timeoutMicros;
   const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
-  berth_.enter();
+  if (bound) berth_.enter();
   if (fallAsleep()) ppoll(waiting_.data(), waiting_.size(), &timeout, nullptr);
   std::optional<uint32_t> waker;
   if (copyState_ != nullptr) {
@@ -322,7 +326,7 @@ void Engine::wait(uint32_t timeoutMicros) {
     copyState_->woken();
     waker = copyState_->takeCore();
   }
-  berth_.leave(waker);
+  if (bound) berth_.leave(waker);
   if (waiting_[0].revents == 0) return;
   eventfd_t value;
   eventfd_read(wake_.get(), &value);

@@ -57,7 +57,11 @@ class Engine {
   Opened addPort(uint32_t index, PortSpec spec);
   // Ends service at once; the kernel's part is undone in the background, then the frames come back.
   void removePort(uint32_t index);
-  uint32_t step(uint32_t transmit, uint32_t timeoutMicros);
+  // `bound`: it does not look before it waits, and waits on the core whose packet ended the last pause (tap/berth.h); the thread stays there
+  // until a step is not.
+  uint32_t step(uint32_t transmit, uint32_t timeoutMicros, bool bound);
+  // The first part of a step.
+  void send(uint32_t count);
   bool inject(uint32_t at, const uint8_t* bytes, uint32_t length, uint32_t port);
   Counters counters(uint32_t port) const;
   // Packets leave by the injector now; it may end while the port is open.
@@ -78,7 +82,6 @@ class Engine {
   uint16_t newSocketId();
   void listWaiting();
 
-  void send(uint32_t count);
   bool enqueue(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length);
   bool enqueueToSocket(Port& port, Socket& socket, uint32_t frame, uint32_t offset, uint32_t length, uint32_t segments);
   void flush(Socket& socket);
@@ -88,7 +91,7 @@ class Engine {
   uint32_t pollSockets(uint32_t received);
   void prefetch(Socket& socket, uint32_t head, uint32_t count);
   uint32_t receive(Socket& socket, uint32_t at, uint32_t limit);
-  void wait(uint32_t timeoutMicros);
+  void wait(uint32_t timeoutMicros, bool bound);
 
   // In engine_copy.cc.
   uint32_t receiveCopies(Socket& socket, uint32_t at, uint32_t limit);
@@ -103,6 +106,7 @@ class Engine {
   // In tap/engine_tap.cc.
   uint32_t pollTaps(uint32_t at);
   uint32_t receiveTap(Port& port, uint32_t at, uint32_t limit, uint32_t& bytes);
+  uint32_t receiveAnswer();
   void dropTap(Port& port);
   bool forwarded(uint32_t entry) const;
   bool leaving(uint32_t entry, const Offload& offload, Leaving& packet) const;
@@ -131,6 +135,8 @@ class Engine {
   std::vector<pollfd> waiting_;  // the wake descriptor, then those of `active_`
   uint32_t next_ = 0;     // socket to receive from first: each in its turn
   bool tapsFirst_ = false;
+  uint32_t sentTo_ = layout::PORT_NONE;  // the TAP that was written to last
+  uint32_t answers_ = 0;                 // how often an answer was looked for there first
   bool pending_ = false;  // some socket has entries to send that the kernel did not take
   std::optional<Keeper> keeper_;  // last, so that it ends before what it uses
 };

@@ -111,7 +111,8 @@ XdpObject::XdpObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<XdpObjec
     checkSpec(spec);
     open_->engine = std::make_unique<Engine>(spec);
   });
-  Value().Set("step", stepOf(env, open_));
+  Value().Set("step", functionOf<step>(env, "step", open_));
+  Value().Set("send", functionOf<send>(env, "send", open_));
 }
 
 // The engine ends before the memory that it works on.
@@ -126,9 +127,10 @@ Engine& XdpObject::engine(Napi::Env env) const { return engine(env, *open_); }
 
 // A function of the object's own and not a method of its class: finding the object behind `this` costs several times as much as the call, and
 // after a sleep, when nothing of it is in a cache, ten microseconds.
-Napi::Function XdpObject::stepOf(Napi::Env env, const std::shared_ptr<Open>& open) {
+template <Napi::Value (*Call)(const Napi::CallbackInfo&)>
+Napi::Function XdpObject::functionOf(Napi::Env env, const char* name, const std::shared_ptr<Open>& open) {
   auto data = std::make_unique<std::shared_ptr<Open>>(open);
-  Napi::Function function = Napi::Function::New<step>(env, "step", data.get());
+  Napi::Function function = Napi::Function::New<Call>(env, name, data.get());
   function.AddFinalizer([](Napi::Env, std::shared_ptr<Open>* shared) { delete shared; }, data.get());
   data.release();
   return function;
@@ -137,7 +139,14 @@ Napi::Function XdpObject::stepOf(Napi::Env env, const std::shared_ptr<Open>& ope
 Napi::Value XdpObject::step(Info info) {
   const Napi::Env env = info.Env();
   Engine& open = engine(env, **static_cast<std::shared_ptr<Open>*>(info.Data()));
-  return Napi::Number::New(env, open.step(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Uint32Value()));
+  const bool bound = info[2].IsBoolean() && info[2].As<Napi::Boolean>().Value();
+  return Napi::Number::New(env, open.step(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Uint32Value(), bound));
+}
+
+Napi::Value XdpObject::send(Info info) {
+  const Napi::Env env = info.Env();
+  engine(env, **static_cast<std::shared_ptr<Open>*>(info.Data())).send(info[0].As<Napi::Number>().Uint32Value());
+  return env.Undefined();
 }
 
 void XdpObject::openPort(Info info) {

@@ -16,15 +16,17 @@ class XdpObject : public Napi::ObjectWrap<XdpObject> {
  private:
   using Info = const Napi::CallbackInfo&;
 
-  // What the object shares with its function `step`, which may outlive it.
+  // What the object shares with its functions `step` and `send`, which may outlive it.
   struct Open {
     std::unique_ptr<Engine> engine;  // null: closed
   };
 
   Engine& engine(Napi::Env env) const;
   static Engine& engine(Napi::Env env, const Open& open);
-  static Napi::Function stepOf(Napi::Env env, const std::shared_ptr<Open>& open);
+  template <Napi::Value (*Call)(const Napi::CallbackInfo&)>
+  static Napi::Function functionOf(Napi::Env env, const char* name, const std::shared_ptr<Open>& open);
   static Napi::Value step(Info info);
+  static Napi::Value send(Info info);
 
   void openPort(Info info);
   Napi::Value opened(Info info);

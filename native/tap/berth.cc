@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <ctime>
-#include <utility>
 
 #include "common/bpf.h"
 #include "common/error.h"
@@ -16,12 +15,10 @@ namespace {
 
 // What of a packet is to be kept: all of it.
 constexpr int32_t WHOLE = 0x7fffffff;
-// A sleep of so many nanoseconds ends a burst of packets; who sends the first of the next one is who counts, not who answers. After bursts of many the worker stays free to sleep anywhere: more will come, and
-// then senders need their cores themselves.
+// Who sends the first packet after a sleep of so many nanoseconds is who counts, not who answers.
 constexpr uint64_t PAUSE = 1000000;
-constexpr uint32_t FEW = 32;
-// By then whoever was woken had a turn of the core; the worker yields after each.
-constexpr uint32_t IDLE_STEPS = 16;
+// Unless nobody sends on that core any more: after so many packets from others.
+constexpr uint32_t MOVED = 16;
 
 uint64_t nanoseconds() {
   timespec now;
@@ -65,16 +62,8 @@ void Berth::watch(int tap) const {
   ioctl(tap, TUNSETFILTEREBPF, &program);
 }
 
-void Berth::passed(uint32_t sent, uint32_t received) {
-  burst_ += received;
-  idle_ = sent == 0 && received == 0 ? idle_ + 1 : 0;
-  if (burst_ >= FEW || idle_ >= IDLE_STEPS) roam();
-}
-
 void Berth::enter() {
-  const bool few = burst_ < FEW && before_ < FEW;
-  if (!few) roam();
-  else if (here_ != last_) stay();
+  if (here_ != last_) stay();
   began_ = nanoseconds();
   if (note_ == nullptr) return;
   __atomic_store_n(&note_->core, NOBODY, __ATOMIC_RELAXED);
@@ -82,12 +71,13 @@ void Berth::enter() {
 }
 
 void Berth::leave(std::optional<uint32_t> other) {
-  idle_ = 0;
   if (note_ != nullptr) __atomic_store_n(&note_->asleep, 0, __ATOMIC_RELAXED);
-  if (nanoseconds() - began_ < PAUSE) return;
-  before_ = std::exchange(burst_, 0);
   const uint32_t core = other || note_ == nullptr ? other.value_or(NOBODY) : __atomic_load_n(&note_->core, __ATOMIC_RELAXED);
-  if (core != NOBODY) last_ = core;
+  if (core == NOBODY) return;
+  elsewhere_ = core == here_ ? 0 : elsewhere_ + 1;
+  if (nanoseconds() - began_ < PAUSE && elsewhere_ < MOVED) return;
+  elsewhere_ = 0;
+  last_ = core;
 }
 
 void Berth::stay() {

@@ -29,27 +29,24 @@ class Berth {
   // wherever it is. Callable from any thread.
   void watch(int tap) const;
 
-  // A step that waited for nothing sent and received so many packets. Awake, the thread must not compete with those whose packets it forwards,
-  // so it may run everywhere once they are many, or have ended: not while an answer waits for it, since that costs microseconds.
-  void passed(uint32_t sent, uint32_t received);
   // Around a sleep of the calling thread, which is always the same. `other`: the core of who woke us if it was no TAP's packet.
   void enter();
   void leave(std::optional<uint32_t> other);
+  // From now on the thread may run everywhere, until it sleeps again.
+  void roam();
 
  private:
   static constexpr uint32_t NOBODY = 0xffffffff;
 
   void stay();
-  void roam();
 
   std::optional<SharedValue> memory_;  // of the note; without it there is none
   Fd program_;
   Note* note_ = nullptr;
   uint32_t last_ = NOBODY;  // core that woke us from the last pause
   uint32_t here_ = NOBODY;  // core that the thread is bound to, by us
+  uint32_t elsewhere_ = 0;  // sleeps in a row that were ended from another core
   uint64_t began_ = 0;
-  uint32_t burst_ = 0, before_ = 0;  // packets of this burst, and of the one before
-  uint32_t idle_ = 0;                // steps in a row that had nothing to do
   cpu_set_t allowed_{};
 };
 

@@ -37,6 +37,8 @@ export interface Feed {
    * `timeoutMicros` if nothing is there. Returns the number received.
    */
   step(transmit: number, timeoutMicros: number): number;
+  /** The first part of a step alone: the next one has nothing to transmit. */
+  send(transmit: number): void;
   /** Puts a frame of our own into entry `at` of the vector, to be sent on `port` by the next step; false if none is free. */
   inject(at: number, bytes: Uint8Array, port: number): boolean;
   counters(port: number): FeedCounters;

@@ -62,6 +62,13 @@ export class PipelineLoop {
     return n;
   }
 
+  /** Sends what the last round left, at once. */
+  send(): void {
+    const n = this.#filled;
+    this.#filled = 0;
+    if (n !== 0) this.feed.send(n);
+  }
+
   /** True if the last round's answers still have to be sent. */
   get unsent(): boolean {
     return this.#filled > 0;

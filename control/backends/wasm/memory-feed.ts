@@ -85,13 +85,17 @@ export class MemoryFeed implements Feed {
   }
 
   step(transmit: number, _timeoutMicros: number): number {
+    this.send(transmit);
+    const taken = this.#queue.splice(0, BATCH);
+    for (const [i, waiting] of taken.entries()) this.#fill(i, waiting.frame, waiting.length, waiting.port);
+    return taken.length;
+  }
+
+  send(transmit: number): void {
     // Copies leave first: a station may answer at once, and its frame must find room.
     const leaving: [Receive, Uint8Array][] = [];
     for (let i = 0; i < transmit; i++) this.#leave(i, leaving);
     for (const [receive, frame] of leaving) receive(frame);
-    const taken = this.#queue.splice(0, BATCH);
-    for (const [i, waiting] of taken.entries()) this.#fill(i, waiting.frame, waiting.length, waiting.port);
-    return taken.length;
   }
 
   inject(at: number, bytes: Uint8Array, port: number): boolean {

@@ -11,14 +11,22 @@ import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 
 /** One copy-mode sendto() transmits at most 32 frames; larger batches would only wait. */
 const BATCH = 64;
+/** Bytes of a packet that is none of bulk data. */
+const SMALL = 1024;
+export const NO_TAP = -1;
 
 export class XdpFeed implements Feed {
   readonly #native: Native;
   readonly #xdp: Xdp;
   readonly #netns: Netns | null;
   readonly #words: Uint32Array;
+  /** Whether a step that waits does so on the core whose packets end its pauses. */
+  bound = false;
   /** Ports that are open, or being opened: then it is not known how. */
   readonly #open = new Map<number, ReceiveMode | null>();
+
+  /** By port: 1 = it is a TAP. */
+  readonly #taps = new Uint8Array(L.MAX_PORTS);
 
   /** @param netns path of the network namespace the links are in; null = the process's own */
   constructor(memory: WebAssembly.Memory, plan: MemoryPlan, netns: string | null) {
@@ -48,12 +56,14 @@ export class XdpFeed implements Feed {
     this.#withSpec(link, (spec) => {
       this.#open.set(port, this.#xdp.addPort(port, spec).mode);
     });
+    this.#taps[port] = link.tap === undefined ? 0 : 1;
   }
 
   /** Same as openPort, in the background: packets of other ports do not wait. The end is told by `opened`. */
   startOpening(port: number, link: Link): void {
     this.#withSpec(link, (spec) => this.#xdp.openPort(port, spec));
     this.#open.set(port, null);
+    this.#taps[port] = link.tap === undefined ? 0 : 1;
   }
 
   /** Ports whose opening ended since the last call; a waiting `step` returns when there is one. */
@@ -72,7 +82,19 @@ export class XdpFeed implements Feed {
   }
 
   step(transmit: number, timeoutMicros: number): number {
-    return this.#xdp.step(transmit, timeoutMicros);
+    return this.#xdp.step(transmit, timeoutMicros, this.bound);
+  }
+
+  send(transmit: number): void {
+    this.#xdp.send(transmit);
+  }
+
+  /** The TAP that the packet at the vector's begin came from, if it is a small one; else NO_TAP. */
+  get smallFromTap(): number {
+    const line = L.VECTOR_BASE >>> 2;
+    const port = this.#words[line + L.V_RX_PORT / 4] ?? NO_TAP;
+    const small = (this.#words[line + L.V_TOTAL / 4] ?? SMALL) < SMALL;
+    return small && this.#taps[port] === 1 ? port : NO_TAP;
   }
 
   inject(at: number, bytes: Uint8Array, port: number): boolean {
