@@ -38,7 +38,7 @@ export class SupervisorClient {
         const hint =
           others.length === 0
             ? 'no such cluster is running; start one with `pteropus sim --keep`'
-            : `no such cluster is kept; there is --name ${others.join(', ')}`;
+            : `no such cluster is running; there ${others.length === 1 ? 'is' : 'are'} ${others.join(', ')} (--name)`;
         reject(new NoClusterError(hint, { object: `cluster ${name}`, cause }));
       });
       socket.once('connect', () => resolve(new SupervisorClient(socket)));

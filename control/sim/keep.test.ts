@@ -105,7 +105,7 @@ test('a kept cluster: status, trace, apply, delete, matrix, changed files, down'
     assert.match(named('trace', 'ops/debug', 'shop/cart:7070').out, /: timeout\n[\s\S]*denied by/);
     const policy = join(dir, 'lock.txt');
     writeFileSync(policy, LOCK);
-    assert.match(named('apply', '-f', policy).out, /1 objects changed; in force after \d+ ms/);
+    assert.match(named('apply', '-f', policy).out, /1 object changed; in force after \d+ ms/);
     assert.match(named('trace', 'shop/web', 'ops/dns:5353/udp').out, /: timeout/);
     assert.is(named('delete', 'netpol', 'ops/lock').code, 0);
     assert.is(named('delete', 'netpol', 'ops/lock').code, 2, 'it is gone already');

@@ -105,8 +105,12 @@ function logged(verb: string, supervised: Supervised, difference: Difference): D
 
 /** `3 objects changed, 2 pods added; in force after 12 ms`. */
 export function describeDifference({ objects, podsAdded, podsRemoved, millis }: Difference): string {
-  const parts = [`${objects} objects changed`];
-  if (podsAdded > 0) parts.push(`${podsAdded} pods added`);
-  if (podsRemoved > 0) parts.push(`${podsRemoved} pods removed`);
+  const parts = [`${counted(objects, 'object')} changed`];
+  if (podsAdded > 0) parts.push(`${counted(podsAdded, 'pod')} added`);
+  if (podsRemoved > 0) parts.push(`${counted(podsRemoved, 'pod')} removed`);
   return `${parts.join(', ')}; in force after ${Math.round(millis)} ms`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

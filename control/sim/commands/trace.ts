@@ -8,7 +8,7 @@ const HELP = `usage: pteropus sim trace [--name NAME] [--all] FROM TO[:PORT][/PR
 FROM is NS/POD (a workload's name stands for its first pod), a node's name, or outside.
 TO is NS/POD, service/NS/NAME, a node's name, outside, or an address. Without a port it is a ping; /udp after the port
 makes it UDP. In a dual-stack cluster /tcp6, /udp6 and /icmp6 use the IPv6 address.
-Shows the first packet on each node it passes; --all shows every packet, including replies.
+Shows the first packet of each direction on every node it passes; --all shows every packet.
 `;
 
 export async function run(argv: readonly string[]): Promise<number> {
