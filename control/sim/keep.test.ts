@@ -96,7 +96,7 @@ test('a kept cluster: status, trace, apply, delete, matrix, changed files, down'
   try {
     const named = (...args: readonly string[]) => sim(args[0] ?? '', '--name', NAME, ...args.slice(1));
     assert.is(sim('--feed', 'memory', '--keep', '--name', NAME, '-f', dir).code, 2, 'the name is taken');
-    assert.match(sim('status', '--name', 'nobody').err, new RegExp(`there is --name .*\\b${NAME}\\b`));
+    assert.match(sim('status', '--name', 'nobody').err, new RegExp(`there (is|are) .*\\b${NAME}\\b`));
     assert.match(named('status').out, /shop\/redis-2 +node-\d/);
     assert.match(
       named('trace', 'shop/web', 'shop/cart:7070').out,

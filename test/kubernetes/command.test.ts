@@ -61,7 +61,7 @@ testIf(test, ...clusterRequirements())(
 
       const file = join(dir, 'lock.yaml');
       writeFileSync(file, LOCK);
-      assert.match(named('apply', '-f', file).out, /1 objects changed; in force after \d+ ms/);
+      assert.match(named('apply', '-f', file).out, /1 object changed; in force after \d+ ms/);
       assert.match(named('trace', 'shop/web', 'ops/dns:5353/udp').out, /: timeout\n[\s\S]*ops\/lock/);
       assert.is(named('delete', 'netpol', 'ops/lock').code, 0);
       assert.match(named('trace', 'shop/web', 'ops/dns:5353/udp').out, /: connected/);
