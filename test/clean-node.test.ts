@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { podLinkName } from '../control/agent/links.js';
-import { program, root, testIf } from './support/requires.js';
+import { EXECUTABLE, installExecutable } from '../control/cni/install.js';
+import { loadNative, type Netns } from '../native/index.js';
+import { file, program, root, testIf } from './support/requires.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../k8s/clean-node.sh', import.meta.url));
 const LINK = podLinkName('a', 'eth0');
@@ -27,6 +29,7 @@ testIf(
   root(),
   program('ip'),
   program('unshare'),
+  file(EXECUTABLE),
 )('links, files and state go; those of others stay', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pteropus-clean-'));
   try {
@@ -39,13 +42,7 @@ testIf(
       mkdirSync(join(folder, path, '..'), { recursive: true });
       writeFileSync(join(folder, path), '');
     };
-    for (const path of [
-      'net.d/10-pteropus.conflist',
-      'net.d/20-other.conflist',
-      'bin/pteropus',
-      'bin/bridge',
-    ])
-      put(path);
+    for (const path of ['net.d/10-pteropus.conflist', 'net.d/20-other.conflist', 'bin/bridge']) put(path);
     for (const path of [
       'run/cni.sock',
       'lib/pteropus/journal.json',
@@ -53,6 +50,7 @@ testIf(
       'lib/other/data',
     ])
       put(path);
+    installExecutable(join(folder, 'bin'));
     const clean = (...args: readonly string[]) =>
       spawnSync('unshare', ['--net', '--mount', 'sh', '-ec', SCENE, 'sh', SCRIPT, ...args], {
         env,
@@ -72,6 +70,54 @@ testIf(
     assert.equal(left('lib'), ['other']);
     assert.is(clean('--all').status, 2);
   } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+testIf(
+  test,
+  root(),
+  program('ip'),
+  program('tc'),
+  program('ping'),
+  file(EXECUTABLE),
+)('the host hears again by its uplink', () => {
+  const native = loadNative();
+  const name = (label: string): string => `pterF-${process.pid}-${label}`;
+  const folder = mkdtempSync(join(tmpdir(), 'pteropus-clean-'));
+  const made: Netns[] = [];
+  const inside = (label: string, ...argv: readonly string[]) =>
+    spawnSync('ip', ['netns', 'exec', name(label), ...argv], {
+      env: {
+        ...process.env,
+        CONF_DIR: folder,
+        BIN_DIR: folder,
+        STATE_DIR: folder,
+        RUN_DIR: join(folder, 'run'),
+      },
+      encoding: 'utf8',
+    });
+  try {
+    for (const label of ['node', 'peer']) made.push(native.createNetns(name(label)));
+    const [node, peer] = made as [Netns, Netns];
+    node.createVeth({ name: 'uplink' }, { name: 'far', netns: peer });
+    node.addAddress('uplink', '10.9.0.1/24');
+    peer.addAddress('far', '10.9.0.2/24');
+    node.setLink('uplink', { up: true });
+    peer.setLink('far', { up: true });
+    node.deafen('uplink');
+    const heard = (): boolean => inside('peer', 'ping', '-c', '1', '-W', '1', '10.9.0.1').status === 0;
+    assert.not(heard());
+    installExecutable(folder);
+    const cleaned = inside('node', SCRIPT);
+    assert.is(cleaned.status, 0, cleaned.stderr);
+    assert.match(cleaned.stdout, /uplink/);
+    assert.ok(heard());
+    assert.equal(readdirSync(folder), []);
+    assert.is(inside('node', SCRIPT).status, 0, 'once more is fine');
+  } finally {
+    for (const netns of made) netns.close();
+    for (const label of ['node', 'peer']) native.deleteNetns(name(label));
     rmSync(folder, { recursive: true });
   }
 });

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -33,7 +42,7 @@ test('the executable is put in place whole, over an older one, and may be run', 
   assert.is(readFileSync(path, 'utf8'), 'newer program');
   assert.is.not(statSync(path).ino, old, 'a new file: who runs the old one keeps it');
   assert.is(statSync(path).mode & 0o777, 0o755);
-  assert.equal(readdirSync(bin), ['pteropus']);
+  assert.equal(readdirSync(bin).sort(), ['loopback', 'pteropus']);
 });
 
 test('everybody may read what is there and run it, whatever the umask', () => {
@@ -53,7 +62,22 @@ test('what cannot be written leaves what was there', () => {
     (error: unknown) => error instanceof InstallError,
   );
   assert.is(readFileSync(join(bin, 'pteropus'), 'utf8'), 'program');
-  assert.equal(readdirSync(bin), ['pteropus']);
+  assert.equal(readdirSync(bin).sort(), ['loopback', 'pteropus']);
+});
+
+test('a loopback plugin that is there stays, and is not taken away with ours', () => {
+  mkdirSync(bin);
+  const other = join(bin, 'loopback');
+  writeFileSync(other, 'of another package');
+  installExecutable(bin, source);
+  assert.is(readFileSync(other, 'utf8'), 'of another package');
+  removeExecutable(bin);
+  assert.equal(readdirSync(bin), ['loopback']);
+  rmSync(other);
+  installExecutable(bin, source);
+  assert.is(readFileSync(other, 'utf8'), 'program', 'where there is none, ours is it');
+  removeExecutable(bin);
+  assert.equal(readdirSync(bin), []);
 });
 
 test('removed twice is fine, and where nothing ever was', () => {

@@ -9,8 +9,10 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -27,11 +29,27 @@ export const EXECUTABLE = fileURLToPath(new URL('../../../native/pteropus-cni', 
 /** A file cannot be put where it belongs, or removed. */
 export class InstallError extends PteropusError {}
 
-/** Puts the executable into the runtime's directory; returns its path. Throws InstallError. */
+/** Called by this name, the executable is the plugin that containerd before 2.0 and CRI-O need for each sandbox beside ours. */
+const LOOPBACK = 'loopback';
+
+/** Puts the executable into the runtime's directory, and `loopback` where there is none; returns its path. Throws InstallError. */
 export function installExecutable(binDir: string, from: string = EXECUTABLE): string {
   const path = join(binDir, PLUGIN_TYPE);
   replaceFile(path, () => readFileSync(from), 0o755);
+  linkLoopback(binDir);
   return path;
+}
+
+/** One that is there stays, whoever's it is. */
+function linkLoopback(binDir: string): void {
+  const path = join(binDir, LOOPBACK);
+  try {
+    symlinkSync(PLUGIN_TYPE, path);
+    syncDirectory(binDir);
+  } catch (cause) {
+    if (codeOf(cause) === 'EEXIST') return;
+    throw new InstallError(`cannot be made: ${errorText(cause)}`, { object: path, cause, retryable: true });
+  }
 }
 
 /** From now on the runtime calls us. Returns the file's path. Throws InstallError. */
@@ -48,7 +66,18 @@ export function removeConflist(confDir: string): void {
 
 /** Throws InstallError. Absent is fine. */
 export function removeExecutable(binDir: string): void {
+  const loopback = join(binDir, LOOPBACK);
+  if (isLinkTo(loopback, PLUGIN_TYPE)) removeFile(loopback);
   removeFile(join(binDir, PLUGIN_TYPE));
+}
+
+function isLinkTo(path: string, target: string): boolean {
+  try {
+    return readlinkSync(path) === target;
+  } catch {
+    // No link, or nothing at all.
+    return false;
+  }
 }
 
 /** Whole and on the disk, or as it was. The temporary name is hidden, and no name a runtime would read. */
@@ -93,13 +122,17 @@ function removeFile(path: string): void {
     rmSync(path, { force: true });
     syncDirectory(dirname(path));
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if (codeOf(cause) === 'ENOENT') return;
     throw new InstallError(`cannot be removed: ${errorText(cause)}`, {
       object: path,
       cause,
       retryable: true,
     });
   }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
 }
 
 function syncDirectory(path: string): void {

@@ -15,6 +15,7 @@ enum Code {
   kInvalidConfig = 7,
   kTryAgainLater = 11,
   kUnavailable = 50,  // STATUS: ADD cannot be served
+  kDiffers = 101,     // CHECK
 };
 
 // Versions of the specification we speak, oldest first. The agent says the same (control/cni/netconf.ts); a test holds them together.

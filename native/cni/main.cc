@@ -1,6 +1,7 @@
 // The CNI plugin: started by a container runtime for each command (CNI specification, section 2). It passes what it was given to the
 // node's agent and prints what the agent answers. Only what must be answered without an agent is answered here: VERSION, missing
 // variables, a configuration that cannot be read or is of a version we do not speak, and an agent that is not there.
+// By the name `loopback` it is that plugin.
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,8 @@
 #include "answer.h"
 #include "connection.h"
 #include "environment.h"
+#include "hearing.h"
+#include "loopback.h"
 #include "netconf.h"
 #include "protobuf.h"
 #include "unary.h"
@@ -28,12 +31,14 @@ constexpr const char* kUsage =
     "\n"
     "Environment: CNI_COMMAND (ADD, DEL, CHECK, GC, STATUS, VERSION), CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME, CNI_ARGS, CNI_PATH.\n"
     "Standard input: the network configuration. Standard output: the result or the error, as JSON.\n"
-    "CNI specification 0.3.1, 0.4.0, 1.0.0 and 1.1.0.\n"
+    "CNI specification 0.3.1, 0.4.0, 1.0.0 and 1.1.0. By the name loopback it is that plugin.\n"
     "\n"
     "Network configuration:\n"
     "  cniVersion, name, type   as the specification says\n"
     "  socket                   the agent's socket (default /run/pteropus/cni.sock)\n"
-    "  timeoutMs                how long the agent may take (default 30000)\n";
+    "  timeoutMs                how long the agent may take (default 30000)\n"
+    "\n"
+    "pteropus-cni --hear: the node's own stack hears again what comes in by its links. For a node that Pteropus left (k8s/clean-node.sh).\n";
 
 // False: it cannot be read, or is too large (`error` 0).
 bool readStdin(std::string& text, int& error) {
@@ -48,24 +53,26 @@ bool readStdin(std::string& text, int& error) {
   }
 }
 
-Answer versions() {
+template <size_t N>
+Answer versions(const std::string_view (&known)[N]) {
   std::string list;
-  for (const std::string_view version : kVersions) list += (list.empty() ? "" : ",") + quoteJson(version);
+  for (const std::string_view version : known) list += (list.empty() ? "" : ",") + quoteJson(version);
   return {0, "{\"cniVersion\":" + quoteJson(kNewest) + ",\"supportedVersions\":[" + list + "]}\n"};
 }
 
-Answer run(char** environ) {
+Answer run(char** environ, bool asLoopback) {
   const Variables variables = cniVariables(environ);
   const std::string wrong = complaint(variables);
   if (!wrong.empty()) return failure(kNewest, kInvalidEnvironment, wrong);
   const std::string command = valueOf(variables, "CNI_COMMAND");
-  if (command == "VERSION") return versions();
+  if (command == "VERSION") return asLoopback ? versions(kLoopbackVersions) : versions(kVersions);
   std::string text;
   int error = 0;
   if (!readStdin(text, error)) {
     if (error == 0) return failure(kNewest, kDecodingFailure, "the network configuration is larger than 3 MiB");
     return failure(kNewest, kIoFailure, std::string("the network configuration cannot be read: ") + strerror(error));
   }
+  if (asLoopback) return loopback(variables, text);
   const auto read = readNetConf(text);
   if (const Answer* refusal = std::get_if<Answer>(&read)) return *refusal;
   const NetConf& conf = std::get<NetConf>(read);
@@ -94,11 +101,14 @@ bool print(const std::string& text) {
 }  // namespace pteropus::cni
 
 int main(int argc, char** argv, char** environ) {
+  if (argc == 2 && strcmp(argv[1], "--hear") == 0) return pteropus::cni::hearAgain();
   if (argc > 1) {
     const bool asked = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
     fputs(pteropus::cni::kUsage, asked ? stdout : stderr);
     return asked ? 0 : 2;
   }
-  const pteropus::cni::Answer answer = pteropus::cni::run(environ);
+  const std::string_view called = argc > 0 ? argv[0] : "";
+  const bool asLoopback = called.substr(called.rfind('/') + 1) == pteropus::cni::kLoopback;
+  const pteropus::cni::Answer answer = pteropus::cni::run(environ, asLoopback);
   return pteropus::cni::print(answer.text) ? answer.exit : 1;
 }
