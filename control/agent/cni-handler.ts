@@ -1,4 +1,4 @@
-/** The agent's answers to CNI commands (rows CNI-03..10): each call one event, each failure a code and a text. */
+/** The agent's answers to CNI commands: each call one event, each failure a code and a text. */
 
 import { CNI } from '../cni/codes.js';
 import { CniError } from '../cni/errors.js';

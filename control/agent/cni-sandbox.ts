@@ -9,7 +9,7 @@ import type { Sandbox } from './wiring.js';
 /** Namespace of sandboxes that no Kubernetes pod owns; the dot keeps it apart from every namespace of Kubernetes. */
 export const BARE_NAMESPACE = 'cni.sandbox';
 
-/** Throws CniError (4). Row CNI-06, but half a name is an error. */
+/** A sandbox without a pod's name is allowed, half a name is an error. Throws CniError (4). */
 export function sandboxOf({ containerId, netns, ifname, args, conf }: CniRequest): Sandbox {
   if (!isContainerId(containerId)) throw invalid('container id', containerId);
   if (!isInterfaceName(ifname)) throw invalid('interface name', ifname);

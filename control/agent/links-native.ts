@@ -355,7 +355,7 @@ class NativeLinks implements LinkDriver {
     }
   }
 
-  /** Row POD-03: the pod has its address alone; everything else is behind the gateway, whose MAC it knows. */
+  /** The pod's address has no subnet; everything else is behind the gateway, whose MAC it knows. */
   #configure(spec: PodLinkSpec, pod: Netns): void {
     const { link, ifname, addresses, gateways, mac } = spec;
     if (spec.feed !== 'tap') {

@@ -116,7 +116,7 @@ export const POD_LINK_PREFIX = 'pt';
 
 /**
  * The node-side name of a pod's link: `pt` and 13 hex digits (52 bits) of a hash, so that it fits the kernel's 15
- * characters and no two sandboxes meet as cut-off names would (row POD-01).
+ * characters and no two sandboxes meet as cut-off names would.
  */
 export function podLinkName(containerId: string, ifname: string): string {
   const hash = createHash('sha256').update(`${containerId}/${ifname}`, 'utf8').digest('hex');

@@ -29,7 +29,7 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-/** Row CTL-01. Changes of objects are gathered into one event, so what waits are CNI calls. */
+/** Changes of objects are gathered into one event, so what waits are CNI calls. */
 const MOST_QUEUED = 1000;
 
 export interface RunningEvent {

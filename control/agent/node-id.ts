@@ -1,5 +1,5 @@
 /**
- * Claims a node id in the store (row NODE-01): one key for each id, taken by compare-and-swap, lowest free first. The
+ * Claims a node id in the store: one key for each id, taken by compare-and-swap, lowest free first. The
  * journal remembers it, so that a node keeps its id when the store is emptied; a conflict is refused, never guessed.
  */
 

@@ -50,7 +50,7 @@ export class Wiring {
   constructor(private readonly parts: WiringParts) {}
 
   /**
-   * Makes way for the sandbox: another one of the same pod (row CNI-09), or what is left of this very one, is removed.
+   * Makes way for the sandbox: another one of the same pod, or what is left of this very one, is removed.
    * A step of its own, so that an ADD that fails afterwards does not bring a dead sandbox back.
    */
   async makeWay(tx: Transaction, sandbox: Sandbox): Promise<void> {

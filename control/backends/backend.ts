@@ -36,7 +36,7 @@ export interface TableUse {
 export interface Counters {
   /** Key of an interface item -> its counters. */
   readonly interfaces: Readonly<Record<Key, InterfaceCounters>>;
-  /** Outcome name (`forward-local`, `drop-policy-ingress`, ...) -> packets. Every packet is in exactly one. */
+  /** Outcome name (`forward-pod`, `drop-policy-ingress`, ...) -> packets. Every packet is in exactly one. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Key of a service item -> connections and packets. */
   readonly services: Readonly<Record<Key, { readonly connections: number; readonly packets: number }>>;

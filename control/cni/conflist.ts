@@ -5,7 +5,7 @@ import { VERSIONS } from './netconf.js';
 export const CONFLIST_NAME = '10-pteropus.conflist';
 /** Name of the executable in the runtime's directory, which the configuration's `type` is. */
 export const PLUGIN_TYPE = 'pteropus';
-/** Name of the network (row CNI-01). */
+/** Name of the network. */
 export const NETWORK_NAME = 'k8s-pod-network';
 
 /** `socket`: the agent's. */

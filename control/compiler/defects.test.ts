@@ -1,4 +1,4 @@
-/** Defects of the reference (section 6 of its notes) and our own, as cases that must not come back. */
+/** Defects of Contiv/VPP, and our own earlier ones, as cases that must not come back. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Model } from '../model/model.js';

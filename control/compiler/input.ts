@@ -1,7 +1,7 @@
 /** What the compiler is told beside the model: the cluster's configuration and what is wired on this node. */
 import type { Cidr, Ip, Mac, PodRef, Protocol, RateLimits, TapEnd } from '../ruleset/types.js';
 
-/** The ranges of one family that the address plan is made of (rows IPAM-01). */
+/** The ranges of one family that the address plan is made of. */
 export interface FamilyRanges {
   readonly podSubnetCIDR: Cidr; // 10.1.0.0/16
   readonly podSubnetOneNodePrefixLen: number; // 24
@@ -13,7 +13,7 @@ export interface FamilyRanges {
   readonly serviceCIDR: Cidr; // 10.96.0.0/12
 }
 
-/** Cluster-wide configuration (rows IPAM-01, CFG-*). One value for all nodes. The ranges at the top are the first family's. */
+/** Cluster-wide configuration. One value for all nodes. The ranges at the top are the first family's. */
 export interface ClusterConfig extends FamilyRanges {
   /** The second family of a dual-stack cluster, whose first family is IPv4; null = single stack. */
   readonly ipv6: FamilyRanges | null;

@@ -21,7 +21,7 @@ test('SinglePolicySinglePod', () => {
     [OTHER]: false,
   });
   check(cluster, P3, P1, { 'tcp 80': false });
-  // Through a Service to itself (the NAT loopback of the reference), and outwards: never judged.
+  // Through a Service to itself (the NAT loopback of Contiv/VPP), and outwards: never judged.
   check(cluster, P1, P1, { 'tcp 100': true, [OTHER]: true });
   check(cluster, P1, P2, { 'tcp 100': true, [OTHER]: true });
 });

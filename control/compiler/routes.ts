@@ -1,5 +1,5 @@
 /**
- * Both routing tables (rows POD-07, POD-08, NET-04). `pod` is for packets from pods and out of tunnels, `main` for packets
+ * Both routing tables. `pod` is for packets from pods and out of tunnels, `main` for packets
  * from the host's stack and the uplink. They differ in one point: a peer's node address is reached through the tunnel from
  * pods (so that the answer comes back with the pod's address untouched), and over the underlay from everybody else.
  */

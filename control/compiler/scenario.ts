@@ -5,7 +5,7 @@ import { apiNamespace, apiPod, type CompiledCluster, judgeBoth } from './fixture
 export const P1 = '10.1.1.2';
 export const P2 = '10.1.1.3';
 export const P3 = '10.1.2.2';
-/** What stands for "any other protocol" in the reference's tables. */
+/** What stands for "any other protocol" in Contiv/VPP's tables. */
 export const OTHER = 'icmp 0';
 
 export const PODS = [

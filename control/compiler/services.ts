@@ -132,7 +132,7 @@ function clusterIpScope(
 }
 
 /**
- * NodePorts are served on the addresses of all nodes, not just of this one (row SVC-02): a pod that talks to another node's port
+ * NodePorts are served on the addresses of all nodes, not just of this one: a pod that talks to another node's port
  * is then judged by the backend it reaches, as for any Service, and not by the node's address. With the policy Local each node's
  * addresses lead to the endpoints on that node.
  */

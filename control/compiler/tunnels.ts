@@ -1,4 +1,4 @@
-/** The VXLAN mesh: one tunnel for each peer that can be reached (rows NET-01..03, NODE-04). */
+/** The VXLAN mesh: one tunnel for each peer that can be reached. */
 import type { Ip, Key, TunnelItem } from '../ruleset/types.js';
 import { type Context, familyOf, type NodeView } from './context.js';
 import { podMtu } from './interfaces.js';

@@ -1,5 +1,5 @@
 /**
- * Pod addresses of one node in one family (rows IPAM-05..09): one pool, a cursor that walks it, so that a freed address rests
+ * Pod addresses of one node in one family: one pool, a cursor that walks it, so that a freed address rests
  * until the range wraps, and for a while also in a pool that is nearly full: no stale session or policy entry meets a new
  * pod. In memory; the agent's journal makes it last.
  */
@@ -133,7 +133,7 @@ export class PodAllocator {
     if (offset > this.#cursor) this.#cursor = offset;
   }
 
-  /** Puts the cursor where the journal says; without one, restore leaves it at the highest address in use (IPAM-09). */
+  /** Puts the cursor where the journal says; without one, restore leaves it at the highest address in use. */
   restoreCursor(address: Ip): void {
     const offset = this.#offsetOf('cursor', address);
     this.#cursor = offset;

@@ -1,6 +1,6 @@
 /**
- * The address plan of a node: arithmetic on its id alone (rows IPAM-02..05, IPAM-10, IPAM-11, NET-02, POD-05, POD-09 of
- * the reference), so that nodes need to exchange nothing but ids and underlay addresses. Pure.
+ * The address plan of a node, computed from its id alone, so that nodes need to exchange nothing but ids and underlay
+ * addresses. The plan is Contiv/VPP's unless a comment says otherwise. Pure.
  */
 import { PteropusError } from '../common/errors.js';
 import {
@@ -114,14 +114,14 @@ function idLimits(ranges: FamilyRanges): readonly bigint[] {
   ];
 }
 
-/** Addresses of a pool: 2^host bits; pools wider than 63 bits count as 63 bits (row IPAM-05). */
+/** Addresses of a pool: 2^host bits; pools wider than 63 bits count as 63 bits. */
 export function poolSize(subnet: ParsedCidr): bigint {
   const bits = bitsOf(subnet.family) - subnet.length;
   return 1n << BigInt(Math.min(bits, 63));
 }
 
 /**
- * The MACs of both ends of a pod's link (row POD-05): 02:fe + FNV-1a-32 of `containerId/ifname` at the pod, the same with
+ * The MACs of both ends of a pod's link: 02:fe + FNV-1a-32 of `containerId/ifname` at the pod, the same with
  * the hash inverted at the data plane; a restart finds them again without having stored them.
  */
 export function podMacs(containerId: string, ifname: string): { readonly pod: Mac; readonly dataplane: Mac } {
@@ -145,7 +145,7 @@ function blockCount(range: ParsedCidr, length: number): bigint {
   return length <= range.length ? 0n : 1n << BigInt(length - range.length);
 }
 
-/** Block `id` of the range; the last id takes block 0, which no other one uses (row IPAM-02). */
+/** Block `id` of the range; the last id takes block 0, which no other one uses. */
 function nodeBlock(field: string, cidr: Cidr, length: number, id: number): ParsedCidr {
   const range = parseCidr(cidr);
   const count = blockCount(range, length);
@@ -176,8 +176,8 @@ function hostCount(range: ParsedCidr, gateway: Ip | null): bigint {
 }
 
 /**
- * Host number `id` of the range; from the gateway's number on everyone moves up by one, so that no two ids meet
- * (rows IPAM-03, IPAM-04; the reference moved ids also for a gateway outside the range, and gave out the broadcast).
+ * Host number `id` of the range; from the gateway's number on, everyone moves up by one, so that no two ids collide.
+ * (Contiv/VPP moved ids for a gateway outside the range as well, and gave out the broadcast address.)
  */
 function nodeHost(field: string, cidr: Cidr, gateway: Ip | null, id: number): Ip {
   const range = parseCidr(cidr);

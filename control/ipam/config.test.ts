@@ -8,7 +8,7 @@ test('nothing given: the defaults, which are valid', () => {
   assert.equal(parseClusterConfig({}), DEFAULT_CONFIG);
 });
 
-test('contivCIDR is split as in the reference (IPAM-12)', () => {
+test('contivCIDR is split as in Contiv/VPP', () => {
   assert.equal(splitContivCidr('10.128.0.0/14'), {
     podSubnetCIDR: '10.128.0.0/16',
     podSubnetOneNodePrefixLen: 25,

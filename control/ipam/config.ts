@@ -20,7 +20,7 @@ import {
 import type { Cidr } from '../ruleset/types.js';
 import { Fields, mappingOf, type Raw } from './fields.js';
 
-/** The ranges of one contivCIDR (row IPAM-12). */
+/** The ranges of one contivCIDR. */
 export type SplitRanges = Omit<FamilyRanges, 'defaultGateway' | 'serviceCIDR' | 'nodeInterconnectCIDR'> & {
   readonly nodeInterconnectCIDR: Cidr;
 };
@@ -100,7 +100,7 @@ function familyRanges<T extends FamilyRanges>(fields: Fields<T>, object: string,
   return ranges;
 }
 
-/** Splits one range into all ranges a cluster needs (row IPAM-12). Throws InvalidInputError below 18 host bits. */
+/** Splits one range into all ranges a cluster needs. Throws InvalidInputError below 18 host bits. */
 export function splitContivCidr(text: Cidr): SplitRanges {
   const range = parseCidr(text);
   const bits = bitsOf(range.family);

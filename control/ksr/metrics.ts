@@ -1,4 +1,4 @@
-/** What ksr counts (rows KSR-08, KSR-09), for Prometheus. */
+/** What ksr counts, for Prometheus. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { RESOURCES, type ReflectedKind } from './resources.js';
 

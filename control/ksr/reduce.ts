@@ -75,7 +75,7 @@ export function referenceOf({ kind, apiVersion }: Resource, value: unknown): Obj
   };
 }
 
-/** Annotations that are not ours change often and mean nothing here (row KSR-02). */
+/** Annotations that are not ours change often and mean nothing here. */
 function slim<T extends KubeObject>(object: T): T {
   const annotations = Object.fromEntries(
     Object.entries(object.metadata.annotations).filter(([key]) => /(^|\.)pteropus\.io\//.test(key)),

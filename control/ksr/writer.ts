@@ -56,7 +56,7 @@ export class Writer {
   }
 
   /**
-   * Mark and sweep (row KSR-06): reads the store, brings it to what is wanted, and says so in it. Resolves when done. Throws
+   * Mark and sweep: reads the store, brings it to what is wanted, and says so in it. Resolves when done. Throws
    * what the store throws, LeadershipLostError.
    */
   async sweep(): Promise<void> {

@@ -195,7 +195,7 @@ export interface ClusterNetworkPolicy {
   };
 }
 
-/** A node's claim to an id, and where its tunnels end (rows NODE-01, NODE-02). Ours, not Kubernetes'. */
+/** A node's claim to an id, and where its tunnels end. Ours, not Kubernetes'. */
 export interface NodeRecord {
   readonly kind: 'NodeRecord';
   readonly metadata: Metadata;

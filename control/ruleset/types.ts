@@ -35,7 +35,7 @@ export interface NodeItem {
   readonly kind: 'node';
   readonly key: Key;
   readonly name: string;
-  /** Node id, >= 1; addresses and MACs are arithmetic on it (rows IPAM-02..04, NET-09). */
+  /** Node id, >= 1; addresses and MACs are computed from it. */
   readonly id: number;
   /** Addresses of this node on the underlay; shared by the data plane and the host's own stack. */
   readonly addresses: readonly Ip[];
@@ -88,7 +88,7 @@ export interface InterfaceItem {
 }
 
 /**
- * Two routing tables, as in the reference (POD-07): `pod` for packets from pods and tunnels, `main` for packets from the
+ * Two routing tables, as in Contiv/VPP: `pod` for packets from pods and tunnels, `main` for packets from the
  * host's stack and the uplink. The compiler puts every route in each table that needs it; there is no leaking.
  */
 export type Vrf = 'main' | 'pod';
@@ -110,7 +110,7 @@ export interface RouteItem {
   readonly target: RouteTarget;
 }
 
-/** A VXLAN tunnel to one peer (rows NET-01..03). Key `tunnel/PEERID`. */
+/** A VXLAN tunnel to one peer. Key `tunnel/PEERID`. */
 export interface TunnelItem {
   readonly kind: 'tunnel';
   readonly key: Key;
@@ -265,7 +265,7 @@ export interface SnatItem {
   readonly addresses: readonly Ip[];
   readonly sources: readonly Cidr[];
   readonly exclude: readonly Cidr[];
-  /** Source a pod's connection to itself through a Service gets (row SVC-08); one for each family. */
+  /** Source address of a pod's connection to itself through a Service; one for each family. */
   readonly hairpin: readonly Ip[];
 }
 

@@ -135,7 +135,7 @@ export class NodeWiring implements LinkDriver {
     return Promise.resolve();
   }
 
-  /** A station whose only neighbor is the data plane, at a MAC it knows: the L3 link of row POD-03. */
+  /** A station whose only neighbor is the data plane, at a MAC it knows. */
   #open(
     link: string,
     spec: { mac: string; addresses: readonly string[]; gateways: readonly string[]; gatewayMac: string },

@@ -1,5 +1,5 @@
 /**
- * The VXLAN mesh (rows NET-01 to NET-03): one tunnel for each peer in a bridge domain that neither learns nor floods, entered by a
+ * The VXLAN mesh: one tunnel for each peer in a bridge domain that neither learns nor floods, entered by a
  * bridged virtual interface whose table leads to the pod table. Who has which MAC, and behind which tunnel, is told beforehand.
  */
 import type { TunnelItem } from '../../../ruleset/types.js';

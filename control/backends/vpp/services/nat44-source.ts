@@ -43,7 +43,7 @@ function borrowedOf({ addresses, sources }: Pick<SnatItem, 'addresses' | 'source
   return sources.length === 0 ? [] : addresses.filter(is4);
 }
 
-/** The two tables' packets are told apart, so that an address that keeps itself does so in both (rows SVC-12, SVC-13). */
+/** The two tables' packets are told apart, so that an address that keeps itself does so in both. */
 function snatObjects({ addresses, hairpin, sources }: SnatItem): readonly VppObject[] {
   const own = borrowedOf({ addresses, sources });
   return [
