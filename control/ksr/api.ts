@@ -59,6 +59,14 @@ export class KubeApi {
     }
   }
 
+  /** The version of the objects as they are now. Throws ApiRequestError. */
+  async version({ path }: Resource): Promise<string> {
+    const answer = await this.#json('GET', `${path}?limit=1`);
+    const { resourceVersion } = isRecord(answer) && isRecord(answer['metadata']) ? answer['metadata'] : {};
+    if (typeof resourceVersion !== 'string') throw new ApiRequestError('is no list', path, null);
+    return resourceVersion;
+  }
+
   /** Follows changes after `version`. `event` and `end` are called until closed; `end` once. */
   watch(
     { path }: Resource,
@@ -91,7 +99,9 @@ export class KubeApi {
         if (!over) event({ type: 'opened' });
         // Nothing to tell, or nobody there: the next watch shows which.
         response.setTimeout(this.silenceMs, () => finish({ type: 'closed' }));
-        response.on('error', fail);
+        response.on('error', (cause) => {
+          fail(new ApiRequestError(`the watch broke off: ${cause.message}`, path, null, cause));
+        });
         lines.on('error', fail);
         response.on('close', () => finish({ type: 'closed' }));
       })

@@ -14,11 +14,15 @@ interface OpenWatch {
 }
 
 /** An API whose listings and watches the test plays. */
-class FakeApi implements Pick<KubeApi, 'list' | 'watch'> {
+class FakeApi implements Pick<KubeApi, 'list' | 'watch' | 'version'> {
+  /** Of the objects as they are now. */
+  now = '1000';
   /** Answers of the next listings: names and version, or a failure. */
   readonly listings: ({ readonly names: readonly string[]; readonly version: string } | Error)[] = [];
   readonly calls: string[] = [];
   open: OpenWatch | null = null;
+  /** What the next watches fail with before they are open. */
+  readonly refusals: Error[] = [];
   #wake: (() => void)[] = [];
 
   async list(_: Resource, page: (items: readonly unknown[]) => void): Promise<string> {
@@ -30,10 +34,16 @@ class FakeApi implements Pick<KubeApi, 'list' | 'watch'> {
     return next.version;
   }
 
+  version(): Promise<string> {
+    return Promise.resolve(this.now);
+  }
+
   watch(_: Resource, version: string, event: OpenWatch['event'], end: OpenWatch['end']): { close(): void } {
     this.open = { version, event, end };
     this.#called(`watch ${version}`);
-    event({ type: 'opened' });
+    const refusal = this.refusals.shift();
+    if (refusal === undefined) event({ type: 'opened' });
+    else setImmediate(() => end({ type: 'failed', error: refusal }));
     return { close: () => this.#called('close') };
   }
 
@@ -124,6 +134,47 @@ test('410 Gone, as the end of a watch or as an error of it: listed anew', async 
     { names: [], version: '9' },
   );
   assert.equal(told, ['=a', 'gap', '=b', 'trouble Namespace: fake: expired', '=']);
+});
+
+test('an API that was away is listed anew: it may have been restored from a copy', async () => {
+  const told = await scenario(
+    'Namespace',
+    async (api) => {
+      const first = await api.until('watch 50');
+      api.refusals.push(new ApiRequestError('refused', 'fake', null));
+      first.end({ type: 'failed', error: new ApiRequestError('reset', 'fake', null) });
+      await api.until('watch 8');
+    },
+    { names: ['a', 'b'], version: '50' },
+    { names: ['a'], version: '8' },
+  );
+  assert.equal(told, [
+    '=a,b',
+    'trouble Namespace: fake: reset',
+    'gap',
+    'trouble Namespace: fake: refused',
+    '=a',
+  ]);
+});
+
+test('a connection that broke: the watch goes on, unless the API has an earlier version than it had', async () => {
+  const broken = new ApiRequestError('reset', 'fake', null);
+  const told = await scenario(
+    'Namespace',
+    async (api) => {
+      (await api.until('watch 50')).event({ type: 'put', object: object('c'), version: '90' });
+      api.open?.end({ type: 'failed', error: broken });
+      api.now = '90';
+      const again = await api.until('watch 90');
+      api.now = '89';
+      again.end({ type: 'failed', error: broken });
+      await api.until('watch 9');
+    },
+    { names: ['a', 'b'], version: '50' },
+    { names: ['a'], version: '9' },
+  );
+  const trouble = 'trouble Namespace: fake: reset';
+  assert.equal(told, ['=a,b', '+c', trouble, trouble, 'gap', '=a']);
 });
 
 test('an API that is away: asked again and again; nothing is taken for empty', async () => {

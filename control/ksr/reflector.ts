@@ -1,6 +1,7 @@
 /**
  * Follows one kind of the API: a listing, then every change; listed anew after a gap (410 Gone), and while the kind is not
- * there (a custom resource) looked for now and then.
+ * there (a custom resource) looked for now and then. An API that was away may have been restored from a copy, and would be silent
+ * about whatever happened up to the version it had reached before: it is listed anew too.
  */
 import { errorText } from '../common/errors.js';
 import type { KubeApi, WatchEnd, WatchEvent, WatchHandle } from './api.js';
@@ -26,6 +27,15 @@ export interface ReflectorOptions {
   readonly lookAgainMs?: number;
 }
 
+interface Followed {
+  readonly end: WatchEnd;
+  /** Up to which everything was told. */
+  readonly version: string;
+  /** The server followed from where it was asked to. */
+  readonly opened: boolean;
+  readonly progressed: boolean;
+}
+
 const PAUSE_MS = { first: 100, most: 30_000 };
 const LOOK_AGAIN_MS = 10_000;
 
@@ -35,7 +45,7 @@ export class Reflector {
   #wake: () => void = () => undefined;
 
   constructor(
-    private readonly api: Pick<KubeApi, 'list' | 'watch'>,
+    private readonly api: Pick<KubeApi, 'list' | 'watch' | 'version'>,
     readonly resource: Resource,
     private readonly handler: ReflectorHandler,
     private readonly options: ReflectorOptions = {},
@@ -46,8 +56,15 @@ export class Reflector {
     let pause = PAUSE_MS.first;
     // null: it must be listed.
     let version: string | null = null;
+    // The connection broke: the API may be another one now.
+    let doubtful = false;
     while (!this.#closed) {
       try {
+        if (version !== null && doubtful && isBefore(await this.api.version(this.resource), version)) {
+          this.handler.gap(`${this.resource.kind}: the API was put back to an earlier state`);
+          version = null;
+        }
+        doubtful = false;
         version ??= await this.#list();
         if (version === null) {
           this.handler.trouble(null);
@@ -58,13 +75,21 @@ export class Reflector {
         const began = performance.now();
         const ended = await this.#follow(version);
         version = ended.version;
+        const steady = ended.progressed || performance.now() - began > 1000;
+        if (steady) pause = PAUSE_MS.first;
         if (ended.end.type === 'gone') {
           this.handler.gap(`${this.resource.kind}: 410 Gone`);
           version = null;
-        } else if (ended.end.type === 'failed') throw ended.end.error;
+        } else if (ended.end.type === 'failed') {
+          doubtful = true;
+          if (!ended.opened) {
+            this.handler.gap(`${this.resource.kind}: the API was away`);
+            version = null;
+          }
+          throw ended.end.error;
+        }
         // A server that closes at once is not asked again at once.
-        if (ended.progressed || performance.now() - began > 1000) pause = PAUSE_MS.first;
-        else {
+        if (!steady) {
           await this.#sleep(pause);
           pause = Math.min(pause * 2, PAUSE_MS.most);
         }
@@ -110,14 +135,14 @@ export class Reflector {
     }
   }
 
-  #follow(
-    from: string,
-  ): Promise<{ readonly end: WatchEnd; readonly version: string; readonly progressed: boolean }> {
+  #follow(from: string): Promise<Followed> {
     let version = from;
+    let opened = false;
     let progressed = false;
     return new Promise((resolve) => {
       const take = (event: WatchEvent): void => {
         if (event.type === 'opened') {
+          opened = true;
           this.handler.trouble(null);
           return;
         }
@@ -132,8 +157,10 @@ export class Reflector {
         const reference = referenceOf(this.resource, event.object);
         if (reference !== null) this.handler.removed(reference);
       };
-      this.#wake = () => resolve({ end: { type: 'closed' }, version, progressed });
-      this.#watch = this.api.watch(this.resource, from, take, (end) => resolve({ end, version, progressed }));
+      this.#wake = () => resolve({ end: { type: 'closed' }, version, opened, progressed });
+      this.#watch = this.api.watch(this.resource, from, take, (end) =>
+        resolve({ end, version, opened, progressed }),
+      );
     });
   }
 
@@ -147,4 +174,9 @@ export class Reflector {
       };
     });
   }
+}
+
+/** Versions that are no numbers, which the API does not rule out, tell nothing. */
+function isBefore(version: string, known: string): boolean {
+  return [version, known].every((one) => /^\d+$/.test(one)) && BigInt(version) < BigInt(known);
 }
