@@ -214,7 +214,7 @@ function weightOf(pod: Pod | undefined): number {
 }
 
 /** The zone a node is labelled with. */
-export function zoneOf(model: Model, node: string | null): string | null {
+function zoneOf(model: Model, node: string | null): string | null {
   const labels = node === null ? undefined : model.get('Node', null, node)?.metadata.labels;
   return labels?.[ZONE_LABEL] || null;
 }

@@ -32,7 +32,7 @@ export function nodeRecord({ name, id }: TestNode, config: ClusterConfig = DEFAU
   };
 }
 
-export function isWired(pod: Pod): boolean {
+function isWired(pod: Pod): boolean {
   return !pod.spec.hostNetwork && !hasEnded(pod) && pod.status.podIPs.length > 0;
 }
 

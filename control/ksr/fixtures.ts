@@ -110,7 +110,7 @@ export async function eventually(
 }
 
 /** What the store must hold, read from the API at once and without a watch. */
-export async function expected(kubeconfig: string): Promise<ReadonlyMap<string, string>> {
+async function expected(kubeconfig: string): Promise<ReadonlyMap<string, string>> {
   const api = new KubeApi(kubeAccess(kubeconfig));
   const out = new Map<string, string>();
   for (const resource of RESOURCES) {

@@ -71,7 +71,7 @@ export class ProblemReporter {
   }
 }
 
-export function describe({ kind, namespace, name }: ObjectReference): string {
+function describe({ kind, namespace, name }: ObjectReference): string {
   return `${kind} ${namespace === null ? name : `${namespace}/${name}`}`;
 }
 

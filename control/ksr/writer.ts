@@ -222,7 +222,7 @@ export class Writer {
   }
 }
 
-export function kindOf(key: string): string {
+function kindOf(key: string): string {
   return key.slice(OBJECTS_PREFIX.length, key.indexOf('/', OBJECTS_PREFIX.length));
 }
 

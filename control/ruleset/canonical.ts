@@ -124,7 +124,7 @@ function samePlain(a: unknown, b: unknown): boolean {
 type Plain = Readonly<Record<string, unknown>>;
 
 /** Items sorted by key. */
-export function sortedItems(ruleset: Ruleset): readonly Item[] {
+function sortedItems(ruleset: Ruleset): readonly Item[] {
   return [...ruleset.values()].sort((a, b) => compareText(a.key, b.key));
 }
 

@@ -5,7 +5,6 @@
 import { cidrContains, type ParsedCidr, parseCidr, parseIp } from '../common/ip.js';
 import type {
   AddressSetItem,
-  InterfaceItem,
   Ip,
   Item,
   ItemKind,
@@ -134,12 +133,6 @@ export function findRoute(ruleset: Ruleset, vrf: Vrf, address: Ip): RouteItem | 
       best = { route: item, prefix };
   }
   return best?.route ?? null;
-}
-
-/** The pod's interface on this node, or null. */
-export function podInterface(ruleset: Ruleset, pod: PodRef): InterfaceItem | null {
-  const endpoint = ruleset.get(`endpoint/${pod.namespace}/${pod.name}`);
-  return endpoint?.kind === 'endpoint' ? itemOf(ruleset, 'interface', endpoint.interface) : null;
 }
 
 /** The item a key refers to. Throws: a ruleset whose references lead nowhere is broken. */

@@ -26,7 +26,7 @@ export function formatChanges(changes: readonly Change[]): string {
 }
 
 /** The key, then what it says; lists go on in further lines, set in by four. */
-export function formatItem(item: Item): string {
+function formatItem(item: Item): string {
   return [`${item.key}: ${summary(item)}`, ...details(item).map((line) => `    ${line}`)].join('\n');
 }
 
@@ -107,7 +107,7 @@ export function formatLocated(origin: Origin, locate: Locate): string {
   return where === null ? formatOrigin(origin) : `${formatOrigin(origin)} (${where})`;
 }
 
-export function formatPorts({ protocol, from, to }: PortRange): string {
+function formatPorts({ protocol, from, to }: PortRange): string {
   if (protocol === null) return 'every protocol';
   if (from === 0 && to === 65535) return protocol;
   return from === to ? `${protocol}/${from}` : `${protocol}/${from}-${to}`;

@@ -48,7 +48,7 @@ export function changedService(old: ServiceItem, delta: ServiceDelta): ServiceIt
   };
 }
 
-export function sameBackend(a: ServiceBackend, b: ServiceBackend): boolean {
+function sameBackend(a: ServiceBackend, b: ServiceBackend): boolean {
   return (
     a === b ||
     (a.address === b.address &&

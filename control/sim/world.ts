@@ -37,18 +37,14 @@ export function outsideAddresses(config: ClusterConfig): readonly string[] {
 }
 
 /** The node's address on the underlay. The simulator always configures a node interconnect, so every node has one. */
-export function nodeAddress(config: ClusterConfig, nodes: readonly string[], node: string): string {
+function nodeAddress(config: ClusterConfig, nodes: readonly string[], node: string): string {
   const address = planNode(config, nodes.indexOf(node) + 1).nodeAddress;
   if (address === null) throw new Error('the simulator needs nodeInterconnectCIDR');
   return address;
 }
 
 /** Its IPv6 address there, in a dual-stack cluster. */
-export function nodeAddress6(
-  config: ClusterConfig,
-  nodes: readonly string[],
-  node: string,
-): string | undefined {
+function nodeAddress6(config: ClusterConfig, nodes: readonly string[], node: string): string | undefined {
   return planNode(config, nodes.indexOf(node) + 1).ipv6?.nodeAddress ?? undefined;
 }
 

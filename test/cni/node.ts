@@ -247,7 +247,7 @@ export class CniNode {
   }
 }
 
-export function podObject(name: string, labels: Readonly<Record<string, string>> = {}): Pod {
+function podObject(name: string, labels: Readonly<Record<string, string>> = {}): Pod {
   return {
     kind: 'Pod',
     metadata: { name, namespace: 'shop', uid: null, labels, annotations: {} },

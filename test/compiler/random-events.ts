@@ -15,7 +15,7 @@ export interface Step {
   readonly local: NodeLocal | null;
 }
 
-export const NODE = 'n1';
+const NODE = 'n1';
 
 const NAMESPACES = ['a', 'b', 'c', 'kube-system'];
 const ADDRESSES = ['10.1.1.2', '10.1.1.3', '10.1.1.4', '10.1.2.2', '10.1.2.3', '10.1.3.2', 'fd00:1:1::2'];

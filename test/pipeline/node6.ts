@@ -19,7 +19,7 @@ export const HAIRPIN = 'fd00:1:0:1::fffe';
 export const VIP = 'fd00:96::a';
 export const OUTSIDE = '2001:db8::7';
 export const HOST_IP = 'fd00:172::2';
-export const ADJ_ROUTER6 = 9;
+const ADJ_ROUTER6 = 9;
 
 const ROUTES: readonly [string, number][] = [
   [`${POD1_IP}/128`, N.ADJ_POD1],

@@ -2,10 +2,10 @@
 import { crc32c, type Flow, internetChecksum, SCTP, TCP, UDP } from './packets.js';
 import { ip6 as bytesOf, ip6Text, mac } from './words.js';
 
-export const ICMP6 = 58;
+const ICMP6 = 58;
 export const HOP_BY_HOP = 0;
 export const ROUTING = 43;
-export const FRAGMENT = 44;
+const FRAGMENT = 44;
 export const DESTINATION = 60;
 
 export interface Ip6Fields {

@@ -4,7 +4,6 @@ import * as L from '../../dataplane-as/layout/index.js';
 import { loadNative } from '../../native/index.js';
 import { type Fed, Harness, type HarnessOptions, type Sent } from './harness.js';
 import type { ImageSpec } from './image.js';
-import * as N from './node.js';
 import * as S from './node6.js';
 
 export interface WorkersOptions extends HarnessOptions {
@@ -113,4 +112,4 @@ export function startWorkers(change: Partial<ImageSpec> = {}, options: WorkersOp
   return workers;
 }
 
-export { N, S };
+export { S };

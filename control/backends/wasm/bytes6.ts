@@ -38,7 +38,7 @@ export function firstIp6(addresses: readonly Ip[]): Words6 {
   return (address === undefined ? null : ip6Words(address)) ?? NO_ADDRESS6;
 }
 
-export function prefix6(host: bigint, length: number): Prefix6 {
+function prefix6(host: bigint, length: number): Prefix6 {
   const network = host & maskOf(6, length);
   return { host: network, words: wordsOf(network), length };
 }

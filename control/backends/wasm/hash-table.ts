@@ -5,7 +5,7 @@
 import { HASH_A, HASH_B, HASH_C, HASH_D } from '../../../dataplane-as/layout/index.js';
 
 /** Home slot of a key in a table of 2^log2 slots (see HASH_A in dataplane-as/layout). */
-export function homeOf(a: number, b: number, log2: number): number {
+function homeOf(a: number, b: number, log2: number): number {
   return (Math.imul(a, HASH_A) ^ Math.imul((b + HASH_B) | 0, HASH_C)) >>> (32 - log2);
 }
 

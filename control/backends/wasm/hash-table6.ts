@@ -8,7 +8,7 @@ const META = 4;
 const VALUE = 5;
 
 /** Hash of a key (see LPM6_SIZE in dataplane-as/layout). */
-export function hash6(address: Words6, meta: number): number {
+function hash6(address: Words6, meta: number): number {
   let h = hash2(address[0], meta);
   for (const word of address.slice(1)) h = hash2(h, word);
   return h;

@@ -20,7 +20,7 @@ export interface Timeouts {
 }
 
 /** RFC 5382 section 5 (TCP), RFC 4787 section 4.3 (UDP), RFC 791 (fragments); TCP as long as Linux keeps it in clusters. */
-export const DEFAULT_TIMEOUTS: Timeouts = {
+const DEFAULT_TIMEOUTS: Timeouts = {
   tcpSyn: 30_000,
   tcpEstablished: 7_440_000,
   tcpClosing: 60_000,

@@ -37,7 +37,7 @@ interface NumberedRule extends FlatRule {
 }
 
 /** `NetworkPolicy shop/allow-web spec.ingress[0]` */
-export function originText({ kind, namespace, name, field }: Origin): string {
+function originText({ kind, namespace, name, field }: Origin): string {
   return `${kind} ${namespace === null ? '' : `${namespace}/`}${name}${field === null ? '' : ` ${field}`}`;
 }
 

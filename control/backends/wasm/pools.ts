@@ -108,7 +108,7 @@ export interface Span {
   readonly size: number;
 }
 
-export const NO_SPAN: Span = { first: 0, size: 0 };
+const NO_SPAN: Span = { first: 0, size: 0 };
 
 /** Runs of rows by the buddy method: sizes are rounded up to powers of two, freed neighbours join again. */
 export class SpanPool implements Restorable<number, number> {

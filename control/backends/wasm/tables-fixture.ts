@@ -4,7 +4,7 @@ import { Image } from './image.js';
 import type { ImagePlan } from './image-plan.js';
 import { Lowering } from './lowering.js';
 
-export function freshImage(plan: ImagePlan): Image {
+function freshImage(plan: ImagePlan): Image {
   const image = new Image(new Uint32Array(plan.bytes / 4), 0, plan);
   image.reset();
   return image;

@@ -123,7 +123,7 @@ export function wire(underlay: Netns, station: Netns, spec: Wire): void {
   station.setLink(link, { up: true });
 }
 
-export function stationMac(station: number): string {
+function stationMac(station: number): string {
   const hex = station.toString(16).padStart(6, '0');
   return `02:70:74:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4)}`;
 }

@@ -161,7 +161,7 @@ export class ApiServer {
 }
 
 /** A TCP port of 127.0.0.1 that nobody listens on. */
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

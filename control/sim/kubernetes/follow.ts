@@ -169,7 +169,7 @@ export class Follower {
 }
 
 /** `NS/NAME`, or `NAME` for what has no namespace. */
-export function keyOf({ metadata }: ApiObject): string {
+function keyOf({ metadata }: ApiObject): string {
   return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
 }
 

@@ -16,7 +16,7 @@ const CODE_PORT6 = 4;
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
 
-export function ip6Text(bytes: Uint8Array): string {
+function ip6Text(bytes: Uint8Array): string {
   const v = view(bytes);
   return formatIp({ family: 6, value: (v.getBigUint64(0) << 64n) | v.getBigUint64(8) });
 }

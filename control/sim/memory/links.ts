@@ -26,8 +26,8 @@ export interface Sandbox {
   readonly ports: readonly Pick<ContainerPort, 'protocol' | 'containerPort'>[];
 }
 
-export const UPLINK = 'uplink';
-export const HOST_LINK = 'host';
+const UPLINK = 'uplink';
+const HOST_LINK = 'host';
 
 interface Wired {
   readonly spec: PodLinkSpec;

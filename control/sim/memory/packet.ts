@@ -32,7 +32,7 @@ function ipNumber(ip: string): number {
   return Number(parseIp(ip).value);
 }
 
-export function ipText(value: number): string {
+function ipText(value: number): string {
   return formatIp({ family: 4, value: BigInt(value) });
 }
 

@@ -107,7 +107,7 @@ function checkLimits({ messages, has }: VppFacts, options: VppConfig): readonly 
 }
 
 /** Releases are YY.MM. */
-export function older(version: string, than: string): boolean {
+function older(version: string, than: string): boolean {
   const [year = 0, month = 0] = version.split('.').map(Number);
   const [otherYear = 0, otherMonth = 0] = than.split('.').map(Number);
   return year < otherYear || (year === otherYear && month < otherMonth);

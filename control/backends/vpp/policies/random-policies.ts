@@ -14,8 +14,8 @@ import type {
 
 export const POD = { namespace: 'shop', name: 'web' };
 export const OWN = ['10.1.1.2', 'fd00:1::2'];
-export const NODE = ['192.168.16.1', 'fd00:16::1'];
-export const HOST = '172.30.1.2';
+const NODE = ['192.168.16.1', 'fd00:16::1'];
+const HOST = '172.30.1.2';
 /** Sorted by nobody: addresses inside and outside of the blocks, at their edges, of pods, of the node. */
 export const ADDRESSES = [
   ...['10.1.1.3', '10.1.1.4', '10.1.1.5', '10.1.1.66', '10.1.1.127', '10.1.1.128', '10.1.1.255', '10.1.2.2'],

@@ -72,7 +72,7 @@ function translationKey({ protocol, address, port }: TranslationSpec): ObjectKey
 }
 
 /** All else of source translation hangs on this; VPP has one and no more. */
-export const SOURCE: ObjectKey = 'cnat-source/default';
+const SOURCE: ObjectKey = 'cnat-source/default';
 
 export function source(spec: SourceSpec): SourceObject {
   // Those of the tunnels are there when these are.

@@ -28,7 +28,7 @@ export const TUNNEL: TunnelItem = {
   ...{ remoteMac: '12:2b:00:00:00:02', localBvi: '192.168.30.1', remoteBvi: '192.168.30.2', mtu: 1450 },
 };
 
-export function link(
+function link(
   role: InterfaceItem['role'],
   own: readonly string[],
   peers: readonly string[] = [],

@@ -55,7 +55,7 @@ export type MappingObject = VppObject<'nat44-mapping', MappingSpec>;
 export type IdentityObject = VppObject<'nat44-identity', IdentitySpec>;
 export type Nat44InterfaceObject = VppObject<'nat44-interface', Nat44InterfaceSpec>;
 
-export const NAT44: ObjectKey = 'nat44/on';
+const NAT44: ObjectKey = 'nat44/on';
 
 export function nat44(spec: Nat44Spec): Nat44Object {
   return { kind: 'nat44', key: NAT44, needs: [], spec };

@@ -129,7 +129,7 @@ function isCurrent(pod: ApiObject, workload: ApiObject): boolean {
 }
 
 /** Whether the pod's condition Ready is true. */
-export function isReady(pod: ApiObject): boolean {
+function isReady(pod: ApiObject): boolean {
   const conditions = pod.status?.['conditions'];
   return (
     Array.isArray(conditions) &&
