@@ -1,5 +1,5 @@
 /**
- * One end of a request/response test over TCP: one byte there, one byte back, one at a time (netperf's TCP_RR).
+ * One end of a request/response test over TCP, as tap-rr.c, in Node.js: one byte there, one byte back, one at a time.
  *
  *   node tap-rr.js server | node tap-rr.js client ADDRESS COUNT PAUSE_MS
  *

@@ -2,11 +2,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release } from 'node:os';
+import { availableParallelism, cpus, loadavg, release } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Lab, openBridgeLab, openDataPlaneLab, SERVER } from './afxdp-lab.js';
+import { buildProgram } from './peers/build.js';
 import { type Figures, figures, paired } from './statistics.js';
 import { idleCpu } from './tap-idle.js';
 import { wakeUps } from './tap-wake.js';
@@ -14,9 +15,9 @@ import { wakeUps } from './tap-wake.js';
 const RESULTS = fileURLToPath(new URL('../../../bench/results/tap.json', import.meta.url));
 const RR = fileURLToPath(new URL('./tap-rr.js', import.meta.url));
 const TCP_SECONDS = 1;
-const BUSY = 5000;
+const BUSY = 4000;
 const PINGS = 1000;
-const SLEEPING = 100;
+const SLEEPING = 80;
 /** Longer than the worker spins. */
 const PAUSE_MS = 5;
 const IDLE_PODS = 50;
@@ -52,26 +53,56 @@ interface Question {
   readonly part: Part;
   readonly unit: TapRow['unit'];
   readonly mtu: number;
+  /** Absent: all. */
+  readonly sides?: readonly Side[];
   readonly ask: (lab: Lab) => Promise<number>;
 }
 
-const QUESTIONS: readonly Question[] = [
-  ...MTUS.flatMap((mtu) => {
-    const question = { part: 'tcp', unit: 'Gbit/s', mtu } as const;
-    return [
-      { ...question, what: `TCP at MTU ${mtu}`, ask: (lab: Lab) => tcp(lab) },
-      { ...question, what: `TCP at MTU ${mtu}, unpaced`, ask: (lab: Lab) => unpaced(lab, () => tcp(lab)) },
-    ];
-  }),
-  ...(
-    [
-      ['round trip, busy', (lab: Lab) => roundTrip(lab, BUSY, 0)],
-      ['round trip, asleep', (lab: Lab) => roundTrip(lab, SLEEPING, PAUSE_MS)],
-      ['ping, busy', (lab: Lab) => ping(lab, PINGS, 0)],
-      ['ping, asleep', (lab: Lab) => ping(lab, SLEEPING, PAUSE_MS)],
-    ] as const
-  ).map(([what, ask]): Question => ({ what, part: 'latency', unit: 'microseconds', mtu: MTUS[0], ask })),
-];
+const FEW_SIDES: readonly Side[] = ['bridge', 'tap'];
+
+const TCP_QUESTIONS = MTUS.flatMap((mtu): Question[] => {
+  const question = { part: 'tcp', unit: 'Gbit/s', mtu } as const;
+  return [
+    { ...question, what: `TCP at MTU ${mtu}`, ask: tcp },
+    {
+      ...question,
+      what: `TCP at MTU ${mtu}, unpaced`,
+      sides: FEW_SIDES,
+      ask: (lab) => unpaced(lab, () => tcp(lab)),
+    },
+  ];
+});
+
+/** How often, and with which pause before each. */
+const PACES = { busy: [BUSY, 0], asleep: [SLEEPING, PAUSE_MS] } as const;
+/** The cores of client and server (netperf -T); -1: wherever the scheduler puts them. */
+const PLACES = { 'one core': [1, 1], 'two cores': [0, 1], unbound: [-1, -1] } as const;
+
+/** @param program tap-rr.c; null: without it */
+function latencyQuestions(program: string | null): Question[] {
+  const question = { part: 'latency', unit: 'microseconds', mtu: MTUS[0] } as const;
+  const paces = Object.entries(PACES);
+  const places = program === null || availableParallelism() < 2 ? [] : Object.entries(PLACES);
+  return [
+    ...places.flatMap(([place, cores]) =>
+      paces.map(([pace, [count, pause]]): Question => {
+        const ask = (lab: Lab) => roundTrip(lab, program ?? '', cores, count, pause);
+        return { ...question, what: `one byte, ${place}, ${pace}`, ask };
+      }),
+    ),
+    ...paces.map(([pace, [count, pause]]): Question => {
+      const what = `one byte between Node.js programs, ${pace}`;
+      return { ...question, what, sides: FEW_SIDES, ask: (lab) => nodeRoundTrip(lab, count, pause) };
+    }),
+    ...paces.map(([pace, [count, pause]]): Question => {
+      return {
+        ...question,
+        what: `ping, ${pace}`,
+        ask: (lab) => ping(lab, pause === 0 ? PINGS : count, pause),
+      };
+    }),
+  ];
+}
 
 const run = promisify(execFile);
 
@@ -126,8 +157,21 @@ function congestion(): string {
   return readFileSync(`/proc/sys/${CONGESTION}`, 'utf8').trim();
 }
 
-/** Microseconds of a round trip: the median. */
-async function roundTrip(lab: Lab, count: number, pauseMs: number): Promise<number> {
+/** Microseconds of a round trip between two programs in C: the median. */
+async function roundTrip(
+  lab: Pods,
+  program: string,
+  cores: readonly [client: number, server: number],
+  count: number,
+  pauseMs: number,
+): Promise<number> {
+  const [client, server] = cores.map(String) as [string, string];
+  const ask = [program, 'client', client, SERVER, String(count), String(pauseMs * 1000)];
+  return median(JSON.parse(await pair(lab, [program, 'server', server], ask)) as number[]);
+}
+
+/** The same between two processes of Node.js. */
+async function nodeRoundTrip(lab: Pods, count: number, pauseMs: number): Promise<number> {
   const client = [process.execPath, RR, 'client', SERVER, String(count), String(pauseMs)];
   return median(JSON.parse(await pair(lab, [process.execPath, RR, 'server'], client)) as number[]);
 }
@@ -165,8 +209,14 @@ export async function runTap(options: TapOptions): Promise<TapRow[]> {
   const back = comeFirst();
   const rows: TapRow[] = [];
   try {
+    const all = [...TCP_QUESTIONS];
+    if (parts.includes('latency')) {
+      const built = buildProgram('tap-rr', ['../tap-rr.c']);
+      if ('missing' in built) progress(`no programs in C: ${built.missing}`);
+      all.push(...latencyQuestions('missing' in built ? null : built.path));
+    }
     for (const mtu of MTUS) {
-      const questions = QUESTIONS.filter((question) => question.mtu === mtu && parts.includes(question.part));
+      const questions = all.filter((question) => question.mtu === mtu && parts.includes(question.part));
       if (questions.length > 0) rows.push(...(await askAll(questions, mtu, rounds, progress)));
     }
     if (parts.includes('latency')) rows.push(...wakeRows(rounds));
@@ -174,8 +224,8 @@ export async function runTap(options: TapOptions): Promise<TapRow[]> {
       for (const side of ['tap', 'afxdp'] as const) {
         const share = await idleCpu(side, IDLE_PODS);
         const what = `idle, ${IDLE_PODS} pods`;
-        const all = [share];
-        rows.push({ what, unit: 'share of a core', side, rounds: all, figures: figures(all), beside: null });
+        const one = [share];
+        rows.push({ what, unit: 'share of a core', side, rounds: one, figures: figures(one), beside: null });
       }
     }
   } finally {
@@ -215,8 +265,8 @@ async function askAll(
   }));
   try {
     for (let round = 0; round < rounds; round++) {
-      for (const [n, { what, ask }] of questions.entries()) {
-        for (const side of SIDES) {
+      for (const [n, { what, sides = SIDES, ask }] of questions.entries()) {
+        for (const side of sides) {
           const answer = await ask(labs[side]);
           answers[n]![side].push(answer);
           progress(`${round + 1} ${what}, ${side}: ${answer.toFixed(1)}`);
@@ -226,8 +276,8 @@ async function askAll(
   } finally {
     for (const side of SIDES) await labs[side].close();
   }
-  return questions.flatMap(({ what, unit }, n) =>
-    SIDES.map((side): TapRow => {
+  return questions.flatMap(({ what, unit, sides = SIDES }, n) =>
+    sides.map((side): TapRow => {
       const all = answers[n]![side];
       const join = unit === 'Gbit/s' ? (a: number, b: number) => a / b : (a: number, b: number) => a - b;
       const beside = figures(paired(all, answers[n]!.bridge, join));
