@@ -26,72 +26,97 @@ export interface Assigned {
 const nameOf = (service: Service) => `${service.metadata.namespace ?? ''}/${service.metadata.name}`;
 
 /**
- * Fills in what is missing and keeps what was given, but for addresses that other clusters' ranges gave: here nobody would
- * know the way to them. Choices follow from the Service's name, so that adding one Service
- * does not move another. Throws InvalidInputError where two Services claim one address or port.
+ * Fills in what is missing and keeps what was given, except addresses from another cluster's ranges: nobody here would know
+ * how to reach them. Choices follow from the Service's name, so that adding one Service does not move another. Throws
+ * InvalidInputError where two Services claim one address or port.
  */
 export function assignServices(services: readonly Service[], spec: AssignSpec): Assigned {
-  const foreign = { cluster: [] as string[], balancer: [] as string[] };
-  const placeOf: FieldPlace = spec.placeOf ?? ((service) => ({ object: `Service ${nameOf(service)}` }));
   const sorted = [...services].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-  const range = parseCidr(spec.serviceCIDR);
-  const clusterIps = new Pool('cluster IP', range, reserved(range));
-  const range6 = spec.serviceCIDR6 == null ? null : parseCidr(spec.serviceCIDR6);
-  const clusterIps6 = range6 === null ? null : new Pool('cluster IP', range6, reserved(range6));
-  const balancers = parseCidr(spec.loadBalancerCIDR);
-  const balancerIps = new Pool('load balancer IP', balancers, 1n);
-  const nodePorts = new Map<number, string>();
+  const assignment = new Assignment(spec);
+  // What is given is claimed first, so that no choice of ours takes it away.
+  for (const service of sorted) assignment.claim(service);
+  return { services: sorted.map((service) => assignment.complete(service)), warnings: assignment.warnings };
+}
 
-  // What is given comes first, so that a choice of ours never takes it away.
-  for (const service of sorted) {
-    const at = (...path: readonly (string | number)[]) => placeOf(service, path);
-    for (const ip of givenIps(service, range)) clusterIps.claim(ip, nameOf(service), at('spec', 'clusterIP'));
-    for (const ip of range6 === null ? [] : givenIps(service, range6)) {
-      clusterIps6?.claim(ip, nameOf(service), at('spec', 'clusterIPs'));
-    }
-    for (const { ip } of balancerIpsOf(service, balancers)) {
-      balancerIps.claim(ip, nameOf(service), at('status', 'loadBalancer'));
-    }
-    for (const [i, port] of service.spec.ports.entries()) {
-      claimNodePort(nodePorts, service, port, at('spec', 'ports', i, 'nodePort'));
-    }
+/** What has been given out so far. */
+class Assignment {
+  readonly #range: ParsedCidr;
+  readonly #range6: ParsedCidr | null;
+  readonly #balancers: ParsedCidr;
+  readonly #clusterIps: Pool;
+  readonly #clusterIps6: Pool | null;
+  readonly #balancerIps: Pool;
+  readonly #nodePorts = new Map<number, string>();
+  /** Services with addresses outside our ranges. */
+  readonly #foreignCluster: string[] = [];
+  readonly #foreignBalancer: string[] = [];
+
+  constructor(private readonly spec: AssignSpec) {
+    this.#range = parseCidr(spec.serviceCIDR);
+    this.#range6 = spec.serviceCIDR6 == null ? null : parseCidr(spec.serviceCIDR6);
+    this.#balancers = parseCidr(spec.loadBalancerCIDR);
+    this.#clusterIps = new Pool('cluster IP', this.#range, reserved(this.#range));
+    this.#clusterIps6 =
+      this.#range6 === null ? null : new Pool('cluster IP', this.#range6, reserved(this.#range6));
+    this.#balancerIps = new Pool('load balancer IP', this.#balancers, 1n);
   }
-  const out = sorted.map((service) => {
-    let { spec: s, status } = service;
-    if (s.type === 'ExternalName') return service;
-    if (s.clusterIPs[0] !== 'None') {
-      const given = givenIps(service, range);
-      const given6 = range6 === null ? [] : givenIps(service, range6);
-      const others = s.clusterIPs.filter((ip) => !given.includes(ip) && !given6.includes(ip));
-      if (others.length > 0) foreign.cluster.push(`${nameOf(service)} ${others.join(', ')}`);
-      const wanted = familiesOf(s, clusterIps6 !== null);
-      const chosen = wanted.flatMap((family) => {
-        const kept = family === 'IPv4' ? given : given6;
-        const pool = family === 'IPv4' ? clusterIps : clusterIps6;
-        return kept.length > 0 ? kept : (pool?.choose(nameOf(service)) ?? []);
-      });
-      s = { ...s, clusterIPs: chosen, ...(range6 === null ? {} : { ipFamilies: wanted }) };
+
+  get warnings(): readonly string[] {
+    return [
+      ...reassigned('cluster IPs', this.spec.serviceCIDR, this.#foreignCluster),
+      ...reassigned('load balancer IPs', this.spec.loadBalancerCIDR, this.#foreignBalancer),
+    ];
+  }
+
+  /** Takes what the manifest gives. */
+  claim(service: Service): void {
+    const name = nameOf(service);
+    const at = (...path: readonly (string | number)[]): ErrorDetails =>
+      this.spec.placeOf?.(service, path) ?? { object: `Service ${name}` };
+    for (const ip of givenIps(service, this.#range))
+      this.#clusterIps.claim(ip, name, at('spec', 'clusterIP'));
+    for (const ip of givenIps(service, this.#range6))
+      this.#clusterIps6?.claim(ip, name, at('spec', 'clusterIPs'));
+    for (const { ip } of balancerIpsOf(service, this.#balancers))
+      this.#balancerIps.claim(ip, name, at('status', 'loadBalancer'));
+    for (const [i, port] of service.spec.ports.entries())
+      claimNodePort(this.#nodePorts, service, port, at('spec', 'ports', i, 'nodePort'));
+  }
+
+  /** The Service with everything it was not given. */
+  complete(service: Service): Service {
+    const { type, clusterIPs, allocateLoadBalancerNodePorts } = service.spec;
+    if (type === 'ExternalName') return service;
+    let { spec, status } = service;
+    if (clusterIPs[0] !== 'None') spec = this.#withClusterIps(service);
+    if (type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts)) {
+      spec = { ...spec, ports: spec.ports.map((port) => withNodePort(this.#nodePorts, service, port)) };
     }
-    if (s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts)) {
-      s = { ...s, ports: s.ports.map((port) => withNodePort(nodePorts, service, port)) };
-    }
-    if (s.type === 'LoadBalancer') {
-      const given = balancerIpsOf(service, balancers);
-      const others = status.loadBalancer.filter((ingress) => !given.includes(ingress));
-      if (others.length > 0)
-        foreign.balancer.push(`${nameOf(service)} ${others.map(({ ip }) => ip).join(', ')}`);
-      const chosen = () => [{ ip: balancerIps.choose(nameOf(service)), ipMode: 'VIP' as const }];
-      status = { loadBalancer: given.length > 0 ? given : chosen() };
-    }
-    return { ...service, spec: s, status };
-  });
-  return {
-    services: out,
-    warnings: [
-      ...reassigned('cluster IPs', spec.serviceCIDR, foreign.cluster),
-      ...reassigned('load balancer IPs', spec.loadBalancerCIDR, foreign.balancer),
-    ],
-  };
+    if (type === 'LoadBalancer') status = { loadBalancer: this.#balancerIpsFor(service) };
+    return { ...service, spec, status };
+  }
+
+  #withClusterIps(service: Service): Service['spec'] {
+    const given = givenIps(service, this.#range);
+    const given6 = givenIps(service, this.#range6);
+    const others = service.spec.clusterIPs.filter((ip) => !given.includes(ip) && !given6.includes(ip));
+    if (others.length > 0) this.#foreignCluster.push(`${nameOf(service)} ${others.join(', ')}`);
+    const wanted = familiesOf(service.spec, this.#clusterIps6 !== null);
+    const clusterIPs = wanted.flatMap((family) => {
+      const kept = family === 'IPv4' ? given : given6;
+      const pool = family === 'IPv4' ? this.#clusterIps : this.#clusterIps6;
+      return kept.length > 0 ? kept : (pool?.choose(nameOf(service)) ?? []);
+    });
+    return { ...service.spec, clusterIPs, ...(this.#range6 === null ? {} : { ipFamilies: wanted }) };
+  }
+
+  #balancerIpsFor(service: Service): Service['status']['loadBalancer'] {
+    const given = balancerIpsOf(service, this.#balancers);
+    const others = service.status.loadBalancer.filter((ingress) => !given.includes(ingress));
+    if (others.length > 0)
+      this.#foreignBalancer.push(`${nameOf(service)} ${others.map(({ ip }) => ip).join(', ')}`);
+    return given.length > 0 ? given : [{ ip: this.#balancerIps.choose(nameOf(service)), ipMode: 'VIP' }];
+  }
 }
 
 /** The families a Service gets, as the API server decides (KEP-563): IPv4 unless it asks, and IPv6 only where there is any. */
@@ -117,9 +142,9 @@ function balancerIpsOf({ status }: Service, range: ParsedCidr): Service['status'
   return status.loadBalancer.filter(({ ip }) => cidrContains(range, parseIp(ip)));
 }
 
-/** Cluster IPs given in the manifest that lie in the service range. */
-function givenIps(service: Service, range: ParsedCidr): readonly string[] {
-  if (service.spec.type === 'ExternalName') return [];
+/** Cluster IPs given in the manifest that lie in the service range; none without a range. */
+function givenIps(service: Service, range: ParsedCidr | null): readonly string[] {
+  if (range === null || service.spec.type === 'ExternalName') return [];
   return service.spec.clusterIPs.filter((ip) => ip !== 'None' && cidrContains(range, parseIp(ip)));
 }
 
