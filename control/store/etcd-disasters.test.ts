@@ -62,6 +62,8 @@ async function putBack(
   before: (store: EtcdStore) => Promise<void>,
   after: (store: EtcdStore) => Promise<void>,
   listed: boolean,
+  /** Events of `before`. */
+  expected = 1,
 ): Promise<Recorder> {
   const store = open();
   await store.put('/k/a', '1');
@@ -85,7 +87,7 @@ async function putBack(
   }
   follow();
   await before(store);
-  await recorder.until(() => recorder.seen.length > 0);
+  await recorder.until(() => recorder.text.length === expected);
   await server.stop('SIGTERM');
   server.putBack();
   const writing = open();
@@ -95,9 +97,18 @@ async function putBack(
   return recorder;
 }
 
-for (const [what, lose] of [
+for (const [what, lose, again] of [
   ['a change', (store: EtcdStore) => store.put('/k/lost', '2')],
   ['a removal', (store: EtcdStore) => store.delete('/k/a')],
+  // As ksr does: what is removed is removed again.
+  [
+    'a change and a removal that is done again',
+    async (store: EtcdStore) => {
+      await store.put('/k/lost', '2');
+      await store.delete('/k/a');
+    },
+    (store: EtcdStore) => store.delete('/k/a'),
+  ],
 ] as const) {
   for (const listed of [true, false]) {
     const name = `an etcd put back to before ${what} that ${listed ? 'a listing' : 'a watch'} knew, and written to since`;
@@ -112,9 +123,11 @@ for (const [what, lose] of [
             if (listed) await store.put('/k/b', '3');
           },
           async (store) => {
+            await again?.(store);
             for (let i = 0; i < 20; i++) await store.put(i === 10 ? '/k/new' : '/other', `${i}`);
           },
           listed,
+          again === undefined ? 1 : 2,
         );
         await recorder.until(() => recorder.lost !== null);
         assert.match(String(recorder.lost?.message), /earlier state/);

@@ -7,7 +7,7 @@ import { errorText } from '../common/errors.js';
 import { StoreClosedError, WatchLostError } from './errors.js';
 import type { EtcdCodec } from './etcd-codec.js';
 import type { EtcdConnection } from './etcd-connection.js';
-import { type Anchor, historyOf } from './etcd-history.js';
+import { type Anchor, historyOf, latest } from './etcd-history.js';
 import type { StoreEvent, Watch, WatchHandler } from './store.js';
 
 type WatchStream = Awaited<ReturnType<ReturnType<EtcdConnection['client']>['watch']['watch']>>;
@@ -19,8 +19,8 @@ export interface EtcdWatchSpec {
   /** Events after this one. */
   readonly fromRevision: number;
   readonly handler: WatchHandler;
-  /** The latest change that was read of these keys; null if none is known. */
-  readonly anchor: Anchor | null;
+  /** The latest changes that were read of these keys. */
+  readonly anchor: Anchor;
   /** The store the revision is of; null if that is not known. */
   readonly identity: string | null;
   /** The store that answers now. */
@@ -33,7 +33,7 @@ const PAUSE_MS = { first: 10, most: 1000 };
 
 export class EtcdWatch implements Watch {
   #revision: number;
-  #anchor: Anchor | null;
+  #anchor: Anchor;
   #stream: WatchStream | null = null;
   #timer: NodeJS.Timeout | null = null;
   #pause = PAUSE_MS.first;
@@ -106,14 +106,13 @@ export class EtcdWatch implements Watch {
 
   /** The revision up to which everything is known; null: the store is not what it was. */
   async #goOnFrom(): Promise<number | null> {
-    if (this.#anchor === null) return this.#revision;
     const history = await historyOf(this.spec.connection, this.#anchor);
     if (history === 'other') {
       if (!this.#closed) this.#lose('the store was put back to an earlier state');
       return null;
     }
     // Nothing of ours came between the two.
-    return history === 'same' ? this.#anchor.revision : this.#revision;
+    return history === 'same' ? latest(this.#anchor) : this.#revision;
   }
 
   #take(response: IWatchResponse): void {
@@ -144,7 +143,9 @@ export class EtcdWatch implements Watch {
         if (event === undefined || Number(event.kv.mod_revision) !== revision) break;
         if (this.spec.codec.isIdentity(event.kv.key)) continue;
         events.push(this.spec.codec.event(event));
-        this.#anchor = { key: event.kv.key, revision, deleted: event.type !== 'Put' };
+        const change = { key: event.kv.key, revision };
+        this.#anchor =
+          event.type === 'Put' ? { put: change, removed: null } : { put: this.#anchor.put, removed: change };
       }
       this.#revision = revision;
       if (events.length > 0 && !this.#closed) this.spec.handler.events(events, revision);

@@ -4,7 +4,7 @@ import { CompareResult, CompareTarget, type IRangeResponse } from 'etcd3/lib/rpc
 import { LeaseNotFoundError, StoreClosedError } from './errors.js';
 import { EtcdCodec } from './etcd-codec.js';
 import { EtcdConnection, type EtcdEndpoints } from './etcd-connection.js';
-import type { Anchor } from './etcd-history.js';
+import { type Anchor, latest, NOTHING } from './etcd-history.js';
 import { EtcdLease } from './etcd-lease.js';
 import { EtcdWatch } from './etcd-watch.js';
 import type { Condition, Entry, LeaseId, Operation, Snapshot, Store, Watch, WatchHandler } from './store.js';
@@ -33,7 +33,7 @@ export class EtcdStore implements Store {
   /** The store that answered the last listing; null before the first. */
   #identity: string | null = null;
   /** The latest listing of each prefix: its revision, and the latest change in it. */
-  readonly #listed = new Map<string, { readonly revision: number; readonly newest: Anchor | null }>();
+  readonly #listed = new Map<string, { readonly revision: number; readonly newest: Anchor }>();
 
   /** Connects with the first call. */
   constructor(spec: EtcdStoreSpec, options: EtcdStoreOptions = {}) {
@@ -58,7 +58,7 @@ export class EtcdStore implements Store {
     const entries: Entry[] = [];
     let key = first;
     let revision = 0;
-    let newest: Anchor | null = null;
+    let newest: Anchor = NOTHING;
     for (;;) {
       const range = { key, range_end, limit: this.#pageSize, revision };
       const page: IRangeResponse = await this.#connection.call('always', (client, options) =>
@@ -69,8 +69,8 @@ export class EtcdStore implements Store {
         if (this.#codec.isIdentity(kv.key)) continue;
         const entry = this.#codec.entry(kv);
         entries.push(entry);
-        if (newest === null || entry.revision > newest.revision)
-          newest = { key: kv.key, revision: entry.revision, deleted: false };
+        if (entry.revision > latest(newest))
+          newest = { put: { key: kv.key, revision: entry.revision }, removed: null };
       }
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined) break;
@@ -109,7 +109,7 @@ export class EtcdStore implements Store {
     const listed = this.#listed.get(prefix);
     const watch = new EtcdWatch({
       ...{ connection: this.#connection, codec: this.#codec, prefix, fromRevision, handler },
-      anchor: listed?.revision === fromRevision ? listed.newest : null,
+      anchor: listed?.revision === fromRevision ? listed.newest : NOTHING,
       identity: this.#identity,
       identify: () => this.#identify(),
       ended: (ended) => this.#watches.delete(ended),
