@@ -33,6 +33,17 @@ test('nodeName and nodeSelector are respected', () => {
   ]);
 });
 
+test('a cordoned node keeps what it has and gets nothing new', () => {
+  const pods = [planned('a/web-1', 'a/web'), planned('a/web-2', 'a/web')];
+  const nodes = NODES.map((node) => ({ ...node, cordoned: node.name !== 'node-2' }));
+  const placed = new Map([['a/web-1', 'node-1']]);
+  const out = schedule([...pods, planned('a/db', 'a/db')], nodes, placed).pods;
+  assert.equal(
+    out.map(({ pod }) => pod.spec.nodeName),
+    ['node-1', 'node-2', 'node-2'],
+  );
+});
+
 test('replicas that have a node count, wherever they stand in the list', () => {
   const bound = { nodeName: 'node-1' };
   const pods = [planned('a/web-1', 'a/web'), planned('a/web-2', 'a/web'), planned('a/web-3', 'a/web', bound)];

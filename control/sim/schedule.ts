@@ -5,6 +5,8 @@ import type { Planned } from './expand.js';
 export interface ScheduleNode {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Gets no new pods (`kubectl cordon`, `drain`); not all nodes may be so. */
+  readonly cordoned?: boolean;
 }
 
 export interface Scheduled {
@@ -38,10 +40,11 @@ export function schedule(
   const place = ({ pod, workload }: Planned): string => {
     const wish = pod.spec.nodeName;
     if (wish !== null) return mapped.get(wish) ?? wish;
-    let fit = nodes.filter((node) => matches(node.labels, pod.spec.nodeSelector));
+    const open = nodes.filter(({ cordoned }) => cordoned !== true);
+    let fit = open.filter((node) => matches(node.labels, pod.spec.nodeSelector));
     if (fit.length === 0) {
       warnings.push(`${workload}: no node meets its nodeSelector; it runs on any`);
-      fit = [...nodes];
+      fit = open;
     }
     return fit.reduce((best, node) => {
       const difference =

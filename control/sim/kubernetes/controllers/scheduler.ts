@@ -35,8 +35,10 @@ export class Scheduler implements Controller {
 
   async #reconcile(): Promise<void> {
     const { cache, log } = this.parts;
-    const nodes = cache.typedAll('Node').map(({ metadata }) => metadata);
-    if (nodes.length === 0) return;
+    const nodes = cache.typedAll('Node').map(({ metadata: { name, labels } }) => {
+      return { name, labels, cordoned: cache.get('Node', name)?.spec?.['unschedulable'] === true };
+    });
+    if (nodes.every(({ cordoned }) => cordoned)) return;
     const planned: Planned[] = [];
     const waiting = new Set<string>();
     for (const [key, raw] of cache.all('Pod')) {
