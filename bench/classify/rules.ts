@@ -51,19 +51,3 @@ export function packRules(rules: readonly RuleSpec[]): Uint32Array {
   }
   return words;
 }
-
-/** Does rule `r` match header `h`? Written for clearness: what the answers of both sides are checked with. */
-export function matches(rules: Uint32Array, r: number, headers: Uint32Array, h: number): boolean {
-  const rule = (word: number) => rules[r * RULE_WORDS + word] ?? 0;
-  const header = (word: number) => headers[h * HEADER_WORDS + word] ?? 0;
-  const inside = (address: number, prefix: number, length: number) =>
-    ((address ^ prefix) & maskOf(length)) === 0;
-  const within = (port: number, range: number) => (range & 0xffff) <= port && port <= range >>> 16;
-  return (
-    inside(header(HEADER_SRC), rule(RULE_SRC), rule(RULE_SRC_LENGTH)) &&
-    inside(header(HEADER_DST), rule(RULE_DST), rule(RULE_DST_LENGTH)) &&
-    within(header(HEADER_PORTS) & 0xffff, rule(RULE_SRC_PORTS)) &&
-    within(header(HEADER_PORTS) >>> 16, rule(RULE_DST_PORTS)) &&
-    (rule(RULE_PROTOCOL) === ANY_PROTOCOL || rule(RULE_PROTOCOL) === header(HEADER_PROTOCOL))
-  );
-}
