@@ -40,8 +40,8 @@ export interface AgentOptions {
   readonly statusIntervalMs?: number;
   /** Between two questions whether the store answers, milliseconds. */
   readonly storePulseMs?: number;
-  /** PEM files; one that runs out soon is a problem of the node. */
-  readonly certificates?: readonly string[];
+  /** What is wrong on the machine beside the agent, now: certificates, files of the container runtime. */
+  readonly machineProblems?: () => readonly string[];
   /** Told why the agent cannot start yet, at each try. */
   readonly waiting?: (reason: string) => void;
   /** Gives back what large work has left behind; called when it is done and nothing else is to be done. Absent: nobody does. */

@@ -9,7 +9,6 @@ import type { Key, Ruleset } from '../ruleset/types.js';
 import type { Mirror } from '../store/mirror.js';
 import type { AgentOptions } from './agent-options.js';
 import { auditPods, restorePods } from './audit.js';
-import { certificateProblems } from './certificates.js';
 import { Claims } from './claims.js';
 import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
@@ -191,8 +190,7 @@ export class Agent {
     const lost = this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null;
     const away = this.kept === null ? this.#pulse.problem : STORE_AWAY;
     const one = [this.#claims.conflict, lost, this.journal?.problem ?? null, away, this.#status.problem];
-    const ending = certificateProblems(this.options.certificates ?? []);
-    return [...one.filter((problem) => problem !== null), ...ending];
+    return [...one.filter((problem) => problem !== null), ...(this.options.machineProblems?.() ?? [])];
   }
 
   /** What is wrong with pods wired here. */

@@ -41,7 +41,7 @@ test('those of the store and of REST are looked at, as far as there are any', ()
 
 test('an agent tells of it, and works on', async () => {
   const machine = new Machine();
-  const agent = await machine.agent({ certificates: [client.cert] });
+  const agent = await machine.agent({ machineProblems: () => certificateProblems([client.cert]) });
   assert.match(agent.problems()[0]?.message ?? '', /runs out on/);
   assert.ok(agent.status().ready);
   await agent.close();

@@ -80,5 +80,47 @@ test('the executable is there before the configuration, and a directory that can
   await kept.close();
 });
 
+test('what somebody removes or changes is put back', async () => {
+  const lines: string[] = [];
+  const binDir = join(directory, 'opt');
+  const kept = keeper({ binDir, lookMs: 5, log: (line) => lines.push(line) });
+  kept.follow(true);
+  rmSync(confDir, { recursive: true });
+  await until(() => existsSync(path));
+  writeFileSync(path, '{}');
+  await until(() => readFileSync(path, 'utf8') === conflistText('/run/x.sock'));
+  rmSync(join(binDir, 'pteropus'));
+  await until(() => existsSync(join(binDir, 'pteropus')));
+  assert.is(lines.filter((line) => /putting both back/.test(line)).length, 3);
+  assert.equal(kept.problems, []);
+  kept.follow(false);
+  rmSync(path);
+  await pause(30);
+  assert.not(existsSync(path), 'not while pods cannot be wired');
+  await kept.close();
+});
+
+test('what keeps pods from being wired is told: a file that cannot be written, once in the log, and another plugin’s that goes first', async () => {
+  const lines: string[] = [];
+  const binDir = join(directory, 'mended');
+  writeFileSync(binDir, 'in the way');
+  const kept = keeper({ binDir, lookMs: 5, log: (line) => lines.push(line) });
+  kept.follow(true);
+  assert.match(kept.problems.join(), /mended\/pteropus: cannot be written/);
+  kept.follow(false);
+  kept.follow(true);
+  assert.is(lines.length, 1);
+  rmSync(binDir);
+  kept.follow(false);
+  kept.follow(true);
+  assert.equal(kept.problems, []);
+  for (const name of ['05-other.conflist', '05-other.bak', '20-later.conf'])
+    writeFileSync(join(confDir, name), '{}');
+  assert.equal(kept.problems, [
+    `${join(confDir, '05-other.conflist')} goes before ours: another plugin wires the pods`,
+  ]);
+  await kept.close();
+});
+
 test.after(() => rmSync(directory, { recursive: true, force: true }));
 test.run();

@@ -2,9 +2,20 @@
  * Keeps the network configuration where the container runtime looks for it, and only as long as pods can be wired: a configuration that
  * is there too early starts pods without network. A pause (a restart, a data plane that is replaced) does not take it away: the runtime
  * would report the node as not ready, and its pods would lose their place behind Services; ADD answers "try again later" meanwhile.
+ * What somebody removes (an old plugin's removal, an image of the node that comes with other executables) is put back.
  */
-import { installConflist, installExecutable, removeConflist } from '../cni/install.js';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { goesFirst } from '../cni/conflist.js';
+import {
+  hasConflist,
+  hasExecutable,
+  installConflist,
+  installExecutable,
+  removeConflist,
+} from '../cni/install.js';
 import { errorText } from '../common/errors.js';
+import { Every } from './every.js';
 
 export interface ConflistOptions {
   /** Where the executable is put before the configuration; null = it is there, or somebody else's business. */
@@ -13,20 +24,36 @@ export interface ConflistOptions {
   readonly text: string;
   /** How long the agent may be unready before the configuration goes, milliseconds. */
   readonly graceMs?: number;
+  /** Pause between two looks whether it is still there, milliseconds. */
+  readonly lookMs?: number;
   readonly log: (line: string) => void;
 }
 
 const GRACE_MS = 5000;
 const RETRY_MS = 1000;
+const LOOK_MS = 10_000;
 
 export class ConflistKeeper {
   #ready = false;
   #installed = false;
   #timer: NodeJS.Timeout | null = null;
+  readonly #looks: Every;
+  #failure: string | null = null;
 
   /** Not ready is what it starts with: a configuration that an earlier agent left goes when the time is over. */
   constructor(private readonly options: ConflistOptions) {
     this.#later(options.graceMs ?? GRACE_MS, () => this.#remove());
+    this.#looks = new Every(options.lookMs ?? LOOK_MS, async () => this.#look());
+  }
+
+  /** Why pods are not wired though the agent could. */
+  get problems(): readonly string[] {
+    const { confDir } = this.options;
+    const others = this.#installed ? namesIn(confDir).filter(goesFirst) : [];
+    return [
+      ...(this.#failure === null ? [] : [this.#failure]),
+      ...others.map((name) => `${join(confDir, name)} goes before ours: another plugin wires the pods`),
+    ];
   }
 
   /** Told of every change, and of no change. */
@@ -41,31 +68,56 @@ export class ConflistKeeper {
   /** Ends; what is there stays: the next agent needs it as it is. */
   close(): Promise<void> {
     this.#cancel();
+    this.#looks.close();
     return Promise.resolve();
+  }
+
+  #look(): void {
+    const { binDir, confDir, text, log } = this.options;
+    // Not yet, or it is being tried.
+    if (!this.#installed || this.#timer !== null) return;
+    if (hasConflist(confDir, text) && (binDir === null || hasExecutable(binDir))) return;
+    log('the executable or the network configuration was removed or changed: putting both back');
+    this.#installed = false;
+    this.#install();
   }
 
   #install(): void {
     const { binDir, confDir, text, log } = this.options;
-    try {
-      if (binDir !== null && !this.#installed) log(`installed ${installExecutable(binDir)}`);
-      const path = installConflist(confDir, text);
-      if (!this.#installed) log(`installed ${path}`);
-      this.#installed = true;
-    } catch (error) {
-      log(errorText(error));
-      this.#later(RETRY_MS, () => this.#install());
-    }
+    this.#try(
+      () => {
+        if (binDir !== null && !this.#installed) log(`installed ${installExecutable(binDir)}`);
+        const path = installConflist(confDir, text);
+        if (!this.#installed) log(`installed ${path}`);
+        this.#installed = true;
+      },
+      () => this.#install(),
+    );
   }
 
   #remove(): void {
     const { confDir, log } = this.options;
+    this.#try(
+      () => {
+        removeConflist(confDir);
+        if (this.#installed) log('removed the network configuration: no pods can be wired');
+        this.#installed = false;
+      },
+      () => this.#remove(),
+    );
+  }
+
+  /** Does it, or tells why not, once, and does it `again` later. */
+  #try(work: () => void, again: () => void): void {
+    this.#timer = null;
     try {
-      removeConflist(confDir);
-      if (this.#installed) log('removed the network configuration: no pods can be wired');
-      this.#installed = false;
+      work();
+      this.#failure = null;
     } catch (error) {
-      log(errorText(error));
-      this.#later(RETRY_MS, () => this.#remove());
+      const failure = errorText(error);
+      if (failure !== this.#failure) this.options.log(failure);
+      this.#failure = failure;
+      this.#later(RETRY_MS, again);
     }
   }
 
@@ -76,5 +128,13 @@ export class ConflistKeeper {
   #cancel(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }

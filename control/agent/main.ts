@@ -11,7 +11,7 @@ import { openStore } from '../store/open.js';
 import { type AgentConfig, OWN_NETNS, readAgentConfig } from './agent-config.js';
 import type { AgentOptions } from './agent-options.js';
 import { AgentProcess } from './agent-process.js';
-import { certificateFiles } from './certificates.js';
+import { certificateFiles, certificateProblems } from './certificates.js';
 import { ConflistKeeper } from './cni-conflist.js';
 import { serveCni } from './cni-server.js';
 import { endOf } from './end.js';
@@ -128,7 +128,10 @@ async function serve(config: AgentConfig): Promise<void> {
         loadNative().trimMemory();
       },
       recorded: (record) => metrics.recorded(record),
-      certificates: certificateFiles(config),
+      machineProblems: () => [
+        ...certificateProblems(certificateFiles(config)),
+        ...(conflist === null ? [] : conflist.problems),
+      ],
       startAnew,
       ...(conflist === null ? {} : { statusChanged: ({ ready }) => conflist.follow(ready) }),
       log,

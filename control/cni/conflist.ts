@@ -3,6 +3,17 @@ import { VERSIONS } from './netconf.js';
 
 /** Runtimes take the first file by name. */
 export const CONFLIST_NAME = '10-pteropus.conflist';
+
+/** Whether a runtime reads the file, and before ours. */
+export function goesFirst(name: string): boolean {
+  return isConfiguration(name) && name < CONFLIST_NAME;
+}
+
+/** Whether a runtime reads a file of this name. */
+export function isConfiguration(name: string): boolean {
+  return /\.(conf|conflist|json)$/.test(name);
+}
+
 /** Name of the executable in the runtime's directory, which the configuration's `type` is. */
 export const PLUGIN_TYPE = 'pteropus';
 /** Name of the network. */

@@ -12,6 +12,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -57,6 +58,24 @@ export function installConflist(confDir: string, text: string): string {
   const path = join(confDir, CONFLIST_NAME);
   replaceFile(path, () => Buffer.from(text), 0o644);
   return path;
+}
+
+/** Whether the executable is there as it was built. */
+export function hasExecutable(binDir: string, from: string = EXECUTABLE): boolean {
+  try {
+    return statSync(join(binDir, PLUGIN_TYPE)).size === statSync(from).size;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the configuration is there as it was written. */
+export function hasConflist(confDir: string, text: string): boolean {
+  try {
+    return readFileSync(join(confDir, CONFLIST_NAME), 'utf8') === text;
+  } catch {
+    return false;
+  }
 }
 
 /** Throws InstallError. Absent is fine. */

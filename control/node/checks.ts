@@ -1,5 +1,5 @@
 /** What a node must have before its data plane can start: each thing that is missing is one line, with what to do about it. */
-import { CONFLIST_NAME } from '../cni/conflist.js';
+import { CONFLIST_NAME, goesFirst, isConfiguration } from '../cni/conflist.js';
 import type { Check } from '../vswitch/preflight/types.js';
 import type { LinkFacts, NodeFacts } from './facts.js';
 
@@ -103,8 +103,8 @@ function checkConfigurations(
   remarks: string[],
 ): void {
   for (const name of names) {
-    if (name === CONFLIST_NAME || !/\.(conf|conflist|json)$/.test(name)) continue;
-    if (name < CONFLIST_NAME)
+    if (name === CONFLIST_NAME || !isConfiguration(name)) continue;
+    if (goesFirst(name))
       problems.push(
         `${folder}/${name}: comes before ${CONFLIST_NAME}, so that the container runtime would not call Pteropus; remove it`,
       );
