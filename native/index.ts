@@ -120,7 +120,7 @@ export interface XdpOptions {
   /** Byte offset of the packet vector and its capacity (dataplane-as/layout); the words of SEGMENTS_BASE follow it. */
   readonly vectorOffset: number;
   readonly vectorCapacity: number;
-  /** Frames: page-aligned offset, size 2048 or 4096, count a power of two. */
+  /** Frames: page-aligned offset, size 2048 or 4096, count a power of two; they lie FRAME_GAP apart. */
   readonly framesOffset: number;
   readonly frameSize: number;
   readonly frameCount: number;

@@ -28,6 +28,11 @@ constexpr uint32_t CACHED_TARGET = 1024;
 constexpr uint32_t CALM_REFILLS = 1 << 13;
 constexpr uint32_t CACHE_LINE = 64;
 
+// Where a received packet begins. Of frames that may begin anywhere the kernel tells the frame's place and, in the upper bits, how far behind it.
+uint64_t placeOf(const xdp_desc& descriptor) {
+  return (descriptor.addr & XSK_UNALIGNED_BUF_ADDR_MASK) + (descriptor.addr >> XSK_UNALIGNED_BUF_OFFSET_SHIFT);
+}
+
 }  // namespace
 
 uint32_t Engine::word(uint32_t entry, uint32_t offset) const {
@@ -64,9 +69,13 @@ uint32_t Engine::step(uint32_t transmit, uint32_t timeoutMicros, bool bound) {
     const uint32_t received = poll();
     if (received > 0 || timeoutMicros == 0) return received;
   }
-  wait(timeoutMicros, bound);
   if (bound) {
-    const uint32_t received = receiveAnswer();
+    const uint32_t received = awaitAnswer();
+    if (received > 0) return received;
+  }
+  const bool far = wait(timeoutMicros, bound);
+  if (bound) {
+    const uint32_t received = receiveAnswer(far);
     if (received > 0) return received;
   }
   return poll();
@@ -273,11 +282,12 @@ uint32_t Engine::pollSockets(uint32_t received) {
 void Engine::prefetch(Socket& socket, uint32_t head, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     const xdp_desc& descriptor = socket.rx.at(head + i);
-    const uint8_t* bytes = umem_.base() + descriptor.addr;
+    const uint64_t place = placeOf(descriptor);
+    const uint8_t* bytes = umem_.base() + place;
     __builtin_prefetch(bytes, 1);
     // What is behind the headers of a tunnel begins in the next line.
     if (descriptor.len > CACHE_LINE) __builtin_prefetch(bytes + CACHE_LINE, 1);
-    __builtin_prefetch(&umem_.segment(umem_.frameOf(descriptor.addr)), 1);
+    __builtin_prefetch(&umem_.segment(umem_.frameOf(place)), 1);
   }
 }
 
@@ -295,14 +305,15 @@ uint32_t Engine::receive(Socket& socket, uint32_t at, uint32_t limit) {
     uint32_t total = 0, next = Umem::NONE;
     for (uint32_t i = segments; i-- > 0;) {
       const xdp_desc& descriptor = socket.rx.at(head + taken + i);
-      const uint32_t frame = umem_.frameOf(descriptor.addr);
+      const uint64_t place = placeOf(descriptor);
+      const uint32_t frame = umem_.frameOf(place);
       umem_.give(frame, Umem::CALLER);
-      umem_.segment(frame) = {next, static_cast<uint32_t>(descriptor.addr), descriptor.len, {}};
+      umem_.segment(frame) = {next, static_cast<uint32_t>(place), descriptor.len, {}};
       next = frame;
       total += descriptor.len;
     }
     const xdp_desc& firstBuffer = socket.rx.at(head + taken);
-    const uint32_t address = spec_.framesOffset + static_cast<uint32_t>(firstBuffer.addr);
+    const uint32_t address = spec_.framesOffset + static_cast<uint32_t>(placeOf(firstBuffer));
     writeEntry(at + packets, address, firstBuffer.len, total, socket.port, next);
     taken += segments;
     packets++;
@@ -314,8 +325,8 @@ uint32_t Engine::receive(Socket& socket, uint32_t at, uint32_t limit) {
   return packets;
 }
 
-// poll and not epoll: an epoll set is told of every packet, also while we are awake and look ourselves.
-void Engine::wait(uint32_t timeoutMicros, bool bound) {
+// Returns whether somebody on another core ended it, if that is known. poll and not epoll: an epoll set is told of every packet, also while we are awake and look ourselves.
+bool Engine::wait(uint32_t timeoutMicros, bool bound) {
   const uint32_t micros = pending_ ? std::min(timeoutMicros, PENDING_WAIT_MICROS) : timeoutMicros;
   const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
   if (bound) berth_.enter();
@@ -326,10 +337,11 @@ void Engine::wait(uint32_t timeoutMicros, bool bound) {
     copyState_->woken();
     waker = copyState_->takeCore();
   }
-  if (bound) berth_.leave(waker);
-  if (waiting_[0].revents == 0) return;
+  const bool far = bound && berth_.leave(waker);
+  if (waiting_[0].revents == 0) return far;
   eventfd_t value;
   eventfd_read(wake_.get(), &value);
+  return far;
 }
 
 bool Engine::inject(uint32_t at, const uint8_t* bytes, uint32_t length, uint32_t port) {

@@ -91,7 +91,7 @@ class Engine {
   uint32_t pollSockets(uint32_t received);
   void prefetch(Socket& socket, uint32_t head, uint32_t count);
   uint32_t receive(Socket& socket, uint32_t at, uint32_t limit);
-  void wait(uint32_t timeoutMicros, bool bound);
+  bool wait(uint32_t timeoutMicros, bool bound);
 
   // In engine_copy.cc.
   uint32_t receiveCopies(Socket& socket, uint32_t at, uint32_t limit);
@@ -106,7 +106,9 @@ class Engine {
   // In tap/engine_tap.cc.
   uint32_t pollTaps(uint32_t at);
   uint32_t receiveTap(Port& port, uint32_t at, uint32_t limit, uint32_t& bytes);
-  uint32_t receiveAnswer();
+  Port* answering();
+  uint32_t receiveAnswer(bool far);
+  uint32_t awaitAnswer();
   void dropTap(Port& port);
   bool forwarded(uint32_t entry) const;
   bool leaving(uint32_t entry, const Offload& offload, Leaving& packet) const;
@@ -136,6 +138,7 @@ class Engine {
   uint32_t next_ = 0;     // socket to receive from first: each in its turn
   bool tapsFirst_ = false;
   uint32_t sentTo_ = layout::PORT_NONE;  // the TAP that was written to last
+  uint64_t sentAt_ = 0;                  // when, in nanoseconds
   uint32_t answers_ = 0;                 // how often an answer was looked for there first
   bool pending_ = false;  // some socket has entries to send that the kernel did not take
   std::optional<Keeper> keeper_;  // last, so that it ends before what it uses

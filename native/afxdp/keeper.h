@@ -47,6 +47,7 @@ struct Port {
   uint64_t txFull = 0;
   uint64_t invalid = 0;
   bool dead = false;  // the TAP's device has vanished
+  bool answersFar = false;  // what was sent to this TAP last was answered soon, and from another core
 };
 
 // Which engine of how many this is: with several, each has the queues of a device that are its number modulo theirs.

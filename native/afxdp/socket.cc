@@ -26,6 +26,8 @@ void registerFrames(const Fd& fd, Umem& umem, const std::string& object) {
   reg.addr = reinterpret_cast<uint64_t>(umem.base());
   reg.len = umem.bytes();
   reg.chunk_size = umem.frameSize();
+  // In copy mode frames may begin anywhere, so that there may be gaps between them.
+  reg.flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG;
   if (setsockopt(fd.get(), SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg) == 0) return;
   fail("XDP_UMEM_REG", errno, object, errno == ENOBUFS ? "locked memory is limited: CAP_IPC_LOCK or a larger RLIMIT_MEMLOCK is needed" : "");
 }

@@ -1,5 +1,6 @@
 // The packet buffers: frames of the WebAssembly memory, who holds each of them, and chains of frames of one packet. A TAP's packet has
 // what is behind its first frame in one large buffer beside that memory: it is copied faster as one part, and the pipeline never reads it.
+// Frames lie FRAME_GAP apart.
 //
 // Every frame has exactly one owner at any time: the free list, the caller (it is in the packet vector), or one socket
 // (fill ring, kernel, rx ring, tx ring or completion ring), or the TAPs. So a closed socket's frames are found again, and none is lost.
@@ -8,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/layout.h"
 #include "tap/offload.h"
 
 namespace pteropus {
@@ -31,18 +33,21 @@ class Umem {
   };
 
   Umem(uint8_t* base, uint32_t frameSize, uint32_t count)
-      : base_(base), shift_(static_cast<uint32_t>(__builtin_ctz(frameSize))), count_(count), owner_(count, FREE), segment_(count) {
+      : base_(base), size_(frameSize), step_(stepOf(frameSize)), count_(count), owner_(count, FREE), segment_(count) {
     free_.reserve(count);
     // Taken from the end: the first frames first, so that few frames in use are few pages.
     for (uint32_t frame = count; frame-- > 0;) free_.push_back(frame);
   }
 
+  // Bytes from one frame to the next.
+  static constexpr uint32_t stepOf(uint32_t frameSize) { return frameSize + layout::FRAME_GAP; }
+
   uint8_t* base() const { return base_; }
-  uint32_t frameSize() const { return 1u << shift_; }
+  uint32_t frameSize() const { return size_; }
   uint32_t count() const { return count_; }
-  uint64_t bytes() const { return static_cast<uint64_t>(count_) << shift_; }
-  uint32_t frameOf(uint64_t offset) const { return static_cast<uint32_t>(offset >> shift_); }
-  uint64_t offsetOf(uint32_t frame) const { return static_cast<uint64_t>(frame) << shift_; }
+  uint64_t bytes() const { return static_cast<uint64_t>(count_) * step_; }
+  uint32_t frameOf(uint64_t offset) const { return static_cast<uint32_t>(offset / step_); }
+  uint64_t offsetOf(uint32_t frame) const { return static_cast<uint64_t>(frame) * step_; }
   Segment& segment(uint32_t frame) { return segment_[frame]; }
 
   uint32_t available() const { return static_cast<uint32_t>(free_.size()); }
@@ -109,7 +114,7 @@ class Umem {
   }
 
   uint8_t* base_;
-  uint32_t shift_;
+  uint32_t size_, step_;
   uint32_t count_;
   std::unique_ptr<Large[]> large_;
   std::vector<uint32_t> free_, freeLarge_;

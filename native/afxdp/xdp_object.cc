@@ -63,7 +63,7 @@ bool powerOfTwo(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 void checkSpec(const EngineSpec& s) {
   const auto refuse = [](const char* field, const char* why) { fail("openXdp", EINVAL, field, why); };
   const uint64_t vectorEnd = s.vectorOffset + static_cast<uint64_t>(s.vectorCapacity) * (layout::VECTOR_SIZE + sizeof(uint32_t));
-  const uint64_t framesEnd = s.framesOffset + static_cast<uint64_t>(s.frameCount) * s.frameSize;
+  const uint64_t framesEnd = s.framesOffset + static_cast<uint64_t>(s.frameCount) * Umem::stepOf(s.frameSize);
   if (s.frameSize != 2048 && s.frameSize != 4096) refuse("frameSize", "2048 or 4096 is needed");
   if (!powerOfTwo(s.frameCount)) refuse("frameCount", "a power of two is needed");
   if ((reinterpret_cast<uint64_t>(s.memory) + s.framesOffset) % 4096 != 0) refuse("framesOffset", "it must be page-aligned");

@@ -19,6 +19,7 @@ constexpr uint32_t OUT_FORWARD_TUNNEL = 2;
 constexpr uint32_t OUT_FORWARD_HOST = 4;
 constexpr uint32_t PORT_NONE = 0xffffffff;
 constexpr uint32_t HEADROOM = 128;
+constexpr uint32_t FRAME_GAP = 64;
 constexpr uint32_t MAX_PORTS = 1024;
 
 }  // namespace pteropus::layout

@@ -4,9 +4,9 @@
 #include <sys/ioctl.h>
 
 #include <cstddef>
-#include <ctime>
 
 #include "common/bpf.h"
+#include "common/clock.h"
 #include "common/error.h"
 
 namespace pteropus {
@@ -19,12 +19,6 @@ constexpr int32_t WHOLE = 0x7fffffff;
 constexpr uint64_t PAUSE = 1000000;
 // Unless nobody sends on that core any more: after so many packets from others.
 constexpr uint32_t MOVED = 16;
-
-uint64_t nanoseconds() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 // if (note->asleep) note->core = the number of this core; return WHOLE. While the worker is awake the note is only read, so that senders on
 // many cores do not take its line from each other.
@@ -70,14 +64,16 @@ void Berth::enter() {
   __atomic_store_n(&note_->asleep, 1, __ATOMIC_SEQ_CST);
 }
 
-void Berth::leave(std::optional<uint32_t> other) {
+bool Berth::leave(std::optional<uint32_t> other) {
   if (note_ != nullptr) __atomic_store_n(&note_->asleep, 0, __ATOMIC_RELAXED);
   const uint32_t core = other || note_ == nullptr ? other.value_or(NOBODY) : __atomic_load_n(&note_->core, __ATOMIC_RELAXED);
-  if (core == NOBODY) return;
-  elsewhere_ = core == here_ ? 0 : elsewhere_ + 1;
-  if (nanoseconds() - began_ < PAUSE && elsewhere_ < MOVED) return;
+  if (core == NOBODY) return false;
+  const bool far = core != here_;
+  elsewhere_ = far ? elsewhere_ + 1 : 0;
+  if (nanoseconds() - began_ < PAUSE && elsewhere_ < MOVED) return far;
   elsewhere_ = 0;
   last_ = core;
+  return far;
 }
 
 void Berth::stay() {

@@ -29,9 +29,10 @@ class Berth {
   // wherever it is. Callable from any thread.
   void watch(int tap) const;
 
-  // Around a sleep of the calling thread, which is always the same. `other`: the core of who woke us if it was no TAP's packet.
+  // Around a sleep of the calling thread, which is always the same. `other`: the core of who woke us if it was no TAP's packet. Afterwards
+  // true if it was somebody on another core than ours.
   void enter();
-  void leave(std::optional<uint32_t> other);
+  bool leave(std::optional<uint32_t> other);
   // From now on the thread may run everywhere, until it sleeps again.
   void roam();
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "afxdp/engine.h"
+#include "common/clock.h"
 #include "tap/segment.h"
 
 namespace pteropus {
@@ -24,6 +25,8 @@ constexpr uint32_t MAX_PIECES = 64;
 constexpr uint32_t ETHERNET = 14;
 // One sleep of so many ends with a look at everybody.
 constexpr uint32_t ANSWERS = 8;
+// An answer that takes longer is slept for.
+constexpr uint64_t ANSWER_NANOSECONDS = 150000;
 
 }  // namespace
 
@@ -41,14 +44,38 @@ uint32_t Engine::pollTaps(uint32_t at) {
   return at - begin;
 }
 
-// After a sleep: what comes is most often the answer to what was sent last, from where that went: found with one call
-// instead of three.
-uint32_t Engine::receiveAnswer() {
-  const bool possible = sentTo_ != PORT_NONE && taps_.left() == 0 && !keeper_->ready() && ++answers_ % ANSWERS != 0;
+// What comes after a packet was sent is most often its answer, from where it went: found with one call instead of three. Null: everybody is
+// looked at.
+Port* Engine::answering() {
+  const bool possible = sentTo_ != PORT_NONE && taps_.left() == 0 && !keeper_->ready() && answers_ % ANSWERS != 0;
   Port* const port = possible ? ports_[sentTo_].get() : nullptr;
-  if (port == nullptr || !port->tap.open() || port->dead) return 0;
+  return port != nullptr && port->tap.open() && !port->dead ? port : nullptr;
+}
+
+// After a sleep, which somebody on another core ended if `far`.
+uint32_t Engine::receiveAnswer(bool far) {
+  answers_++;
+  Port* const port = answering();
+  if (port == nullptr) return 0;
   uint32_t bytes = 0;
-  return receiveTap(*port, 0, 1, bytes);
+  const uint32_t received = receiveTap(*port, 0, 1, bytes);
+  port->answersFar = received > 0 && far && nanoseconds() - sentAt_ < ANSWER_NANOSECONDS;
+  return received;
+}
+
+// Before a sleep. Who answers on another core needs none of ours, and is not to wake us there; everybody else is looked at meanwhile. One sleep of
+// ANSWERS shows where the answer comes from by now.
+uint32_t Engine::awaitAnswer() {
+  Port* const port = answering();
+  if (port == nullptr || !port->answersFar) return 0;
+  answers_++;
+  do {
+    uint32_t bytes = 0;
+    if (const uint32_t received = receiveTap(*port, 0, 1, bytes)) return received;
+    if (const uint32_t received = poll()) return received;
+  } while (nanoseconds() - sentAt_ < ANSWER_NANOSECONDS);
+  port->answersFar = false;
+  return 0;
 }
 
 // At most `limit` packets, and none after `bytes`, which counts them, has reached what a batch may have.
@@ -157,6 +184,7 @@ void Engine::sendTap(Port& port, uint32_t entry, uint32_t frame) {
     return;
   }
   sentTo_ = port.index;
+  sentAt_ = nanoseconds();
   iovec parts[MAX_PIECES + 1];
   parts[0] = {&header, sizeof header};
   for (uint32_t i = 0; i < count; i++) parts[i + 1] = {const_cast<uint8_t*>(pieces[i].data), pieces[i].length};
