@@ -5,6 +5,7 @@ import * as L from '../dataplane-as/layout/index.js';
 import { Harness } from '../test/pipeline/harness.js';
 import * as N from '../test/pipeline/node.js';
 import { SYN } from '../test/pipeline/packets.js';
+import { FRAME_SPACING } from './dataplane-sides.js';
 import { preferHugePages } from './huge-pages.js';
 import { buildAssembly } from './peers/build.js';
 
@@ -23,7 +24,6 @@ interface Series {
   feedSeries(source: number, first: number, n: number, frames: number, size: number, port: number): void;
 }
 
-const BATCH = 64;
 const LINES_LOG2 = 25;
 const CONNECTIONS = 2 ** (LINES_LOG2 - 1);
 const NEEDED = 3 * 2 ** 30;
@@ -50,10 +50,10 @@ export async function large(): Promise<LargeFigures | null> {
   const run = (from: number, to: number, step = 1): number => {
     const start = process.hrtime.bigint();
     let packets = 0;
-    for (let i = from; i < to; i += BATCH * step) {
-      series.feedSeries(node.extraBase, i, BATCH, node.frameAt(0), 2048, N.POD1);
-      node.exports.process(BATCH, node.now);
-      packets += BATCH;
+    for (let i = from; i < to; i += L.BATCH * step) {
+      series.feedSeries(node.extraBase, i, L.BATCH, node.frameAt(0), FRAME_SPACING, N.POD1);
+      node.exports.process(L.BATCH, node.now);
+      packets += L.BATCH;
     }
     return Number(process.hrtime.bigint() - start) / packets;
   };

@@ -1,6 +1,6 @@
 /** Rounds of a scenario, both sides in turns. */
 import * as L from '../dataplane-as/layout/index.js';
-import { BATCH, LAST, type Sides, STAGES } from './dataplane-sides.js';
+import { LAST, type Sides, STAGES } from './dataplane-sides.js';
 import { type Figures, figures } from './statistics.js';
 
 export interface Result {
@@ -156,7 +156,7 @@ export async function empty(sides: Sides, rounds: number): Promise<Result> {
 
 /** A new connection for every packet; the tables are emptied before each pass. The feed is included. */
 export async function opening(sides: Sides, rounds: number): Promise<Result> {
-  const n = Math.floor(sides.flows / BATCH);
+  const n = Math.floor(sides.flows / L.BATCH);
   // Short passes are made several times, after one that nobody counts: what a side needs is in its cache by then, as in a long one.
   const passes = Math.max(1, Math.min(8, Math.ceil(20_000 / sides.flows)));
   sides.prepareOpening();
@@ -167,8 +167,8 @@ export async function opening(sides: Sides, rounds: number): Promise<Result> {
         const before = sides.node.sessionStat(L.SS_CREATED);
         const ours = sides.wasmOpening(passes, n);
         const opened = sides.node.sessionStat(L.SS_CREATED) - before;
-        if (opened < (passes + 1) * n * BATCH)
-          throw new Error(`${opened} connections of ${(passes + 1) * n * BATCH} were opened`);
+        if (opened < (passes + 1) * n * L.BATCH)
+          throw new Error(`${opened} connections of ${(passes + 1) * n * L.BATCH} were opened`);
         return ours;
       },
       () => sides.nativeOpening(passes, n),

@@ -12,9 +12,8 @@ import type { Scenario } from './pipeline-scenarios.js';
 
 /** Bytes between two prepared packets at most (dataplane-as/bench/feed.ts). */
 const RECORD = 128;
-export const BATCH = 64;
-/** Bytes between two frames: the data plane's default. */
-const FRAME_SPACING = 2048;
+/** Bytes from one frame to the next: the data plane's default. */
+export const FRAME_SPACING = 2048 + L.FRAME_GAP;
 /** How often a stage alone works on a vector before it gets the next (dataplane-as/bench/stages.ts). */
 const REPEATS = 8;
 /** The stages that `run` may stop after; 0 = the feed alone. */
@@ -99,7 +98,7 @@ export class Sides {
       huge = preferHugePages(bytes);
     };
     const sessionsLog2 = flows > 100_000 ? 22 : flows > 10_000 ? 19 : 18; // 18 is the data plane's default
-    const kept = Math.ceil(flows / BATCH) * BATCH * L.VECTOR_SIZE;
+    const kept = Math.ceil(flows / L.BATCH) * L.BATCH * L.VECTOR_SIZE;
     const node = make({ sessionsLog2, sessions6Log2: 4, extraBytes: flows * RECORD + kept, prepare });
     scenario.prepare(node);
     const sides = new Sides(node, scenario, flows, stages, peer, huge);
@@ -179,7 +178,7 @@ export class Sides {
 
   /** Nanoseconds a packet in WebAssembly: the pipeline as it is delivered, or (`last` 0) the feed alone, entered from JavaScript. */
   wasm(last: 0 | typeof LAST, batches: number): number {
-    return this.#timed(batches, () => this.#passes(last, batches, BATCH));
+    return this.#timed(batches, () => this.#passes(last, batches, L.BATCH));
   }
 
   /** The feed alone is entered from JavaScript too, so that subtracting it leaves what entering the pipeline costs. */
@@ -209,7 +208,7 @@ export class Sides {
     this.#stages.feedReset();
     this.#stages.keep(
       this.#vectors,
-      BATCH,
+      L.BATCH,
       stage,
       node.extraBase,
       flows,
@@ -222,14 +221,14 @@ export class Sides {
     );
     if (this.peer === null) return;
     const kept = this.#keptBase;
-    await this.peer.ask(`${this.#command('keep', this.#vectors, BATCH, stage)} ${kept}`);
-    await this.#equal(`what ${STAGES[stage]} finds`, kept, kept + this.#vectors * BATCH * L.VECTOR_SIZE);
+    await this.peer.ask(`${this.#command('keep', this.#vectors, L.BATCH, stage)} ${kept}`);
+    await this.#equal(`what ${STAGES[stage]} finds`, kept, kept + this.#vectors * L.BATCH * L.VECTOR_SIZE);
   }
 
   /** Nanoseconds a packet of a stage over kept vectors, as often as makes some `batches`; without `works`, of making these ready alone. */
   wasmAgain(stage: number, works: boolean, batches: number): number {
     const again = (rounds: number) =>
-      this.#stages.again(rounds, stage, works, this.#keptBase, this.#vectors, BATCH, this.node.now);
+      this.#stages.again(rounds, stage, works, this.#keptBase, this.#vectors, L.BATCH, this.node.now);
     // What the stage needs is in the cache by then.
     again(1);
     const rounds = this.#rounds(batches);
@@ -255,12 +254,12 @@ export class Sides {
     work();
     const time = Number(process.hrtime.bigint() - start);
     if (process.resourceUsage().involuntaryContextSwitches !== switches) this.disturbed = true;
-    return time / batches / BATCH;
+    return time / batches / L.BATCH;
   }
 
   /** The first `last` stages in C. */
   native(last: number, batches: number): Promise<number> {
-    return this.#ask('run', batches, BATCH, last);
+    return this.#ask('run', batches, L.BATCH, last);
   }
 
   /** Passes without packets in C. */
@@ -271,18 +270,20 @@ export class Sides {
   /** The same in C. */
   async nativeAgain(stage: number, works: boolean, batches: number): Promise<number> {
     if (this.peer === null) return Number.NaN;
-    const rest = `${stage} ${works ? 1 : 0} ${this.#keptBase} ${this.#vectors} ${BATCH} ${this.node.now}`;
+    const rest = `${stage} ${works ? 1 : 0} ${this.#keptBase} ${this.#vectors} ${L.BATCH} ${this.node.now}`;
     await this.peer.ask(`again 1 ${rest}`);
     const rounds = this.#rounds(batches);
     return (
-      this.#noted(await this.peer.ask(`again ${rounds} ${rest}`)) / (rounds * this.#vectors * REPEATS) / BATCH
+      this.#noted(await this.peer.ask(`again ${rounds} ${rest}`)) /
+      (rounds * this.#vectors * REPEATS) /
+      L.BATCH
     );
   }
 
   async #ask(command: string, batches: number, n: number, last: number, passes = 1): Promise<number> {
     if (this.peer === null) return Number.NaN;
     const time = this.#noted(await this.peer.ask(this.#command(command, batches, n, last)));
-    return time / batches / BATCH / passes;
+    return time / batches / L.BATCH / passes;
   }
 
   #command(command: string, batches: number, n: number, last: number): string {
@@ -321,12 +322,12 @@ export class Sides {
   /** The same in C. */
   nativeOpening(passes: number, batches: number): Promise<number> {
     const command = `open ${passes} ${this.node.sessionsBase} ${this.#sessionsEnd}`;
-    return this.#ask(command, batches, BATCH, LAST, passes);
+    return this.#ask(command, batches, L.BATCH, LAST, passes);
   }
 
   /** Vectors that hold all flows. */
   get #vectors(): number {
-    return Math.ceil(this.flows / BATCH);
+    return Math.ceil(this.flows / L.BATCH);
   }
 
   /** Where they are kept: behind the prepared packets. */

@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 import * as L from '../dataplane-as/layout/index.js';
 import type { Harness } from '../test/pipeline/harness.js';
 import * as N from '../test/pipeline/node.js';
-import { BATCH } from './dataplane-sides.js';
 import { full } from './pipeline-scenarios.js';
 import { type Figures, figures } from './statistics.js';
 
@@ -39,7 +38,7 @@ function swaps(make: () => Harness, rounds: number): Pick<TableFigures, 'swap' |
   const node = make();
   const scenario = full(RULES);
   scenario.prepare(node);
-  const batch = Array.from({ length: BATCH }, (_, i) => scenario.packet(i, true));
+  const batch = Array.from({ length: L.BATCH }, (_, i) => scenario.packet(i, true));
   const place = (): void => {
     for (const [i, packet] of batch.entries()) node.place(i, packet);
   };
@@ -47,9 +46,9 @@ function swaps(make: () => Harness, rounds: number): Pick<TableFigures, 'swap' |
   for (let i = 0; i < rounds + 20; i++) {
     const image = N.nodeImage({ ...scenario.spec, generation: 2 + i, tunnels: 1 });
     place();
-    pass(node, BATCH);
+    pass(node, L.BATCH);
     place();
-    const steady = pass(node, BATCH);
+    const steady = pass(node, L.BATCH);
     const empty = pass(node, 0);
     node.publish(image);
     place();
@@ -58,7 +57,7 @@ function swaps(make: () => Harness, rounds: number): Pick<TableFigures, 'swap' |
       const time = pass(node, 0) - empty;
       if (i >= 20) swap.push(time);
     } else {
-      const time = pass(node, BATCH) - steady;
+      const time = pass(node, L.BATCH) - steady;
       if (i >= 20) rejudge.push(time);
     }
   }

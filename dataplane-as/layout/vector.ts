@@ -2,6 +2,11 @@
 
 // One 64-byte line a packet; the feed fills the first half, the pipeline answers in TX_PORT and moves ADDRESS/LENGTH.
 export const VECTOR_CAPACITY = 256;
+/**
+ * Packets that the feeds receive for a pass at most. With twice as many, or four times, what a pass costs is shared by more of them, but the
+ * lines they need no longer stay in the first cache from stage to stage: no faster with any number of connections (bench/README.md).
+ */
+export const BATCH = 64;
 export const VECTOR_SIZE = 64;
 export const VECTOR_SHIFT = 6;
 /** Address of the first packet byte in linear memory. At least HEADROOM bytes before it are free. */
@@ -29,6 +34,11 @@ export const V_SESSION = 60; // address of the session line, 0 = none
 
 export const PORT_NONE = 0xffffffff;
 export const HEADROOM = 128;
+/**
+ * Bytes between the end of a frame and the next one. Frames a power of two apart begin in the same two sets of the first cache, and a
+ * processor takes a load for one of what was just stored where the low 12 bits of their addresses are equal: a fifth of all time.
+ */
+export const FRAME_GAP = 64;
 
 export const VF_TRACE = 1; // being traced
 export const VF_FIRST_FRAGMENT = 2;

@@ -16,11 +16,11 @@ function open(frameCount = 16) {
   const feed = new MemoryFeed(memory, plan, links, () => {});
   const words = wordsOf(memory);
   const line = (at: number) => (L.VECTOR_BASE + at * L.VECTOR_SIZE) >>> 2;
-  return { feed, links, words, line };
+  return { feed, links, words, line, plan };
 }
 
 test('frames go through in order, with headroom before them, as copies', () => {
-  const { feed, links, words, line } = open();
+  const { feed, links, words, line, plan } = open();
   const got: number[][] = [];
   links.attach('a', () => {});
   links.attach('b', (frame) => got.push([...frame]));
@@ -34,7 +34,10 @@ test('frames go through in order, with headroom before them, as copies', () => {
   for (const at of [0, 1]) {
     assert.is(words[line(at) + L.V_RX_PORT / 4], 3);
     assert.is(words[line(at) + L.V_TX_PORT / 4], L.PORT_NONE);
-    assert.is((words[line(at) + L.V_ADDRESS / 4] ?? 0) % 2048, L.HEADROOM);
+    assert.is(
+      ((words[line(at) + L.V_ADDRESS / 4] ?? 0) - plan.framesBase) % (2048 + L.FRAME_GAP),
+      L.HEADROOM,
+    );
     words[line(at) + L.V_TX_PORT / 4] = 5;
   }
   assert.is(feed.step(2, 0), 0);

@@ -12,7 +12,6 @@ import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 export type Receive = (frame: Uint8Array) => void;
 
 const QUEUE_LIMIT = 4096; // frames waiting on one feed
-const BATCH = 64;
 
 interface Waiting {
   readonly frame: number;
@@ -63,7 +62,8 @@ export class MemoryFeed implements Feed {
   ) {
     this.#words = wordsOf(memory);
     this.#bytes = bytesOf(memory);
-    for (let i = plan.frameCount - 1; i >= 0; i--) this.#free.push(plan.framesBase + i * plan.frameSize);
+    const step = plan.frameSize + L.FRAME_GAP;
+    for (let i = plan.frameCount - 1; i >= 0; i--) this.#free.push(plan.framesBase + i * step);
     links.sink = (link, frame) => this.#take(link, frame);
   }
 
@@ -86,7 +86,7 @@ export class MemoryFeed implements Feed {
 
   step(transmit: number, _timeoutMicros: number): number {
     this.send(transmit);
-    const taken = this.#queue.splice(0, BATCH);
+    const taken = this.#queue.splice(0, L.BATCH);
     for (const [i, waiting] of taken.entries()) this.#fill(i, waiting.frame, waiting.length, waiting.port);
     return taken.length;
   }

@@ -61,6 +61,7 @@ export interface MemoryPlan {
   readonly sessions6Base: number;
   readonly sessions6Log2: number;
   readonly framesBase: number;
+  /** Bytes of a frame; they lie FRAME_GAP apart. */
   readonly frameSize: number;
   readonly frameCount: number;
   /** Bytes of the whole memory, a multiple of 64 KiB. */
@@ -72,7 +73,7 @@ export interface MemoryPlan {
 const PAGE = 4096;
 const WASM_PAGE = 65536;
 
-/** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines (2^16 for IPv6), 8,192 frames, 173 MiB of addresses. */
+/** Plans the memory; throws PteropusError for impossible sizes. Default: 2^18 session lines (2^16 for IPv6), 8,192 frames, 174 MiB of addresses. */
 export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   const { sessionsLog2 = 18, frameSize = 2048, frameCount = 8192 } = spec;
   if (!isPowerOfTwo(frameSize) || frameSize < 2048 || frameSize > 65536) throw bad('frameSize', frameSize);
@@ -92,7 +93,7 @@ export function planMemory(spec: MemorySpec = {}): MemoryPlan {
   const sessionsBase = workers === 1 ? imagesEnd : sharedBase + L.SH_SIZE;
   const sessions6Base = sessionsBase + L.SESSION_SIZE * 2 ** sessionsLog2;
   const framesBase = align(sessions6Base + L.SESSION6_SIZE * 2 ** sessions6Log2, PAGE);
-  const end = align(framesBase + frameSize * frameCount, WASM_PAGE);
+  const end = align(framesBase + (frameSize + L.FRAME_GAP) * frameCount, WASM_PAGE);
   if (end > 2 ** 32 - WASM_PAGE) throw bad('memory', end);
   return {
     image,

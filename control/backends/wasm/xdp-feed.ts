@@ -9,8 +9,6 @@ import type { ReceiveMode, SendMode } from '../backend.js';
 import type { Feed, FeedCounters, Link } from './feed.js';
 import { bytesOf, type MemoryPlan, wordsOf } from './memory.js';
 
-/** One copy-mode sendto() transmits at most 32 frames; larger batches would only wait. */
-const BATCH = 64;
 /** Bytes of a packet that is none of bulk data. */
 const SMALL = 1024;
 export const NO_TAP = -1;
@@ -41,7 +39,7 @@ export class XdpFeed implements Feed {
       framesOffset: plan.framesBase,
       frameSize: plan.frameSize,
       frameCount: plan.frameCount,
-      batch: BATCH,
+      batch: L.BATCH,
       worker: this.#words[(L.CONTROL_BASE + L.CTL_WORKER) >>> 2] ?? 0,
       workers: plan.workers,
     });
