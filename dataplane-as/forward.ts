@@ -56,8 +56,6 @@ import { record } from './trace';
 import { enter, leave, workers } from './workers/lock';
 import { isHeld } from './workers/removed';
 
-/** Lengths are far below it: the sign of a difference tells which is less. */
-const SIGN: u32 = 0x80000000;
 /** Packets that the fast pass left: addresses of their vector lines. */
 const ODD: usize = memory.data(VECTOR_CAPACITY * 4, 16);
 /** Longer than any packet, and far from the sign. */
@@ -123,12 +121,12 @@ function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd:
     let unusual: u32 =
       (load<u32>(v, V_FLAGS) & FRAGMENT_OR_ERROR) |
       ((kind ^ (ST_ESTABLISHED << 8)) & 0xff00) |
-      // The frame may be longer than its packet; then it is looked at again.
-      (((limit - load<u32>(v, V_TOTAL)) | ~(hop - (word & 0xff))) & SIGN);
+      // Lengths are far below 2^31: the sign of a difference tells which is less. The frame may be longer than its packet; then it is looked
+      // at again.
+      (((limit - load<u32>(v, V_TOTAL)) | ~(hop - (word & 0xff))) >> 31);
     if ((word & 0xff00) === TCP << 8) unusual |= <u32>load<u8>(l4, 13) & (FIN | RST);
     else unusual |= (word & 0xff00) ^ (UDP << 8);
-    if (unusual === NEW_ALONE) unusual = changesNew(word, kind, l4);
-    if (unusual !== 0) {
+    if (unusual !== 0 && (unusual !== NEW_ALONE || changesNew(word, kind, l4) !== 0)) {
       store<u32>(odd, <u32>v);
       odd += 4;
       continue;
@@ -153,8 +151,7 @@ function forwardRun(v: usize, end: usize, way: u32, limit: u32, clock: u32, odd:
     store<u32>(l3, ((word & 0xffff) - hop) | (~(sum + (sum >> 16)) << 16), 8);
     store<u32>(line, clock, S_SEEN);
     store<u32>(line, load<u32>(line, S_PACKETS) + 1, S_PACKETS);
-    const service = load<u32>(line, S_SERVICE);
-    if (service !== 0) countService(service, 8);
+    countService(load<u32>(line, S_SERVICE), 8);
   }
   runEnd = v;
   return odd;

@@ -3,11 +3,11 @@
  * so that the cache misses of one stage overlap (docs/pipeline.md).
  */
 import { writeRequest } from './arp';
-import { acknowledge, attach, begin, image, now } from './context';
+import { acknowledge, attach, begin, image, now, tracing } from './context';
 import { tally } from './counters';
 import { forward } from './forward';
 import { work6 } from './ip6/index';
-import { clearList } from './ip6/list';
+import { clearList, listed } from './ip6/list';
 import { writeSolicitation } from './ip6/nd-packet';
 import { isKnown6, staleNeighbor6 } from './ip6/neighbors6';
 import { attach6 } from './ip6/sessions6';
@@ -20,7 +20,7 @@ import { police } from './police';
 import { prepareCrc } from './sctp';
 import { age, placeCursors } from './sweep';
 import { chooseTraced } from './trace';
-import { attachWorkers, leave } from './workers/lock';
+import { attachWorkers, leave, workers } from './workers/lock';
 import { mendTables } from './workers/mend';
 import { dropTorn, startReading } from './workers/removed';
 
@@ -47,17 +47,18 @@ export function process(n: i32, nowMs: u32): void {
   acknowledge();
 }
 
+/** What is seldom wanted is asked here: each call that need not be made is a fiftieth of what a pass costs beside its packets. */
 function work(n: i32): void {
   clearList();
   parse(n);
-  chooseTraced(n);
+  if (tracing) chooseTraced(n);
   hash(n);
   startReading(n);
   if (lookup(n)) resolve(n);
   forward(n);
   output(n);
-  dropTorn();
-  work6(n);
+  if (workers > 1) dropTorn();
+  if (listed !== 0) work6(n);
   police(n);
 }
 

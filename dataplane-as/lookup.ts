@@ -60,24 +60,28 @@ export function hash(n: i32): void {
   for (let v: usize = VECTOR_BASE; v < end; v += 4 * VECTOR_SIZE) {
     const hash0 = sessionHash(load<u64>(v, V_SRC), load<u64>(v, V_PORTS), salt);
     const home0 = table + ((hash0 & mask) << SESSION_SHIFT);
-    store<u64>(v, <u64>hash0 | ((<u64>home0) << 32), V_HASH); // and V_SESSION
+    store<u32>(v, hash0, V_HASH);
+    store<u32>(v, home0, V_SESSION);
     const hash1 = sessionHash(load<u64>(v, VECTOR_SIZE + V_SRC), load<u64>(v, VECTOR_SIZE + V_PORTS), salt);
     const home1 = table + ((hash1 & mask) << SESSION_SHIFT);
-    store<u64>(v, <u64>hash1 | ((<u64>home1) << 32), VECTOR_SIZE + V_HASH);
+    store<u32>(v, hash1, VECTOR_SIZE + V_HASH);
+    store<u32>(v, home1, VECTOR_SIZE + V_SESSION);
     const hash2 = sessionHash(
       load<u64>(v, 2 * VECTOR_SIZE + V_SRC),
       load<u64>(v, 2 * VECTOR_SIZE + V_PORTS),
       salt,
     );
     const home2 = table + ((hash2 & mask) << SESSION_SHIFT);
-    store<u64>(v, <u64>hash2 | ((<u64>home2) << 32), 2 * VECTOR_SIZE + V_HASH);
+    store<u32>(v, hash2, 2 * VECTOR_SIZE + V_HASH);
+    store<u32>(v, home2, 2 * VECTOR_SIZE + V_SESSION);
     const hash3 = sessionHash(
       load<u64>(v, 3 * VECTOR_SIZE + V_SRC),
       load<u64>(v, 3 * VECTOR_SIZE + V_PORTS),
       salt,
     );
     const home3 = table + ((hash3 & mask) << SESSION_SHIFT);
-    store<u64>(v, <u64>hash3 | ((<u64>home3) << 32), 3 * VECTOR_SIZE + V_HASH);
+    store<u32>(v, hash3, 3 * VECTOR_SIZE + V_HASH);
+    store<u32>(v, home3, 3 * VECTOR_SIZE + V_SESSION);
   }
   touch(end);
 }

@@ -59,7 +59,6 @@ const NO_TCP_KINDS: u32 = 0xc8c8c9c9;
  * that is small. So one multiplication tells that a checksum is right.
  */
 const CHECKSUM_QUOTIENT: u64 = 0xfffefffefffeffff;
-const SIGN: u32 = 0x80000000;
 /**
  * What the 16 bytes of a frame from its type on say, in words, the packet's length in our order: type, version and header length; the packet's
  * length; TTL, and "more fragments" with the offset (the bits of FIELDS). From the second V_LENGTH is taken (of the 16 bytes of a vector line
@@ -92,8 +91,7 @@ export function parse(n: i32): void {
   // Packets of one port come in runs: its record is read, and they are counted, once a run.
   for (let v: usize = VECTOR_BASE; v < end; ) {
     const rx = load<u32>(v, V_RX_PORT);
-    let next = v + VECTOR_SIZE;
-    while (next < end && load<u32>(next, V_RX_PORT) === rx) next += VECTOR_SIZE;
+    const next = endOfRun(v + VECTOR_SIZE, end, rx);
     const role = roleOf(rx);
     if (role === ROLE_NONE) refuse(v, next);
     else {
@@ -106,6 +104,24 @@ export function parse(n: i32): void {
     v = next;
   }
   for (let at = ODD; at < oddEnd; at += 4) look(load<u32>(at));
+}
+
+/**
+ * Where packets of another port than `rx` begin, from `v` on. Four at a time as long as they are all of this one: entries behind the last
+ * packet are looked at too.
+ */
+function endOfRun(v: usize, end: usize, rx: u32): usize {
+  while (v < end) {
+    const others =
+      (load<u32>(v, V_RX_PORT) ^ rx) |
+      (load<u32>(v, VECTOR_SIZE + V_RX_PORT) ^ rx) |
+      (load<u32>(v, 2 * VECTOR_SIZE + V_RX_PORT) ^ rx) |
+      (load<u32>(v, 3 * VECTOR_SIZE + V_RX_PORT) ^ rx);
+    if (others !== 0) break;
+    v += 4 * VECTOR_SIZE;
+  }
+  while (v < end && load<u32>(v, V_RX_PORT) === rx) v += VECTOR_SIZE;
+  return min<usize>(v, end);
 }
 
 /**
@@ -160,11 +176,11 @@ export function prove(v: usize, end: usize, mac: u64, station: u32, only: u32, f
       const word: u32 = load<u16>(eth, IP_END + 12);
       const offset = (word >> 2) & 0x3c;
       const signs = (offset - 20) | (payload - offset) | behind;
-      wrong |= <u64>((signs & SIGN) | ((NO_TCP_KINDS >> (word >> 8)) & 1));
+      wrong |= <u64>((signs >> 31) | ((NO_TCP_KINDS >> (word >> 8)) & 1));
     } else {
       const declared: u32 = bswap<u16>(load<u16>(eth, IP_END + 4));
       const signs = (declared - 8) | (payload - declared) | behind;
-      wrong |= <u64>((signs & SIGN) | ((second & 0xff00) ^ (UDP << 8)));
+      wrong |= <u64>((signs >> 31) | ((second & 0xff00) ^ (UDP << 8)));
     }
     if (wrong !== 0) {
       store<u32>(v, UNDECIDED, V_OUTCOME);

@@ -168,7 +168,7 @@ function refused(v: usize, service: u32, outcome: i32): i32 {
 
 /** Counts a connection (word 0) or a packet (word 8) of the service. */
 export function countService(service: u32, word: u32): void {
-  if (service >= <u32>MAX_SERVICES) return;
+  if (service - 1 >= <u32>(MAX_SERVICES - 1)) return;
   const at: usize = SERVICE_COUNTERS_BASE + (service << 4) + word;
   store<u64>(at, load<u64>(at) + 1);
 }

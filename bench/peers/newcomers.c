@@ -10,7 +10,7 @@ typedef struct {
   u32 new_ports, rule, service, backend, ahead, back, flags, back_flags, hash, egress, ingress;
 } newcomer;
 
-static newcomer list[64] __attribute__((aligned(64)));
+static newcomer list[VECTOR_CAPACITY] __attribute__((aligned(64)));
 volatile u32 touched_answers;
 
 static bool serve(adr v, newcomer *to) {

@@ -118,12 +118,21 @@ static void take_from_uplink(adr v, adr end, adr port) {
   }
 }
 
+/* Where packets of another port begin. */
+static adr end_of_run(adr v, adr end, u32 rx) {
+  for (; v < end; v += 4 * VECTOR_SIZE) {
+    u32 others = (r32(v + V_RX_PORT) ^ rx) | (r32(v + VECTOR_SIZE + V_RX_PORT) ^ rx);
+    if (others | (r32(v + 2 * VECTOR_SIZE + V_RX_PORT) ^ rx) | (r32(v + 3 * VECTOR_SIZE + V_RX_PORT) ^ rx)) break;
+  }
+  while (v < end && r32(v + V_RX_PORT) == rx) v += VECTOR_SIZE;
+  return v < end ? v : end;
+}
+
 void parse(u32 n) {
   for (adr v = VECTOR_BASE, end = v + (adr)n * VECTOR_SIZE; v < end;) {
     /* Packets of one port come in runs. */
     u32 rx = r32(v + V_RX_PORT);
-    adr next = v + VECTOR_SIZE;
-    while (next < end && r32(next + V_RX_PORT) == rx) next += VECTOR_SIZE;
+    adr next = end_of_run(v + VECTOR_SIZE, end, rx);
     if (rx >= MAX_PORTS) unusual("parse");
     adr port = ports + ((adr)rx << PORT_SHIFT);
     u32 role = r8(port + PORT_ROLE);
