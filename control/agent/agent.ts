@@ -33,6 +33,7 @@ import { type AgentStatus, StatusPublisher } from './status.js';
 import { StorePulse } from './store-pulse.js';
 import { UnknownPods } from './unknown-pods.js';
 import { Wiring } from './wiring.js';
+import { WorkerWatch } from './worker-watch.js';
 
 const AUDIT_INTERVAL_MS = 60_000;
 const STORE_WAIT_MS = 3000;
@@ -54,6 +55,7 @@ export class Agent {
   readonly #claims: Claims;
   readonly #podAwaited: PodAwaited;
   readonly #unknownPods: UnknownPods;
+  readonly #workers = new WorkerWatch((line) => this.#log(line));
   /** Since when the data plane has been without what should be in force (performance.now). */
   #lostAt: number | null = null;
   /** Store revision of the model, and of what is in force. */
@@ -187,7 +189,7 @@ export class Agent {
 
   /** What is wrong with the node as a whole. */
   get nodeProblems(): readonly string[] {
-    const lost = this.#ready && !this.#dataplane.up ? 'the data plane is lost' : null;
+    const lost = this.#ready && !this.#dataplane.up ? 'the data plane is lost' : this.#workers.problem;
     const away = this.kept === null ? this.#pulse.problem : STORE_AWAY;
     const one = [this.#claims.conflict, lost, this.journal?.problem ?? null, away, this.#status.problem];
     return [...one.filter((problem) => problem !== null), ...(this.options.machineProblems?.() ?? [])];
@@ -259,6 +261,7 @@ export class Agent {
   async audit(): Promise<void> {
     await this.#loop.push({ name: 'audit', object: null, run: (tx) => this.#audit(tx) });
     this.#unknownPods.look();
+    await this.#workers.look(this.backend);
     await this.podLinks.look();
   }
 

@@ -50,6 +50,8 @@ export interface Counters {
   };
   /** Name of a table of bounded size -> its entries in use, and how many it has room for; absent: there are no such tables. */
   readonly tables?: Readonly<Record<string, TableUse>>;
+  /** How often a worker died and was replaced; absent: it has none of ours. */
+  readonly restarts?: number;
   /** By worker; absent: there is one. */
   readonly workers?: readonly WorkerCounters[];
 }

@@ -86,7 +86,7 @@ function connected(socket: Socket, backend: Backend, inbox: Inbox, status: () =>
   const handlers: Handlers = {
     apply: ({ changes }) => inbox.apply(changes),
     dump: async () => [...(await backend.dump()).values()],
-    counters: () => backend.counters(),
+    counters: async () => ({ ...(await backend.counters()), restarts: status().restarts }),
     traceStart: async (filter) => {
       trace = await backend.trace(filter);
       return null;

@@ -107,7 +107,7 @@ export class AgentMetrics {
     g.problems.set({ source: 'node' }, agent.nodeProblems.length + agent.podProblems.length);
   }
 
-  #ofDataplane({ interfaces, outcomes, sessions, tables, workers }: Counters): void {
+  #ofDataplane({ interfaces, outcomes, sessions, tables, workers, restarts }: Counters): void {
     const g = this.#gauges;
     const c = this.#counters;
     this.#traffic.add(interfaces);
@@ -131,6 +131,7 @@ export class AgentMetrics {
     for (const [worker, { packets }] of (workers ?? []).entries()) {
       setTotal(c.workerPackets, { worker: String(worker) }, packets);
     }
+    if (restarts !== undefined) setTotal(c.workerRestarts, {}, restarts);
     for (const [table, { used, limit }] of Object.entries(tables ?? {})) {
       g.tableUsed.set({ table }, used);
       g.tableLimit.set({ table }, limit);
@@ -187,6 +188,7 @@ function counters(make: (name: MetricName) => Counter) {
     outcomes: make(METRICS.outcomes),
     sessions: make(METRICS.sessions),
     workerPackets: make(METRICS.workerPackets),
+    workerRestarts: make(METRICS.workerRestarts),
   };
 }
 

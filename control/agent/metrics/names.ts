@@ -95,6 +95,7 @@ export const METRICS = {
     'Packets that came to a worker, where there are several.',
     'worker',
   ),
+  workerRestarts: metric('dataplane_worker_restarts_total', 'How often a worker died and was replaced.'),
   tableUsed: metric('dataplane_table_entries', 'Entries in use of a table of the data plane.', 'table'),
   tableLimit: metric('dataplane_table_limit', 'Entries a table of the data plane has room for.', 'table'),
 } as const;
