@@ -4,7 +4,7 @@
  */
 import type { Change, Item, Key, PodRef } from '../ruleset/types.js';
 
-/** The outcome of one change. `error` null = nothing is wrong with it; it is in force unless another one failed. */
+/** The outcome of one change. `error` null: this change is fine, and in force unless another one failed. */
 export interface ChangeResult {
   readonly key: Key;
   readonly error: { readonly name: string; readonly message: string; readonly retryable: boolean } | null;
@@ -16,16 +16,16 @@ export interface InterfaceCounters {
   readonly txPackets: number;
   readonly txBytes: number;
   readonly drops: number;
-  /** How its packets come in (docs/feeds.md); absent: not by the kernel, or there is no choice. */
+  /** How its packets come in (docs/feeds.md); absent: not through the kernel, or there is only one way. */
   readonly mode?: ReceiveMode;
-  /** How they leave; absent as `mode` is. */
+  /** How they leave; absent under the same conditions. */
   readonly sends?: SendMode;
 }
 
-/** A ring of copies, XDP of the driver, XDP of any device, a TAP. */
+/** `copy`: a ring of copies; `native`: XDP in the driver; `generic`: XDP for any device; `tap`: a TAP. */
 export type ReceiveMode = 'copy' | 'native' | 'generic' | 'tap';
 
-/** All of a batch by one system call, each by AF_XDP, into a TAP. */
+/** `batch`: a whole batch by one system call; `xdp`: each packet by AF_XDP; `tap`: into a TAP. */
 export type SendMode = 'batch' | 'xdp' | 'tap';
 
 export interface TableUse {
@@ -36,7 +36,7 @@ export interface TableUse {
 export interface Counters {
   /** Key of an interface item -> its counters. */
   readonly interfaces: Readonly<Record<Key, InterfaceCounters>>;
-  /** Outcome name (`forward-pod`, `drop-policy-ingress`, ...) -> packets. Every packet is in exactly one. */
+  /** Outcome name (`forward-pod`, `drop-policy-ingress`, ...) -> packets. Every packet is counted in exactly one. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Key of a service item -> connections and packets. */
   readonly services: Readonly<Record<Key, { readonly connections: number; readonly packets: number }>>;
@@ -48,16 +48,14 @@ export interface Counters {
     readonly evicted: number;
     readonly expired: number;
   };
-  /** Name of a table of bounded size -> its entries in use, and how many it has room for; absent: there are no such tables. */
+  /** Name of a table of bounded size -> entries in use and room for entries; absent: there are no such tables. */
   readonly tables?: Readonly<Record<string, TableUse>>;
-  /** How often a worker died and was replaced; absent: it has none of ours. */
-  readonly restarts?: number;
-  /** By worker; absent: there is one. */
+  /** One entry per worker; absent: there is only one. */
   readonly workers?: readonly WorkerCounters[];
 }
 
 export interface WorkerCounters {
-  /** Packets that came to it. */
+  /** Packets this worker received. */
   readonly packets: number;
 }
 
@@ -80,7 +78,7 @@ export interface TraceStep {
   /** Monotonic milliseconds. */
   readonly time: number;
   readonly stage: string;
-  /** A person's line: `policy ingress: allowed by NetworkPolicy shop/allow-web spec.ingress[0]`. */
+  /** For a person to read: `policy ingress: allowed by NetworkPolicy shop/allow-web spec.ingress[0]`. */
   readonly text: string;
   readonly interface: Key | null;
   readonly pod: PodRef | null;
@@ -93,21 +91,21 @@ export interface Trace {
 
 export interface Backend {
   readonly name: string;
-  /** Of a data plane that has versions of its own (VPP); absent: it is part of us. */
+  /** The data plane's own version (VPP); absent: it is part of this program. */
   readonly version?: string;
   /**
    * Applies all changes as one transaction: packets see either all of them or none. A change that fails is reported in
    * its result; if any fails nothing is in force.
    */
   apply(changes: readonly Change[]): Promise<readonly ChangeResult[]>;
-  /** What is really there, read back from the data plane. An item damaged or missing is absent. */
+  /** What is really there, read back from the data plane. Damaged or missing items are absent. */
   dump(): Promise<ReadonlyMap<Key, Item>>;
-  /** What an item in force does less than it says, a sentence for each; absent: nothing ever. Pure. */
+  /** What an item in force does not do although it says so, one sentence each; absent: never anything. Pure. */
   shortfalls?(item: Item): readonly string[];
   counters(): Promise<Counters>;
   /** Starts recording packets that match. One trace at a time. */
   trace(filter: TraceFilter): Promise<Trace>;
-  /** Resolves (with the reason) when the data plane is lost; a lost backend must be opened anew and refilled. */
+  /** Resolves with the reason when the data plane is lost; a new backend must then be opened and refilled. */
   readonly lost: Promise<Error>;
   close(): Promise<void>;
 }

@@ -1,15 +1,15 @@
 /**
  * The base of every error Pteropus throws on purpose.
  *
- * An error names the object it is about and the value that was got, keeps its cause, and says whether doing the
- * same thing again can help. Subclasses are one per failure, so that callers test with `instanceof`, never by text.
+ * An error names the object it is about and the offending value, keeps its cause, and says whether retrying can help. There is
+ * one subclass per kind of failure, so that callers test with `instanceof`, never by text.
  */
 export interface ErrorDetails {
   /** What the error is about: `NetworkPolicy shop/allow-web`, a link name, a path. */
   readonly object?: string;
   /** The field inside the object, as a path: `spec.ingress[0].ports[1].port`. */
   readonly field?: string;
-  /** The value that was got. */
+  /** The offending value. */
   readonly value?: unknown;
   /** The file and line (1-based) the object came from, where there is one. */
   readonly file?: string;
@@ -47,7 +47,7 @@ function describe(message: string, d: ErrorDetails): string {
   return `${where}${what}${field}${message}${got}`;
 }
 
-/** A value as it is shown in an error: JSON where it has one, cut at 120 characters. */
+/** A value as errors show it: as JSON where possible, at most 120 characters. */
 export function show(value: unknown): string {
   const text = value === undefined ? 'nothing' : (JSON.stringify(value, plainBigint) ?? String(value));
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
@@ -58,7 +58,7 @@ function plainBigint(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-/** A user's input is wrong: a manifest, a flag, a configuration file. */
+/** A user's input is wrong: a manifest, an option, a configuration file. */
 export class InvalidInputError extends PteropusError {}
 
 /** The text of anything that was thrown. */

@@ -1,4 +1,4 @@
-/** What the compiler is told beside the model: the cluster's configuration and what is wired on this node. */
+/** The compiler's other input besides the model: the cluster's configuration and what is wired on this node. */
 import type { Cidr, Ip, Mac, PodRef, Protocol, RateLimits, TapEnd } from '../ruleset/types.js';
 
 /** The ranges of one family that the address plan is made of. */
@@ -26,8 +26,8 @@ export interface ClusterConfig extends FamilyRanges {
   /** externalIPs of Services are served if inside one of these; [] = none is (CVE-2020-8554: anyone may write the field). */
   readonly externalIPCIDRs: readonly Cidr[];
   /**
-   * Addresses that every node's own stack has beside the node's, link-local ones of NodeLocal DNSCache above all: pods reach their
-   * own node's there. Without being named here such an address is the outside world's.
+   * Further addresses that every node's own stack has, such as the link-local ones of NodeLocal DNSCache: there a pod reaches its own
+   * node. An address that is not named here belongs to the outside world.
    */
   readonly hostAddresses: readonly Ip[];
 }
@@ -72,14 +72,14 @@ export interface HostPort {
   readonly protocol: Protocol;
   readonly hostPort: number;
   readonly containerPort: number;
-  /** Of the node's addresses only this one, or with 0.0.0.0 or :: all of that family; null = all. */
+  /** Only on this address of the node, or with 0.0.0.0 or :: on all of that family; null = on all. */
   readonly hostIP: Ip | null;
 }
 
-/** A pod wired on this node (the agent's journal): outcome of a CNI ADD. */
+/** A pod wired on this node, as the agent's journal has it: the result of a CNI ADD. */
 export interface Attachment {
   readonly pod: PodRef;
-  /** Link on the node's side, or a name for the TAP. */
+  /** The link on the node's side, or a name for the TAP. */
   readonly link: string;
   /** Where the pod's end is a TAP. */
   readonly tap?: TapEnd;
@@ -88,7 +88,7 @@ export interface Attachment {
   readonly addresses: readonly Ip[];
   /** Absent: none. */
   readonly hostPorts?: readonly HostPort[];
-  /** Absent: it may receive and send as much as it likes. */
+  /** Absent: unlimited. */
   readonly limits?: RateLimits;
 }
 

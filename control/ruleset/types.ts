@@ -51,13 +51,13 @@ export interface TapEnd {
   readonly ifname: string;
 }
 
-/** A token bucket: what may go in the long run, and how much at once. */
+/** A token bucket: the sustained rate, and how much may pass at once. */
 export interface RateLimit {
   readonly bitsPerSecond: number;
   readonly burstBits: number;
 }
 
-/** What a pod may receive and send; null = as much as it likes. */
+/** What a pod may receive and send; null = unlimited. */
 export interface RateLimits {
   readonly toPod: RateLimit | null;
   readonly fromPod: RateLimit | null;
@@ -71,7 +71,7 @@ export interface InterfaceItem {
   readonly pod: PodRef | null;
   /** Linux link on the node's side (feed `afxdp`), or the name of the in-memory port (feed `memory`). */
   readonly link: string;
-  /** The pod's end is a TAP, and `link` no more than a name for it; absent: `link` is the node's end. */
+  /** The pod's end is a TAP, and `link` is only a name for it; absent: `link` is the node's end. */
   readonly tap?: TapEnd;
   /** MAC of the data plane on this interface. */
   readonly mac: Mac;
@@ -89,7 +89,7 @@ export interface InterfaceItem {
 
 /**
  * Two routing tables, as in Contiv/VPP: `pod` for packets from pods and tunnels, `main` for packets from the
- * host's stack and the uplink. The compiler puts every route in each table that needs it; there is no leaking.
+ * host's stack and the uplink. The compiler puts every route into each table that needs it; routes never leak between them.
  */
 export type Vrf = 'main' | 'pod';
 
@@ -130,8 +130,8 @@ export interface TunnelItem {
   /** Largest inner IP packet, bytes. */
   readonly mtu: number;
   /**
-   * The peer answers clients outside the cluster by its own uplink, never through the tunnel: what they send it through us goes in this
-   * node's name. Absent: it answers through the tunnel, and they keep their address.
+   * The peer answers clients outside the cluster through its own uplink, never through the tunnel, so their packets to it get this
+   * node's address as source. Absent: it answers through the tunnel, and clients keep their address.
    */
   readonly hidesClients?: true;
 }
@@ -144,7 +144,7 @@ export interface AddressBlock {
 
 /**
  * Key `addressset/HASH` of what defines the set (selectors, blocks), not of its members: equal definitions share one set, and a
- * pod that comes or goes updates one item and nothing that refers to it. Empty means: contains nothing.
+ * pod that comes or goes updates one item and nothing that refers to it. An empty set contains nothing.
  */
 export interface AddressSetItem {
   readonly kind: 'addressset';
@@ -153,7 +153,7 @@ export interface AddressSetItem {
   readonly blocks: readonly AddressBlock[];
 }
 
-/** Ports of one protocol, ends included. `protocol: null` = any protocol (then 0-65535), ICMP and others included. */
+/** A range of ports of one protocol, both ends included. `protocol: null` = any protocol (then 0-65535), ICMP and others included. */
 export interface PortRange {
   readonly protocol: Protocol | null;
   readonly from: number;
@@ -173,8 +173,8 @@ export interface PolicyRule {
 }
 
 /**
- * What is judged for one direction of a pod. Evaluation: rules in order, first match wins, tier by tier (admin, network,
- * baseline); if `isolatedBy` is not empty the network tier ends with deny and baseline is not asked; the very end allows.
+ * The rules for one direction of a pod. Evaluation: rules in order, first match wins, tier by tier (admin, network,
+ * baseline); if `isolatedBy` is not empty, the network tier ends with deny and baseline is not reached; otherwise the end allows.
  * Key `policy/HASH`: equal contents share one item.
  */
 export interface PolicyItem {
@@ -235,8 +235,9 @@ export interface ServiceItem {
   /** loadBalancerSourceRanges; null = everyone, [] = no one. */
   readonly sourceRanges: readonly Cidr[] | null;
   /**
-   * For who comes by the uplink; null = the same as for everyone. Load balancer and external addresses under externalTrafficPolicy Local
-   * lead clients inside the cluster (pods, hosts) to any endpoint, and those outside to this node's own: [] = those are dropped.
+   * Backends for clients that come by the uplink; null = the same as for everyone. With externalTrafficPolicy Local, load balancer and
+   * external addresses lead clients inside the cluster (pods, hosts) to any endpoint, and those outside only to this node's: [] = they
+   * are dropped.
    */
   readonly outsideBackends: readonly ServiceBackend[] | null;
 }

@@ -1,6 +1,6 @@
 /**
- * What carries a simulated cluster: the same cluster over network namespaces and AF_XDP (`afxdp`) or inside the process
- * (`memory`). The cluster logic above it (scheduling, endpoints, matrix) does not know which one it has.
+ * What a simulated cluster runs on: network namespaces and AF_XDP (`afxdp`), or one process (`memory`). The cluster logic above
+ * (scheduling, endpoints, matrix) does not know which.
  */
 import type { PodFeed } from '../agent/pod-feed.js';
 import type { TraceFilter, TraceStep } from '../backends/backend.js';
@@ -26,13 +26,13 @@ export interface DriverSpec {
    * underlay address (each node's pod subnet, the load balancers' addresses).
    */
   readonly outsideRoutes: readonly { readonly destination: string; readonly via: string }[];
-  /** Feed of pods whose annotation does not choose theirs (default afxdp); nothing on feed `memory`. */
+  /** Feed of pods without an annotation (default afxdp); ignored on feed `memory`. */
   readonly podFeed?: PodFeed;
-  /** Of each node's data plane that is ours (default 1); nothing on feed `memory`. */
+  /** Workers of each WebAssembly data plane (default 1); ignored on feed `memory`. */
   readonly workers?: number;
-  /** Nodes whose data plane is a VPP (default: none); nothing on feed `memory`. */
+  /** Nodes that run VPP (default: none); ignored on feed `memory`. */
   readonly vpp?: readonly string[];
-  /** Longest pause before a node's program that died is started again, milliseconds (default 2000). */
+  /** The longest pause before a node's dead program is restarted, milliseconds (default 2000). */
   readonly mostBackoffMs?: number;
   /** Where sockets, journals and logs live. */
   readonly runDir: string;
@@ -40,11 +40,11 @@ export interface DriverSpec {
   readonly progress: (line: string) => void;
 }
 
-/** A store that others run and write to: the agents follow it, the driver writes nothing but the nodes' ids. */
+/** A store run and written by others: the agents follow it, and the driver writes only the nodes' ids to it. */
 export interface ExternalStore {
   /** etcd's client URL. */
   readonly endpoint: string;
-  /** Called once the cluster's name is ours and its folder there; resolves when the store answers. */
+  /** Called once the cluster's name is claimed and its folder exists; resolves when the store answers. */
   start(): Promise<void>;
 }
 
@@ -82,12 +82,12 @@ export interface Driver {
   readonly store: Store;
   /** Underlay, outside host, and every node's data plane and agent; resolves when all agents are ready. */
   start(): Promise<void>;
-  /** Makes the sandbox with its process and wires it through the CNI service of its node. Resolves with the pod's addresses. */
+  /** Creates the sandbox with its process and wires it through its node's CNI service. Resolves with the pod's addresses. */
   addPod(pod: Pod): Promise<readonly string[]>;
   removePod(pod: PodRef): Promise<void>;
-  /** Runs all probes side by side; results in the same order. */
+  /** Runs all probes concurrently; results are in the same order. */
   probe(probes: readonly Probe[]): Promise<readonly ProbeResult[]>;
-  /** Traces on all nodes while `run` runs; steps in order of time, each with its node's name. */
+  /** Traces on all nodes while `run` runs; steps are ordered by time, each with its node's name. */
   trace(
     filter: TraceFilter,
     run: () => Promise<void>,

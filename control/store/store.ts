@@ -27,7 +27,7 @@ export type Operation =
 
 export type LeaseId = string;
 
-/** Most operations, and most conditions, of one transaction: etcd's own bound. A list of changes is cut by who makes it. */
+/** The most operations, and the most conditions, in one transaction: etcd's own limit. Callers split longer lists of changes. */
 export const MAX_OPERATIONS = 128;
 
 export interface Snapshot {
@@ -36,14 +36,14 @@ export interface Snapshot {
 }
 
 export interface Watch {
-  /** Stops it; no callback comes after. */
+  /** Stops it; no callback is called afterwards. */
   close(): void;
 }
 
 export interface WatchHandler {
-  /** All events of one revision together, revisions in order, none left out. */
+  /** All events of one revision together; revisions arrive in order and without gaps. */
   events(events: readonly StoreEvent[], revision: number): void;
-  /** The watch cannot go on without a gap (history compacted, store replaced): list again and watch anew. */
+  /** The watch cannot continue without a gap (history compacted, store replaced): list again and start a new watch. */
   lost(reason: Error): void;
 }
 
@@ -52,8 +52,8 @@ export interface Store {
   /** All keys that start with `prefix`, sorted by key. */
   list(prefix: string): Promise<Snapshot>;
   /**
-   * Applies all operations at once if every condition holds; else nothing, and `ok` is false. At most MAX_OPERATIONS of
-   * either.
+   * Applies all operations at once if every condition holds; otherwise none, and `ok` is false. At most MAX_OPERATIONS of
+   * each.
    */
   transact(
     conditions: readonly Condition[],
@@ -63,7 +63,7 @@ export interface Store {
   delete(key: string): Promise<boolean>;
   /** Events after `fromRevision` (exclusive) of keys that start with `prefix`. */
   watch(prefix: string, fromRevision: number, handler: WatchHandler): Watch;
-  /** Keys put with a lease vanish `ttlSeconds` after the last keep-alive. The implementation keeps it alive until revoked. */
+  /** Keys put with a lease vanish `ttlSeconds` after the last keep-alive. The implementation keeps the lease alive until it is revoked. */
   lease(
     ttlSeconds: number,
   ): Promise<{ readonly id: LeaseId; revoke(): Promise<void>; readonly lost: Promise<void> }>;
