@@ -50,6 +50,8 @@ export interface Counters {
   };
   /** Name of a table of bounded size -> entries in use and room for entries; absent: there are no such tables. */
   readonly tables?: Readonly<Record<string, TableUse>>;
+  /** How often a worker died and was replaced; absent: the data plane has no workers of ours. */
+  readonly restarts?: number;
   /** One entry per worker; absent: there is only one. */
   readonly workers?: readonly WorkerCounters[];
 }
