@@ -6,6 +6,7 @@ import { conflistText } from '../cni/conflist.js';
 import { collectGarbage } from '../common/collect-garbage.js';
 import { parseOptions, required } from '../common/command-line.js';
 import { clearSocketPath } from '../common/listen.js';
+import { logLine } from '../common/log.js';
 import { packageVersion } from '../common/version.js';
 import { openStore } from '../store/open.js';
 import { type AgentConfig, OWN_NETNS, readAgentConfig } from './agent-config.js';
@@ -80,7 +81,7 @@ async function serve(config: AgentConfig): Promise<void> {
   // Two agents of one node would undo each other's work: the second ends here.
   await clearSocketPath(config.cni);
   const end = endOf(config.dieWithStdin);
-  const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  const log = logLine;
   let startAnew = (): void => undefined;
   const anew = new Promise<void>((resolve) => {
     startAnew = () => {

@@ -5,6 +5,7 @@ import type { Status } from '../backends/wasm/wire.js';
 import { collectGarbage } from '../common/collect-garbage.js';
 import { oneOf, parseOptions, required, UsageError, wholeNumber } from '../common/command-line.js';
 import { errorText } from '../common/errors.js';
+import { logLine } from '../common/log.js';
 import { openXdpBackend } from './open.js';
 import { serve } from './server.js';
 
@@ -84,10 +85,6 @@ function parse(argv: readonly string[]): Options | null {
   };
 }
 
-function log(line: string): void {
-  process.stderr.write(`dataplane: ${line}\n`);
-}
-
 /** Runs until a signal, the end of standard input (if asked for), or the loss of the worker. Throws UsageError, PteropusError. */
 export async function run(argv: readonly string[]): Promise<number> {
   const options = parse(argv);
@@ -99,7 +96,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
     if (options.dieWithStdin) process.stdin.once('close', () => resolve('end of standard input')).resume();
   });
-  const { backend, runner } = await openXdpBackend({ ...options, log });
+  const { backend, runner } = await openXdpBackend({ ...options, log: logLine });
   try {
     const status = (): Status => ({ pid: process.pid, restarts: runner.restarts });
     // What the agent's message became on its way into the tables is garbage, and several times as large as what is kept.
@@ -108,9 +105,9 @@ export async function run(argv: readonly string[]): Promise<number> {
       loadNative().trimMemory();
     };
     const server = await serve(options.socket, backend, status, tidy);
-    log(`listening on ${options.socket}`);
+    logLine(`listening on ${options.socket}`);
     const why = await Promise.race([ended, backend.lost]);
-    log(why instanceof Error ? errorText(why) : `ending: ${why}`);
+    logLine(why instanceof Error ? errorText(why) : `ending: ${why}`);
     await server.close();
     return why instanceof Error ? 3 : 0;
   } finally {

@@ -5,6 +5,7 @@ import { Every } from '../agent/every.js';
 import { servePatiently } from '../agent/http/patient.js';
 import { serveRest } from '../agent/http/server.js';
 import { parseOptions, UsageError } from '../common/command-line.js';
+import { logLine } from '../common/log.js';
 import { openStore } from '../store/open.js';
 import { kubeAccess } from './access.js';
 import { KubeApi } from './api.js';
@@ -53,9 +54,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 async function serve(config: KsrConfig): Promise<void> {
-  const log = (line: string): void => {
-    process.stderr.write(`${new Date().toISOString()} ${line}\n`);
-  };
+  const log = logLine;
   const end = endOf(config.dieWithStdin);
   const store = openStore(config.store);
   const certificates = (): readonly string[] => certificateProblems(certificateFiles(config));

@@ -7,6 +7,7 @@ import type { VppConfig } from '../agent/vpp/config.js';
 import { parseOptions, required } from '../common/command-line.js';
 import { errorText, InvalidInputError } from '../common/errors.js';
 import { listenPrivately, SocketInUseError } from '../common/listen.js';
+import { logLine } from '../common/log.js';
 import { AgentChild } from './agent-child.js';
 import { NoVppError } from './errors.js';
 import { type VppInstall, vppUnder } from './install.js';
@@ -98,9 +99,7 @@ interface Node {
 async function serve(node: Node, given: Given): Promise<number> {
   const { vpp, install } = node;
   const end = endOf(given['die-with-stdin'] || node.config.dieWithStdin);
-  const log = (line: string): void => {
-    process.stderr.write(`${new Date().toISOString()} ${line}\n`);
-  };
+  const log = logLine;
   const ready = (): void => {
     process.stdout.write('{"ready":true}\n');
   };
