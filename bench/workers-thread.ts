@@ -17,8 +17,7 @@ export interface WorkerSpec {
 
 /** Counted up to start a round. */
 export const GO = 0;
-export const BATCH = 64;
-export const VECTOR_BYTES = BATCH * L.VECTOR_SIZE;
+export const VECTOR_BYTES = L.BATCH * L.VECTOR_SIZE;
 
 /** What one round is: so many passes over the batches `first` to `last`. */
 export interface Round {
@@ -43,7 +42,7 @@ if (parentPort !== null) {
         const at = prepared + batch * batchBytes;
         bytes.copyWithin(L.VECTOR_BASE, at, at + VECTOR_BYTES);
         bytes.copyWithin(frames, at + VECTOR_BYTES, at + batchBytes);
-        pipeline.process(BATCH, 1_000_000);
+        pipeline.process(L.BATCH, 1_000_000);
       }
     }
     const elapsed = performance.now() - start;

@@ -12,7 +12,7 @@ import * as N from '../test/pipeline/node.js';
 import { startWorkers, type Workers } from '../test/pipeline/workers.js';
 import { benchOptions } from './options.js';
 import { figures } from './statistics.js';
-import { BATCH, GO, VECTOR_BYTES, type WorkerSpec } from './workers-thread.js';
+import { GO, VECTOR_BYTES, type WorkerSpec } from './workers-thread.js';
 
 const options = benchOptions('usage: node build/js/bench/workers.js [--workers 2] [--rounds 9]', {
   workers: { type: 'string', default: '2' },
@@ -22,11 +22,11 @@ const COUNT = Number(options.workers);
 const ROUNDS = Number(options.rounds);
 const STRIDE = 256;
 const ROOM = 128;
-const BATCH_BYTES = VECTOR_BYTES + BATCH * STRIDE;
+const BATCH_BYTES = VECTOR_BYTES + L.BATCH * STRIDE;
 /** Flows of a worker: established ones, and those of one round of new ones. */
 const ESTABLISHED = 10_048;
 const FRESH = 32_768;
-const BATCHES = (ESTABLISHED + FRESH) / BATCH;
+const BATCHES = (ESTABLISHED + FRESH) / L.BATCH;
 const PASSES = 40;
 /** Lines of a table with room for all, and of one that is full all the time. */
 const ROOMY_LOG2 = 20;
@@ -47,7 +47,7 @@ class Lab {
     readonly count: number,
     readonly sessionsLog2: number,
   ) {
-    const extraBytes = BATCHES * BATCH_BYTES + BATCH * STRIDE;
+    const extraBytes = BATCHES * BATCH_BYTES + L.BATCH * STRIDE;
     const size = { sessionsLog2, sessions6Log2: 4, extraBytes };
     this.#workers = startWorkers({}, { count, ...size });
     for (const [worker] of this.#workers.all.entries()) this.#prepare(worker);
@@ -58,7 +58,7 @@ class Lab {
     this.#running = await Promise.all(
       this.#workers.all.map(async ({ memory, extraBase }) => {
         const spec: WorkerSpec = {
-          ...{ module, memory, prepared: extraBase + BATCH * STRIDE, batches: BATCHES },
+          ...{ module, memory, prepared: extraBase + L.BATCH * STRIDE, batches: BATCHES },
           ...{ batchBytes: BATCH_BYTES, frames: extraBase, shared: this.#shared },
         };
         const thread = new Worker(new URL('./workers-thread.js', import.meta.url), { workerData: spec });
@@ -84,17 +84,17 @@ class Lab {
     Atomics.store(this.#go, GO, go);
     Atomics.notify(this.#go, GO);
     const longest = Math.max(...(await Promise.all(ends)));
-    return ((last - first) * BATCH * passes * this.count * 1000) / longest;
+    return ((last - first) * L.BATCH * passes * this.count * 1000) / longest;
   }
 
   established(): Promise<number> {
-    return this.#round(0, ESTABLISHED / BATCH, PASSES);
+    return this.#round(0, ESTABLISHED / L.BATCH, PASSES);
   }
 
   /** Each packet opens a connection, in tables that are empty but for the established ones. */
   async fresh(): Promise<number> {
     const before = this.#created();
-    const rate = await this.#round(ESTABLISHED / BATCH, BATCHES, 1);
+    const rate = await this.#round(ESTABLISHED / L.BATCH, BATCHES, 1);
     if (this.#created() - before !== FRESH * this.count)
       throw new Error(`${this.#created() - before} connections were opened of ${FRESH * this.count}`);
     await this.#forget();
@@ -104,7 +104,7 @@ class Lab {
   /** The same in a table that is full: each evicts another one. Packets of two workers that meet in it are lost, which is counted. */
   async evicting(): Promise<{ readonly rate: number; readonly lost: number }> {
     const before = this.#forwarded();
-    const rate = await this.#round(ESTABLISHED / BATCH, BATCHES, 1);
+    const rate = await this.#round(ESTABLISHED / L.BATCH, BATCHES, 1);
     return { rate, lost: 1 - (this.#forwarded() - before) / (FRESH * this.count) };
   }
 
@@ -120,7 +120,7 @@ class Lab {
   async #forget(): Promise<void> {
     const { bytes, sessionsBase } = this.#workers.at(0);
     bytes.fill(0, sessionsBase, sessionsBase + L.SESSION_SIZE * 2 ** this.sessionsLog2);
-    await this.#round(0, ESTABLISHED / BATCH, 2);
+    await this.#round(0, ESTABLISHED / L.BATCH, 2);
   }
 
   async close(): Promise<void> {
@@ -131,7 +131,7 @@ class Lab {
   #prepare(worker: number): void {
     const node = this.#workers.at(worker);
     const data = new Uint8Array(18);
-    for (let i = 0; i < BATCHES * BATCH; i++) {
+    for (let i = 0; i < BATCHES * L.BATCH; i++) {
       const flow = N.flow(
         N.POD1_IP,
         1024 + (i % 50_000),
@@ -139,8 +139,8 @@ class Lab {
         10_000 + 16 * Math.floor(i / 50_000) + worker,
       );
       const frame = N.fromPod(N.POD1, N.udpPacket(flow, data));
-      const place = i % BATCH;
-      const batch = node.extraBase + BATCH * STRIDE + Math.floor(i / BATCH) * BATCH_BYTES;
+      const place = i % L.BATCH;
+      const batch = node.extraBase + L.BATCH * STRIDE + Math.floor(i / L.BATCH) * BATCH_BYTES;
       const v = batch + place * L.VECTOR_SIZE;
       const set = (offset: number, value: number): void => node.view.setUint32(v + offset, value, true);
       set(L.V_ADDRESS, node.extraBase + place * STRIDE + ROOM);
