@@ -15,6 +15,11 @@ export interface Anchor {
 
 export const NOTHING: Anchor = { put: null, removed: null };
 
+/** A key as it is read is part of the message it came in, which would stay in memory with it. */
+export function copyOf(key: Buffer): Buffer {
+  return Buffer.from(key);
+}
+
 /** compacted: the changes themselves are kept no longer, and nothing speaks against them. */
 export type History = 'same' | 'compacted' | 'other';
 

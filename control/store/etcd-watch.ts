@@ -7,7 +7,7 @@ import { errorText } from '../common/errors.js';
 import { StoreClosedError, WatchLostError } from './errors.js';
 import type { EtcdCodec } from './etcd-codec.js';
 import type { EtcdConnection } from './etcd-connection.js';
-import { type Anchor, historyOf, latest } from './etcd-history.js';
+import { type Anchor, copyOf, historyOf, latest } from './etcd-history.js';
 import type { StoreEvent, Watch, WatchHandler } from './store.js';
 
 type WatchStream = Awaited<ReturnType<ReturnType<EtcdConnection['client']>['watch']['watch']>>;
@@ -143,7 +143,7 @@ export class EtcdWatch implements Watch {
         if (event === undefined || Number(event.kv.mod_revision) !== revision) break;
         if (this.spec.codec.isIdentity(event.kv.key)) continue;
         events.push(this.spec.codec.event(event));
-        const change = { key: event.kv.key, revision };
+        const change = { key: copyOf(event.kv.key), revision };
         this.#anchor =
           event.type === 'Put' ? { put: change, removed: null } : { put: this.#anchor.put, removed: change };
       }

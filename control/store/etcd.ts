@@ -4,7 +4,7 @@ import { CompareResult, CompareTarget, type IRangeResponse } from 'etcd3/lib/rpc
 import { LeaseNotFoundError, StoreClosedError } from './errors.js';
 import { EtcdCodec } from './etcd-codec.js';
 import { EtcdConnection, type EtcdEndpoints } from './etcd-connection.js';
-import { type Anchor, latest, NOTHING } from './etcd-history.js';
+import { type Anchor, copyOf, latest, NOTHING } from './etcd-history.js';
 import { EtcdLease } from './etcd-lease.js';
 import { EtcdWatch } from './etcd-watch.js';
 import type { Condition, Entry, LeaseId, Operation, Snapshot, Store, Watch, WatchHandler } from './store.js';
@@ -70,7 +70,7 @@ export class EtcdStore implements Store {
         const entry = this.#codec.entry(kv);
         entries.push(entry);
         if (entry.revision > latest(newest))
-          newest = { put: { key: kv.key, revision: entry.revision }, removed: null };
+          newest = { put: { key: copyOf(kv.key), revision: entry.revision }, removed: null };
       }
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined) break;
