@@ -5,28 +5,12 @@ import type { Model } from '../model/model.js';
 import { parseWeight, WEIGHT_ANNOTATION } from '../model/problems.js';
 import type { Endpoint, EndpointSlice, Pod, Service, ServicePort } from '../objects/types.js';
 import { compareText } from '../ruleset/canonical.js';
-import type { Ip, PodRef, ServiceBackend } from '../ruleset/types.js';
+import type { Ip, ServiceBackend } from '../ruleset/types.js';
 import { type Context, familyOf } from './context.js';
+import type { Seat } from './seat.js';
 import { nearest, ZONE_LABEL } from './topology.js';
 
 export { parseWeight, WEIGHT_ANNOTATION };
-
-/** An endpoint as all ports of its Service see it that have the same slices. */
-export interface Seat {
-  readonly address: Ip;
-  /** Where the slices give one port of the Service several numbers: its own. null = the port's one number. */
-  readonly port: number | null;
-  readonly ready: boolean;
-  /** Shutting down, but still answering: used where nothing is ready. */
-  readonly draining: boolean;
-  readonly node: string | null;
-  readonly pod: PodRef | null;
-  /** Relative share of the traffic. */
-  readonly weight: number;
-  readonly zone: string | null;
-  /** Where its traffic should come from; null = the slice does not say. */
-  readonly hints: Endpoint['hints'];
-}
 
 /** Endpoints that are the same for some ports, and who of them was chosen for what. */
 interface Group {

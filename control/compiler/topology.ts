@@ -1,5 +1,5 @@
 /** Which endpoints are near: hints of EndpointSlices, and trafficDistribution where nobody has set hints. Pure. */
-import type { Seat } from './endpoints.js';
+import type { Seat } from './seat.js';
 
 /** Of nodes; set by clouds and administrators. */
 export const ZONE_LABEL = 'topology.kubernetes.io/zone';

@@ -4,7 +4,7 @@
  * different slices.
  */
 import type { Endpoint, EndpointSlice, Pod, Protocol, Service } from '../objects/types.js';
-import { matches } from './schedule.js';
+import { matches } from './labels.js';
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
 const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';

@@ -13,7 +13,7 @@ import {
 } from '../objects/document.js';
 import { parsePod } from '../objects/pod.js';
 import type { Pod } from '../objects/types.js';
-import { matches, type ScheduleNode } from './schedule.js';
+import { matches, type ScheduleNode } from './labels.js';
 
 /** A pod that shall run, and the workload it belongs to (`shop/web`); a bare pod is its own workload. */
 export interface Planned {

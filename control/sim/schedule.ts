@@ -1,13 +1,7 @@
 /** Which node runs which pod: replicas of one workload spread, then the emptiest node. Pure and deterministic. */
 import type { Pod } from '../objects/types.js';
 import type { Planned } from './expand.js';
-
-export interface ScheduleNode {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** Gets no new pods (`kubectl cordon`, `drain`); not all nodes may be so. */
-  readonly cordoned?: boolean;
-}
+import { matches, type ScheduleNode } from './labels.js';
 
 export interface Scheduled {
   readonly pods: readonly Planned[];
@@ -76,14 +70,4 @@ export function schedule(
 
 function withNode(pod: Pod, nodeName: string): Pod {
   return { ...pod, spec: { ...pod.spec, nodeName } };
-}
-
-/** Whether all of a nodeSelector's labels are on the node. */
-export function matches(
-  labels: Readonly<Record<string, string>>,
-  selector: Readonly<Record<string, string>>,
-): boolean {
-  return Object.entries(selector).every(
-    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
-  );
 }

@@ -2,7 +2,7 @@
 import { SERVICE_NAME_LABEL } from '../../../objects/slice.js';
 import type { EndpointSlice, Pod, Service } from '../../../objects/types.js';
 import { endpointSlices } from '../../endpoints.js';
-import { matches } from '../../schedule.js';
+import { matches } from '../../labels.js';
 import type { ApiObject } from '../api.js';
 import type { CacheChange } from '../cache.js';
 import { collectionPath, kindNamed } from '../kinds.js';
