@@ -72,4 +72,42 @@ testIf(test, ...needs)('it is bound only if it is asked to be', async () => {
   });
 });
 
+/** Sends back what comes, until that is an `e`. */
+const ECHO = `const s = require('node:dgram').createSocket('udp4');
+s.on('message', (m, from) => { if (String(m) === 'e') s.close(); else s.send(m, from.port, from.address); });
+s.bind(7);`;
+/** So many round trips, one after the other; what is lost is sent again. */
+const ASK = `const s = require('node:dgram').createSocket('udp4');
+let left = Number(process.argv[1]), timer;
+const next = () => { clearTimeout(timer); timer = setTimeout(next, 100); s.send('x', 7, process.argv[2]); };
+s.on('message', () => { if (--left > 0) next(); else { clearTimeout(timer); s.send('e', 7, process.argv[2], () => s.close()); console.log('all'); } });
+s.bind(next);`;
+
+testIf(test, ...needs)('a conversation between two cores keeps nobody else waiting', async () => {
+  await withTapBed(new TapBed(['tap', 'tap', 'tap', 'tap']), async (bed) => {
+    const on = (core: number, ...argv: string[]): string[] => ['taskset', '-c', String(core), ...argv];
+    const echo = bed.inside(1, ...on(1, 'timeout', '20', process.execPath, '-e', ECHO));
+    const ask = bed.inside(0, ...on(0, process.execPath, '-e', ASK, '500', '10.9.0.2'));
+    const pings = bed.inside(2, ...on(0, 'ping', '-c', '100', '-i', '0.005', '-W', '1', '10.9.0.4'));
+    let over = false;
+    const all = Promise.all([ask, pings, echo]).finally(() => {
+      over = true;
+    });
+    for (let received = 0; !over || received > 0; ) {
+      received = bed.xdp.step(received, SLEEP_MICROS, true);
+      for (let i = 0; i < received; i++) {
+        bed.setWord(i, L.V_TX_PORT, bed.word(i, L.V_RX_PORT) ^ 1);
+        bed.setWord(i, L.V_OUTCOME, L.OUT_FORWARD_POD);
+      }
+      bed.conserved();
+      await turn();
+    }
+    bed.xdp.step(0, 0);
+    const [asked, pinged] = await all;
+    assert.match(asked, /all/);
+    assert.match(pinged, /100 received/);
+    assert.ok(bed.allFree());
+  });
+});
+
 test.run();
