@@ -69,18 +69,20 @@ function parse(argv: readonly string[]): Options | null {
   const frameCount = number('--frames', values.frames, LEAST_FRAMES, MOST_FRAMES);
   if (frameCount !== undefined && (frameCount & (frameCount - 1)) !== 0)
     throw new UsageError('must be a power of two', { field: '--frames', value: values.frames });
-  const frameSize = oneOf('--frame-size', values['frame-size'] ?? '2048', ['2048', '4096']);
+  const { 'frame-size': givenSize } = values;
+  const frameSize =
+    givenSize === undefined ? undefined : Number(oneOf('--frame-size', givenSize, ['2048', '4096']));
   return {
     socket,
     netns: values.netns ?? null,
     dieWithStdin: values['die-with-stdin'] === true,
     ...(spinMicros === undefined ? {} : { spinMicros }),
     memory: {
-      frameSize: Number(frameSize),
       ...(workers === undefined ? {} : { workers }),
       // Two lines a connection.
       ...(sessions === undefined ? {} : { sessionsLog2: Math.max(4, Math.ceil(Math.log2(sessions)) + 1) }),
       ...(frameCount === undefined ? {} : { frameCount }),
+      ...(frameSize === undefined ? {} : { frameSize }),
     },
   };
 }
