@@ -15,6 +15,7 @@ enum Code {
   kInvalidConfig = 7,
   kTryAgainLater = 11,
   kUnavailable = 50,  // STATUS: ADD cannot be served
+  kLimited = 51,      // STATUS: and what runs suffers too
   kDiffers = 101,     // CHECK
 };
 

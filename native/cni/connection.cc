@@ -35,8 +35,12 @@ class Deadline {
   Clock::time_point end_;
 };
 
+[[noreturn]] void lost(const std::string& path, int error) {
+  throw CallError("the agent is lost at " + path + ": " + strerror(error));
+}
+
 [[noreturn]] void unreachable(const std::string& path, int error) {
-  throw CallError("the agent cannot be reached at " + path + ": " + strerror(error));
+  throw Unreachable("the agent cannot be reached at " + path + ": " + strerror(error));
 }
 
 constexpr int kBusyPauseMs = 5;
@@ -65,19 +69,19 @@ std::string callUnary(const std::string& path, std::string_view method, std::str
   while (!call.done()) {
     pollfd wait{fd.get(), static_cast<short>(POLLIN | (call.output().empty() ? 0 : POLLOUT)), 0};
     const int ready = poll(&wait, 1, deadline.left());
-    if (ready < 0 && errno != EINTR) unreachable(path, errno);
+    if (ready < 0 && errno != EINTR) lost(path, errno);
     if (ready <= 0) continue;
     if (wait.revents & POLLOUT) {
       const ssize_t sent = send(fd.get(), call.output().data(), call.output().size(), MSG_NOSIGNAL);
       if (sent > 0) call.sent(static_cast<size_t>(sent));
       // The other side is gone; what it said before is still to be read.
-      else if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE) unreachable(path, errno);
+      else if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE) lost(path, errno);
     }
     if (wait.revents & (POLLIN | POLLHUP | POLLERR)) {
       const ssize_t got = recv(fd.get(), buffer, sizeof buffer, 0);
       if (got > 0) call.receive({buffer, static_cast<size_t>(got)});
       else if (got == 0) throw CallError("the agent ended before its answer");
-      else if (errno != EAGAIN && errno != EINTR) unreachable(path, errno);
+      else if (errno != EAGAIN && errno != EINTR) lost(path, errno);
     }
   }
   return call.reply();

@@ -5,7 +5,7 @@
 
 namespace pteropus::cni {
 
-// Makes one call. Throws CallError: nobody there, no answer in time, or none that can be read.
+// Makes one call. Throws Unreachable, if nobody is there, or CallError: no answer in time, or none that can be read.
 std::string callUnary(const std::string& socketPath, std::string_view method, std::string_view message, int timeoutMs);
 
 }  // namespace pteropus::cni

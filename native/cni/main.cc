@@ -2,8 +2,10 @@
 // node's agent and prints what the agent answers. Only what must be answered without an agent is answered here: VERSION, missing
 // variables, a configuration that cannot be read or is of a version we do not speak, and an agent that is not there.
 // By the name `loopback` it is that plugin.
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -25,6 +27,12 @@ namespace {
 constexpr const char* kMethod = "/pteropus.cni.Cni/Invoke";
 // The agent's gRPC server takes 4 MiB; a network configuration with 10,000 valid attachments has one.
 constexpr size_t kLargestStdin = 3 << 20;
+
+// An agent or a data plane that is replaced is away for some seconds. A runtime that hears of it by STATUS tells kubelet that the network
+// is not ready, kubelet that the node is not, and the node's pods leave their Services: rather the answer takes that long. kubelet waits 30 s
+// for its runtime.
+constexpr int kAgentReplacedMs = 10'000;
+constexpr int kLookMs = 100;
 
 constexpr const char* kUsage =
     "pteropus-cni: the CNI plugin of Pteropus, called by a container runtime.\n"
@@ -60,6 +68,36 @@ Answer versions(const std::string_view (&known)[N]) {
   return {0, "{\"cniVersion\":" + quoteJson(kNewest) + ",\"supportedVersions\":[" + list + "]}\n"};
 }
 
+Answer ask(const NetConf& conf, const std::string& message) {
+  const auto answer = decodeOutcome(callUnary(conf.socket, kMethod, message, conf.timeoutMs));
+  if (!answer) throw CallError("the agent's answer cannot be read");
+  return *answer;
+}
+
+// Not an agent's answer that will be the same however often it is asked.
+bool mayPass(const Answer& answer) {
+  std::string why;
+  const auto members = readJsonObject(answer.text, why);
+  if (!members) return false;
+  const auto code = members->find("code");
+  if (code == members->end()) return false;
+  return code->second.text == std::to_string(kUnavailable) || code->second.text == std::to_string(kLimited);
+}
+
+// What the agent says to STATUS once it is well, or when the time is over.
+Answer askPatiently(const NetConf& conf, const std::string& message) {
+  const int patience = std::min(kAgentReplacedMs, conf.timeoutMs);
+  for (int waited = 0;; waited += kLookMs) {
+    try {
+      const Answer answer = ask(conf, message);
+      if (!mayPass(answer) || waited >= patience) return answer;
+    } catch (const Unreachable&) {
+      if (waited >= patience) throw;
+    }
+    poll(nullptr, 0, kLookMs);
+  }
+}
+
 Answer run(char** environ, bool asLoopback) {
   const Variables variables = cniVariables(environ);
   const std::string wrong = complaint(variables);
@@ -77,9 +115,8 @@ Answer run(char** environ, bool asLoopback) {
   if (const Answer* refusal = std::get_if<Answer>(&read)) return *refusal;
   const NetConf& conf = std::get<NetConf>(read);
   try {
-    const auto answer = decodeOutcome(callUnary(conf.socket, kMethod, encodeInvocation(variables, text), conf.timeoutMs));
-    if (!answer) throw CallError("the agent's answer cannot be read");
-    return *answer;
+    const std::string message = encodeInvocation(variables, text);
+    return command == "STATUS" ? askPatiently(conf, message) : ask(conf, message);
   } catch (const CallError& failed) {
     // For STATUS an agent that is away is an answer: pods cannot be wired.
     return failure(conf.version, command == "STATUS" ? kUnavailable : kTryAgainLater, failed.what());

@@ -13,6 +13,11 @@ struct CallError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Nobody listens: an agent that starts again, say. What was to be said was not.
+struct Unreachable : CallError {
+  using CallError::CallError;
+};
+
 class UnaryCall {
  public:
   // `method`: `/package.Service/Method`.

@@ -124,7 +124,7 @@ export const ALONE: readonly Case[] = [
     };
   }),
   ...['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'].map((command): Case => {
-    const stdin = conf(NEWEST, { socket: '/run/pteropus-nobody/cni.sock', prevResult: {} });
+    const stdin = conf(NEWEST, { socket: '/run/pteropus-nobody/cni.sock', prevResult: {}, timeoutMs: 300 });
     const code = command === 'STATUS' ? CNI.unavailable : CNI.tryAgainLater;
     const answer = /cannot be reached at \/run\/pteropus-nobody\/cni\.sock: No such file/;
     return { name: `${command} without an agent`, ...step(command, stdin), code, answer, version: NEWEST };

@@ -73,7 +73,7 @@ testIf(test, needed)('STATUS while the data plane is lost, and when it is back',
   const agent = await machine.agent();
   const socket = join(directory, 'status.sock');
   const server = await serveCni(agent.cni, socket);
-  const { env, stdin } = step('STATUS', conf('1.1.0', { socket }));
+  const { env, stdin } = step('STATUS', conf('1.1.0', { socket, timeoutMs: 1000 }));
   machine.dataplane.reachable = false;
   machine.dataplane.crash();
   await machine.until(({ ready }) => !ready);
@@ -82,6 +82,27 @@ testIf(test, needed)('STATUS while the data plane is lost, and when it is back',
   machine.dataplane.reachable = true;
   await agent.resync('downstream');
   assert.equal(await runExecutable(env, stdin), { exit: 0, stdout: '' });
+  await server.close();
+  await agent.close();
+});
+
+testIf(test, needed)('STATUS waits for an agent that is being replaced', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent();
+  const socket = join(directory, 'replaced.sock');
+  const { env, stdin } = step('STATUS', conf('1.1.0', { socket }));
+  const asked = runExecutable(env, stdin);
+  const early = await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 200, 'waits'))]);
+  assert.is(early, 'waits');
+  const server = await serveCni(agent.cni, socket);
+  assert.equal(await asked, { exit: 0, stdout: '' });
+  machine.dataplane.reachable = false;
+  machine.dataplane.crash();
+  await machine.until(({ ready }) => !ready);
+  const again = runExecutable(env, stdin);
+  machine.dataplane.reachable = true;
+  await agent.resync('downstream');
+  assert.equal(await again, { exit: 0, stdout: '' }, 'and for its data plane');
   await server.close();
   await agent.close();
 });
