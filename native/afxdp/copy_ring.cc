@@ -44,9 +44,10 @@ CopyState::CopyState(const std::string& object) : value_(STATE_BYTES, object), w
   producer_ = static_cast<const uint64_t*>(producer);
 }
 
-std::optional<uint32_t> CopyState::takeCore() {
+std::optional<Waker> CopyState::takeWaker() {
   const uint32_t core = __atomic_exchange_n(value_.at<uint32_t>(copystate::CORE), 0, __ATOMIC_RELAXED);
-  return core == 0 ? std::nullopt : std::optional(core - 1);
+  if (core == 0) return std::nullopt;
+  return Waker{core - 1, __atomic_load_n(value_.at<uint64_t>(copystate::AT), __ATOMIC_RELAXED)};
 }
 
 CopyState::~CopyState() {

@@ -9,6 +9,7 @@
 #include "afxdp/copy_program.h"
 #include "common/fd.h"
 #include "common/shared_value.h"
+#include "common/waker.h"
 
 namespace pteropus {
 
@@ -26,8 +27,8 @@ class CopyState {
   void setAsleep(bool asleep) { __atomic_store_n(value_.at<uint32_t>(copystate::ASLEEP), asleep ? 1u : 0u, __ATOMIC_SEQ_CST); }
   // Has `wake` readable no more; after setAsleep(false).
   void woken() { __atomic_store_n(consumer_, __atomic_load_n(producer_, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE); }
-  // The core on which the first packet came that made `wake` readable, once.
-  std::optional<uint32_t> takeCore();
+  // Who sent the first packet, which made `wake` readable, once.
+  std::optional<Waker> takeWaker();
   uint64_t lost(uint32_t port) const;
 
  private:

@@ -331,11 +331,11 @@ bool Engine::wait(uint32_t timeoutMicros, bool bound) {
   const timespec timeout{micros / 1000000, static_cast<long>(micros % 1000000) * 1000};
   if (bound) berth_.enter();
   if (fallAsleep()) ppoll(waiting_.data(), waiting_.size(), &timeout, nullptr);
-  std::optional<uint32_t> waker;
+  std::optional<Waker> waker;
   if (copyState_ != nullptr) {
     copyState_->setAsleep(false);
     copyState_->woken();
-    waker = copyState_->takeCore();
+    waker = copyState_->takeWaker();
   }
   const bool far = bound && berth_.leave(waker);
   if (waiting_[0].revents == 0) return far;

@@ -23,7 +23,9 @@ class Code {
 
   void load(Register to, Register from, int16_t offset) { add(BPF_LDX | BPF_W | BPF_MEM, to, from, offset, 0); }
   void load16(Register to, Register from, int16_t offset) { add(BPF_LDX | BPF_H | BPF_MEM, to, from, offset, 0); }
-  void store(Register to, int16_t offset, Register value) { add(BPF_STX | BPF_W | BPF_MEM, to, value, offset, 0); }
+  void store(Register to, int16_t offset, Register value, uint8_t width = BPF_W) {
+    add(static_cast<uint8_t>(BPF_STX | width | BPF_MEM), to, value, offset, 0);
+  }
   void zero(Register to, int16_t offset, uint8_t width) { add(static_cast<uint8_t>(BPF_ST | width | BPF_MEM), to, 0, offset, 0); }
   void set(Register to, int32_t value) { add(BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value); }
   void copy(Register to, Register from) { add(BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0); }

@@ -9,13 +9,15 @@
 
 #include "common/fd.h"
 #include "common/shared_value.h"
+#include "common/waker.h"
 
 namespace pteropus {
 
 // What a small program that runs for each packet (TUNSETFILTEREBPF) shares with us, memory of a map.
 struct Note {
   uint32_t asleep;  // ours: write down the next sender
-  uint32_t core;    // the program's: the core that the packet was sent on
+  uint32_t core;    // the program's: the core that the first packet since was sent on
+  uint64_t at;      // the program's: when, in nanoseconds of CLOCK_MONOTONIC
 };
 
 class Berth {
@@ -29,17 +31,20 @@ class Berth {
   // wherever it is. Callable from any thread.
   void watch(int tap) const;
 
-  // Around a sleep of the calling thread, which is always the same. `other`: the core of who woke us if it was no TAP's packet. Afterwards
+  // Around a sleep of the calling thread, which is always the same. `other`: who woke us if it was no TAP's packet. Afterwards
   // true if it was somebody on another core than ours.
   void enter();
-  bool leave(std::optional<uint32_t> other);
+  bool leave(std::optional<Waker> other);
   // From now on the thread may run everywhere, until it sleeps again.
   void roam();
 
  private:
   static constexpr uint32_t NOBODY = 0xffffffff;
+  static constexpr uint32_t FEWEST_PROMPT = 64;
 
   void stay();
+  void defer(bool defers);
+  void judge(uint64_t at);
 
   std::optional<SharedValue> memory_;  // of the note; without it there is none
   Fd program_;
@@ -48,6 +53,9 @@ class Berth {
   uint32_t here_ = NOBODY;  // core that the thread is bound to, by us
   uint32_t elsewhere_ = 0;  // sleeps in a row that were ended from another core
   uint64_t began_ = 0;
+  bool defers_ = false;      // the thread is of SCHED_BATCH, by us
+  uint32_t prompt_ = 0;      // sleeps after which it comes first all the same
+  uint32_t prompts_ = FEWEST_PROMPT;  // how many these will be when it waited too long again
   cpu_set_t allowed_{};
 };
 

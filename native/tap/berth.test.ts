@@ -18,8 +18,17 @@ const cores = availableParallelism() > 1 ? null : 'needs two cores';
 const allowed = (): string =>
   /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'))?.[1] ?? '';
 
-/** Takes packets, and drops them, until `done` settles; where the thread may run after each longer sleep that a packet ended. */
-async function sleepUntil(bed: TapBed, done: Promise<unknown>, bound = true): Promise<readonly string[]> {
+/** The scheduling policy of the calling thread: 0 is SCHED_OTHER, 3 is SCHED_BATCH (sched(7)). */
+const policy = (): string =>
+  /^policy\s*:\s*(\d+)$/m.exec(readFileSync('/proc/thread-self/sched', 'utf8'))?.[1] ?? '';
+
+/** Takes packets, and drops them, until `done` settles; what is seen after each longer sleep that a packet ended. */
+async function sleepUntil(
+  bed: TapBed,
+  done: Promise<unknown>,
+  bound = true,
+  look: () => string = allowed,
+): Promise<readonly string[]> {
   let over = false;
   void done.finally(() => {
     over = true;
@@ -31,7 +40,7 @@ async function sleepUntil(bed: TapBed, done: Promise<unknown>, bound = true): Pr
     received = bed.xdp.step(received, SLEEP_MICROS, bound);
     const slept = performance.now() - before > LONGER_MS;
     for (let i = 0; i < received; i++) bed.setWord(i, L.V_TX_PORT, L.PORT_NONE);
-    if (received > 0 && slept) seen.push(allowed());
+    if (received > 0 && slept) seen.push(look());
     await turn();
   }
   bed.xdp.step(received, 0);
@@ -69,6 +78,26 @@ testIf(test, ...needs)('it is bound only if it is asked to be', async () => {
     const seen = await sleepUntil(bed, ping(bed, 0, '-c', '5', '-i', '0.02', '-W', '0.1'), false);
     assert.ok(seen.length > 0);
     assert.deepEqual([...new Set(seen)], [before]);
+  });
+});
+
+testIf(
+  test,
+  ...needs,
+  file('/proc/self/sched'),
+)('woken, it lets who sent go on; one who goes on computing it does not wait for again', async () => {
+  await withTapBed(new TapBed(['tap', 'tap']), async (bed) => {
+    const before = policy();
+    const pings = () => ping(bed, 0, '-c', '8', '-i', '0.02', '-W', '0.1');
+    const calm = await sleepUntil(bed, pings(), true, policy);
+    assert.ok(calm.includes('3'), calm.join(' '));
+    assert.equal(policy(), before);
+    const loop = ['taskset', '-c', '0', 'timeout', '1', 'sh', '-c', 'while :; do :; done'];
+    const computing = bed.inside(0, ...loop).catch(() => ''); // its time is over
+    const busy = await sleepUntil(bed, pings(), true, policy);
+    assert.ok(busy.includes('0'), busy.join(' '));
+    await computing;
+    assert.equal(policy(), before);
   });
 });
 
