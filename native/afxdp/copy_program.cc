@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "common/bpf_code.h"
+#include "common/waker.h"
 
 namespace pteropus {
 
@@ -108,18 +109,7 @@ std::vector<bpf_insn> copyProgram(const Fd& ring, const Fd& state, const Fd& wak
   const size_t end = code.jump();
 
   code.land(whole);
-  code.value(R1, state, copystate::ASLEEP);
-  code.load(R2, R1, 0);
-  const size_t awake = code.jump(BPF_JEQ, R2, 0);
-  // One wake-up is enough.
-  code.zero(R1, 0, BPF_W);
-  code.call(BPF_FUNC_ktime_get_ns);
-  code.value(R1, state, copystate::AT);
-  code.store(R1, 0, R0, BPF_DW);
-  code.call(BPF_FUNC_get_smp_processor_id);
-  code.add(R0, 1);
-  code.value(R1, state, copystate::CORE);
-  code.store(R1, 0, R0);
+  const size_t awake = noteWaker(code, state);
   code.zero(FRAME, EMPTY, BPF_DW);
   code.map(R1, wake);
   code.copy(R2, FRAME);

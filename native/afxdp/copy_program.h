@@ -8,10 +8,8 @@
 namespace pteropus {
 
 // Memory of the programs of one worker, which both sides read and write: a map of one value.
+// It begins with a WakeNote (common/waker.h): while the worker is asleep, who puts something into a ring has to wake it.
 namespace copystate {
-constexpr uint32_t ASLEEP = 0;  // u32: the worker waits, so who puts something into a ring has to wake it
-constexpr uint32_t CORE = 4;    // u32: the core of who woke it, and one; 0: nobody did
-constexpr uint32_t AT = 8;      // u64: when, in nanoseconds of CLOCK_MONOTONIC
 // By port, u64: packets that found no room in the ring, or are none that a link without offloads has. Not in the line that all programs read.
 constexpr uint32_t LOST = 64;
 }  // namespace copystate

@@ -44,12 +44,6 @@ CopyState::CopyState(const std::string& object) : value_(STATE_BYTES, object), w
   producer_ = static_cast<const uint64_t*>(producer);
 }
 
-std::optional<Waker> CopyState::takeWaker() {
-  const uint32_t core = __atomic_exchange_n(value_.at<uint32_t>(copystate::CORE), 0, __ATOMIC_RELAXED);
-  if (core == 0) return std::nullopt;
-  return Waker{core - 1, __atomic_load_n(value_.at<uint64_t>(copystate::AT), __ATOMIC_RELAXED)};
-}
-
 CopyState::~CopyState() {
   munmap(consumer_, PAGE);
   munmap(const_cast<uint64_t*>(producer_), PAGE);

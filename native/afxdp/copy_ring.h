@@ -24,14 +24,16 @@ class CopyState {
   const Fd& map() const { return value_.map(); }
   const Fd& wake() const { return wake_; }
   // While it is set, the first packet makes `wake` readable. Look into the rings between setting it and waiting.
-  void setAsleep(bool asleep) { __atomic_store_n(value_.at<uint32_t>(copystate::ASLEEP), asleep ? 1u : 0u, __ATOMIC_SEQ_CST); }
+  void setAsleep(bool asleep) { __atomic_store_n(&note().asleep, asleep ? 1u : 0u, __ATOMIC_SEQ_CST); }
   // Has `wake` readable no more; after setAsleep(false).
   void woken() { __atomic_store_n(consumer_, __atomic_load_n(producer_, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE); }
   // Who sent the first packet, which made `wake` readable, once.
-  std::optional<Waker> takeWaker();
+  std::optional<Waker> takeWaker() { return pteropus::takeWaker(note()); }
   uint64_t lost(uint32_t port) const;
 
  private:
+  WakeNote& note() { return *value_.at<WakeNote>(0); }
+
   SharedValue value_;
   Fd wake_;
   uint64_t* consumer_ = nullptr;

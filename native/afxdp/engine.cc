@@ -81,8 +81,9 @@ uint32_t Engine::step(uint32_t transmit, uint32_t timeoutMicros, bool bound) {
   return poll();
 }
 
-void Engine::send(uint32_t count) {
-  for (uint32_t i = 0; i < std::min(count, spec_.vectorCapacity); i++) {
+void Engine::send(uint32_t transmit) {
+  const uint32_t count = std::min(transmit, spec_.vectorCapacity);
+  for (uint32_t i = 0; i < count; i++) {
     const uint32_t frame = word(i, V_HANDLE);
     const uint32_t index = word(i, V_TX_PORT);
     // A handle that is not the caller's would give one frame two owners: nothing is done with it.

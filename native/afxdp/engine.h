@@ -61,7 +61,7 @@ class Engine {
   // until a step is not.
   uint32_t step(uint32_t transmit, uint32_t timeoutMicros, bool bound);
   // The first part of a step.
-  void send(uint32_t count);
+  void send(uint32_t transmit);
   bool inject(uint32_t at, const uint8_t* bytes, uint32_t length, uint32_t port);
   Counters counters(uint32_t port) const;
   // Packets leave by the injector now; it may end while the port is open.

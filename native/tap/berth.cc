@@ -25,24 +25,14 @@ constexpr uint32_t MOVED = 16;
 constexpr uint64_t LATE = 100000;
 constexpr uint32_t MOST_PROMPT = 4096;
 
-// if (note->asleep && note->core == NOBODY) { note->at = the time; note->core = the number of this core }; return WHOLE. While the worker is
-// awake the note is only read, so that senders on many cores do not take its line from each other.
-Fd loadProgram(const Fd& map, int32_t nobody) {
-  const bpf_insn code[] = {
-      {BPF_LD | BPF_DW | BPF_IMM, 6, BPF_PSEUDO_MAP_VALUE, 0, map.get()},  // r6 = note
-      {0, 0, 0, 0, 0},                                                     // second half of the 64-bit constant: offset in the value
-      {BPF_LDX | BPF_W | BPF_MEM, 0, 6, offsetof(Note, asleep), 0},
-      {BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 6, 0},
-      {BPF_LDX | BPF_W | BPF_MEM, 0, 6, offsetof(Note, core), 0},
-      {BPF_JMP32 | BPF_JNE | BPF_K, 0, 0, 4, nobody},
-      {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns},
-      {BPF_STX | BPF_DW | BPF_MEM, 6, 0, offsetof(Note, at), 0},
-      {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_smp_processor_id},
-      {BPF_STX | BPF_W | BPF_MEM, 6, 0, offsetof(Note, core), 0},
-      {BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, WHOLE},
-      {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
-  };
-  bpf_attr a = programAttributes(BPF_PROG_TYPE_SOCKET_FILTER, code, sizeof code / sizeof *code);
+// Writes down who sends, and keeps the packet.
+Fd loadProgram(const Fd& map) {
+  Code code;
+  code.land(noteWaker(code, map));
+  code.set(R0, WHOLE);
+  code.exit();
+  const std::vector<bpf_insn>& all = code.instructions();
+  bpf_attr a = programAttributes(BPF_PROG_TYPE_SOCKET_FILTER, all.data(), all.size());
   return Fd(bpf(BPF_PROG_LOAD, a));
 }
 
@@ -50,11 +40,11 @@ Fd loadProgram(const Fd& map, int32_t nobody) {
 
 Berth::Berth() {
   try {
-    note_ = memory_.emplace(sizeof(Note), "berth").at<Note>(0);
+    note_ = memory_.emplace(sizeof(WakeNote), "berth").at<WakeNote>(0);
   } catch (const SystemError&) {
     return;
   }
-  program_ = loadProgram(memory_->map(), static_cast<int32_t>(NOBODY));
+  program_ = loadProgram(memory_->map());
 }
 
 Berth::~Berth() { roam(); }
@@ -67,23 +57,24 @@ void Berth::watch(int tap) const {
 
 void Berth::enter() {
   if (here_ != last_) stay();
-  defer(here_ != NOBODY && prompt_ == 0);
-  if (prompt_ > 0) prompt_--;
+  defer(here_ != NOBODY && promptLeft_ == 0);
+  if (promptLeft_ > 0) promptLeft_--;
   began_ = nanoseconds();
   if (note_ == nullptr) return;
-  __atomic_store_n(&note_->core, NOBODY, __ATOMIC_RELAXED);
+  __atomic_store_n(&note_->core, 0, __ATOMIC_RELAXED);
   __atomic_store_n(&note_->asleep, 1, __ATOMIC_SEQ_CST);
 }
 
 bool Berth::leave(std::optional<Waker> other) {
   if (note_ != nullptr) __atomic_store_n(&note_->asleep, 0, __ATOMIC_RELAXED);
-  if (!other && note_ != nullptr) other = Waker{__atomic_load_n(&note_->core, __ATOMIC_RELAXED), __atomic_load_n(&note_->at, __ATOMIC_RELAXED)};
-  if (!other || other->core == NOBODY) return false;
-  judge(other->at);
+  if (!other && note_ != nullptr) other = takeWaker(*note_);
+  if (!other) return false;
+  const uint64_t now = nanoseconds();
+  if (defers_) judge(now - other->at);
   const uint32_t core = other->core;
   const bool far = core != here_;
   elsewhere_ = far ? elsewhere_ + 1 : 0;
-  if (nanoseconds() - began_ < PAUSE && elsewhere_ < MOVED) return far;
+  if (now - began_ < PAUSE && elsewhere_ < MOVED) return far;
   elsewhere_ = 0;
   last_ = core;
   return far;
@@ -110,13 +101,12 @@ void Berth::defer(bool defers) {
 
 // Somebody who goes on computing after he sent would hold packets up until the next tick: then the thread comes first again, the longer the
 // oftener that was so.
-void Berth::judge(uint64_t at) {
-  if (!defers_) return;
-  if (nanoseconds() - at > LATE) {
-    prompt_ = prompts_;
-    prompts_ = std::min(prompts_ * 2, MOST_PROMPT);
+void Berth::judge(uint64_t waited) {
+  if (waited > LATE) {
+    promptLeft_ = promptNext_;
+    promptNext_ = std::min(promptNext_ * 2, MOST_PROMPT);
   } else {
-    prompts_ = FEWEST_PROMPT;
+    promptNext_ = FEWEST_PROMPT;
   }
 }
 

@@ -13,13 +13,6 @@
 
 namespace pteropus {
 
-// What a small program that runs for each packet (TUNSETFILTEREBPF) shares with us, memory of a map.
-struct Note {
-  uint32_t asleep;  // ours: write down the next sender
-  uint32_t core;    // the program's: the core that the first packet since was sent on
-  uint64_t at;      // the program's: when, in nanoseconds of CLOCK_MONOTONIC
-};
-
 class Berth {
  public:
   Berth();
@@ -27,7 +20,7 @@ class Berth {
   Berth(const Berth&) = delete;
   Berth& operator=(const Berth&) = delete;
 
-  // Has the program look at a TAP's packets. Without the right to, or on a kernel before 5.5, it does nothing: the worker then sleeps
+  // Has the program look at a TAP's packets (TUNSETFILTEREBPF). Without the right to, or on a kernel before 5.5, it does nothing: the worker then sleeps
   // wherever it is. Callable from any thread.
   void watch(int tap) const;
 
@@ -44,18 +37,18 @@ class Berth {
 
   void stay();
   void defer(bool defers);
-  void judge(uint64_t at);
+  void judge(uint64_t waited);
 
   std::optional<SharedValue> memory_;  // of the note; without it there is none
   Fd program_;
-  Note* note_ = nullptr;
+  WakeNote* note_ = nullptr;
   uint32_t last_ = NOBODY;  // core that woke us from the last pause
   uint32_t here_ = NOBODY;  // core that the thread is bound to, by us
   uint32_t elsewhere_ = 0;  // sleeps in a row that were ended from another core
   uint64_t began_ = 0;
-  bool defers_ = false;      // the thread is of SCHED_BATCH, by us
-  uint32_t prompt_ = 0;      // sleeps after which it comes first all the same
-  uint32_t prompts_ = FEWEST_PROMPT;  // how many these will be when it waited too long again
+  bool defers_ = false;     // the thread is of SCHED_BATCH, by us
+  uint32_t promptLeft_ = 0;  // so many sleeps more it comes first all the same
+  uint32_t promptNext_ = FEWEST_PROMPT;  // so many when it waits too long the next time
   cpu_set_t allowed_{};
 };
 
