@@ -66,6 +66,7 @@ interface EntryJson {
   readonly from: readonly string[];
   readonly to: readonly string[];
   readonly ports: readonly { readonly protocol: string; readonly from?: number; readonly to?: number }[];
+  readonly families: readonly string[];
   readonly pairs: number;
   readonly because: readonly {
     readonly direction: string;
@@ -80,8 +81,8 @@ interface Json {
   readonly removed: readonly string[];
 }
 
-async function json(old: string, now: string): Promise<Json> {
-  return JSON.parse((await diff(old, now, '--json')).text) as Json;
+async function json(old: string, now: string, ...more: readonly string[]): Promise<Json> {
+  return JSON.parse((await diff(old, now, '--json', ...more)).text) as Json;
 }
 
 test('nothing changes: exit 0', async () => {
@@ -141,6 +142,29 @@ test('blocks of addresses are compared, each without those inside it', async () 
   assert.equal(
     closes.map(({ from, to }) => [from, to]),
     [[['outside/10.200.0.0/16'], ['x/db']]],
+  );
+});
+
+test('dual-stack: what changes alike in both families is said once, what changes in one is said of that one', async () => {
+  const block = (cidr: string) =>
+    ingress(`[{ from: [{ podSelector: {} }, { ipBlock: { cidr: "${cidr}" } }] }]`);
+  const [old, now] = [block('::/0'), ingress('[{ from: [{ podSelector: { matchLabels: { app: web } } }] }]')];
+  const { closes, opens } = await json(old, now, '--dual-stack');
+  assert.equal(opens, []);
+  assert.equal(
+    closes.map(({ from, to, families, pairs }) => [from, to, families, pairs]),
+    [
+      [['x/db'], ['x/db'], ['IPv4', 'IPv6'], 2],
+      [['nodes', 'outside', 'y/tool'], ['x/db'], ['IPv6'], 8],
+    ],
+  );
+  const { text } = await diff(old, now, '--dual-stack');
+  assert.match(text, /- x\/db → x\/db {2}everything {2}\(2 pairs\)\n/);
+  assert.match(text, /- nodes, outside, y\/tool → x\/db {2}everything over IPv6 {2}\(8 pairs\)\n/);
+  const single = await json(old, now);
+  assert.equal(
+    single.closes.map(({ from, families }) => [from, families]),
+    [[['x/db'], ['IPv4']]],
   );
 });
 

@@ -1,4 +1,8 @@
-/** Changes of pairs folded for a person: replicas into workloads, then sources and targets that change alike into one entry. Pure. */
+/**
+ * Changes of pairs folded for a person: replicas into workloads, both families into one where they change alike, then sources and targets
+ * that change alike into one entry. Pure.
+ */
+import type { Family } from '../common/ip.js';
 import { getOrMake } from '../model/label-index.js';
 import type { Judgement } from '../ruleset/evaluate.js';
 import type { Origin } from '../ruleset/types.js';
@@ -11,7 +15,9 @@ export interface Entry {
   readonly to: readonly string[];
   readonly ports: readonly Ports[];
   readonly because: readonly Because[];
-  /** Pairs of single pods, nodes and addresses behind it. */
+  /** In which it changes. */
+  readonly families: readonly Family[];
+  /** Pairs of single pods, nodes and blocks of addresses behind it, whatever the number of families. */
   readonly pairs: number;
 }
 
@@ -19,20 +25,27 @@ interface Draft {
   readonly change: PairChange;
   from: string[];
   to: string[];
+  families: readonly Family[];
   pairs: number;
 }
 
 /** Openings first; each in the order of its first source. */
 export function foldChanges(changes: Iterable<PairChange>, parties: readonly Party[]): readonly Entry[] {
   const sizes = new Map<string, number>();
-  for (const { group } of parties) sizes.set(group, (sizes.get(group) ?? 0) + 1);
-  const byPair = grouped(changes, (change) => `${change.from.group} → ${change.to.group} ${kindOf(change)}`);
+  for (const { group, family } of parties) {
+    const key = sizeKey(group, family);
+    sizes.set(key, (sizes.get(key) ?? 0) + 1);
+  }
+  const byPair = grouped(
+    changes,
+    (change) => `${change.from.group} → ${change.to.group} IPv${change.from.family} ${kindOf(change)}`,
+  );
   const drafts = byPair.map((same): Draft => {
     const [change] = same as [PairChange, ...PairChange[]];
     const { from, to } = change;
     const partial = same.length < expectedPairs(from, to, sizes);
     const named = (side: Party, members: readonly Party[]) =>
-      partial && new Set(members).size < (sizes.get(side.group) ?? 1)
+      partial && new Set(members).size < (sizes.get(sizeKey(side.group, side.family)) ?? 1)
         ? [...new Set(members.map(({ name }) => name))]
         : [side.group];
     return {
@@ -45,21 +58,39 @@ export function foldChanges(changes: Iterable<PairChange>, parties: readonly Par
         to,
         same.map((c) => c.to),
       ),
+      families: [from.family],
       pairs: same.length,
     };
   });
-  const bySource = merge(drafts, ({ to, change }) => `${to.join()} ${kindOf(change)}`, 'from');
-  const byTarget = merge(bySource, ({ from, change }) => `${from.join()} ${kindOf(change)}`, 'to');
-  const entries = byTarget.map(({ change, from, to, pairs }) => {
+  const byFamily = bothFamilies(drafts);
+  const alike = ({ families, change }: Draft) => `${families.join()} ${kindOf(change)}`;
+  const bySource = merge(byFamily, (draft) => `${draft.to.join()} ${alike(draft)}`, 'from');
+  const byTarget = merge(bySource, (draft) => `${draft.from.join()} ${alike(draft)}`, 'to');
+  const entries = byTarget.map(({ change, from, to, families, pairs }) => {
     const { opens, ports, because } = change;
-    return { opens, from, to, ports, because, pairs };
+    return { opens, from, to, ports, because, families, pairs };
   });
   return [...entries.filter(({ opens }) => opens), ...entries.filter(({ opens }) => !opens)];
 }
 
+/** The same pairs with the same change in each family are one. */
+function bothFamilies(drafts: readonly Draft[]): readonly Draft[] {
+  const sameEnds = ({ from, to, pairs, change }: Draft) =>
+    `${from.join()} → ${to.join()} ${pairs} ${kindOf(change)}`;
+  return grouped(drafts, sameEnds).map((same) => {
+    const [first] = same as [Draft, ...Draft[]];
+    return { ...first, families: same.flatMap(({ families }) => families) };
+  });
+}
+
+function sizeKey(group: string, family: Family): string {
+  return `${group} IPv${family}`;
+}
+
 /** A node's own pods are open to it whatever policies say, so a change never shows for those pairs. */
 function expectedPairs(from: Party, to: Party, sizes: ReadonlyMap<string, number>): number {
-  const [sources, targets] = [sizes.get(from.group) ?? 1, sizes.get(to.group) ?? 1];
+  const size = ({ group, family }: Party): number => sizes.get(sizeKey(group, family)) ?? 1;
+  const [sources, targets] = [size(from), size(to)];
   if (from.type === 'node') return 1;
   return from.group === to.group ? sources * (sources - 1) : sources * targets;
 }

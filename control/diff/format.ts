@@ -1,4 +1,5 @@
 /** A difference as a person reads it, and as JSON. Pure. */
+import type { Family } from '../common/ip.js';
 import type { Judgement } from '../ruleset/evaluate.js';
 import { formatLocated, type Locate } from '../ruleset/format.js';
 import type { Origin } from '../ruleset/types.js';
@@ -9,12 +10,14 @@ export interface Difference {
   readonly entries: readonly Entry[];
   readonly added: readonly string[];
   readonly removed: readonly string[];
+  /** Those of the cluster. */
+  readonly families: readonly Family[];
 }
 
 const SHOWN = 6;
 
 export function formatDifference(
-  { entries, added, removed }: Difference,
+  { entries, added, removed, families: all }: Difference,
   locateOld: Locate,
   locateNew: Locate,
 ): string {
@@ -23,9 +26,10 @@ export function formatDifference(
     const some = entries.filter((entry) => entry.opens === opens);
     if (some.length === 0) continue;
     lines.push(opens ? 'opens' : 'closes');
-    for (const { from, to, ports, because, pairs } of some) {
+    for (const { from, to, ports, because, families, pairs } of some) {
+      const where = families.length === all.length ? '' : ` over ${families.map(familyName).join(', ')}`;
       const count = pairs > 1 ? `  (${pairs.toLocaleString('en-US')} pairs)` : '';
-      lines.push(`  ${opens ? '+' : '-'} ${names(from)} → ${names(to)}  ${portsText(ports)}${count}`);
+      lines.push(`  ${opens ? '+' : '-'} ${names(from)} → ${names(to)}  ${portsText(ports)}${where}${count}`);
       for (const decision of because) lines.push(...becauseLines(decision, locateOld, locateNew));
     }
     lines.push('');
@@ -41,12 +45,13 @@ export function formatDifference(
 }
 
 export function differenceJson({ entries, added, removed }: Difference): unknown {
-  const plain = ({ from, to, ports, pairs, because }: Entry) => ({
+  const plain = ({ from, to, ports, families, pairs, because }: Entry) => ({
     from,
     to,
     ports: ports.map(({ protocol, from: first, to: last }) =>
       protocol === 'ICMP' ? { protocol } : { protocol, from: first, to: last },
     ),
+    families: families.map(familyName),
     pairs,
     because: because.map(({ direction, before, after }) => ({
       direction,
@@ -60,6 +65,10 @@ export function differenceJson({ entries, added, removed }: Difference): unknown
     added,
     removed,
   };
+}
+
+function familyName(family: Family): string {
+  return `IPv${family}`;
 }
 
 function becauseLines(

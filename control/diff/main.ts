@@ -1,7 +1,7 @@
 /** `pteropus diff`: what a change of policies opens and closes, before it is applied. Files only; no root, any OS. */
 import { parseOptions, UsageError } from '../common/command-line.js';
 import { paperCluster, workloadsOf } from '../explain/cluster.js';
-import { loadPaper, locateOrigin, nodesGiven, type Paper } from '../explain/files.js';
+import { loadPaper, locateOrigin, type Paper, shapeGiven } from '../explain/files.js';
 import { foldChanges } from './fold.js';
 import { type Difference, differenceJson, formatDifference } from './format.js';
 import { changesBetween } from './pairs.js';
@@ -16,6 +16,8 @@ and ports, and which rule decides before and after. Only reads files, nothing is
       --with      manifests that belong to both sides, such as the workloads; may be repeated
       --json      print the result as one JSON object
       --nodes     number of nodes (default 3)
+      --dual-stack
+                  IPv6 beside IPv4 for pods and nodes; what changes in one family alone says so
   -h, --help      show this text
 
 Exit codes: 0 nothing changes, 1 something opens or closes, 2 invalid input, 3 something broke.
@@ -28,6 +30,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     file: { type: 'string' as const, multiple: true as const },
     with: { type: 'string' as const, multiple: true as const },
     nodes: { type: 'string' as const },
+    'dual-stack': { type: 'boolean' as const },
     json: { type: 'boolean' as const },
   });
   if (values.help === true) {
@@ -38,10 +41,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (old === undefined || now === undefined || more.length > 0) {
     throw new UsageError('must be given twice: the manifests before and after', { field: '-f' });
   }
-  const nodes = nodesGiven(values.nodes);
+  const shape = shapeGiven(values);
   const common = values.with ?? [];
-  const before = await loadPaper([...common, old], nodes);
-  const after = await loadPaper([...common, now], nodes);
+  const before = await loadPaper([...common, old], shape);
+  const after = await loadPaper([...common, now], shape);
   const difference = compare(sideOf(before), sideOf(after));
   process.stdout.write(
     values.json === true
@@ -57,8 +60,8 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** Everything that opens or closes between two clusters on paper. Pure. */
 export function compare(before: Side, after: Side): Difference {
-  const { parties, added, removed } = partiesOf(before, after);
-  return { entries: foldChanges(changesBetween(parties, before, after), parties), added, removed };
+  const { parties, ...rest } = partiesOf(before, after);
+  return { ...rest, entries: foldChanges(changesBetween(parties, before, after), parties) };
 }
 
 export function sideOf({ loaded }: Pick<Paper, 'loaded'>): Side {

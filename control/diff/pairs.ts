@@ -49,7 +49,7 @@ export function* changesBetween(parties: readonly Party[], before: Side, after: 
   for (const from of parties) {
     for (const to of parties) {
       if (from === to || (from.type !== 'pod' && to.type !== 'pod')) continue;
-      if (isIpv6(from) !== isIpv6(to)) continue;
+      if (from.family !== to.family) continue;
       const key = `${kindOf(old, from.before, to.before)} | ${kindOf(now, from.after, to.after)}`;
       const outcomes = getOrMake(known, key, () =>
         outcomesOf(from, to, { kinds: old, cluster: before.cluster }, { kinds: now, cluster: after.cluster }),
@@ -115,8 +115,4 @@ function segments(policies: readonly PolicyItem[]): readonly Ports[] {
 
 function policiesOf(kinds: Kinds, from: Place, to: Place): readonly PolicyItem[] {
   return [kinds.policyOf(from, 'egress'), kinds.policyOf(to, 'ingress')].filter((item) => item !== null);
-}
-
-function isIpv6({ after }: Party): boolean {
-  return after.address.includes(':');
 }

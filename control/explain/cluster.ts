@@ -1,4 +1,5 @@
 /** A cluster on paper, compiled for each of its nodes. */
+import { InvalidInputError } from '../common/errors.js';
 import { compile } from '../compiler/compile.js';
 import type { ClusterConfig, NodeLocal } from '../compiler/input.js';
 import { planNode } from '../ipam/arithmetic.js';
@@ -31,6 +32,13 @@ export function paperCluster(
     return [metadata.name, compile(model, localOf(config, metadata.name, id, mine), config)] as const;
   });
   return { config, model, rulesets: new Map(rulesets), workloads };
+}
+
+/** What is in force on one node. Throws InvalidInputError if the cluster has no such node. */
+export function rulesetOf({ rulesets }: PaperCluster, node: string | null): Ruleset {
+  const ruleset = node === null ? undefined : rulesets.get(node);
+  if (ruleset === undefined) throw new InvalidInputError('is not a node of the cluster', { value: node });
+  return ruleset;
 }
 
 /** `NAMESPACE/WORKLOAD` -> its pods. */

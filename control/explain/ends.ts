@@ -1,11 +1,12 @@
-/** The two ends of the question: what a person calls them, found in the cluster. */
+/** The two ends of the question: what a person calls them, found in the cluster, and where they are in one family. */
 import { InvalidInputError } from '../common/errors.js';
-import { canonicalIp } from '../common/ip.js';
-import { refOf } from '../compiler/context.js';
+import { canonicalIp, type Family } from '../common/ip.js';
+import { familyOf, refOf } from '../compiler/context.js';
 import type { Pod, Service } from '../objects/types.js';
-import type { PodRef } from '../ruleset/types.js';
+import type { Ip, PodRef } from '../ruleset/types.js';
 import type { PaperCluster } from './cluster.js';
 
+/** An end as it is in one family: what a ruleset can be asked about. */
 export interface Place {
   /** As a person calls it. */
   readonly name: string;
@@ -17,11 +18,16 @@ export interface Place {
   readonly hostNetwork?: true;
 }
 
-export type Target = { readonly place: Place } | { readonly service: Service };
+/** An end with all the addresses it may be asked at. */
+export interface End extends Omit<Place, 'address'> {
+  readonly addresses: readonly Ip[];
+}
+
+export type Target = { readonly end: End } | { readonly service: Service };
 
 /** Where the connection comes from. Throws InvalidInputError if there is no such thing. */
-export function findSource(cluster: PaperCluster, text: string): Place {
-  const found = findPlace(cluster, text);
+export function findSource(cluster: PaperCluster, text: string): End {
+  const found = findEnd(cluster, text);
   if (found !== null) return found;
   throw new InvalidInputError('is not a pod, workload, node/NAME or address', {
     object: '--from',
@@ -40,8 +46,8 @@ export function findTarget(cluster: PaperCluster, text: string): Target {
     const service =
       pod === undefined && third === undefined ? model.get('Service', first, second) : undefined;
     if (service !== undefined) return { service };
-    const place = findPlace(cluster, text);
-    if (place !== null) return { place };
+    const end = findEnd(cluster, text);
+    if (end !== null) return { end };
   }
   throw new InvalidInputError('is not a pod, Service, workload, node/NAME or address', {
     object: '--to',
@@ -49,32 +55,47 @@ export function findTarget(cluster: PaperCluster, text: string): Target {
   });
 }
 
-function findPlace(cluster: PaperCluster, text: string): Place | null {
+function findEnd(cluster: PaperCluster, text: string): End | null {
   const address = ipOrNull(text);
-  if (address !== null) return placeAt(cluster, address);
+  if (address !== null) return { ...placeAt(cluster, address), addresses: [address] };
   const [first = '', name = ''] = text.split('/');
   const pod = cluster.model.get('Pod', first, name) ?? cluster.workloads.get(text)?.[0];
-  if (pod !== undefined) return placeOf(pod);
+  if (pod !== undefined) return endOf(pod);
   const node = first === 'node' ? cluster.model.nodeRecord(name) : undefined;
-  const own = node?.addresses[0];
-  return own === undefined ? null : { name: `node ${name}`, address: own, pod: null, node: name };
+  if (node === undefined || node.addresses.length === 0) return null;
+  return { name: `node ${name}`, addresses: node.addresses, pod: null, node: name };
 }
 
-export function placeOf(pod: Pod): Place {
+function endOf(pod: Pod): End {
   const ref = refOf(pod);
-  const name = `${ref.namespace}/${ref.name}`;
-  const [address] = pod.status.podIPs;
-  if (address === undefined) throw new InvalidInputError('has no address', { object: `Pod ${name}` });
-  const node = pod.spec.nodeName;
+  const [name, node, addresses] = [`${ref.namespace}/${ref.name}`, pod.spec.nodeName, pod.status.podIPs];
   return pod.spec.hostNetwork
-    ? { name, address, pod: null, node, hostNetwork: true }
-    : { name, address, pod: ref, node };
+    ? { name, addresses, pod: null, node, hostNetwork: true }
+    : { name, addresses, pod: ref, node };
+}
+
+/** Throws InvalidInputError if it has no address of that family. */
+export function placeIn({ addresses, ...end }: End, family: Family): Place {
+  const address = addresses.find((ip) => familyOf(ip) === family);
+  if (address !== undefined) return { ...end, address };
+  throw new InvalidInputError(`has no IPv${family} address`, { object: end.name });
+}
+
+/** Throws InvalidInputError if the pod has no address of that family. */
+export function placeOf(pod: Pod, family: Family): Place {
+  return placeIn(endOf(pod), family);
+}
+
+/** Throws InvalidInputError if there is no such node, or it has no address of that family. */
+export function placeOfNode({ model }: PaperCluster, node: string, family: Family): Place {
+  const addresses = model.nodeRecord(node)?.addresses ?? [];
+  return placeIn({ name: `node ${node}`, addresses, pod: null, node }, family);
 }
 
 /** Whoever has this address: a pod, a node, or somebody outside. */
-export function placeAt(cluster: PaperCluster, address: string): Place {
+export function placeAt(cluster: PaperCluster, address: Ip): Place {
   for (const pod of cluster.model.podsAt(address)) {
-    if (!pod.spec.hostNetwork) return placeOf(pod);
+    if (!pod.spec.hostNetwork) return placeOf(pod, familyOf(address));
   }
   for (const { metadata, addresses } of cluster.model.all('NodeRecord')) {
     if (addresses.includes(address))

@@ -102,10 +102,42 @@ ports: [{ port: 443 }]
 endpoints: [{ addresses: [198.51.100.80] }]
 `;
 
+const DUAL = `
+apiVersion: v1
+kind: Pod
+metadata: { name: web, namespace: dual, labels: { app: web } }
+spec: { nodeName: node-1, containers: [{ name: c, ports: [{ containerPort: 80 }] }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: client, namespace: dual }
+spec: { nodeName: node-2, containers: [{ name: c }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: six, namespace: dual }
+spec: { ipFamilies: [IPv6], selector: { app: web }, ports: [{ port: 8080, targetPort: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: both, namespace: dual }
+spec: { ipFamilyPolicy: PreferDualStack, selector: { app: web }, ports: [{ port: 8080, targetPort: 80 }] }
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: web, namespace: dual }
+spec:
+  podSelector: { matchLabels: { app: web } }
+  ingress: [{ from: [{ ipBlock: { cidr: "fd00:10:1::/48" } }] }]
+`;
+
 const folder = mkdtempSync(join(tmpdir(), 'pteropus-explain-'));
 writeFileSync(join(folder, 'all.yaml'), MANIFESTS);
 writeFileSync(join(folder, 'tiers.yaml'), TIERS);
 writeFileSync(join(folder, 'local.yaml'), LOCAL);
+const dualFolder = mkdtempSync(join(tmpdir(), 'pteropus-explain-'));
+writeFileSync(join(dualFolder, 'dual.yaml'), DUAL);
+process.on('exit', () => rmSync(dualFolder, { recursive: true }));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
 const explain = (...args: readonly string[]) => captured(run, ['-f', folder, ...args]);
@@ -195,9 +227,59 @@ test('out of the cluster, to nobody, from the node, and by ICMP', async () => {
   assert.is(ping.code, 1);
 });
 
+const explainDual = (...args: readonly string[]) =>
+  captured(run, ['-f', dualFolder, '--dual-stack', ...args]);
+
+test('dual-stack: IPv4 where both ends have it, and a note where IPv6 has another verdict', async () => {
+  const { code, text } = await explainDual('--from', 'dual/client', '--to', 'dual/web');
+  assert.is(code, 1);
+  assert.match(
+    text,
+    /^DENIED: dual\/client \(10\.1\.2\.2 on node-2\) -> dual\/web \(10\.1\.1\.2 on node-1\), TCP 80\n/,
+  );
+  assert.match(text, /^ {2}note {5}over IPv6 it is allowed \(--protocol tcp6\)$/m);
+  const open = await explainDual('--from', 'dual/web', '--to', 'dual/client', '--port', '1');
+  assert.not.match(open.text, /note/);
+});
+
+test('dual-stack: --protocol tcp6, addresses and Services of IPv6 alone are answered over IPv6', async () => {
+  const named = await explainDual('--from', 'dual/client', '--to', 'dual/web', '--protocol', 'tcp6');
+  assert.is(named.code, 0, named.text);
+  assert.match(
+    named.text,
+    /^ALLOWED: dual\/client \(fd00:10:1:2::2 on node-2\) -> dual\/web \(fd00:10:1:1::2 on node-1\), TCP 80\n/,
+  );
+  assert.match(named.text, /ingress {2}allowed by NetworkPolicy dual\/web spec\.ingress\[0\]/);
+  assert.not.match(named.text, /note/);
+  const six = await explainDual('--from', 'dual/client', '--to', 'dual/six');
+  assert.is(six.code, 0, six.text);
+  assert.match(
+    six.text,
+    /Service dual\/six \(fd00:10:96::\S+\), TCP 8080\n {2}backend dual\/web \(fd00:10:1:1::2/,
+  );
+  const both = await explainDual('--from', 'dual/client', '--to', 'dual/both', '--json');
+  assert.is((JSON.parse(both.text) as { family: number }).family, 4);
+  const stranger = await explainDual('--from', '2001:db8::9', '--to', 'dual/web');
+  assert.is(stranger.code, 1);
+  assert.match(stranger.text, /^DENIED: 2001:db8::9 -> dual\/web \(fd00:10:1:1::2 on node-1\)/);
+  const out = await explainDual('--from', 'dual/client', '--to', '2001:db8::9', '--port', '1');
+  assert.match(out.text, /out of the uplink by fd00:192:168:16::fffe, source becomes fd00:192:168:16::2\n/);
+});
+
+test('a family that one end does not have is refused, and said how a cluster gets it', async () => {
+  const six = ['--from', 'shop/client', '--to', 'shop/web', '--protocol', 'tcp6'];
+  assert.match(await refusal(...six), /shop\/client: has no IPv6 address; --dual-stack gives/);
+  const four = await refusalOf(() => explainDual('--from', '10.9.9.9', '--to', 'dual/six'));
+  assert.match(four, /10\.9\.9\.9: has no IPv6 address$/);
+});
+
 async function refusal(...args: readonly string[]): Promise<string> {
+  return await refusalOf(() => explain(...args));
+}
+
+async function refusalOf(run: () => Promise<unknown>): Promise<string> {
   try {
-    await explain(...args);
+    await run();
   } catch (error) {
     assert.instance(error, InvalidInputError);
     return (error as Error).message;

@@ -1,12 +1,15 @@
 /** One connection walked through the rulesets of the nodes it passes: service, egress, route, ingress. Pure. */
 import { InvalidInputError } from '../common/errors.js';
-import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
+import { cidrContains, type Family, parseCidr, parseIp } from '../common/ip.js';
+import { familyOf } from '../compiler/context.js';
 import type { Service } from '../objects/types.js';
-import { findRoute, findService, itemOf, type Judgement, judge } from '../ruleset/evaluate.js';
-import type { Protocol, Ruleset, ServiceBackend, ServiceItem } from '../ruleset/types.js';
-import type { PaperCluster } from './cluster.js';
+import { findService, type Judgement, judge } from '../ruleset/evaluate.js';
+import type { Protocol, ServiceBackend, ServiceItem } from '../ruleset/types.js';
+import { type PaperCluster, rulesetOf } from './cluster.js';
 import { whyEmpty } from './empty-service.js';
-import { findSource, findTarget, type Place, placeAt } from './ends.js';
+import { type End, findSource, findTarget, type Place, placeAt, placeIn, type Target } from './ends.js';
+import { familiesFor } from './families.js';
+import { entryNode, type RouteStep, routeOf } from './route.js';
 
 export interface Question {
   readonly from: string;
@@ -14,11 +17,8 @@ export interface Question {
   /** null: the one port the destination has. */
   readonly port: number | null;
   readonly protocol: Protocol | 'ICMP';
-}
-
-export interface RouteStep {
-  readonly text: string;
-  readonly passes: boolean;
+  /** null: the first one that both ends have; then the answer also tells where the other one has another verdict. */
+  readonly family: Family | null;
 }
 
 /** The way to one destination. A step is null where it is not taken. */
@@ -34,6 +34,7 @@ export interface Way {
 export interface Explanation {
   readonly from: Place;
   readonly protocol: Question['protocol'];
+  readonly family: Family;
   readonly service: {
     readonly namespace: string;
     readonly name: string;
@@ -55,22 +56,42 @@ type Answer = Omit<Explanation, 'notes'>;
 export function explain(cluster: PaperCluster, question: Question): Explanation {
   const from = findSource(cluster, question.from);
   const target = findTarget(cluster, question.to);
-  if ('service' in target) {
-    return { ...askService(cluster, from, target.service, question), notes: notesOn(from) };
-  }
-  const { place } = target;
-  const port =
-    question.protocol === 'ICMP' ? 0 : (question.port ?? onlyPort(cluster, place, question.protocol));
-  const answer = throughService(cluster, from, question.protocol, place.address, port);
-  return { ...answer, notes: notesOn(from, place) };
+  const [first, ...others] = familiesFor(cluster, from, target, question.family);
+  const answer = answerIn(cluster, from, target, question, first);
+  const differing = others
+    .map((family) => answerIn(cluster, from, target, question, family))
+    .filter(({ verdict }) => verdict !== answer.verdict);
+  return {
+    ...answer,
+    notes: [...notesOn(from, ...('end' in target ? [target.end] : [])), ...differing.map(differs)],
+  };
 }
 
-function notesOn(...places: readonly Place[]): readonly string[] {
-  return places.flatMap(({ name, node, hostNetwork }) =>
+function answerIn(
+  cluster: PaperCluster,
+  end: End,
+  target: Target,
+  question: Question,
+  family: Family,
+): Answer {
+  const from = placeIn(end, family);
+  if ('service' in target) return askService(cluster, from, target.service, question);
+  const to = placeIn(target.end, family);
+  const port = question.protocol === 'ICMP' ? 0 : (question.port ?? onlyPort(cluster, to, question.protocol));
+  return throughService(cluster, from, question.protocol, to.address, port);
+}
+
+function notesOn(...ends: readonly End[]): readonly string[] {
+  return ends.flatMap(({ name, node, hostNetwork }) =>
     hostNetwork === undefined
       ? []
       : [`${name} is on the network of ${node ?? 'its node'}: NetworkPolicies do not select it`],
   );
+}
+
+function differs({ family, protocol, verdict }: Answer): string {
+  const words = { allowed: 'allowed', denied: 'denied', some: 'partly allowed' }[verdict];
+  return `over IPv${family} it is ${words} (--protocol ${protocol.toLowerCase()}${family})`;
 }
 
 /** Any address may be a Service's: then its backends are where the way leads. */
@@ -87,7 +108,7 @@ function throughService(
   const item = serviceAt(entry);
   if (item === null) {
     const ways = [wayTo(cluster, from, placeAt(cluster, address), protocol, port)];
-    return { from, protocol, service: null, ways, verdict: verdictOf(ways) };
+    return { from, protocol, family: familyOf(address), service: null, ways, verdict: verdictOf(ways) };
   }
   const refused = refusal(cluster, item, from, entry);
   const ways =
@@ -100,6 +121,7 @@ function throughService(
   return {
     from,
     protocol,
+    family: familyOf(address),
     service: { namespace, name, address, port, refused },
     ways,
     verdict: verdictOf(ways),
@@ -149,45 +171,6 @@ function wayTo(
   return { to, port, allowed, egress, route, ingress };
 }
 
-/** The first hop. From outside, packets are taken to arrive at the node of whom they are for. */
-function routeOf(cluster: PaperCluster, from: Place, to: Place): RouteStep {
-  const node = entryNode(cluster, from, to.address);
-  const ruleset = rulesetOf(cluster, node);
-  const route = findRoute(ruleset, from.pod === null ? 'main' : 'pod', to.address);
-  if (route === null) return { text: 'there is no route', passes: false };
-  switch (route.target.type) {
-    case 'drop':
-      return { text: `dropped: nobody in ${route.prefix} has this address`, passes: false };
-    case 'reject':
-      return { text: `rejected: no Service in ${route.prefix} has this address and port`, passes: false };
-    case 'tunnel':
-      return { text: `VXLAN to ${itemOf(ruleset, 'tunnel', route.target.tunnel).peer}`, passes: true };
-    case 'interface': {
-      const { role } = itemOf(ruleset, 'interface', route.target.interface);
-      if (role === 'pod')
-        return { text: from.node === null ? `arrives at ${node}` : `on ${node}`, passes: true };
-      if (role === 'host') return { text: `the host's own stack on ${node}`, passes: true };
-      if (from.node === null) return { text: 'does not touch the cluster', passes: true };
-      return { text: uplinkText(ruleset, from, to, route.target.nextHop), passes: true };
-    }
-  }
-}
-
-function uplinkText(ruleset: Ruleset, from: Place, to: Place, nextHop: string | null): string {
-  const snat = itemOf(ruleset, 'snat', 'snat');
-  const within = (cidrs: readonly string[], address: string) =>
-    cidrs.some((cidr) => cidrContains(parseCidr(cidr), parseIp(address)));
-  const translated = within(snat.sources, from.address) && !within(snat.exclude, to.address);
-  const source = translated ? `, source becomes ${snat.addresses.join(' ')}` : '';
-  return `out of the uplink${nextHop === null ? '' : ` by ${nextHop}`}${source}`;
-}
-
-/** Services are resolved where a packet enters: on the source's node, or on the node that has the address. */
-function entryNode(cluster: PaperCluster, from: Place, address: string): string | null {
-  if (from.node !== null) return from.node;
-  return placeAt(cluster, address).node ?? [...cluster.rulesets.keys()][0] ?? null;
-}
-
 function servesOutside(item: ServiceItem | null): boolean {
   return item !== null && item.outsideBackends?.length !== 0;
 }
@@ -204,21 +187,13 @@ function servingNode(
   return serving ?? entryNode(cluster, from, address);
 }
 
-function rulesetOf({ rulesets }: PaperCluster, node: string | null): Ruleset {
-  const ruleset = node === null ? undefined : rulesets.get(node);
-  if (ruleset === undefined) throw new InvalidInputError('is not a node of the cluster', { value: node });
-  return ruleset;
-}
-
-/** A Service by name is asked at its cluster IP. */
+/** A Service by name is asked at its cluster IP of the source's family. */
 function askService(cluster: PaperCluster, from: Place, service: Service, question: Question): Answer {
   const { namespace, name } = service.metadata;
   const object = `Service ${namespace}/${name}`;
   const known = service.spec.ports.map(({ port, protocol }) => `${port}/${protocol}`).join(', ');
-  const [address] = service.spec.clusterIPs;
-  if (address === undefined || address === 'None') {
-    throw new InvalidInputError('has no cluster IP: ask for its pods', { object });
-  }
+  const family = familyOf(from.address);
+  const address = service.spec.clusterIPs.find((ip) => familyOf(ip) === family) ?? '';
   const ports = service.spec.ports.filter(({ protocol }) => protocol === question.protocol);
   const port = question.port ?? (ports.length === 1 ? ports[0]?.port : undefined);
   if (port === undefined) throw new InvalidInputError(`which port? it has ${known}`, { object });
@@ -227,7 +202,7 @@ function askService(cluster: PaperCluster, from: Place, service: Service, questi
   }
   const refused = `has no port ${port}/${question.protocol}, only ${known}: rejected`;
   const asked = { namespace: namespace ?? '', name, address, port, refused };
-  return { from, protocol: question.protocol, service: asked, ways: [], verdict: 'denied' };
+  return { from, protocol: question.protocol, family, service: asked, ways: [], verdict: 'denied' };
 }
 
 function onlyPort({ model }: PaperCluster, { name, pod }: Place, protocol: Protocol): number {

@@ -1,7 +1,7 @@
-/** What the programs that only read manifests have in common: -f, --nodes, and the cluster on paper. */
+/** What the programs that only read manifests have in common: -f, --nodes, --dual-stack, and the cluster on paper. */
 import { relative } from 'node:path';
 import { UsageError, wholeNumber } from '../common/command-line.js';
-import { DEFAULT_CONFIG } from '../compiler/input.js';
+import type { ClusterConfig } from '../compiler/input.js';
 import type { Path } from '../objects/document.js';
 import type { ClusterNetworkPolicy } from '../objects/types.js';
 import type { Origin } from '../ruleset/types.js';
@@ -12,13 +12,14 @@ import {
   type ManifestSet,
   readInputs,
 } from '../sim/load.js';
-import { nodeNames } from '../sim/world.js';
+import { configOf, nodeNames } from '../sim/world.js';
 
 /** `--file` is another spelling of `--filename`. */
 export const fileOptions = {
   filename: { type: 'string', short: 'f', multiple: true },
   file: { type: 'string', multiple: true },
   nodes: { type: 'string' },
+  'dual-stack': { type: 'boolean' },
 } as const;
 
 interface FileValues {
@@ -35,9 +36,21 @@ export function filesGiven(values: FileValues): readonly string[] {
   throw new UsageError('is needed: a file, a folder, or - for standard input', { field: '-f' });
 }
 
-/** 3 unless said otherwise. Throws UsageError. */
-export function nodesGiven(text: string | undefined): number {
-  return wholeNumber('--nodes', text ?? '3', 1, MOST_NODES);
+/** What the manifests do not say about the cluster. */
+export interface ClusterShape {
+  readonly nodes: number;
+  readonly config: ClusterConfig;
+}
+
+interface ShapeValues {
+  readonly nodes?: string | undefined;
+  readonly 'dual-stack'?: boolean | undefined;
+}
+
+/** 3 nodes with IPv4 unless said otherwise. Throws UsageError. */
+export function shapeGiven(values: ShapeValues): ClusterShape {
+  const nodes = wholeNumber('--nodes', values.nodes ?? '3', 1, MOST_NODES);
+  return { nodes, config: configOf({ dualStack: values['dual-stack'] === true }) };
 }
 
 export interface Paper {
@@ -46,9 +59,9 @@ export interface Paper {
 }
 
 /** Reads manifests and plays the controllers; what was tolerated goes to standard error. Throws InvalidInputError. */
-export async function loadPaper(files: readonly string[], nodes: number): Promise<Paper> {
+export async function loadPaper(files: readonly string[], { nodes, config }: ClusterShape): Promise<Paper> {
   const set = new ManifestReader().parse(await readInputs(files));
-  const loaded = clusterOnPaper(set, nodeNames(nodes), DEFAULT_CONFIG);
+  const loaded = clusterOnPaper(set, nodeNames(nodes), config);
   for (const warning of loaded.warnings) process.stderr.write(`warning: ${warning}\n`);
   return { set, loaded };
 }

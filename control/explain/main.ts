@@ -12,7 +12,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const paper = await loadPaper(options.files, options.nodes);
+  const paper = await loadPaper(options.files, options.shape);
   const { objects, config } = paper.loaded;
   const answer = explain(paperCluster(objects, config, workloadsOf(paper.loaded)), options);
   process.stdout.write(

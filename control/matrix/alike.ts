@@ -2,6 +2,7 @@
  * Replicas that no rule tells apart: two of each are asked, one for how the others see it and one for how it sees another, and stand
  * for all. So the picture of a cluster costs as much as it has kinds of pods. Pure.
  */
+import { familyOf } from '../compiler/context.js';
 import type { PaperCluster } from '../explain/cluster.js';
 import { placeOf } from '../explain/ends.js';
 import { getOrMake } from '../model/label-index.js';
@@ -42,8 +43,9 @@ function signer(cluster: PaperCluster): (pod: Pod) => string {
   const services = new Map<string, string>();
   return (pod) => {
     const { spec, status, metadata } = pod;
-    if (spec.hostNetwork || status.podIPs.length === 0) return `alone ${metadata.name}`;
-    const place = placeOf(pod);
+    const [address] = status.podIPs;
+    if (spec.hostNetwork || address === undefined) return `alone ${metadata.name}`;
+    const place = placeOf(pod, familyOf(address));
     const ruleset = place.node === null ? undefined : cluster.rulesets.get(place.node);
     const policies = (['egress', 'ingress'] as const).map((way) => kinds.policyOf(place, way)?.key ?? '');
     const nearby =

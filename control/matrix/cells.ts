@@ -1,11 +1,13 @@
 /** The cells of a cluster on paper: what the compiled rulesets say, without a packet. Pure. */
 import { paperCluster, workloadsOf } from '../explain/cluster.js';
 import type { Protocol } from '../objects/types.js';
+import type { Oracle } from '../oracle/oracle.js';
 import type { Planned } from '../sim/expand.js';
 import type { LoadedCluster } from '../sim/load.js';
 import type { Cell } from '../sim/matrix/cell.js';
 import { expectCells } from '../sim/matrix/expected.js';
-import { type Column, planMatrix } from '../sim/matrix/plan.js';
+import { familiesOf, inFamily, withSharedRows } from '../sim/matrix/family.js';
+import { type Column, type MatrixPlan, planMatrix } from '../sim/matrix/plan.js';
 import type { ClusterState } from '../sim/matrix/state.js';
 import { nodeState, outsideAddresses, outsidePorts } from '../sim/world.js';
 import { sampled } from './alike.js';
@@ -32,7 +34,6 @@ export function paperMatrix(
 ): readonly Cell[] {
   const whole = stateOf(loaded);
   const cluster = paperCluster(loaded.objects, loaded.config, workloadsOf(loaded));
-  const judge = compiledJudge(cluster);
   const { state, stands } = alike
     ? sampled(whole, cluster)
     : { state: whole, stands: new Map<string, number>() };
@@ -40,7 +41,20 @@ export function paperMatrix(
     ports.length === 0 ? state : { ...state, pods: state.pods.map((pod) => listening(pod, ports, false)) };
   // Whether anybody listens is no matter of policy: on a port that is asked for, everybody does.
   const answering = { ...whole, pods: whole.pods.map((pod) => listening(pod, ports, true)) };
-  const plan = planMatrix(asked, { icmp });
+  const cells = familiesOf(whole).flatMap((family) => {
+    const plan = planMatrix(inFamily(asked, family), { icmp, family });
+    return cellsOf(plan, inFamily(answering, family), compiledJudge(cluster, family), stands);
+  });
+  return withSharedRows(cells);
+}
+
+/** The cells of one family. */
+function cellsOf(
+  plan: MatrixPlan,
+  answering: ClusterState,
+  judge: Oracle,
+  stands: ReadonlyMap<string, number>,
+): readonly Cell[] {
   const rows = new Map(plan.rows.map((row) => [row, { ...row, stands: stands.get(row.id) ?? 1 }]));
   const columns = new Map(
     plan.columns.map((column) => [column, { ...column, stands: stands.get(podOf(column)) ?? 1 }]),

@@ -1,6 +1,6 @@
 /** `pteropus matrix`: who reaches whom, from manifests alone. No packets, no root, any OS. */
 import { parseOptions, UsageError } from '../common/command-line.js';
-import { fileOptions, filesGiven, loadPaper, nodesGiven } from '../explain/files.js';
+import { fileOptions, filesGiven, loadPaper, shapeGiven } from '../explain/files.js';
 import { deliver, presentOptions } from '../sim/commands/output.js';
 import { type AskedPort, paperMatrix } from './cells.js';
 import { presentPaper } from './present.js';
@@ -18,6 +18,9 @@ Shows who can reach whom according to the compiled rules. Only reads files: work
       --icmp      ping every pod, not only those without ports
       --wide      show each replica on its own row and column
       --nodes     number of nodes (default 3)
+      --dual-stack
+                  IPv6 beside IPv4 for pods, nodes and Services that ask for it, as in \`pteropus sim\`; columns of IPv6
+                  end in tcp6, udp6 and icmp6
   -h, --help      show this text
 
 SCTP ports are left out of the table; \`pteropus explain\` and \`pteropus diff\` cover them.
@@ -48,7 +51,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     expect: values.expect ?? null,
     junit,
   });
-  const { loaded } = await loadPaper(filesGiven(values), nodesGiven(values.nodes));
+  const { loaded } = await loadPaper(filesGiven(values), shapeGiven(values));
   // The picture shows replicas that agree as one; every other form names each.
   const alike = !options.json && !options.wide && options.expect === null && !options.junit;
   const cells = paperMatrix(loaded, { ports, icmp: values.icmp === true, alike });

@@ -1,7 +1,7 @@
 /** The compiled rulesets of a cluster, asked the questions the oracle answers: the same shape, another source. Pure. */
-import { cidrContains, parseCidr, parseIp } from '../common/ip.js';
+import { cidrContains, type Family, parseCidr, parseIp } from '../common/ip.js';
 import type { PaperCluster } from '../explain/cluster.js';
-import { type Place, placeAt, placeOf } from '../explain/ends.js';
+import { type Place, placeAt, placeOf, placeOfNode } from '../explain/ends.js';
 import { getOrMake } from '../model/label-index.js';
 import type {
   End,
@@ -16,10 +16,10 @@ import { formatOrigin } from '../ruleset/format.js';
 import type { Ruleset, ServiceItem } from '../ruleset/types.js';
 import { Kinds } from './kinds.js';
 
-/** Throws where a question names a pod, node or Service that is not there. */
-export function compiledJudge(cluster: PaperCluster): Oracle {
+/** Pods and nodes are asked at their addresses of one family. Throws where a question names what is not there. */
+export function compiledJudge(cluster: PaperCluster, family: Family = 4): Oracle {
   const places = new Map<string, Place>();
-  const placed = (end: End): Place => getOrMake(places, nameOf(end), () => placeOfEnd(cluster, end));
+  const placed = (end: End): Place => getOrMake(places, nameOf(end), () => placeOfEnd(cluster, end, family));
   const kinds = new Kinds(cluster);
   // Protocol and port -> kinds of both directions -> verdict.
   const known = new Map<string, Map<number, OracleVerdict>>();
@@ -47,16 +47,16 @@ function nameOf(end: End): string {
   return 'node' in end ? `node ${end.node} ${end.ip ?? ''}` : end.ip;
 }
 
-function placeOfEnd(cluster: PaperCluster, end: End): Place {
+function placeOfEnd(cluster: PaperCluster, end: End, family: Family): Place {
   if ('ip' in end && !('node' in end)) return placeAt(cluster, end.ip);
   if ('pod' in end) {
     const pod = cluster.model.get('Pod', end.pod.namespace, end.pod.name);
     if (pod === undefined) throw new Error(`no pod ${end.pod.namespace}/${end.pod.name}`);
-    return placeOf(pod);
+    return placeOf(pod, family);
   }
-  const address = end.ip ?? cluster.model.nodeRecord(end.node)?.addresses[0];
-  if (address === undefined) throw new Error(`no node ${end.node}`);
-  return { name: `node ${end.node}`, address, pod: null, node: end.node };
+  return end.ip === undefined
+    ? placeOfNode(cluster, end.node, family)
+    : { name: `node ${end.node}`, address: end.ip, pod: null, node: end.node };
 }
 
 /** Both judgements of one packet between two places; null where that end is no pod. */

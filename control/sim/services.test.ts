@@ -36,6 +36,21 @@ test('given addresses are kept, headless and ExternalName get none', () => {
   );
 });
 
+test('who needs IPv6 where there is none is told, who merely prefers it is not', () => {
+  const asking = (name: string, spec: object) => serviceObject(name, { ...spec, ports: [port] });
+  const { services, warnings } = assign(
+    asking('shop/six', { ipFamilies: ['IPv6'] }),
+    asking('shop/both', { ipFamilyPolicy: 'RequireDualStack' }),
+    asking('shop/likes', { ipFamilyPolicy: 'PreferDualStack' }),
+  );
+  assert.equal(warnings, [
+    'Services that need IPv6 get IPv4 only (--dual-stack gives both): shop/both and 1 more',
+  ]);
+  assert.ok(services.every(({ spec }) => spec.clusterIPs.length === 1));
+  const dual = { ...SPEC, serviceCIDR6: 'fd00:10:96::/112' };
+  assert.equal(assignServices(services, dual).warnings, []);
+});
+
 test('two claims to one address or node port are an error that names both', () => {
   const dns = (name: string) => serviceObject(name, { clusterIP: '10.96.0.10', ports: [port] });
   assert.throws(

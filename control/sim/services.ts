@@ -50,6 +50,8 @@ class Assignment {
   /** Services with addresses outside our ranges. */
   readonly #foreignCluster: string[] = [];
   readonly #foreignBalancer: string[] = [];
+  /** Services that ask for a family that the cluster does not have. */
+  readonly #withoutIpv6: string[] = [];
 
   constructor(private readonly spec: AssignSpec) {
     this.#range = parseCidr(spec.serviceCIDR);
@@ -65,6 +67,7 @@ class Assignment {
     return [
       ...reassigned('cluster IPs', this.spec.serviceCIDR, this.#foreignCluster),
       ...reassigned('load balancer IPs', this.spec.loadBalancerCIDR, this.#foreignBalancer),
+      ...withoutIpv6(this.#withoutIpv6),
     ];
   }
 
@@ -101,7 +104,9 @@ class Assignment {
     const given6 = givenIps(service, this.#range6);
     const others = service.spec.clusterIPs.filter((ip) => !given.includes(ip) && !given6.includes(ip));
     if (others.length > 0) this.#foreignCluster.push(`${nameOf(service)} ${others.join(', ')}`);
-    const wanted = familiesOf(service.spec, this.#clusterIps6 !== null);
+    const dual = this.#clusterIps6 !== null;
+    if (!dual && needsIpv6(service.spec)) this.#withoutIpv6.push(nameOf(service));
+    const wanted = familiesOf(service.spec, dual);
     const clusterIPs = wanted.flatMap((family) => {
       const kept = family === 'IPv4' ? given : given6;
       const pool = family === 'IPv4' ? this.#clusterIps : this.#clusterIps6;
@@ -130,6 +135,17 @@ function familiesOf(
     return first === 'IPv4' ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'];
   }
   return [first];
+}
+
+/** An API server without IPv6 would refuse it. */
+function needsIpv6({ ipFamilies, ipFamilyPolicy }: Service['spec']): boolean {
+  return ipFamilies[0] === 'IPv6' || ipFamilyPolicy === 'RequireDualStack';
+}
+
+function withoutIpv6([first, ...more]: readonly string[]): readonly string[] {
+  if (first === undefined) return [];
+  const others = more.length === 0 ? '' : ` and ${more.length} more`;
+  return [`Services that need IPv6 get IPv4 only (--dual-stack gives both): ${first}${others}`];
 }
 
 function reassigned(what: string, range: string, services: readonly string[]): readonly string[] {

@@ -3,7 +3,6 @@
 import type { PodFeed } from '../agent/pod-feed.js';
 import type { TraceStep } from '../backends/backend.js';
 import { InvalidInputError } from '../common/errors.js';
-import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import type { EndpointSlice } from '../objects/types.js';
 import type { PodRef } from '../ruleset/types.js';
 import { Cluster, type ClusterSpec, type Difference, type SimulatedCluster } from './cluster.js';
@@ -18,7 +17,7 @@ import { measure } from './matrix/measure.js';
 import { type PlanOptions, planMatrix } from './matrix/plan.js';
 import type { ClusterState } from './matrix/state.js';
 import { remarkLines } from './remarks.js';
-import { nodeNames, nodeObject, outsideAddresses, outsidePorts, outsideRoutes } from './world.js';
+import { configOf, nodeNames, nodeObject, outsideAddresses, outsidePorts, outsideRoutes } from './world.js';
 
 export interface SessionSpec {
   readonly name: string;
@@ -223,11 +222,6 @@ export class Session {
     }
     return { ...base, items };
   }
-}
-
-/** The configuration of the cluster a session runs. */
-export function configOf({ dualStack }: Pick<SessionSpec, 'dualStack'>): ClusterConfig {
-  return dualStack === true ? { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 } : DEFAULT_CONFIG;
 }
 
 function same(a: ManifestItem | undefined, b: ManifestItem | undefined): boolean {

@@ -1,15 +1,16 @@
 /** The world around a simulated cluster: node names, the outside host's addresses and routes, load balancer addresses. */
-import { type ClusterConfig, rangesOf } from '../compiler/input.js';
+import type { Family } from '../common/ip.js';
+import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6, rangesOf } from '../compiler/input.js';
 import { nodeAddresses, planNode, plansOf } from '../ipam/arithmetic.js';
 import type { EndpointSlice, Node } from '../objects/types.js';
 import type { DriverSpec } from './driver.js';
 import type { ClusterState } from './matrix/state.js';
 
-/** Public addresses of the outside host (RFC 5737), beside its address as the underlay's default gateway. */
-export const OUTSIDE_ADDRESSES: readonly string[] = ['203.0.113.10', '198.51.100.20'];
-
-/** Its IPv6 ones in a dual-stack cluster (RFC 3849). */
-const OUTSIDE_ADDRESSES6: readonly string[] = ['2001:db8:113::10', '2001:db8:51::20'];
+/** Public addresses of the outside host (RFC 5737, RFC 3849), beside its addresses as the underlay's default gateway. */
+export const PUBLIC_ADDRESSES: Readonly<Record<Family, readonly string[]>> = {
+  4: ['203.0.113.10', '198.51.100.20'],
+  6: ['2001:db8:113::10', '2001:db8:51::20'],
+};
 
 /** LoadBalancer Services get their ingress addresses from here (RFC 5737). */
 export const LOAD_BALANCER_CIDR = '192.0.2.0/24';
@@ -23,6 +24,11 @@ const OUTSIDE_PORTS: readonly OutsidePort[] = [
   { protocol: 'UDP', port: 53 },
 ];
 
+/** What a simulated cluster is configured as, and one on paper. */
+export function configOf({ dualStack }: { readonly dualStack?: boolean }): ClusterConfig {
+  return dualStack === true ? { ...DEFAULT_CONFIG, ipv6: DEFAULT_IPV6 } : DEFAULT_CONFIG;
+}
+
 /** `node-1` … `node-N`, in order of their ids. */
 export function nodeNames(count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => `node-${i + 1}`);
@@ -32,7 +38,7 @@ export function nodeNames(count: number): readonly string[] {
 export function outsideAddresses(config: ClusterConfig): readonly string[] {
   return rangesOf(config).flatMap(({ defaultGateway }, i) => [
     ...(defaultGateway === null ? [] : [defaultGateway]),
-    ...(i === 0 ? OUTSIDE_ADDRESSES : OUTSIDE_ADDRESSES6),
+    ...PUBLIC_ADDRESSES[i === 0 ? 4 : 6],
   ]);
 }
 

@@ -1,7 +1,8 @@
 /** Starts a session over a real API server. */
 
 import { createAfxdpDriver } from '../afxdp/driver.js';
-import { configOf, Session, type SessionSpec } from '../session.js';
+import { Session, type SessionSpec } from '../session.js';
+import { configOf } from '../world.js';
 import { KubernetesCluster } from './cluster.js';
 import { ControlPlane } from './control-plane.js';
 

@@ -1,9 +1,8 @@
 /** A dual-stack cluster is measured once in each family: as a cluster that had only that one. Pure. */
+import type { Family } from '../../common/ip.js';
 import type { Cell } from './cell.js';
 import type { Row } from './plan.js';
 import type { ClusterState } from './state.js';
-
-export type Family = 4 | 6;
 
 /** The families the cluster's nodes speak. */
 export function familiesOf({ nodes }: ClusterState): readonly Family[] {

@@ -1,9 +1,9 @@
 /** What there is to measure: rows (who asks), columns (what is asked for) and the cells that make sense. Pure. */
+import type { Family } from '../../common/ip.js';
 import type { Service, ServicePort } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
 import type { Party, ProbeProtocol } from '../driver.js';
 import type { OutsidePort } from '../world.js';
-import type { Family } from './family.js';
 import type { ClusterState } from './state.js';
 
 export interface Row {
