@@ -46,7 +46,7 @@ import {
   STAGE_INGRESS,
   STAGE_ROUTE,
 } from './layout';
-import { lookup4, MISS } from './lpm';
+import { lookup4, lookupAddress4, MISS } from './lpm';
 import { allows, verdictRule } from './policy';
 import { REJECT } from './services';
 import { record } from './trace';
@@ -156,7 +156,8 @@ export function judge(
       if (!allowed) return DROP_POLICY_EGRESS;
     }
   }
-  if (role === ROLE_UPLINK && isForged(source)) return DROP_SPOOFED;
+  const ofNode = role === ROLE_HOST && isNodes(origin, source);
+  if ((role === ROLE_UPLINK || (role === ROLE_HOST && !ofNode)) && isForged(source)) return DROP_SPOOFED;
   const exit = leave(v, destination, translated);
   if (exit !== 0) return exit;
   if (exitRole === ROLE_POD) {
@@ -165,7 +166,7 @@ export function judge(
     const policy = load<u32>(target, PORT_INGRESS_POLICY);
     let ingress: u32 = RULE_OPEN;
     if (itself) ingress = RULE_SELF;
-    else if (role === ROLE_HOST) ingress = RULE_NODE;
+    else if (ofNode) ingress = RULE_NODE;
     else if (policy !== 0) {
       const allowed = allows(v, STAGE_INGRESS, policy, source, key);
       ingress = verdictRule;
@@ -214,6 +215,24 @@ export function refused(outcome: i32): i32 {
 export function isForged(source: u32): bool {
   // Other nodes, which pods reach through tunnels too, are on the underlay for the node itself.
   return leadsInside(route(SPACE_MAIN, source));
+}
+
+/**
+ * Does the host's stack behind this port have the address itself? It may also pass on what others send, by its other links, from
+ * containers of its own or from a network beside the underlay: that is nobody whom policies let through.
+ */
+export function isNodes(host: usize, source: u32): bool {
+  if (source === load<u32>(host, PORT_IP4)) return true;
+  const way = lookupAddress4(SPACE_MAIN, source);
+  return way !== MISS && way < adjacencyCount && leadsToHost(way);
+}
+
+/** Does this adjacency lead to the host's own stack? */
+export function leadsToHost(way: u32): bool {
+  const at = adjacencies + ((<usize>way) << ADJ_SHIFT);
+  return (
+    load<u8>(at, ADJ_TYPE) === ADJ_TYPE_PORT && load<u32>(at, ADJ_PORT) === load<u32>(image, IMG_HOST_PORT)
+  );
 }
 
 /** Does this adjacency lead anywhere but to the underlay? */

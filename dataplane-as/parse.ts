@@ -8,6 +8,7 @@ import { ports } from './context';
 import { countReceived } from './counters';
 import { fromUplink, insideTunnel, takeFromUplink } from './decap';
 import { ETHERNET, MAC_MASK, TYPE_ARP, TYPE_IP4, TYPE_IP6 } from './ethernet';
+import { isForgedByHost, takeFromHost } from './from-host';
 import { frame6 } from './ip6/parse6';
 import { ip4 } from './ipv4';
 import { TCP, UDP } from './l4';
@@ -25,6 +26,7 @@ import {
   PORT_NONE,
   PORT_ROLE,
   PORT_SHIFT,
+  ROLE_HOST,
   ROLE_NONE,
   ROLE_POD,
   ROLE_UPLINK,
@@ -100,6 +102,7 @@ export function parse(n: i32): void {
       const bytes = prove(v, next, load<u64>(port, PORT_MAC), load<u32>(port, PORT_IP4), only, 0);
       countReceived(rx, (next - v) >> VECTOR_SHIFT, bytes);
       if (role === ROLE_UPLINK) takeFromUplink(v, next, port);
+      else if (role === ROLE_HOST) takeFromHost(v, next, port);
     }
     v = next;
   }
@@ -259,7 +262,7 @@ function ethernet(v: usize, port: usize, role: u32, total: u32): i32 {
     if (outcome !== 0) return outcome;
     if (role === ROLE_POD) return load<u32>(l3, 12) === load<u32>(port, PORT_IP4) ? 0 : DROP_SPOOFED;
     if (role === ROLE_UPLINK) return fromUplink(v, port, eth);
-    return 0;
+    return isForgedByHost(port, load<u32>(v, V_SRC)) ? DROP_SPOOFED : 0;
   }
   if (type === TYPE_ARP) {
     if (!ours && (load<u8>(eth) & 1) === 0) return DROP_NOT_FOR_US;

@@ -3,6 +3,7 @@ import { adjacencies, adjacencyCount, image, ports, tracing } from '../context';
 import {
   countRule,
   leadsInside,
+  leadsToHost,
   origin,
   originPort,
   originTunnel,
@@ -56,7 +57,7 @@ import { MISS } from '../lpm';
 import { permits, verdictRule } from '../policy';
 import { REJECT } from '../services';
 import { same } from './address';
-import { lookup6 } from './lpm6';
+import { lookup6, lookupAddress6 } from './lpm6';
 import { record6 } from './trace6';
 
 /** What judge6() found; as in judge.ts. */
@@ -116,7 +117,8 @@ export function judge6(
       if (!allowed) return DROP_POLICY_EGRESS;
     }
   }
-  if (role === ROLE_UPLINK && isForged6(source)) return DROP_SPOOFED;
+  const ofNode = role === ROLE_HOST && isNodes6(origin, source);
+  if ((role === ROLE_UPLINK || (role === ROLE_HOST && !ofNode)) && isForged6(source)) return DROP_SPOOFED;
   const exit = leave(v, destination, translated);
   if (exit !== 0) return exit;
   if (exitRole6 === ROLE_POD) {
@@ -125,7 +127,7 @@ export function judge6(
     const policy = load<u32>(target, PORT_INGRESS_POLICY);
     let ingress: u32 = RULE_OPEN;
     if (itself) ingress = RULE_SELF;
-    else if (role === ROLE_HOST) ingress = RULE_NODE;
+    else if (ofNode) ingress = RULE_NODE;
     else if (policy !== 0) {
       const allowed = allows6(v, STAGE_INGRESS, policy, source, key);
       ingress = verdictRule;
@@ -159,6 +161,13 @@ export function judgeAnswer6(v: usize, source: usize, destination: usize, portLo
 /** As isForged() for IPv4. */
 export function isForged6(source: usize): bool {
   return leadsInside(route(SPACE_MAIN, source));
+}
+
+/** As isNodes() for IPv4. */
+export function isNodes6(host: usize, source: usize): bool {
+  if (same(host + PORT_IP6, source)) return true;
+  const way = lookupAddress6(SPACE_MAIN, source);
+  return way !== MISS && way < adjacencyCount && leadsToHost(way);
 }
 
 function targetPort(): u32 {

@@ -32,6 +32,12 @@ export function lookup6(space: u32, address: usize): u32 {
   return MISS;
 }
 
+/** Value of the address as a prefix of its own, or MISS. */
+export function lookupAddress6(space: u32, address: usize): u32 {
+  const table = image + load<u32>(image, IMG_LPM6);
+  return at(table, ((<u32>1) << load<u32>(image, IMG_LPM6_LOG2)) - 1, space, address, 128);
+}
+
 function at(table: usize, mask: u32, space: u32, address: usize, length: u32): u32 {
   if (length > 128) return MISS;
   cut(address, length);

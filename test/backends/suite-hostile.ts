@@ -131,6 +131,27 @@ export function hostileTests(test: Test, open: OpenRig): void {
     assert.is(await a.reaches(b.address, 80), 'b', 'the tunnel is as it was');
   });
 
+  run('what a node’s stack passes on for others is no node’s: policies judge it', async (rigs) => {
+    const node = await TestNode.open(rigs);
+    const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];
+    await node.put(
+      items.addressSet('a', [a.address]),
+      items.policy('web', 'ingress', [items.allow('web', ['addressset/a'], null)]),
+      items.endpoint('b', 'policy/web', null),
+    );
+    assert.is(await node.host.reaches(b.address, 80), 'b', 'the node itself');
+    assert.is(await a.reaches(b.address, 80, 'udp'), 'b');
+    b.received.length = 0;
+    // A machine behind another link of the node, and what runs on the node behind a bridge of its own.
+    for (const source of ['203.0.113.9', '172.17.0.2']) {
+      const payload = datagram(source, b.address, 80, Uint8Array.of(1));
+      const frame = { source: items.hostMac(1), destination: items.gatewayMac(1), type: IPV4, payload };
+      node.rig.send(items.hostLink(1), ethernet(frame));
+    }
+    await node.rig.settle();
+    assert.equal(b.takeUdp(), []);
+  });
+
   run('a host outside that calls itself a pod is refused, at the pod and at a node port', async (rigs) => {
     const underlay = new Underlay();
     const node = await TestNode.open(rigs, 1, underlay);

@@ -237,6 +237,19 @@ test('nobody on the underlay speaks in a connection of the cluster, nor from an 
   }
 });
 
+test('what the host passes on for others is judged by its source, and may not be the cluster’s', () => {
+  const ports = S.nodeImage6().ports.map((port, i) =>
+    i === N.POD2 && port ? { ...port, ingress: 1 } : port,
+  );
+  const node = S.startNode6({ ports, portSets: [{ intervals: [], allow: false, rule: 18 }], policies: [0] });
+  const send = (source: string) =>
+    node.one(N.HOST, S.fromHost(P.udp6(N.flow(source, 4000, S.POD2_IP, 53)))).outcome;
+  for (const own of [S.HOST_IP, S.NODE_IP]) assert.is(send(own), L.OUT_FORWARD_POD, own);
+  assert.is(send('2001:db8::99'), L.DROP_POLICY_INGRESS);
+  for (const forged of [S.POD1_IP, S.REMOTE_POD_IP, S.VIP, S.GATEWAY])
+    assert.is(send(forged), L.DROP_SPOOFED, forged);
+});
+
 test('too long, too many hops: the sender is told, in 1,280 bytes at most', () => {
   const node = S.startNode6();
   const long = node.one(N.POD1, pod1(P.udp6(N.flow(S.POD1_IP, 1, S.REMOTE_POD_IP, 2), new Uint8Array(1440))));

@@ -91,6 +91,28 @@ test('the node reaches its own pods, a pod itself, whatever policies say', () =>
   assert.is(node.ruleCount(L.RULE_SELF), 1);
 });
 
+test('what the host passes on for others is judged by its source, and may not be the cluster’s', () => {
+  const node = N.startNode(isolated());
+  const send = (source: string, destination: string, dport: number) =>
+    node.one(N.HOST, N.fromHost(N.udpPacket(N.flow(source, 4000, destination, dport)))).outcome;
+  for (const own of [N.HOST_IP, N.NODE_IP]) assert.is(send(own, N.POD2_IP, 9999), L.OUT_FORWARD_POD, own);
+  // A machine behind another link of the node, which forwards; a container of the host's own.
+  for (const stranger of [N.OUTSIDE, '172.17.0.2', N.PEER_IP]) {
+    assert.is(send(stranger, N.POD2_IP, 9999), L.DROP_POLICY_INGRESS, stranger);
+    assert.is(send(stranger, N.POD1_IP, 9999), L.OUT_FORWARD_POD, stranger);
+  }
+  for (const forged of [N.POD1_IP, N.REMOTE_POD_IP, N.VIP, N.GATEWAY, '10.1.1.77']) {
+    assert.is(send(forged, N.POD2_IP, 80), L.DROP_SPOOFED, forged);
+  }
+  const odd = ip4({ src: N.POD1_IP, dst: N.POD2_IP, protocol: ICMP, payload: echo(77, 1) });
+  assert.is(node.one(N.HOST, N.fromHost(odd)).outcome, L.DROP_SPOOFED);
+  // In a connection of the cluster no more than at the beginning of one.
+  const open = N.startNode();
+  const call = N.flow(N.POD1_IP, 40000, N.REMOTE_POD_IP, 53);
+  assert.is(open.one(N.POD1, N.fromPod(N.POD1, N.udpPacket(call))).outcome, L.OUT_FORWARD_TUNNEL);
+  assert.is(open.one(N.HOST, N.fromHost(N.udpPacket(N.back(call)))).outcome, L.DROP_SPOOFED);
+});
+
 test('a policy that is not in the image lets nothing through', () => {
   const base = N.nodeImage();
   const node = N.startNode({
