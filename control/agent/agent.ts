@@ -4,34 +4,33 @@
  */
 import type { Backend } from '../backends/backend.js';
 import { errorText } from '../common/errors.js';
-import type { KubeObject, ObjectEvent } from '../objects/types.js';
 import type { Key, Ruleset } from '../ruleset/types.js';
 import type { Mirror } from '../store/mirror.js';
 import type { AgentOptions } from './agent-options.js';
-import { auditPods, restorePods } from './audit.js';
 import { Claims } from './claims.js';
-import { BARE_NAMESPACE, CniHandler } from './cni-handler.js';
+import { CniHandler } from './cni-handler.js';
 import { Dataplane } from './dataplane.js';
-import { NodeIdTakenError, StoreIncompleteError } from './errors.js';
+import { NodeIdTakenError } from './errors.js';
 import { Every } from './every.js';
 import { Healing, type ResyncKind } from './healing.js';
 import type { EventRecord } from './history.js';
-import { Journal, type JournalState, type PodRecord } from './journal.js';
+import { Journal, type JournalState } from './journal.js';
 import { answers, type KeptObjects, openKept } from './kept.js';
 import { LookAhead } from './look-ahead.js';
 import { type AgentEvent, EventLoop, type RunningEvent, type Transaction } from './loop.js';
-import { changeMarks } from './marks.js';
-import { type NodeState, podKey } from './node-state.js';
-import { type Listing, ObjectFeed, type ObjectsHandler } from './objects.js';
+import type { NodeState } from './node-state.js';
+import { ObjectFeed, type ObjectsHandler } from './objects.js';
 import { PodAwaited } from './pod-awaited.js';
 import { PodLinks } from './pod-links.js';
 import { prepareNode, untilReachable } from './prepare.js';
 import { type AgentProblem, ProblemReport } from './problem-report.js';
-import { recoverLinks, recoverPods } from './recovery.js';
-import { newShortfalls, shortfallsOf } from './shortfalls.js';
+import { Reconciler } from './reconciler.js';
+import { recoverPods } from './recovery.js';
+import { shortfallsOf } from './shortfalls.js';
 import { type AgentStatus, StatusPublisher } from './status.js';
 import { StorePulse } from './store-pulse.js';
 import { UnknownPods } from './unknown-pods.js';
+import { WiredPods } from './wired-pods.js';
 import { Wiring } from './wiring.js';
 import { WorkerWatch } from './worker-watch.js';
 
@@ -55,22 +54,14 @@ export class Agent {
   readonly #claims: Claims;
   readonly #podAwaited: PodAwaited;
   readonly #unknownPods: UnknownPods;
+  readonly #reconciler: Reconciler;
+  readonly #wiredPods: WiredPods;
   readonly #workers = new WorkerWatch((line) => this.#log(line));
-  /** Since when the data plane has been without what should be in force (performance.now). */
-  #lostAt: number | null = null;
-  /** Store revision of the model, and of what is in force. */
-  #known = 0;
-  #applied = 0;
-  #drifts = 0;
   #ready = false;
   /** All objects were read since memory was given back last. */
   #untidy = false;
-  /** What the data plane or the store keeps us from. */
-  #problem: string | null = null;
   /** The failure that was logged last, while nothing else came between. */
   #failure: string | null = null;
-  /** What the data plane does not take, and why. */
-  #refused: ReadonlyMap<Key, string> = new Map();
 
   private constructor(
     private readonly options: AgentOptions,
@@ -81,21 +72,22 @@ export class Agent {
     private kept: KeptObjects | null,
   ) {
     const { store, node, links, podFeed = 'afxdp' } = options;
+    const log = (line: string): void => this.#log(line);
     this.#podAwaited = new PodAwaited(state, options.podObjectWaitMs ?? 1000);
-    this.#unknownPods = new UnknownPods(state, (line) => this.#log(line));
-    this.#problems = new ProblemReport(options.config.externalIPCIDRs, (line) => this.#log(line));
+    this.#unknownPods = new UnknownPods(state, log);
+    this.#problems = new ProblemReport(options.config.externalIPCIDRs, log);
     this.#loop = new EventLoop((event, error) => this.#failed(event, error), options.recorded);
     this.#healing = new Healing((kind) => this.#heal(kind));
     this.#dataplane = new Dataplane(options.openBackend, (reason) => {
-      this.#log(`data plane lost: ${reason.message}`);
-      this.#lostAt ??= performance.now();
+      log(`data plane lost: ${reason.message}`);
+      this.#reconciler.lost();
       this.#healing.need('downstream');
       this.#publish();
     });
     const handler: ObjectsHandler = {
-      pending: () => this.#loop.post(this.#objectsEvent()),
+      pending: () => this.#loop.post(this.#reconciler.objectsEvent()),
       lost: (reason) => {
-        this.#log(`listing all objects again: ${reason.message}`);
+        log(`listing all objects again: ${reason.message}`);
         this.#healing.need('full');
       },
       unreadable: (key, reason) => this.#problems.unreadable(key, reason),
@@ -106,7 +98,7 @@ export class Agent {
       () => state.anticipate(),
       () => void this.#tidy(),
     );
-    this.#pulse = new StorePulse(store, (line) => this.#log(line), options.storePulseMs);
+    this.#pulse = new StorePulse(store, log, options.storePulseMs);
     this.#status = new StatusPublisher(store, node, options.statusIntervalMs);
     this.#claims = new Claims({
       store,
@@ -114,16 +106,34 @@ export class Agent {
       record: state.identity.record,
       dataplane: options.dataplane,
       publish: () => this.#publish(),
-      log: (line) => this.#log(line),
+      log,
     });
-    this.podLinks = new PodLinks(links, state, (line) => this.#log(line));
+    this.podLinks = new PodLinks(links, state, log);
     const behind = (reason: string): void => {
-      this.#log(`data plane is behind: ${reason}`);
+      log(`data plane is behind: ${reason}`);
       this.#healing.need('upstream');
     };
     this.#wiring = new Wiring({
       ...{ state, links, podFeed, journal, dataplane: this.#dataplane, behind },
-      unkept: (reason) => this.#log(`a pod that is gone stays in the journal for now: ${reason}`),
+      unkept: (reason) => log(`a pod that is gone stays in the journal for now: ${reason}`),
+    });
+    this.#wiredPods = new WiredPods({
+      links,
+      state,
+      journal,
+      wiring: this.#wiring,
+      log,
+    });
+    this.#reconciler = new Reconciler({
+      ...{ options, state, dataplane: this.#dataplane, feed: this.#feed, claims: this.#claims },
+      ...{ podAwaited: this.#podAwaited, problems: this.#problems },
+      kept: () => this.kept,
+      listing: () => {
+        this.#untidy = true;
+      },
+      enforced: () => this.#enforced(),
+      refused: () => this.#healing.need('upstream'),
+      log,
     });
     this.cni = new CniHandler({
       state,
@@ -169,7 +179,7 @@ export class Agent {
 
   /** Store revision of the model, and of what is in force. */
   get revisions(): { readonly known: number; readonly applied: number } {
-    return { known: this.#known, applied: this.#applied };
+    return this.#reconciler.revisions;
   }
 
   /** Started from the mirror, and the store is still away; or it answers no more. */
@@ -184,7 +194,7 @@ export class Agent {
 
   /** Items the data plane does not take, and why. */
   get refused(): ReadonlyMap<Key, string> {
-    return this.#refused;
+    return this.#reconciler.refused;
   }
 
   /** What is wrong with the node as a whole. */
@@ -213,7 +223,7 @@ export class Agent {
     return [
       ...this.nodeProblems.map((problem) => of('node', null, problem)),
       ...this.podProblems,
-      ...[...this.#refused].map(([key, reason]) => of('dataplane', key, reason)),
+      ...[...this.refused].map(([key, reason]) => of('dataplane', key, reason)),
       ...[...shortfallsOf(this.backend, this.inForce?.values() ?? [])].map(([key, reason]) =>
         of('dataplane', key, reason),
       ),
@@ -232,7 +242,7 @@ export class Agent {
 
   /** Items that resyncs found to differ from a ruleset compiled from scratch: a defect of the compiler each. */
   get drifts(): number {
-    return this.#drifts;
+    return this.#reconciler.drifts;
   }
 
   /** The data plane as it is open now, for its counters and traces; null while it is lost. */
@@ -243,23 +253,32 @@ export class Agent {
   status(): AgentStatus {
     const problem = this.#whyNot();
     const ready = problem === null;
-    const status = { revision: this.#applied, ready, instance: this.#claims.instance, time: Date.now() };
+    const status = {
+      revision: this.revisions.applied,
+      ready,
+      instance: this.#claims.instance,
+      time: Date.now(),
+    };
     return problem === null ? status : { ...status, problem };
   }
 
   #whyNot(): string | null {
     if (!this.#ready) return 'the agent is not ready yet';
-    return this.#claims.conflict ?? this.#problem ?? (this.#dataplane.up ? null : 'the data plane is lost');
+    return (
+      this.#claims.conflict ??
+      this.#reconciler.problem ??
+      (this.#dataplane.up ? null : 'the data plane is lost')
+    );
   }
 
   /** Runs one resync as an event of its own. */
   async resync(kind: ResyncKind): Promise<void> {
-    await this.#loop.push(this.#resyncEvent(kind));
+    await this.#push(kind);
   }
 
   /** Compares the pods wired here with the machine's links, as an event of its own; then each link with what it was made as. */
   async audit(): Promise<void> {
-    await this.#loop.push({ name: 'audit', object: null, run: (tx) => this.#audit(tx) });
+    await this.#loop.push({ name: 'audit', object: null, run: (tx) => this.#wiredPods.audit(tx) });
     this.#unknownPods.look();
     await this.#workers.look(this.backend);
     await this.podLinks.look();
@@ -306,146 +325,23 @@ export class Agent {
   }
 
   async #start(tx: Transaction, journaled: JournalState | null, lostJournal: boolean): Promise<void> {
-    let pods = journaled?.pods ?? [];
-    if (lostJournal) pods = recoverPods(await this.#dataplane.read());
-    const { gone, strays } = await auditPods(this.options.links, this.state, pods);
-    for (const { pod, link } of gone) this.#log(`pod ${podKey(pod)} is gone with its link ${link}`);
-    restorePods(
-      this.state,
-      pods.filter((record) => !gone.includes(record)),
-      (line) => this.#log(line),
-    );
-    if (journaled !== null) this.state.addresses.restoreCursors(journaled.cursors);
+    const pods = lostJournal ? recoverPods(await this.#dataplane.read()) : (journaled?.pods ?? []);
+    const strays = await this.#wiredPods.restore(pods, journaled);
     // Before the data plane opens them with it.
     await this.podLinks.renew();
-    await this.#resync(tx, 'full');
-    const found = lostJournal ? await this.#rediscover(tx, strays) : [];
-    await this.#removeStrays(strays.filter((link) => !found.some((record) => record.link === link)));
+    await this.#reconciler.resync(tx, 'full');
+    const found = lostJournal ? await this.#wiredPods.rediscover(strays) : [];
+    if (found.length > 0) {
+      await this.podLinks.renew();
+      await this.#reconciler.enforce(tx);
+    }
+    await this.#wiredPods.removeStrays(strays.filter((link) => !found.includes(link)));
     // Policies have to be followed on a full disk, too; the audit tries again, and ADD does.
     await this.journal?.save(this.state.journal()).catch((error: unknown) => this.#log(errorText(error)));
   }
 
-  /** The data plane does not know these links, and the journal that would have is lost: pods may run behind them. */
-  async #rediscover(tx: Transaction, links: readonly string[]): Promise<readonly PodRecord[]> {
-    const records = recoverLinks(await this.options.links.findPods(links), this.state);
-    if (records.length === 0) return records;
-    for (const { pod, link } of records) this.#log(`pod ${podKey(pod)} was found by its link ${link}`);
-    restorePods(this.state, records, (line) => this.#log(line));
-    await this.podLinks.renew();
-    await this.#enforce(tx);
-    return records;
-  }
-
-  async #removeStrays(strays: readonly string[]): Promise<void> {
-    for (const link of strays) {
-      this.#log(`removing link ${link}: it belongs to no pod in the journal`);
-      await this.options.links.detachPod(link);
-    }
-  }
-
-  /** Frees what pods left that ended without a DEL, removes links nobody knows, and writes a journal that could not be written. */
-  async #audit(tx: Transaction): Promise<void> {
-    const { gone, strays } = await auditPods(this.options.links, this.state, this.state.pods());
-    for (const record of gone) {
-      this.#log(`pod ${podKey(record.pod)} is gone with its link ${record.link}`);
-      await this.#wiring.remove(tx, record);
-    }
-    await this.#removeStrays(strays);
-    if ((this.journal?.problem ?? null) !== null) await this.journal?.save(this.state.journal());
-  }
-
-  #resyncEvent(kind: ResyncKind): AgentEvent<void> {
-    return { name: `resync ${kind}`, object: null, run: (tx) => this.#resync(tx, kind) };
-  }
-
-  async #resync(tx: Transaction, kind: ResyncKind): Promise<void> {
-    if (kind !== 'downstream') {
-      this.#problems.listing();
-      this.#untidy = true;
-      const { objects, revision } = this.kept ?? (await this.#listing());
-      this.#problems.all(objects);
-      const drifted = this.state.reset(objects);
-      this.#drifts += drifted.length;
-      if (drifted.length > 0) this.#log(`the ruleset had drifted from its objects: ${drifted.join(', ')}`);
-      this.#known = revision;
-      this.#podAwaited.look();
-    }
-    if (kind !== 'upstream') this.#dataplane.distrust();
-    await this.#enforce(tx);
-  }
-
-  async #listing(): Promise<Listing> {
-    await this.#claims.claim();
-    const listing = await this.#feed.list();
-    this.#checkFilled(listing.objects, listing.complete);
-    return listing;
-  }
-
-  /** A store that lost everything must not open every policy: what is in force stays until it is filled again. */
-  #checkFilled(objects: readonly KubeObject[], complete: boolean): void {
-    const wired = this.state.pods().some(({ pod }) => pod.namespace !== BARE_NAMESPACE);
-    const filled = !wired || objects.some(({ kind }) => kind !== 'NodeRecord');
-    if (complete && filled) return;
-    this.#feed.stop();
-    throw new StoreIncompleteError();
-  }
-
-  /** Every namespace removed at once, with what is in them: no cluster does that, but somebody who empties its store. */
-  #emptied(events: readonly ObjectEvent[]): boolean {
-    const gone = new Set<string>();
-    for (const event of events) {
-      if (event.type === 'delete' && event.kind === 'Namespace') gone.add(event.name);
-    }
-    if (gone.size === 0) return false;
-    for (const { metadata } of this.state.model.all('Namespace')) if (!gone.has(metadata.name)) return false;
-    return this.state.pods().some(({ pod }) => pod.namespace !== BARE_NAMESPACE);
-  }
-
-  #objectsEvent(): AgentEvent<void> {
-    return {
-      name: 'objects',
-      object: null,
-      run: async (tx) => {
-        const { events, revision, nodeIdsGone } = this.#feed.take();
-        // A listing may have overtaken them.
-        if (events.length === 0 && revision <= this.#applied) return;
-        const removed = events.some(({ type }) => type === 'delete');
-        if (removed && (this.#emptied(events) || !(await this.#feed.stillComplete())))
-          throw new StoreIncompleteError();
-        this.state.apply(events);
-        this.#feed.keep();
-        this.#problems.changed(events, this.state.model);
-        this.#known = Math.max(this.#known, revision);
-        if (this.#claims.contested(events, nodeIdsGone)) {
-          tx.followUp({ name: 'claim node id', object: this.options.node, run: () => this.#claims.claim() });
-        }
-        this.#podAwaited.look();
-        await this.#enforce(tx);
-      },
-    };
-  }
-
-  /** Brings the data plane to what the state says, as far as it takes it. */
-  async #enforce(tx: Transaction): Promise<void> {
-    const known = this.#known;
-    const { ruleset, changes: wanted } = this.state.wanted();
-    this.options.healthChecks?.follow(ruleset, wanted);
-    const { changes, refused } = await this.#dataplane.apply(ruleset, undefined, wanted);
-    tx.changed(changeMarks(changes));
-    if (this.#lostAt !== null) {
-      const seconds = (performance.now() - this.#lostAt) / 1000;
-      this.#log(`the data plane is complete again after ${seconds.toFixed(1)} s`);
-      this.#lostAt = null;
-    }
-    for (const line of newShortfalls(this.backend, changes)) this.#log(line);
-    const [first] = refused;
-    this.#refused = refused;
-    this.#problem = first === undefined ? null : `the data plane refuses ${first[0]}: ${first[1]}`;
-    if (first !== undefined) {
-      this.#log(this.#problem ?? '');
-      this.#healing.need('upstream');
-    }
-    this.#applied = known;
+  /** What is wanted is in force. */
+  #enforced(): void {
     this.#failure = null;
     this.#publish();
     this.#lookAhead.wake();
@@ -464,14 +360,18 @@ export class Agent {
     if (kind !== 'downstream') {
       const { store, storeWaitMs = STORE_WAIT_MS } = this.options;
       if (!(await answers(store, storeWaitMs))) {
-        if (!this.#dataplane.up) await this.#loop.push(this.#resyncEvent('downstream'));
+        if (!this.#dataplane.up) await this.#push('downstream');
         return false;
       }
       if (this.kept !== null) this.#log('the store is back');
       this.kept = null;
     }
-    await this.#loop.push(this.#resyncEvent(kind));
-    return this.#problem === null;
+    await this.#push(kind);
+    return this.#reconciler.problem === null;
+  }
+
+  async #push(kind: ResyncKind): Promise<void> {
+    await this.#loop.push(this.#reconciler.resyncEvent(kind));
   }
 
   #failed(event: AgentEvent<unknown>, error: unknown): void {
@@ -482,7 +382,7 @@ export class Agent {
     // CNI reverts what it did and tells its caller; a resync is repeated by whoever asked for it.
     if (event.name === 'objects') this.#healing.need('upstream');
     if (event.name === 'claim node id') this.#healing.need('full');
-    if (event.name.startsWith('resync')) this.#problem = errorText(error);
+    if (event.name.startsWith('resync')) this.#reconciler.failed(error);
     // Nothing here depends on the id any more; who starts takes another one.
     if (error instanceof NodeIdTakenError && this.state.pods().length === 0) this.options.startAnew?.();
     this.#publish();
