@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -16,6 +15,7 @@
 #include "common/namespace.h"
 #include "common/napi.h"
 #include "common/shared_pages.h"
+#include "common/slice.h"
 #include "netlink/netns_object.h"
 #include "vpp/channel_object.h"
 #include "vpp/segment_object.h"
@@ -83,24 +83,10 @@ void pinThread(Info info) {
   });
 }
 
-// struct sched_attr of sched_setattr(2), which glibc does not declare before 2.41.
-struct SchedulingAttributes {
-  uint32_t size, policy;
-  uint64_t flags;
-  int32_t nice;
-  uint32_t priority;
-  uint64_t runtime, deadline, period;
-};
-
-// An ordinary thread's share and niceness stay as they are. A kernel before 6.12 takes the slice and does nothing with it.
+// An ordinary thread's share and niceness stay as they are.
 Napi::Value shortSlice(Info info) {
   const uint32_t micros = numberOf(info[0], "micros");
-  SchedulingAttributes attributes{};
-  bool taken = syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0;
-  attributes.size = sizeof attributes;
-  attributes.runtime = uint64_t{micros} * 1000;
-  taken = taken && syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
-  return Napi::Boolean::New(info.Env(), taken);
+  return Napi::Boolean::New(info.Env(), exchangeSlice(uint64_t{micros} * 1000).has_value());
 }
 
 // Linux keeps it for each thread, other than POSIX says.

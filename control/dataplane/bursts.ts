@@ -8,7 +8,7 @@
  */
 import { NO_TAP } from '../backends/wasm/xdp-feed.js';
 
-/** A sleep of so many milliseconds ends a burst (as in native/tap/berth.cc). */
+/** A sleep of so many milliseconds ends a burst. */
 const PAUSE_MS = 1;
 const FEW = 32;
 

@@ -46,7 +46,8 @@ class Berth {
   uint32_t here_ = NOBODY;  // core that the thread is bound to, by us
   uint32_t elsewhere_ = 0;  // sleeps in a row that were ended from another core
   uint64_t began_ = 0;
-  bool defers_ = false;     // the thread is of SCHED_BATCH, by us
+  std::optional<uint64_t> ownSlice_;  // the thread's, nanoseconds, while it has the scheduler's instead, by us
+  uint32_t late_ = 0;        // sleeps in a row that it waited too long after
   uint32_t promptLeft_ = 0;  // so many sleeps more it comes first all the same
   uint32_t promptNext_ = FEWEST_PROMPT;  // so many when it waits too long the next time
   cpu_set_t allowed_{};
