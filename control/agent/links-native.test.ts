@@ -6,8 +6,9 @@ import { file, program, root, testIf } from '../../test/support/requires.js';
 import { DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import { nodeAddresses, planNode, podMacs } from '../ipam/arithmetic.js';
 import { LinkExistsError, SandboxError } from './errors.js';
+import { HOST_LINK, HOST_PORT, type VppLinks } from './host-links.js';
 import { type LinkDriver, type PodLinkSpec, podLinkName } from './links.js';
-import { HOST_LINK, HOST_PORT, openNativeLinks, type VppLinks } from './links-native.js';
+import { openNativeLinks } from './links-native.js';
 
 const NODE = `pteropusA${process.pid}n`;
 const POD = `pteropusA${process.pid}p`;
