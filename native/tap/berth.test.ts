@@ -173,6 +173,7 @@ testIf(test, ...needs)('a conversation between two cores keeps nobody else waiti
       for (let i = 0; i < received; i++) {
         bed.setWord(i, L.V_TX_PORT, bed.word(i, L.V_RX_PORT) ^ 1);
         bed.setWord(i, L.V_OUTCOME, L.OUT_FORWARD_POD);
+        bed.parse(i);
       }
       bed.conserved();
       await turn();

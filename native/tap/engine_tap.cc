@@ -121,9 +121,11 @@ bool Engine::leaving(uint32_t entry, const Offload& offload, Leaving& packet) co
   packet.length = word(entry, V_LENGTH);
   packet.total = word(entry, V_TOTAL);
   packet.l3 = ETHERNET + (word(entry, V_OUTCOME) == OUT_FORWARD_TUNNEL ? Cut::TUNNEL : 0);
+  packet.l4 = word(entry, V_L4) - spec_.framesOffset - address;
+  packet.protocol = word(entry, V_PROTOCOL);
   packet.start = offload.start - address;
   return packet.start < packet.length && packet.start + offload.field + 2u <= packet.length && packet.l3 + 20 <= packet.start &&
-         packet.total >= packet.length;
+         packet.l4 < packet.length && mayComplete(packet, offload) && packet.total >= packet.length;
 }
 
 // Cuts the chain to V_TOTAL: a packet that became an answer leaves most of its buffers behind.

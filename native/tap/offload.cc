@@ -9,8 +9,10 @@ namespace pteropus {
 
 namespace {
 
-constexpr uint8_t TCP = 6, UDP = 17;
-constexpr uint16_t TCP_FIELD = 16, UDP_FIELD = 6;
+constexpr uint8_t TCP = 6, UDP = 17, GRE = 47;
+constexpr uint16_t TCP_FIELD = 16, UDP_FIELD = 6, GRE_FIELD = 4;
+// No header is shorter that has another one behind it, but GRE's, behind which an IP header comes first.
+constexpr uint32_t LEAST_HEADER = 8;
 constexpr uint32_t ETHERNET = 14;
 // Linux takes no smaller MSS (TCP_MIN_SND_MSS): below it one packet would become thousands.
 constexpr uint16_t LEAST_SEGMENT = 48;
@@ -57,18 +59,6 @@ bool offloadKind(uint8_t type, Offload& offload) {
   }
 }
 
-// The transport protocol right behind the IP header at `l3`, and where it begins; 0 = none that is known.
-uint8_t protocolAt(const Leaving& packet, uint32_t& l4) {
-  const uint8_t* l3 = packet.first + packet.l3;
-  if (packet.l3 + (l3[0] >> 4 == 4 ? 20 : 40) > packet.length) return 0;
-  if (l3[0] >> 4 == 4) {
-    l4 = packet.l3 + (l3[0] & 15u) * 4;
-    return l3[9];
-  }
-  l4 = packet.l3 + 40;
-  return l3[0] >> 4 == 6 ? l3[6] : uint8_t{0};
-}
-
 }  // namespace
 
 void Sum::add(const uint8_t* data, uint32_t length) {
@@ -107,10 +97,17 @@ uint32_t transportHeader(const Offload& offload, const uint8_t* packet, uint32_t
   return size >= 20 && start + size <= length ? size : 0;
 }
 
+bool mayComplete(const Leaving& packet, const Offload& offload) {
+  if (coversTransport(packet, offload)) return true;
+  // Who cuts a packet writes into its own transport header.
+  if (offload.kind != Offload::Checksum) return false;
+  if (packet.start == packet.l4) return packet.protocol == GRE && offload.field == GRE_FIELD;
+  return packet.protocol != TCP && packet.start >= packet.l4 + LEAST_HEADER;
+}
+
 bool coversTransport(const Leaving& packet, const Offload& offload) {
-  uint32_t l4 = 0;
-  const uint8_t protocol = protocolAt(packet, l4);
-  return l4 == packet.start && ((protocol == TCP && offload.field == TCP_FIELD) || (protocol == UDP && offload.field == UDP_FIELD));
+  if (packet.start != packet.l4) return false;
+  return (packet.protocol == TCP && offload.field == TCP_FIELD) || (packet.protocol == UDP && offload.field == UDP_FIELD);
 }
 
 void writePseudo(const Leaving& packet, const Offload& offload) {

@@ -23,6 +23,8 @@ struct Leaving {
   uint32_t length;  // of the first buffer
   uint32_t total;
   uint32_t l3;     // of the packet the offload speaks of (inside a tunnel: the inner one)
+  uint32_t l4;     // the header that policies judged it by
+  uint32_t protocol;
   uint32_t start;  // Offload::start
 };
 
@@ -38,6 +40,10 @@ bool readOffload(const VnetHeader& header, const uint8_t* packet, uint32_t first
 
 // Length of TCP's or UDP's header at `start`, or 0 if it is not wholly in the first buffer.
 uint32_t transportHeader(const Offload& offload, const uint8_t* packet, uint32_t length, uint32_t start);
+
+// Whether what is lacking lies where it may: at its own place in the header that was judged, or behind that header. Anywhere else a pod
+// would have its addresses or ports written anew after policies have judged them.
+bool mayComplete(const Leaving& packet, const Offload& offload);
 
 // Whether the checksum is that of the packet's own TCP or UDP header, and not of something deeper inside.
 bool coversTransport(const Leaving& packet, const Offload& offload);

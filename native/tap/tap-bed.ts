@@ -90,6 +90,14 @@ export class TapBed {
     return this.vector.getUint32(256 * L.VECTOR_SIZE + entry * 4, true);
   }
 
+  /** Says where an IPv4 packet has its transport header, as the pipeline does. */
+  parse(entry: number): void {
+    const l3 = this.word(entry, L.V_ADDRESS) + 14;
+    this.setWord(entry, L.V_L3, l3);
+    this.setWord(entry, L.V_L4, l3 + (this.vector.getUint8(l3) & 15) * 4);
+    this.setWord(entry, L.V_PROTOCOL, this.vector.getUint8(l3 + 9));
+  }
+
   /** A wire between ports 0 and 1 until `done` settles. Returns the longest packet that came from each. */
   async wireUntil<T>(
     done: Promise<T>,
@@ -109,6 +117,7 @@ export class TapBed {
         longest[from] = Math.max(longest[from] ?? 0, this.word(i, L.V_TOTAL));
         this.setWord(i, L.V_TX_PORT, from > 1 ? L.PORT_NONE : 1 - from);
         this.setWord(i, L.V_OUTCOME, L.OUT_FORWARD_POD);
+        this.parse(i);
         each(i);
       }
       this.conserved();

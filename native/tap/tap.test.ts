@@ -196,6 +196,43 @@ testIf(
   });
 });
 
+/** Where the pipeline says that the judged header begins, beside where the packet's checksum begins, and whether it may be written then. */
+const JUDGED: readonly (readonly [what: string, beside: number, protocol: number, sent: boolean])[] = [
+  ['the header itself', 0, 17, true],
+  ['a header of another protocol', 0, 132, false],
+  ['a header that begins later: the checksum would be one of its ports', 4, 17, false],
+  ['a header that ends later', -4, 17, false],
+  ['a header in front of it: a tunnel of the pod’s own', -8, 17, true],
+  ['TCP, which has none behind it', -20, 6, false],
+];
+
+for (const kind of ['tap', 'veth'] as const) {
+  testIf(test, ...needs)(
+    `tap to ${kind}: a pod cannot have a checksum written over what policies judged`,
+    async () => {
+      await withTapBed(new TapBed(['tap', kind]), async (bed) => {
+        for (const [what, beside, protocol, sent] of JUDGED) {
+          const before = bed.xdp.counters(1).invalid;
+          const datagram = bed.inside(0, 'bash', '-c', 'echo 123 > /dev/udp/10.9.0.2/53');
+          let seen = 0;
+          const all = datagram.then(async () => {
+            while (seen === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+          });
+          await bed.wireUntil(all, (i) => {
+            const from = bed.word(i, L.V_RX_PORT);
+            if (from !== 0 || bed.word(i, L.V_PROTOCOL) !== 17) return;
+            seen++;
+            bed.setWord(i, L.V_L4, bed.word(i, L.V_L4) + beside);
+            bed.setWord(i, L.V_PROTOCOL, protocol);
+          });
+          assert.equal(bed.xdp.counters(1).invalid - before, sent ? 0 : seen, what);
+        }
+        assert.ok(bed.allFree());
+      });
+    },
+  );
+}
+
 testIf(test, ...needs)('a TAP that is not there, or that another has, is not opened', async () => {
   await withTapBed(new TapBed(['tap', 'veth']), async (bed) => {
     const [pod] = bed.pods;
