@@ -39,11 +39,11 @@ test('what is wrong names the file and the field', () => {
     [{ ...LEAST, dieWithStdin: 1 }, /dieWithStdin/],
     [{ ...LEAST, rest: '0.0.0.0:1' }, /f: rest\.listen: beyond loopback/],
     [{ ...LEAST, resyncIntervalSeconds: -1 }, /resyncIntervalSeconds: must be a number/],
-    [{ ...LEAST, workers: 17 }, /workers: must be 1 to 16/],
-    [{ ...LEAST, workers: 0 }, /workers: must be 1 to 16/],
+    [{ ...LEAST, workers: 17 }, /workers: must be a whole number from 1 to 16/],
+    [{ ...LEAST, workers: 0 }, /workers: must be a whole number from 1 to 16/],
     [{ ...LEAST, statusIntervalSeconds: '1' }, /statusIntervalSeconds: must be a number/],
     [{ ...LEAST, cluster: { vni: 0 } }, /f cluster: vni/],
-    [[], /must be a JSON object/],
+    [[], /must be a mapping/],
   ];
   for (const [value, pattern] of cases) {
     assert.throws(

@@ -2,14 +2,13 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MAX_WORKERS } from '../../dataplane-as/layout/index.js';
-import { InvalidInputError } from '../common/errors.js';
-import { canonicalIp } from '../common/ip.js';
+import { type Defaults, Fields, mappingOf, type Raw } from '../common/fields.js';
 import { readJsonFile } from '../common/json-file.js';
 import type { ClusterConfig } from '../compiler/input.js';
 import { parseClusterConfig } from '../ipam/config.js';
 import { parseStoreConfig, type StoreConfig } from '../store/open.js';
 import { parseRestConfig, type RestConfig } from './http/rest-config.js';
-import { isPodFeed, type PodFeed } from './pod-feed.js';
+import type { PodFeed } from './pod-feed.js';
 import { parseVppConfig, type UplinkConfig, type VppConfig } from './vpp/config.js';
 
 export interface AgentConfig {
@@ -59,30 +58,31 @@ export const VHOST_NET = '/dev/vhost-net';
 /** A week: timers reach no further than a few. */
 const MOST_SECONDS = 604_800;
 
-type Raw = Readonly<Record<string, unknown>>;
+const POD_FEEDS: readonly PodFeed[] = ['afxdp', 'tap'];
 
-const FIELDS: readonly (keyof AgentConfig)[] = [
-  'node',
-  'store',
-  'backend',
-  'vpp',
-  'dataplane',
-  'cni',
-  'cniBinDir',
-  'cniConfDir',
-  'journal',
-  'mirror',
-  'netns',
-  'uplink',
-  'addresses',
-  'podFeed',
-  'workers',
-  'cluster',
-  'rest',
-  'resyncIntervalSeconds',
-  'statusIntervalSeconds',
-  'dieWithStdin',
-];
+/** What a field is where it is absent; undefined: it is needed, or follows from others. */
+const DEFAULTS: Defaults<AgentConfig> = {
+  node: undefined,
+  store: undefined,
+  backend: 'wasm',
+  vpp: null,
+  dataplane: undefined,
+  cni: '/run/pteropus/cni.sock',
+  cniBinDir: null,
+  cniConfDir: null,
+  journal: '/var/lib/pteropus/journal.json',
+  mirror: undefined,
+  netns: OWN_NETNS,
+  uplink: undefined,
+  addresses: null,
+  podFeed: undefined,
+  workers: 1,
+  cluster: undefined,
+  rest: undefined,
+  resyncIntervalSeconds: undefined,
+  statusIntervalSeconds: 1,
+  dieWithStdin: false,
+};
 
 /** Throws InvalidInputError naming file and field. */
 export function readAgentConfig(path: string): AgentConfig {
@@ -95,82 +95,48 @@ export function parseAgentConfig(
   object: string,
   vhostNet: boolean = existsSync(VHOST_NET),
 ): AgentConfig {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidInputError('must be a JSON object', { object, value });
-  }
-  const raw = value as Raw;
-  for (const field of Object.keys(raw)) {
-    if (!FIELDS.includes(field as keyof AgentConfig)) {
-      throw new InvalidInputError('unknown field', { object, field, value: raw[field] });
-    }
-  }
-  const text = (field: keyof AgentConfig, fallback?: string): string => {
-    const given = raw[field] ?? fallback;
-    if (typeof given !== 'string' || given === '') {
-      throw new InvalidInputError('must be text, not empty', { object, field, value: raw[field] });
-    }
-    return given;
-  };
-  const directory = (field: 'cniBinDir' | 'cniConfDir'): string | null => {
-    if (raw[field] === undefined || raw[field] === null) return null;
-    const path = text(field);
-    if (!path.startsWith('/'))
-      throw new InvalidInputError('must be an absolute path', { object, field, value: path });
-    return path;
-  };
-  const dieWithStdin = raw['dieWithStdin'] ?? false;
-  if (typeof dieWithStdin !== 'boolean') {
-    throw new InvalidInputError('must be true or false', {
-      object,
-      field: 'dieWithStdin',
-      value: dieWithStdin,
-    });
-  }
-  const seconds = (field: keyof AgentConfig, fallback: number): number => {
-    const value = raw[field] ?? fallback;
-    if (typeof value === 'number' && value >= 0 && value <= MOST_SECONDS) return value;
-    throw new InvalidInputError(`must be a number from 0 to ${MOST_SECONDS}`, { object, field, value });
-  };
-  const backend = raw['backend'] ?? 'wasm';
-  if (backend !== 'wasm' && backend !== 'vpp')
-    throw new InvalidInputError('must be wasm or vpp', { object, field: 'backend', value: backend });
-  if (backend === 'wasm' && raw['vpp'] !== undefined && raw['vpp'] !== null)
-    throw new InvalidInputError('is for the backend vpp', { object, field: 'vpp', value: raw['vpp'] });
-  const vpp = backend === 'vpp' ? parseVppConfig(raw['vpp'], object) : null;
-  const podFeed = raw['podFeed'] ?? (vpp !== null && vhostNet ? 'tap' : 'afxdp');
-  if (!isPodFeed(podFeed))
-    throw new InvalidInputError('must be afxdp or tap', { object, field: 'podFeed', value: podFeed });
-  const journal = text('journal', '/var/lib/pteropus/journal.json');
+  const raw = mappingOf(value, object);
+  const fields = new Fields<AgentConfig>(raw, DEFAULTS, object);
+  fields.refuseUnknown();
+  const backend = fields.oneOf('backend', ['wasm', 'vpp']);
+  const vpp = vppOf(backend, raw, fields, object);
+  const journal = fields.string('journal');
   return {
-    node: text('node'),
+    node: fields.string('node'),
     store: parseStoreConfig(raw['store'], object),
     backend,
     vpp,
-    dataplane: vpp === null ? text('dataplane') : '',
-    cni: text('cni', '/run/pteropus/cni.sock'),
-    cniBinDir: directory('cniBinDir'),
-    cniConfDir: directory('cniConfDir'),
+    dataplane: vpp === null ? fields.string('dataplane') : '',
+    cni: fields.string('cni'),
+    cniBinDir: fields.optionalPath('cniBinDir'),
+    cniConfDir: fields.optionalPath('cniConfDir'),
     journal,
-    mirror: raw['mirror'] === null ? null : text('mirror', join(dirname(journal), 'mirror')),
-    netns: text('netns', OWN_NETNS),
-    uplink: vpp === null ? text('uplink') : text('uplink', nameOfDevice(vpp.uplink)),
-    addresses: addressesOf(raw['addresses'], object),
-    podFeed,
-    workers: workersOf(raw['workers'] ?? 1, vpp !== null, object),
+    mirror: raw['mirror'] === null ? null : fields.string('mirror', join(dirname(journal), 'mirror')),
+    netns: fields.string('netns'),
+    uplink: fields.string('uplink', vpp === null ? undefined : nameOfDevice(vpp.uplink)),
+    addresses: addressesOf(raw['addresses'] ?? null, fields),
+    podFeed: fields.oneOf('podFeed', POD_FEEDS, vpp !== null && vhostNet ? 'tap' : 'afxdp'),
+    // VPP has workers of its own (field `vpp`).
+    workers: fields.integer('workers', 1, vpp === null ? MAX_WORKERS : 1),
     cluster: parseClusterConfig(raw['cluster'] ?? {}, `${object} cluster`),
     rest: parseRestConfig(raw['rest'], object),
     // VPP can be changed by others, and does not tell of it.
-    resyncIntervalSeconds: seconds('resyncIntervalSeconds', vpp === null ? 0 : 60),
-    statusIntervalSeconds: seconds('statusIntervalSeconds', 1),
-    dieWithStdin,
+    resyncIntervalSeconds: fields.seconds('resyncIntervalSeconds', 0, MOST_SECONDS, vpp === null ? 0 : 60),
+    statusIntervalSeconds: fields.seconds('statusIntervalSeconds', 0, MOST_SECONDS),
+    dieWithStdin: fields.boolean('dieWithStdin'),
   };
 }
 
-/** VPP has workers of its own (field `vpp`). */
-function workersOf(value: unknown, onVpp: boolean, object: string): number {
-  const most = onVpp ? 1 : MAX_WORKERS;
-  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most) return Number(value);
-  throw new InvalidInputError(`must be 1 to ${most}`, { object, field: 'workers', value });
+function vppOf(
+  backend: AgentConfig['backend'],
+  raw: Raw,
+  fields: Fields<AgentConfig>,
+  object: string,
+): VppConfig | null {
+  if (backend === 'vpp') return parseVppConfig(raw['vpp'], object);
+  const given = raw['vpp'] ?? null;
+  if (given !== null) throw fields.error('is for the backend vpp', 'vpp', given);
+  return null;
 }
 
 /** A NIC that no Linux link stands for. */
@@ -178,19 +144,9 @@ function nameOfDevice(uplink: UplinkConfig): string | undefined {
   return 'name' in uplink ? uplink.name : undefined;
 }
 
-function addressesOf(value: unknown, object: string): readonly string[] | null {
-  if (value === undefined || value === null) return null;
-  if (!Array.isArray(value) || value.length === 0) {
-    throw new InvalidInputError('must be a list of addresses', { object, field: 'addresses', value });
-  }
-  return value.map((entry: unknown, i) => {
-    if (typeof entry === 'string') {
-      try {
-        return canonicalIp(entry);
-      } catch {
-        // Told below, with the field.
-      }
-    }
-    throw new InvalidInputError('not an IP address', { object, field: `addresses[${i}]`, value: entry });
-  });
+function addressesOf(value: unknown, fields: Fields<AgentConfig>): readonly string[] | null {
+  if (value === null) return null;
+  if (!Array.isArray(value) || value.length === 0)
+    throw fields.error('must be a list of addresses', 'addresses', value);
+  return fields.ips('addresses');
 }

@@ -11,7 +11,7 @@ export type PodFeed = 'afxdp' | 'tap';
 /** On a pod: chooses its feed, read when the pod is wired. */
 export const FEED_ANNOTATION = 'pteropus.io/feed';
 
-export function isPodFeed(value: unknown): value is PodFeed {
+function isPodFeed(value: unknown): value is PodFeed {
   return value === 'afxdp' || value === 'tap';
 }
 

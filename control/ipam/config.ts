@@ -1,5 +1,6 @@
 /** Reads a cluster configuration: defaults filled in, every field checked, ranges that overlap refused. */
 import { InvalidInputError } from '../common/errors.js';
+import { Fields, mappingOf, type Raw } from '../common/fields.js';
 import {
   bitsOf,
   cidrContains,
@@ -18,7 +19,6 @@ import {
   rangesOf,
 } from '../compiler/input.js';
 import type { Cidr } from '../ruleset/types.js';
-import { Fields, mappingOf, type Raw } from './fields.js';
 
 /** The ranges of one contivCIDR. */
 export type SplitRanges = Omit<FamilyRanges, 'defaultGateway' | 'serviceCIDR' | 'nodeInterconnectCIDR'> & {

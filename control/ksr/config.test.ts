@@ -34,12 +34,12 @@ test('flags say the same as a file', () => {
 test('what is wrong names the file and the field', () => {
   const cases: [object, RegExp][] = [
     [{ ...LEAST, store: undefined }, /^f: store: /],
-    [{ ...LEAST, leaseSeconds: 0 }, /leaseSeconds: must be 1-3600/],
+    [{ ...LEAST, leaseSeconds: 0 }, /leaseSeconds: must be a number from 1 to 3600/],
     [{ ...LEAST, leasSeconds: 5 }, /leasSeconds: unknown field/],
-    [{ ...LEAST, externalIPCIDRs: ['x'] }, /externalIPCIDRs\[0\]: is not a CIDR/],
+    [{ ...LEAST, externalIPCIDRs: ['x'] }, /externalIPCIDRs\[0\]: not a CIDR/],
     [{ ...LEAST, rest: '0.0.0.0:9191' }, /only with TLS/],
     [{ ...LEAST, kubeconfig: 7 }, /kubeconfig: must be text/],
-    [[], /must be a JSON object/],
+    [[], /must be a mapping/],
   ];
   for (const [value, pattern] of cases) {
     assert.throws(

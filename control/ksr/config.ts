@@ -2,8 +2,7 @@
 import { hostname } from 'node:os';
 import { parseRestConfig, type RestConfig } from '../agent/http/rest-config.js';
 import { UsageError, wholeNumber } from '../common/command-line.js';
-import { InvalidInputError } from '../common/errors.js';
-import { formatCidr, parseCidr } from '../common/ip.js';
+import { type Defaults, Fields, mappingOf } from '../common/fields.js';
 import { readJsonFile } from '../common/json-file.js';
 import { parseStoreConfig, type StoreConfig } from '../store/open.js';
 
@@ -28,12 +27,20 @@ export interface KsrConfig {
 
 const DEFAULT_KSR_REST = '127.0.0.1:9191';
 
-type Raw = Readonly<Record<string, unknown>>;
+/** What a field is where it is absent; undefined: it is needed, or follows from others. */
+const DEFAULTS: Defaults<KsrConfig> = {
+  store: undefined,
+  kubeconfig: null,
+  rest: undefined,
+  identity: undefined,
+  leaseSeconds: 15,
+  externalIPCIDRs: [],
+  lookAgainSeconds: 10,
+  nodeReleaseSeconds: 600,
+  dieWithStdin: false,
+};
 
-const FIELDS: readonly (keyof KsrConfig)[] = [
-  ...(['store', 'kubeconfig', 'rest', 'identity', 'leaseSeconds', 'externalIPCIDRs'] as const),
-  ...(['lookAgainSeconds', 'nodeReleaseSeconds', 'dieWithStdin'] as const),
-];
+const MOST_SECONDS = 3600;
 
 /** Throws InvalidInputError naming file and field. */
 export function readKsrConfig(path: string): KsrConfig {
@@ -58,55 +65,18 @@ export function ksrConfigOf({ 'lease-seconds': lease, ...flags }: KsrFlags): Ksr
 }
 
 export function parseKsrConfig(value: unknown, object: string): KsrConfig {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidInputError('must be a JSON object', { object, value });
-  }
-  const raw = value as Raw;
-  for (const field of Object.keys(raw)) {
-    if (!FIELDS.includes(field as keyof KsrConfig)) {
-      throw new InvalidInputError('unknown field', { object, field, value: raw[field] });
-    }
-  }
-  const text = (field: keyof KsrConfig, fallback: string | null): string | null => {
-    const given = raw[field] ?? fallback;
-    if (given === null || (typeof given === 'string' && given !== '')) return given;
-    throw new InvalidInputError('must be text, not empty', { object, field, value: given });
-  };
-  const seconds = (field: keyof KsrConfig, fallback: number): number => {
-    const given = raw[field] ?? fallback;
-    if (typeof given === 'number' && given >= 1 && given <= 3600) return given;
-    throw new InvalidInputError('must be 1-3600 seconds', { object, field, value: given });
-  };
-  const dieWithStdin = raw['dieWithStdin'] ?? false;
-  if (typeof dieWithStdin !== 'boolean') {
-    throw new InvalidInputError('must be true or false', {
-      object,
-      field: 'dieWithStdin',
-      value: dieWithStdin,
-    });
-  }
+  const raw = mappingOf(value, object);
+  const fields = new Fields<KsrConfig>(raw, DEFAULTS, object);
+  fields.refuseUnknown();
   return {
     store: parseStoreConfig(raw['store'], object),
-    kubeconfig: text('kubeconfig', null),
+    kubeconfig: fields.optionalString('kubeconfig'),
     rest: parseRestConfig(raw['rest'] === undefined ? DEFAULT_KSR_REST : raw['rest'], object),
-    identity: text('identity', null) ?? `${hostname()}-${process.pid}`,
-    leaseSeconds: seconds('leaseSeconds', 15),
-    externalIPCIDRs: cidrsOf(raw['externalIPCIDRs'] ?? [], object),
-    lookAgainSeconds: seconds('lookAgainSeconds', 10),
-    nodeReleaseSeconds: seconds('nodeReleaseSeconds', 600),
-    dieWithStdin,
+    identity: fields.string('identity', `${hostname()}-${process.pid}`),
+    leaseSeconds: fields.seconds('leaseSeconds', 1, MOST_SECONDS),
+    externalIPCIDRs: fields.cidrs('externalIPCIDRs'),
+    lookAgainSeconds: fields.seconds('lookAgainSeconds', 1, MOST_SECONDS),
+    nodeReleaseSeconds: fields.seconds('nodeReleaseSeconds', 1, MOST_SECONDS),
+    dieWithStdin: fields.boolean('dieWithStdin'),
   };
-}
-
-function cidrsOf(value: unknown, object: string): readonly string[] {
-  if (!Array.isArray(value)) {
-    throw new InvalidInputError('must be a list of CIDRs', { object, field: 'externalIPCIDRs', value });
-  }
-  return value.map((entry: unknown, i) => {
-    try {
-      return formatCidr(parseCidr(String(entry)));
-    } catch {
-      throw new InvalidInputError('is not a CIDR', { object, field: `externalIPCIDRs[${i}]`, value: entry });
-    }
-  });
 }

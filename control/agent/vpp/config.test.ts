@@ -90,7 +90,7 @@ test('what is wrong names the file and the field', () => {
     [{ services: 'lb' }, /vpp\.services: must be cnat or nat44/],
     [{ stuckSeconds: -1 }, /vpp\.stuckSeconds: must be a whole number/],
     [{ startup: { cores: 2 } }, /vpp\.startup\.cores: unknown field/],
-    [{ startup: { rxMode: 'busy' } }, /vpp\.startup\.rxMode: must be one of poll, interrupt, adaptive/],
+    [{ startup: { rxMode: 'busy' } }, /vpp\.startup\.rxMode: must be poll, interrupt or adaptive/],
     [{ startup: { workerCores: [2] } }, /vpp\.startup\.mainCore: is needed/],
     [{ startup: { mainCore: 2, workerCores: '1-3' } }, /workerCores: holds the core of the main thread/],
     [{ startup: { workerCores: '' } }, /workerCores: must be/],

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { InterfaceDriver, VppOptions } from '../../backends/vpp/objects/types.js';
 import { NPOL_REFUSED } from '../../backends/vpp/policies/index.js';
-import { Fields, mappingOf, type Raw } from '../../ipam/fields.js';
+import { Fields, mappingOf, type Raw } from '../../common/fields.js';
 import { parseStartup, STARTUP_DEFAULTS, type StartupConfig } from './startup-config.js';
 
 /** The node's way to the underlay. */
@@ -77,15 +77,7 @@ const LONGEST_SOCKET_PATH = 107;
 export function parseVppConfig(value: unknown, object: string): VppConfig {
   const raw = mappingOf(value ?? {}, object, 'vpp');
   const fields = new Fields<VppConfig>(raw, VPP_DEFAULTS, object, 'vpp.');
-  for (const field of Object.keys(raw)) {
-    if (!Object.hasOwn(VPP_DEFAULTS, field)) throw fields.error('unknown field', field, raw[field]);
-  }
-  const one = <V extends string>(field: keyof VppConfig, all: readonly V[]): V => {
-    const given = raw[field] ?? VPP_DEFAULTS[field];
-    const found = all.find((each) => each === given);
-    if (found === undefined) throw fields.error(`must be ${listed(all)}`, field, given);
-    return found;
-  };
+  fields.refuseUnknown();
   const path = (field: 'prefix' | 'runDir' | 'socket' | 'stats', fallback: string): string => {
     const given = raw[field] ?? fallback;
     const socket = field === 'socket' || field === 'stats';
@@ -105,10 +97,10 @@ export function parseVppConfig(value: unknown, object: string): VppConfig {
     socket: path('socket', join(runDir, 'api.sock')),
     stats: raw['stats'] === null ? null : path('stats', join(runDir, 'stats.sock')),
     uplink: uplinkOf(raw['uplink'] ?? 'af_packet', object, fields),
-    host: one('host', ['af_packet', 'af_xdp', 'tap']),
-    pods: one('pods', ['af_packet', 'af_xdp']),
+    host: fields.oneOf('host', ['af_packet', 'af_xdp', 'tap']),
+    pods: fields.oneOf('pods', ['af_packet', 'af_xdp']),
     policies: policiesOf(raw['policies'], fields),
-    services: one('services', ['cnat', 'nat44']),
+    services: fields.oneOf('services', ['cnat', 'nat44']),
     stuckSeconds: fields.integer('stuckSeconds', 0, 3600),
     endsWithUs: fields.boolean('endsWithUs'),
     startup: parseStartup(raw['startup'], object, 'vpp.startup.'),
@@ -205,8 +197,4 @@ function queuesOf(raw: Raw, fields: Fields<VppConfig>): DeviceQueues {
     rxDescriptors: number('rxDescriptors', 32_768),
     txDescriptors: number('txDescriptors', 32_768),
   };
-}
-
-function listed(all: readonly string[]): string {
-  return `${all.slice(0, -1).join(', ')} or ${all.at(-1)}`;
 }

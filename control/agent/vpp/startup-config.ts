@@ -2,7 +2,7 @@
  * What VPP is started with (`vpp.startup` of the agent's configuration): cores, memory, plugins. Everything that VPP reads once, at
  * its start; the agent itself needs none of it. Rendered by vswitch/startup.ts.
  */
-import { Fields, mappingOf } from '../../ipam/fields.js';
+import { Fields, mappingOf } from '../../common/fields.js';
 
 /** How VPP waits for packets: `poll` looks all the time (one core each), `interrupt` and `adaptive` sleep where a driver can wake it. */
 export type RxMode = 'poll' | 'interrupt' | 'adaptive';
@@ -73,21 +73,13 @@ const MOST_CORE = 4095;
 export function parseStartup(value: unknown, object: string, path: string): StartupConfig {
   const raw = mappingOf(value ?? {}, object, path.slice(0, -1));
   const fields = new Fields<StartupConfig>(raw, STARTUP_DEFAULTS, object, path);
-  for (const field of Object.keys(raw)) {
-    if (!Object.hasOwn(STARTUP_DEFAULTS, field)) throw fields.error('unknown field', field, raw[field]);
-  }
-  const one = <V extends string>(field: keyof StartupConfig, all: readonly V[]): V => {
-    const given = raw[field] ?? STARTUP_DEFAULTS[field];
-    const found = all.find((each) => each === given);
-    if (found === undefined) throw fields.error(`must be one of ${all.join(', ')}`, field, given);
-    return found;
-  };
+  fields.refuseUnknown();
   const config: StartupConfig = {
-    rxMode: one('rxMode', RX_MODES),
+    rxMode: fields.oneOf('rxMode', RX_MODES),
     sleepMicros: fields.integer('sleepMicros', 0, 1_000_000),
     mainCore: absent(raw['mainCore']) ? null : fields.integer('mainCore', 0, MOST_CORE),
     workerCores: coresOf(raw['workerCores'], fields),
-    hugepages: one('hugepages', PAGE_SIZES),
+    hugepages: fields.oneOf('hugepages', PAGE_SIZES),
     heap: bytesOf('heap', raw, fields, 64 << 20),
     buffers: fields.integer('buffers', 1024, 1 << 24),
     bufferBytes: fields.integer('bufferBytes', 512, 65_536 - 256),

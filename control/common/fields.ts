@@ -1,7 +1,8 @@
 /** Reads the fields of one mapping of a configuration; an error names the object and the field with its path. */
-import { InvalidInputError } from '../common/errors.js';
-import { canonicalIp, formatCidr, parseCidr } from '../common/ip.js';
-import type { Cidr, Ip } from '../ruleset/types.js';
+import { isAbsolute } from 'node:path';
+import { listed } from './command-line.js';
+import { InvalidInputError } from './errors.js';
+import { canonicalIp, formatCidr, parseCidr } from './ip.js';
 
 export type Raw = Readonly<Record<string, unknown>>;
 
@@ -17,36 +18,78 @@ export function mappingOf(value: unknown, object: string, field?: string): Raw {
   return value as Raw;
 }
 
+/** Every field there is, with what it is where it is absent; undefined: it has to be given, or its reader says. */
+export type Defaults<T> = { readonly [F in keyof T]: T[F] | undefined };
+
 /** Fields of `raw`; what is absent comes from `base`. */
 export class Fields<T extends object> {
   constructor(
     private readonly raw: Raw,
-    private readonly base: T,
+    private readonly base: Defaults<T>,
     private readonly object: string,
     /** Path of the mapping inside the object, with its dot: `ipv6.`. */
     private readonly path = '',
   ) {}
 
-  cidr(field: keyof T & string): Cidr {
+  /** Throws InvalidInputError for a field that `base` does not know. */
+  refuseUnknown(): void {
+    for (const field of Object.keys(this.raw)) {
+      if (!Object.hasOwn(this.base, field)) throw this.error('unknown field', field, this.raw[field]);
+    }
+  }
+
+  /** Text, not empty. null stands for an absent one. */
+  string(field: keyof T & string, fallback?: string): string {
+    const value = this.raw[field] ?? fallback ?? this.base[field];
+    if (typeof value !== 'string' || value === '') throw this.error('must be text, not empty', field, value);
+    return value;
+  }
+
+  optionalString(field: keyof T & string): string | null {
+    return this.#value(field) === null ? null : this.string(field);
+  }
+
+  optionalPath(field: keyof T & string): string | null {
+    const path = this.optionalString(field);
+    if (path !== null && !isAbsolute(path)) throw this.error('must be an absolute path', field, path);
+    return path;
+  }
+
+  /** null stands for an absent one. */
+  oneOf<V extends string>(field: keyof T & string, words: readonly V[], fallback?: V): V {
+    const value = this.raw[field] ?? fallback ?? this.base[field];
+    const found = words.find((word) => word === value);
+    if (found === undefined) throw this.error(`must be ${listed(words)}`, field, value);
+    return found;
+  }
+
+  /** Seconds, or parts of one. */
+  seconds(field: keyof T & string, least: number, most: number, fallback?: number): number {
+    const value = this.raw[field] ?? fallback ?? this.base[field];
+    if (typeof value === 'number' && value >= least && value <= most) return value;
+    throw this.error(`must be a number from ${least} to ${most}`, field, value);
+  }
+
+  cidr(field: keyof T & string): string {
     return this.text(field, this.#value(field), canonicalRange);
   }
 
-  optionalCidr(field: keyof T & string): Cidr | null {
+  optionalCidr(field: keyof T & string): string | null {
     return this.#value(field) === null ? null : this.cidr(field);
   }
 
-  optionalIp(field: keyof T & string): Ip | null {
+  optionalIp(field: keyof T & string): string | null {
     const value = this.#value(field);
     return value === null ? null : this.text(field, value, canonicalIp);
   }
 
-  cidrs(field: keyof T & string): readonly Cidr[] {
+  cidrs(field: keyof T & string): readonly string[] {
     const value = this.#value(field);
     if (!Array.isArray(value)) throw this.error('must be a list', field, value);
     return value.map((entry: unknown, i) => this.text(`${field}[${i}]`, entry, canonicalRange));
   }
 
-  ips(field: keyof T & string): readonly Ip[] {
+  ips(field: keyof T & string): readonly string[] {
     const value = this.#value(field);
     if (!Array.isArray(value)) throw this.error('must be a list', field, value);
     return value.map((entry: unknown, i) => this.text(`${field}[${i}]`, entry, canonicalIp));
@@ -88,7 +131,7 @@ export class Fields<T extends object> {
   }
 }
 
-function canonicalRange(text: string): Cidr {
+function canonicalRange(text: string): string {
   const range = parseCidr(text);
   const canonical = formatCidr(range);
   if (canonicalIp(text.slice(0, text.indexOf('/'))) !== canonical.slice(0, canonical.indexOf('/'))) {
