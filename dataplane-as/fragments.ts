@@ -4,7 +4,9 @@
  * RFC 3128). Fragments are forwarded as they come, never reassembled; a later one that overtakes its first one is dropped.
  */
 import { now, ports, since } from './context';
+import { isForgedByHost } from './from-host';
 import { imageHash } from './hash';
+import { isForged } from './judge';
 import { headerLength, parseFirstFragment, REPLY, setKey } from './l4';
 import {
   CONTROL_BASE,
@@ -26,6 +28,7 @@ import {
   PORT_ROLE,
   PORT_SHIFT,
   ROLE_POD,
+  ROLE_UPLINK,
   V_FLAGS,
   V_L4,
   V_PORTS,
@@ -59,8 +62,7 @@ export function fragment(v: usize, l3: usize, protocol: u32, length: u32, buffer
     if (outcome !== 0) return outcome;
     // An ICMP error never needs to be fragmented.
     if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) return DROP_FRAGMENT_TINY;
-    const sender = podOf(v);
-    if (sender !== 0 && <u32>addresses !== load<u32>(sender, PORT_IP4)) return DROP_SPOOFED;
+    if (isSpoofed(v, <u32>addresses)) return DROP_SPOOFED;
     rememberFragment(addresses, id, load<u32>(v, V_PORTS), load<u32>(v, V_PROTOCOL));
     return 0;
   }
@@ -80,13 +82,21 @@ export function followFragment(v: usize, addresses: u64, id: u32): i32 {
 }
 
 /**
- * The port of the pod that sent `v`, 0 = it came by another way. A pod's source is checked before its fragment is noted: the ports that
- * later ones borrow are nobody else's to say.
+ * May whoever sent `v` not use that source? Asked before its fragment is noted: the ports that later ones borrow are nobody else's to
+ * say.
  */
-export function podOf(v: usize): usize {
+function isSpoofed(v: usize, source: u32): bool {
+  const port = portOf(v);
+  if (port === 0) return false;
+  const role: u32 = load<u8>(port, PORT_ROLE);
+  if (role === ROLE_POD) return source !== load<u32>(port, PORT_IP4);
+  return role === ROLE_UPLINK ? isForged(source) : isForgedByHost(port, source);
+}
+
+/** The port that `v` came by, 0 = a tunnel. */
+export function portOf(v: usize): usize {
   if (load<u32>(v, V_FLAGS) & VF_FROM_TUNNEL) return 0;
-  const port = ports + (load<u32>(v, V_RX_PORT) << PORT_SHIFT);
-  return load<u8>(port, PORT_ROLE) === ROLE_POD ? port : 0;
+  return ports + (load<u32>(v, V_RX_PORT) << PORT_SHIFT);
 }
 
 function home(addresses: u64, id: u32): u32 {

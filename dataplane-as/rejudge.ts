@@ -23,6 +23,7 @@ import {
   ADJ_TYPE_TUNNEL,
   DROP_NO_ROUTE,
   DROP_PORT,
+  DROP_SERVICE_SOURCE,
   IMG_UPLINK_PORT,
   MAX_PORTS,
   PORT_IP4,
@@ -50,7 +51,7 @@ import {
   SF_RETURN_TUNNEL,
   SS_REJUDGED,
 } from './layout';
-import { hasBackend, REJECT, serviceOf } from './services';
+import { hasBackend, mayUse, REJECT, row, serviceOf } from './services';
 import { count, removePair } from './sessions';
 import { workers } from './workers/lock';
 import { noteRemoval } from './workers/removed';
@@ -75,6 +76,13 @@ export function originOf(reply: usize): bool {
   if (index >= <u32>MAX_PORTS) return false;
   fromPort(index);
   return role !== ROLE_NONE;
+}
+
+/** Is the connection one through a service that its client may not use any more? */
+function isBarred(forth: usize, protocol: u32, client: u32): bool {
+  if (load<u32>(forth, S_SERVICE) === 0) return false;
+  const now = serviceOf(load<u32>(forth, S_DST), load<u32>(forth, S_PORTS) >> 16, protocol);
+  return now !== 0 && !mayUse(row(now), client);
 }
 
 /** Does the service still have the connection's backend, or is there now a service where there was none? */
@@ -105,6 +113,10 @@ export function rejudge(v: usize, line: usize): i32 {
   if (role === ROLE_POD && originAddress(reply, isReply) !== source) {
     removePair(line);
     return DROP_NO_ROUTE;
+  }
+  if (isBarred(forth, protocol, source)) {
+    removePair(line);
+    return DROP_SERVICE_SOURCE;
   }
   const changed = serviceChanged(forth, protocol);
   // UDP has no end that would make the client look for another backend; TCP connections live on until theirs ends.

@@ -77,7 +77,8 @@ export function row(service: u32): usize {
   return image + load<u32>(image, IMG_SERVICES) + (service << SERVICE_SHIFT);
 }
 
-function mayUse(service: usize, client: u32): bool {
+/** Is the client within the ranges of sources that the service (its row) is limited to? */
+export function mayUse(service: usize, client: u32): bool {
   if ((load<u32>(service, SERVICE_FLAGS) & SVF_RANGES) === 0) return true;
   const first = load<u32>(service, SERVICE_RANGES);
   const end = min<u32>(first + load<u32>(service, SERVICE_RANGE_COUNT), load<u32>(image, IMG_RANGES_COUNT));

@@ -4,7 +4,7 @@
  * ordinary packet.
  */
 import { seed } from '../context';
-import { followFragment, podOf, rememberFragment } from '../fragments';
+import { followFragment, portOf, rememberFragment } from '../fragments';
 import { headerLength, ICMP, parseFirstFragment, REPLY, setKey } from '../l4';
 import {
   DROP_FRAGMENT_TINY,
@@ -12,6 +12,9 @@ import {
   DROP_OPTIONS,
   DROP_SPOOFED,
   PORT_IP6,
+  PORT_ROLE,
+  ROLE_HOST,
+  ROLE_POD,
   V_FLAGS,
   V_L3,
   V_PORTS,
@@ -21,6 +24,7 @@ import {
 } from '../layout';
 import { same } from './address';
 import { isExtension } from './extensions';
+import { isForged6, isNodes6 } from './judge6';
 import { ICMP6, parseIcmp6 } from './l4';
 import { transport } from './parse6';
 import { mix } from './sessions6';
@@ -49,6 +53,15 @@ export function fragment6(v: usize, l3: usize, at: usize, length: u32, buffered:
   return followFragment(v, key, id);
 }
 
+/** As isSpoofed() for IPv4. */
+function isSpoofed6(v: usize, source: usize): bool {
+  const port = portOf(v);
+  if (port === 0) return false;
+  const role: u32 = load<u8>(port, PORT_ROLE);
+  if (role === ROLE_POD) return !same(port + PORT_IP6, source);
+  return !(role === ROLE_HOST && isNodes6(port, source)) && isForged6(source);
+}
+
 function first(
   v: usize,
   l3: usize,
@@ -69,8 +82,7 @@ function first(
   if (outcome !== 0) return outcome;
   // An ICMP error never needs to be fragmented.
   if (load<u32>(v, V_FLAGS) & VF_ICMP_ERROR) return DROP_FRAGMENT_TINY;
-  const sender = podOf(v);
-  if (sender !== 0 && !same(l3 + 8, sender + PORT_IP6)) return DROP_SPOOFED;
+  if (isSpoofed6(v, l3 + 8)) return DROP_SPOOFED;
   rememberFragment(key, id, load<u32>(v, V_PORTS), load<u32>(v, V_PROTOCOL));
   return 0;
 }

@@ -6,6 +6,7 @@ import { UDP } from '../l4';
 import {
   DROP_NO_ROUTE,
   DROP_PORT,
+  DROP_SERVICE_SOURCE,
   PORT_IP6,
   PORT_SHIFT,
   ROLE_POD,
@@ -30,11 +31,18 @@ import {
   SS_REJUDGED,
 } from '../layout';
 import { AGAIN, originOf, reroute } from '../rejudge';
-import { hasBackend, REJECT } from '../services';
+import { hasBackend, REJECT, row } from '../services';
 import { count, removePair } from '../sessions';
 import { same } from './address';
 import { adjacency6, judge6, judgeAnswer6, routeToPod6, rule6, wayBack6 } from './judge6';
-import { serviceOf6 } from './services6';
+import { mayUse6, serviceOf6 } from './services6';
+
+/** Is the connection one through a service that its client may not use any more? */
+function isBarred(forth: usize, protocol: u32, client: usize): bool {
+  if (load<u32>(forth, S_SERVICE) === 0) return false;
+  const now = serviceOf6(forth - SESSION6_BLOCK + S6_DST, load<u32>(forth, S_PORTS) >> 16, protocol);
+  return now !== 0 && !mayUse6(row(now), client);
+}
 
 /** Does the service still have the connection's backend, or is there now a service where there was none? */
 function serviceChanged(forth: usize, protocol: u32): bool {
@@ -66,6 +74,10 @@ export function rejudge6(v: usize, block: usize): i32 {
   if (role === ROLE_POD && isReply && !isStation(reply, source)) {
     removePair(block);
     return DROP_NO_ROUTE;
+  }
+  if (isBarred(forth, protocol, source)) {
+    removePair(block);
+    return DROP_SERVICE_SOURCE;
   }
   const changed = serviceChanged(forth, protocol);
   // UDP has no end that would make the client look for another backend; TCP connections live on until theirs ends.

@@ -45,8 +45,8 @@ export function serviceOf6(address: usize, port: u32, protocol: u32): u32 {
   return number === MISS ? 0 : serviceByKey(number, port | (protocol << 16) | <u32>FRONTEND_IP6);
 }
 
-/** A range is four rows: address and mask. */
-function mayUse(service: usize, client: usize): bool {
+/** As mayUse() of services.ts. A range is four rows: address and mask. */
+export function mayUse6(service: usize, client: usize): bool {
   if ((load<u32>(service, SERVICE_FLAGS) & SVF_RANGES) === 0) return true;
   const first = load<u32>(service, SERVICE_RANGES);
   const end = min<u32>(first + load<u32>(service, SERVICE_RANGE_COUNT), load<u32>(image, IMG_RANGES_COUNT));
@@ -68,7 +68,7 @@ function refused(v: usize, service: u32, outcome: i32): i32 {
 /** Chooses a backend for a new connection, as choose(): 0, REJECT, or the outcome to drop with. */
 export function choose6(v: usize, service: u32, source: usize, destination: usize, key: u64): i32 {
   const at = row(service);
-  if (!mayUse(at, source)) return refused(v, service, DROP_SERVICE_SOURCE);
+  if (!mayUse6(at, source)) return refused(v, service, DROP_SERVICE_SOURCE);
   const outsider = asOutsider(at);
   const affinity = load<u32>(at, SERVICE_AFFINITY);
   // Two clients with one hash would share a backend, which does no harm.

@@ -68,6 +68,16 @@ test('a pod that forges another one’s first piece does not change what its lat
   assert.is(node.one(N.POD1, N.fromPod(N.POD1, second!)).outcome, L.OUT_FORWARD_POD);
 });
 
+test('nor does somebody on the underlay, or behind another link of the host', () => {
+  const node = N.startNode();
+  const [first, second] = pieces(flow, 2000, 1000);
+  const [forged] = pieces({ ...flow, dport: 54 }, 2000, 1000);
+  assert.is(node.one(N.POD1, N.fromPod(N.POD1, first!)).outcome, L.OUT_FORWARD_POD);
+  assert.is(node.one(N.UPLINK, N.fromUplink(forged!)).outcome, L.DROP_SPOOFED);
+  assert.is(node.one(N.HOST, N.fromHost(forged!)).outcome, L.DROP_SPOOFED);
+  assert.is(node.one(N.POD1, N.fromPod(N.POD1, second!)).outcome, L.OUT_FORWARD_POD);
+});
+
 test('pieces of what policy forbids are dropped, first and later', () => {
   const base = N.nodeImage();
   const node = N.startNode({

@@ -111,6 +111,21 @@ test('a service: its address outside, the backend’s inside; errors are transla
   assert.is(node.one(N.POD2, pod2(stray)).outcome, L.DROP_ICMP_ERROR);
 });
 
+test('who may not use a service any more loses the connections through it', () => {
+  const at = (ranges?: readonly string[]) => ({
+    frontends: [{ ip: S.VIP, port: 80, protocol: UDP }],
+    backends: [{ ip: S.POD2_IP, port: 8080, id: 1 }],
+    ...(ranges === undefined ? {} : { ranges }),
+  });
+  const node = S.startNode6({ services: [at()] });
+  const call = pod1(P.udp6(N.flow(S.POD1_IP, 4000, S.VIP, 80)));
+  assert.is(node.one(N.POD1, call).outcome, L.OUT_FORWARD_POD);
+  node.publish(S.nodeImage6({ generation: 3, services: [at()] }));
+  assert.is(node.one(N.POD1, call).outcome, L.OUT_FORWARD_POD);
+  node.publish(S.nodeImage6({ generation: 4, services: [at([])] }));
+  assert.is(node.one(N.POD1, call).outcome, L.DROP_SERVICE_SOURCE);
+});
+
 test('policies by identity and port, for first packets and for connections under way', () => {
   const portSets = [
     { intervals: [{ protocol: TCP, from: 80, to: 80, allow: true, rule: 16 }], allow: false, rule: 17 },
@@ -222,6 +237,8 @@ test('a pod that forges another one’s first fragment does not change what its 
   const [first, second] = datagram(53);
   assert.is(node.one(N.POD1, pod1(first!)).outcome, L.OUT_FORWARD_UPLINK);
   assert.is(node.one(N.POD2, pod2(datagram(54)[0]!)).outcome, L.DROP_SPOOFED);
+  assert.is(node.one(N.UPLINK, S.fromUplink(datagram(54)[0]!)).outcome, L.DROP_SPOOFED);
+  assert.is(node.one(N.HOST, S.fromHost(datagram(54)[0]!)).outcome, L.DROP_SPOOFED);
   assert.is(node.one(N.POD1, pod1(second!)).outcome, L.OUT_FORWARD_UPLINK);
 });
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import * as L from '../../dataplane-as/layout/index.js';
 import type { ServiceSpec } from './image.js';
 import * as N from './node.js';
-import { ACK, read, SYN, TCP, UDP } from './packets.js';
+import { ACK, type Flow, read, SYN, TCP, UDP } from './packets.js';
 
 const BACKENDS = [
   { ip: N.POD2_IP, port: 8080, id: 101 },
@@ -101,6 +101,32 @@ test('source ranges', () => {
   assert.is(node.one(N.POD2, pod2).outcome, L.DROP_SERVICE_SOURCE);
   const nobody = N.startNode({ services: [shop({ ranges: [] })] });
   assert.is(nobody.one(N.POD1, call(1)).outcome, L.DROP_SERVICE_SOURCE);
+});
+
+test('who may not use a service any more loses the connections through it, from either end', () => {
+  for (const protocol of [TCP, UDP]) {
+    const at = (ranges?: readonly string[]) =>
+      shop({
+        frontends: [{ ip: N.VIP, port: 80, protocol }],
+        backends: [BACKENDS[0]!],
+        ...(ranges === undefined ? {} : { ranges }),
+      });
+    const packet = (flow: Flow) => (protocol === TCP ? N.tcpPacket(flow, ACK) : N.udpPacket(flow));
+    const forth = N.fromPod(N.POD1, packet(N.flow(N.POD1_IP, 4000, N.VIP, 80)));
+    const back = N.fromPod(N.POD2, packet(N.flow(N.POD2_IP, 8080, N.POD1_IP, 4000)));
+    for (const [port, frame] of [
+      [N.POD1, forth],
+      [N.POD2, back],
+    ] as const) {
+      const node = N.startNode({ services: [at()] });
+      assert.is(node.one(N.POD1, forth).outcome, L.OUT_FORWARD_POD);
+      node.publish(N.nodeImage({ generation: 2, services: [at(['10.1.1.0/24'])] }));
+      assert.is(node.one(port, frame).outcome, L.OUT_FORWARD_POD);
+      node.publish(N.nodeImage({ generation: 3, services: [at(['192.0.2.0/24'])] }));
+      assert.is(node.one(port, frame).outcome, L.DROP_SERVICE_SOURCE);
+      assert.is(node.one(N.POD1, forth).outcome, L.DROP_SERVICE_SOURCE);
+    }
+  }
 });
 
 test('hairpin: a pod that is its own backend sees another source', () => {
