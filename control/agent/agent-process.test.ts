@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CNI } from '../cni/codes.js';
@@ -21,13 +21,44 @@ test('an agent that waits for its data plane says so to CNI and REST, and then s
   const status = await self.cni.status(request('any'));
   assert.is(status.result, CNI.unavailable);
   assert.match(status.error, /the agent is starting: .*connection refused/);
-  for (const call of ['add', 'delete', 'check', 'gc'] as const)
+  for (const call of ['add', 'check', 'gc'] as const)
     assert.is((await self.cni[call](request('web'))).result, CNI.tryAgainLater);
   assert.match(problemOf(self) ?? '', /connection refused/);
   machine.dataplane.reachable = true;
   const agent = await starting;
   assert.is((await self.cni.add(request('web'))).result, 0);
   assert.is(problemOf(self), null);
+  await agent?.close();
+});
+
+test('a DEL is done while the agent waits, and leaves nothing', async () => {
+  const machine = new Machine();
+  const first = await machine.agent();
+  for (const name of ['web', 'db']) assert.is((await first.cni.add(request(name))).result, 0);
+  await first.close();
+  machine.dataplane.reachable = false;
+  const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
+  assert.is((await self.cni.delete(request('web'))).result, CNI.tryAgainLater, 'nothing can be done yet');
+  const starting = self.start(machine.options(), NEVER);
+  // By now it has taken up its pods.
+  while (!/connection refused/.test(self.waiting ?? ''))
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.is(machine.links.pods.size, 2);
+  for (const name of ['web', 'web', 'never']) assert.is((await self.cni.delete(request(name))).result, 0);
+  assert.is(machine.links.pods.size, 1);
+  machine.links.failDetach = new Error('no permission');
+  assert.match((await self.cni.delete(request('db'))).error, /no permission/);
+  machine.links.failDetach = null;
+  machine.dataplane.reachable = true;
+  const agent = await starting;
+  assert.equal(
+    agent?.state.pods().map(({ pod }) => pod.name),
+    ['db'],
+  );
+  assert.not.ok(machine.dataplane.items.has('endpoint/shop/web'));
+  assert.ok(machine.dataplane.items.has('endpoint/shop/db'));
+  assert.not.match(readFileSync(machine.journal, 'utf8'), '"name": "web"');
+  assert.is(agent?.state.addresses.use()[0]?.used, 1);
   await agent?.close();
 });
 

@@ -61,6 +61,15 @@ test('written when the agent is ready, whole and alone; removed when it is not f
   assert.ok(existsSync(path), 'the next agent finds it');
 });
 
+test('an agent that ends slowly does not take it away', async () => {
+  const kept = keeper({ graceMs: 5 });
+  kept.follow(true);
+  await kept.close();
+  kept.follow(false);
+  await pause(30);
+  assert.ok(existsSync(path));
+});
+
 test('one that an earlier agent left goes when this one does not become ready', async () => {
   mkdirSync(confDir);
   writeFileSync(path, 'old');

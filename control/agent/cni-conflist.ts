@@ -39,6 +39,7 @@ export class ConflistKeeper {
   #timer: NodeJS.Timeout | null = null;
   readonly #looks: Every;
   #failure: string | null = null;
+  #closed = false;
 
   /** Not ready is what it starts with: a configuration that an earlier agent left goes when the time is over. */
   constructor(private readonly options: ConflistOptions) {
@@ -58,15 +59,19 @@ export class ConflistKeeper {
 
   /** Told of every change, and of no change. */
   follow(ready: boolean): void {
-    if (ready === this.#ready) return;
+    if (ready === this.#ready || this.#closed) return;
     this.#ready = ready;
     this.#cancel();
     if (ready) this.#install();
     else this.#later(this.options.graceMs ?? GRACE_MS, () => this.#remove());
   }
 
-  /** Ends; what is there stays: the next agent needs it as it is. */
+  /**
+   * Ends; what is there stays: the next agent needs it as it is, and without it containerd takes no pod away. May be called before the
+   * agent is closed, whose last words are that it is not ready.
+   */
   close(): Promise<void> {
+    this.#closed = true;
     this.#cancel();
     this.#looks.close();
     return Promise.resolve();

@@ -6,14 +6,14 @@ import { type CniReply, type CniRequest, type CniService, DONE, failureReply } f
 import { errorText, PteropusError } from '../common/errors.js';
 import { bitsOf, parseIp } from '../common/ip.js';
 import { podInterfaceKey, podMtu } from '../compiler/interfaces.js';
-import { podMacs } from '../ipam/arithmetic.js';
 import type { PodRef, Ruleset } from '../ruleset/types.js';
 import { Batch } from './cni-batch.js';
 import { missingItems } from './cni-check.js';
 import { type PendingAdd, PendingAdds } from './cni-pending.js';
 import { BARE_NAMESPACE, sandboxKey, sandboxOf } from './cni-sandbox.js';
+import { sweepSandbox } from './cni-sweep.js';
 import type { PodRecord } from './journal.js';
-import { type LinkDriver, podLinkName } from './links.js';
+import type { LinkDriver } from './links.js';
 import type { EventLoop, Transaction } from './loop.js';
 import { type NodeState, podKey } from './node-state.js';
 import type { Sandbox, Wiring } from './wiring.js';
@@ -68,7 +68,8 @@ export class CniHandler implements CniService {
       alone: async (tx, sandbox): Promise<true> => {
         const record = this.#recordOf(sandbox);
         if (record !== undefined) await wiring.remove(tx, record);
-        else await this.#sweep(sandbox);
+        // What an ADD left that neither ended nor could be undone.
+        else await sweepSandbox(parts.links, sandbox);
         return true;
       },
     });
@@ -178,12 +179,6 @@ export class CniHandler implements CniService {
     );
   }
 
-  /** What an ADD left that neither ended nor could be undone: its link has a name and a MAC that only this sandbox gives. */
-  async #sweep({ containerId, ifname, netns }: Delete): Promise<void> {
-    const { pod: podMac } = podMacs(containerId, ifname);
-    await this.parts.links.sweepPod({ link: podLinkName(containerId, ifname), netns, ifname, podMac });
-  }
-
   /** A pod has one interface; a second one of the same sandbox is another network's business. */
   #checkInterface({ pod, containerId, ifname }: Sandbox): void {
     const other = this.parts.state.pod(pod);
@@ -220,7 +215,8 @@ export class CniHandler implements CniService {
   }
 }
 
-async function answer(work: () => Promise<CniReply>): Promise<CniReply> {
+/** What `work` says, or its failure as a code and a text. */
+export async function answer(work: () => Promise<CniReply>): Promise<CniReply> {
   try {
     return await work();
   } catch (error) {

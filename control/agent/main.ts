@@ -145,6 +145,8 @@ async function serve(config: AgentConfig): Promise<void> {
     opened(agent);
     process.stdout.write('{"ready":true}\n');
     await Promise.race([end.asked, anew]);
+    // What ends beside us, or takes long to end, is no reason to take it away.
+    await conflist?.close();
   } finally {
     for (const handle of open) await handle.close();
     end.release();

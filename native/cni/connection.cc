@@ -40,7 +40,9 @@ class Deadline {
 }
 
 [[noreturn]] void unreachable(const std::string& path, int error) {
-  throw Unreachable("the agent cannot be reached at " + path + ": " + strerror(error));
+  const std::string what = "the agent cannot be reached at " + path + ": " + strerror(error);
+  if (error == ENOENT || error == ECONNREFUSED) throw NobodyListens(what);
+  throw Unreachable(what);
 }
 
 constexpr int kBusyPauseMs = 5;

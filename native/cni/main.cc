@@ -1,6 +1,6 @@
 // The CNI plugin: started by a container runtime for each command (CNI specification, section 2). It passes what it was given to the
 // node's agent and prints what the agent answers. Only what must be answered without an agent is answered here: VERSION, missing
-// variables, a configuration that cannot be read or is of a version we do not speak, and an agent that is not there.
+// variables, a configuration that cannot be read or is of a version we do not speak, and an agent that is not there; a DEL is done then.
 // By the name `loopback` it is that plugin.
 #include <poll.h>
 #include <unistd.h>
@@ -19,6 +19,7 @@
 #include "netconf.h"
 #include "protobuf.h"
 #include "unary.h"
+#include "unwire.h"
 
 namespace pteropus::cni {
 
@@ -98,6 +99,13 @@ Answer askPatiently(const NetConf& conf, const std::string& message) {
   }
 }
 
+// A pod that ends must not wait for an agent that may be gone for long.
+Answer deleteAlone(const NetConf& conf, const Variables& variables, const std::string& absence) {
+  const std::string problem = unwire(variables);
+  if (problem.empty()) return {0, ""};
+  return failure(conf.version, kTryAgainLater, absence + "; and the pod's link cannot be removed: " + problem);
+}
+
 Answer run(char** environ, bool asLoopback) {
   const Variables variables = cniVariables(environ);
   const std::string wrong = complaint(variables);
@@ -117,6 +125,9 @@ Answer run(char** environ, bool asLoopback) {
   try {
     const std::string message = encodeInvocation(variables, text);
     return command == "STATUS" ? askPatiently(conf, message) : ask(conf, message);
+  } catch (const NobodyListens& failed) {
+    if (command == "DEL") return deleteAlone(conf, variables, failed.what());
+    return failure(conf.version, command == "STATUS" ? kUnavailable : kTryAgainLater, failed.what());
   } catch (const CallError& failed) {
     // For STATUS an agent that is away is an answer: pods cannot be wired.
     return failure(conf.version, command == "STATUS" ? kUnavailable : kTryAgainLater, failed.what());

@@ -13,9 +13,14 @@ struct CallError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Nobody listens: an agent that starts again, say. What was to be said was not.
+// What was to be said was not: there is no way to the agent.
 struct Unreachable : CallError {
   using CallError::CallError;
+};
+
+// Nobody listens: an agent that starts again, say, or that is gone.
+struct NobodyListens : Unreachable {
+  using Unreachable::Unreachable;
 };
 
 class UnaryCall {

@@ -123,11 +123,16 @@ export const ALONE: readonly Case[] = [
       version: '0.4.0',
     };
   }),
-  ...['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'].map((command): Case => {
+  ...['ADD', 'CHECK', 'GC', 'STATUS'].map((command): Case => {
     const stdin = conf(NEWEST, { socket: '/run/pteropus-nobody/cni.sock', prevResult: {}, timeoutMs: 300 });
     const code = command === 'STATUS' ? CNI.unavailable : CNI.tryAgainLater;
     const answer = /cannot be reached at \/run\/pteropus-nobody\/cni\.sock: No such file/;
     return { name: `${command} without an agent`, ...step(command, stdin), code, answer, version: NEWEST };
+  }),
+  ...['', '/run/netns/never', '/etc/hostname', '/proc/self/ns/net'].map((netns): Case => {
+    const stdin = conf(NEWEST, { socket: '/run/pteropus-nobody/cni.sock' });
+    const step_ = step('DEL', stdin, { ...ENV, CNI_NETNS: netns });
+    return { name: `DEL without an agent, namespace '${netns}'`, ...step_, code: 0, answer: '' };
   }),
 ];
 

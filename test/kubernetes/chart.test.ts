@@ -104,6 +104,10 @@ check('nodes on VPP have a daemon set and a configuration of their own, and no o
   const [ours = '', others = ''] = [...sets].sort((a, b) => a.indexOf('affinity') - b.indexOf('affinity'));
   assert.match(others, /"key":"pteropus\.io\/backend","operator":"NotIn","values":\["vpp"\]/);
   assert.match(ours, /"nodeSelector":\{[^}]*"pteropus\.io\/backend":"vpp"/);
+  // The agent speaks to VPP by the API files of that very VPP.
+  const images = [...ours.matchAll(/"image":"([^"]+)"/g)].map(([, image]) => image);
+  assert.is(images.length, 3);
+  assert.is(new Set(images).size, 1, images.join());
   assert.match(ours, /"args":\["vswitch","--no-agent","--config","\/run\/pteropus\/agent\.json"\]/);
   const services = documents.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name);
   assert.ok(services.includes('pteropus-agent-vpp-metrics'));

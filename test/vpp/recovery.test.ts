@@ -1,4 +1,5 @@
 /** VPP killed under traffic, an agent killed, a VPP that somebody else changed: nobody has to lend a hand. */
+import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Fields, VppApi } from '../../control/backends/vpp/api/api.js';
@@ -52,6 +53,12 @@ async function withApi<T>({ vpp }: SimNode, work: (api: VppApi) => Promise<T>): 
 
 /** A command of the debug CLI of the node's VPP. */
 const cli = (node: SimNode, command: string): Promise<string> => withApi(node, (api) => api.cli(command));
+
+/** Seconds of a core that the process has taken so far. */
+function cpuSeconds(pid: number | undefined): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
 
 testIf(test, ...needs)(
   'an agent that is killed costs no packet; the next one adopts what it finds',
@@ -161,5 +168,30 @@ testIf(test, ...needs)('a policy that somebody took off an interface is back wit
   );
   await assertAsBefore();
 });
+
+testIf(test, ...needs)(
+  'a pod that ends without an agent: VPP loses its link, the next agent frees the rest',
+  async () => {
+    const [node] = cluster.driver.nodes;
+    assert.ok(node?.vpp);
+    const deaths = node.dataplane.deaths;
+    const interfaces = () => cli(node, 'show interface');
+    const before = await interfaces();
+    await node.agent.stop();
+    await cluster.driver.removePod({ namespace: 'default', name: 'stranger' });
+    const allowed = await cluster.workload('client').probe('tcp', cluster.ip('server'), 80, 3000);
+    assert.is(allowed.outcome, 'connected', JSON.stringify(allowed));
+    const took = cpuSeconds(node.dataplane.pid);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.ok(cpuSeconds(node.dataplane.pid) - took < 0.25, 'VPP does not spin over the link that is gone');
+    await node.agent.start();
+    const count = (text: string): number => text.match(/^host-pt/gm)?.length ?? 0;
+    assert.is(count(await interfaces()), count(before) - 1);
+    await cluster.apply([pod('another', { node: 'node-1' })]);
+    const reached = await cluster.workload('another').probe('tcp', cluster.ip('client'), 80, 3000);
+    assert.is(reached.outcome, 'connected', JSON.stringify(reached));
+    assert.is(node.dataplane.deaths, deaths);
+  },
+);
 
 test.run();
