@@ -40,7 +40,7 @@ test('a listing, then all that changed, gathered until it is taken', async () =>
   const listing = await feed.list();
   assert.equal(
     listing.objects.map(({ metadata }) => metadata.name),
-    ['n1', 'a'],
+    ['a', 'n1'],
   );
   assert.is(listing.revision, 2);
   await put(namespace('b'));

@@ -10,6 +10,9 @@ import type { Entry, Snapshot, Store, StoreEvent, Watch } from '../store/store.j
 
 export { OBJECTS_PREFIX, storedKey as keyOf } from '../objects/stored-keys.js';
 
+/** Followed by one watch, so that the revision of what came last is that of everything. */
+const FOLLOWED = [OBJECTS_PREFIX, NODES_PREFIX];
+
 export interface Listing {
   readonly objects: readonly KubeObject[];
   readonly revision: number;
@@ -35,7 +38,7 @@ export interface ObjectsHandler {
 }
 
 export class ObjectFeed {
-  #watches: Watch[] = [];
+  #watch: Watch | null = null;
   #events: ObjectEvent[] = [];
   #gone: number[] = [];
   #revision = 0;
@@ -58,22 +61,18 @@ export class ObjectFeed {
   /** All objects as they are now; changes from here on are gathered. */
   async list(): Promise<Listing> {
     this.stop();
-    const [objects, nodes] = await Promise.all([
-      this.store.list(OBJECTS_PREFIX),
-      this.store.list(NODES_PREFIX),
-    ]);
+    const listed = await this.store.list(FOLLOWED);
+    const { revision } = listed;
     // Asked last: what was written before it is in the listing, or among the changes that follow.
     const marker = await this.store.get(COMPLETE_KEY);
-    const complete = marker !== null && marker.revision <= objects.revision;
+    const complete = marker !== null && marker.revision <= revision;
     this.#mark = marker?.created ?? 0;
     this.#nodes.clear();
-    this.#revision = Math.max(objects.revision, nodes.revision);
-    const result = [...this.#read(nodes), ...this.#read(objects)];
-    if (complete)
-      this.mirror?.replace({ entries: [...objects.entries, ...nodes.entries], revision: this.#revision });
-    this.#watch(OBJECTS_PREFIX, objects.revision);
-    this.#watch(NODES_PREFIX, nodes.revision);
-    return { objects: result, revision: this.#revision, complete };
+    this.#revision = revision;
+    const objects = this.#read(listed);
+    if (complete) this.mirror?.replace(listed);
+    this.#follow(revision);
+    return { objects, revision, complete };
   }
 
   /**
@@ -102,8 +101,8 @@ export class ObjectFeed {
   }
 
   stop(): void {
-    for (const watch of this.#watches) watch.close();
-    this.#watches = [];
+    this.#watch?.close();
+    this.#watch = null;
     this.#events = [];
     this.#gone = [];
     this.#told = false;
@@ -125,19 +124,18 @@ export class ObjectFeed {
     return object;
   }
 
-  #watch(prefix: string, from: number): void {
-    const watch = this.store.watch(prefix, from, {
+  #follow(from: number): void {
+    this.#watch = this.store.watch(FOLLOWED, from, {
       events: (events, revision) => {
         if (this.mirror !== null) this.#unkept.push([events, revision]);
         for (const event of events) this.#add(event);
-        this.#revision = Math.max(this.#revision, revision);
+        this.#revision = revision;
         if (this.#told) return;
         this.#told = true;
         this.handler.pending();
       },
       lost: (reason) => this.handler.lost(reason),
     });
-    this.#watches.push(watch);
   }
 
   #add(event: StoreEvent): void {

@@ -4,7 +4,7 @@ import type { Entry, Store, Watch } from '../store/store.js';
 export interface PrefixHandler {
   put(entry: Entry): void;
   deleted(key: string): void;
-  /** All up to this store revision was told. */
+  /** All up to this revision was told, which is that of a change under the prefix: nobody who follows it stays before it. */
   revision?(revision: number): void;
 }
 
@@ -22,11 +22,12 @@ export function followPrefix(store: Store, prefix: string, handler: PrefixHandle
 
   const list = async (): Promise<void> => {
     const { entries, revision } = await store.list(prefix);
+    const newest = entries.reduce((latest, entry) => Math.max(latest, entry.revision), 0);
     if (closed) return;
     const there = new Set(entries.map(({ key }) => key));
     for (const key of [...known]) if (!there.has(key)) forget(key);
     for (const entry of entries) learn(entry);
-    handler.revision?.(revision);
+    handler.revision?.(newest);
     watch = store.watch(prefix, revision, {
       events(events, at) {
         for (const event of events) {

@@ -9,7 +9,17 @@ import {
   WatchLostError,
 } from './errors.js';
 import type { Answers, ErrorText, Request, RequestMessage, ServerMessage } from './protocol.js';
-import type { Condition, Entry, LeaseId, Operation, Snapshot, Store, Watch, WatchHandler } from './store.js';
+import type {
+  Condition,
+  Entry,
+  LeaseId,
+  Operation,
+  Prefixes,
+  Snapshot,
+  Store,
+  Watch,
+  WatchHandler,
+} from './store.js';
 
 export interface StoreClientOptions {
   /** How long a request waits for a connection, milliseconds. */
@@ -25,7 +35,7 @@ interface InFlight {
 }
 
 interface OpenWatch {
-  readonly prefix: string;
+  readonly prefixes: Prefixes;
   readonly handler: WatchHandler;
   /** Revision up to which its events were delivered. */
   revision: number;
@@ -81,8 +91,8 @@ class StoreClient implements Store {
     return this.#call({ op: 'get', key });
   }
 
-  list(prefix: string): Promise<Snapshot> {
-    return this.#call({ op: 'list', prefix });
+  list(prefixes: Prefixes): Promise<Snapshot> {
+    return this.#call({ op: 'list', prefixes });
   }
 
   transact(conditions: readonly Condition[], operations: readonly Operation[]): Promise<Answers['transact']> {
@@ -97,10 +107,10 @@ class StoreClient implements Store {
     return this.#call({ op: 'delete', key });
   }
 
-  watch(prefix: string, fromRevision: number, handler: WatchHandler): Watch {
+  watch(prefixes: Prefixes, fromRevision: number, handler: WatchHandler): Watch {
     if (this.#closed) throw new StoreClosedError('the store client is closed', { object: this.path });
     const id = this.#next++;
-    this.#watches.set(id, { prefix, handler, revision: fromRevision });
+    this.#watches.set(id, { prefixes, handler, revision: fromRevision });
     if (this.#ready) this.#subscribe(id);
     return {
       close: () => {
@@ -218,14 +228,15 @@ class StoreClient implements Store {
   #subscribe(id: number): void {
     const watch = this.#watches.get(id);
     if (watch === undefined) return;
-    const request: Request = { op: 'watch', watch: id, prefix: watch.prefix, fromRevision: watch.revision };
+    const { prefixes, revision: fromRevision } = watch;
+    const request: Request = { op: 'watch', watch: id, prefixes, fromRevision };
     this.#channel.send({ id: this.#next++, request });
   }
 
   #loseWatch(id: number, reason: string): void {
     const watch = this.#watches.get(id);
     this.#watches.delete(id);
-    watch?.handler.lost(new WatchLostError(reason, { object: watch.prefix, retryable: true }));
+    watch?.handler.lost(new WatchLostError(reason, { object: String(watch.prefixes), retryable: true }));
   }
 
   #loseLease(id: LeaseId): void {

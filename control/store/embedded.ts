@@ -6,7 +6,17 @@ import { randomUUID } from 'node:crypto';
 import { LeaseNotFoundError, StoreClosedError } from './errors.js';
 import { type Commit, decide, Keyspace, Staged } from './keyspace.js';
 import { StoreLog } from './log.js';
-import type { Condition, Entry, LeaseId, Operation, Snapshot, Store, Watch, WatchHandler } from './store.js';
+import type {
+  Condition,
+  Entry,
+  LeaseId,
+  Operation,
+  Prefixes,
+  Snapshot,
+  Store,
+  Watch,
+  WatchHandler,
+} from './store.js';
 import { Watchers } from './watchers.js';
 
 export type TransactResult = { readonly ok: boolean; readonly revision: number };
@@ -60,8 +70,8 @@ export class EmbeddedStore implements Store {
     return this.#read(() => this.#keyspace.get(key));
   }
 
-  list(prefix: string): Promise<Snapshot> {
-    return this.#read(() => this.#keyspace.list(prefix));
+  list(prefixes: Prefixes): Promise<Snapshot> {
+    return this.#read(() => this.#keyspace.list(prefixes));
   }
 
   async put(key: string, value: string): Promise<number> {
@@ -86,9 +96,9 @@ export class EmbeddedStore implements Store {
     });
   }
 
-  watch(prefix: string, fromRevision: number, handler: WatchHandler): Watch {
+  watch(prefixes: Prefixes, fromRevision: number, handler: WatchHandler): Watch {
     if (this.#closed) throw new StoreClosedError('the store is closed');
-    return this.#watchers.watch(prefix, fromRevision, this.#keyspace.revision, handler);
+    return this.#watchers.watch(prefixes, fromRevision, this.#keyspace.revision, handler);
   }
 
   /** In one process a lease lives until it is revoked or the store closes; `ttlSeconds` matters to clients only. */

@@ -10,10 +10,27 @@ import {
 } from 'etcd3/lib/rpc.js';
 import { InvalidInputError } from '../common/errors.js';
 import { TransactionTooLargeError } from './errors.js';
-import { type Condition, type Entry, MAX_OPERATIONS, type Operation, type StoreEvent } from './store.js';
+import {
+  type Condition,
+  type Entry,
+  MAX_OPERATIONS,
+  type Operation,
+  type Prefixes,
+  type StoreEvent,
+} from './store.js';
 
 /** etcd's own bound of a request is 1.5 MiB; what is beside keys and values is small. */
 const MAX_REQUEST_BYTES = 1_500_000;
+
+interface KeyRange {
+  readonly key: Buffer;
+  readonly range_end: Buffer;
+}
+
+/** The prefixes as a list. */
+export function listOf(prefixes: Prefixes): readonly string[] {
+  return typeof prefixes === 'string' ? [prefixes] : prefixes;
+}
 
 export class EtcdCodec {
   /** Names the store's history; outside the keys that callers see. */
@@ -29,10 +46,20 @@ export class EtcdCodec {
   }
 
   /** All keys that start with `prefix`. */
-  range(prefix: string): { readonly key: Buffer; readonly range_end: Buffer } {
+  range(prefix: string): KeyRange {
     const start = this.key(prefix);
     // An empty key stands for the very first.
     return { key: start.length === 0 ? Buffer.of(0) : start, range_end: after(start) };
+  }
+
+  /** The one range that all keys under these prefixes lie in; others may lie between them. */
+  span(prefixes: Prefixes): KeyRange {
+    const sorted = listOf(prefixes)
+      .map((prefix) => this.range(prefix))
+      .sort((a, b) => Buffer.compare(a.key, b.key));
+    const [first, last] = [sorted[0], sorted.at(-1)];
+    if (first === undefined || last === undefined) throw new InvalidInputError('no prefix is named', {});
+    return { key: first.key, range_end: last.range_end };
   }
 
   isIdentity(key: Buffer): boolean {

@@ -8,14 +8,14 @@ import { StoreClosedError, WatchLostError } from './errors.js';
 import type { EtcdCodec } from './etcd-codec.js';
 import type { EtcdConnection } from './etcd-connection.js';
 import { type Anchor, copyOf, historyOf, latest } from './etcd-history.js';
-import type { StoreEvent, Watch, WatchHandler } from './store.js';
+import { isUnder, type Prefixes, type StoreEvent, type Watch, type WatchHandler } from './store.js';
 
 type WatchStream = Awaited<ReturnType<ReturnType<EtcdConnection['client']>['watch']['watch']>>;
 
 export interface EtcdWatchSpec {
   readonly connection: EtcdConnection;
   readonly codec: EtcdCodec;
-  readonly prefix: string;
+  readonly prefixes: Prefixes;
   /** Events after this one. */
   readonly fromRevision: number;
   readonly handler: WatchHandler;
@@ -60,7 +60,7 @@ export class EtcdWatch implements Watch {
   }
 
   async #open(): Promise<void> {
-    const { connection, codec, prefix, identity, identify } = this.spec;
+    const { connection, codec, prefixes, identity, identify } = this.spec;
     const from = await this.#goOnFrom();
     if (from === null || this.#closed) return;
     const client = connection.client();
@@ -85,7 +85,7 @@ export class EtcdWatch implements Watch {
     });
     stream.on('error', broken).on('end', broken);
     stream.write({
-      create_request: { ...codec.range(prefix), start_revision: from + 1, progress_notify: true },
+      create_request: { ...codec.span(prefixes), start_revision: from + 1, progress_notify: true },
     });
     let found: string;
     try {
@@ -141,7 +141,7 @@ export class EtcdWatch implements Watch {
       for (; i < response.events.length; i++) {
         const event = response.events[i];
         if (event === undefined || Number(event.kv.mod_revision) !== revision) break;
-        if (this.spec.codec.isIdentity(event.kv.key)) continue;
+        if (!this.#isOurs(event.kv.key)) continue;
         events.push(this.spec.codec.event(event));
         const change = { key: copyOf(event.kv.key), revision };
         this.#anchor =
@@ -150,6 +150,12 @@ export class EtcdWatch implements Watch {
       this.#revision = revision;
       if (events.length > 0 && !this.#closed) this.spec.handler.events(events, revision);
     }
+  }
+
+  /** Keys that are not asked for may lie between those that are. */
+  #isOurs(key: Buffer): boolean {
+    const { codec, prefixes } = this.spec;
+    return !codec.isIdentity(key) && isUnder(codec.keyOf(key), prefixes);
   }
 
   #restart(): void {
@@ -167,9 +173,13 @@ export class EtcdWatch implements Watch {
   #lose(reason: string): void {
     this.close();
     this.spec.ended(this);
-    const { prefix, handler, fromRevision } = this.spec;
+    const { prefixes, handler, fromRevision } = this.spec;
     handler.lost(
-      new WatchLostError(errorText(reason), { object: prefix, value: fromRevision, retryable: true }),
+      new WatchLostError(errorText(reason), {
+        object: String(prefixes),
+        value: fromRevision,
+        retryable: true,
+      }),
     );
   }
 }

@@ -1,13 +1,23 @@
 /** The store in etcd (v3 API, 3.4 and later): one cluster of servers for all nodes. */
 import { randomUUID } from 'node:crypto';
-import { CompareResult, CompareTarget, type IRangeResponse } from 'etcd3/lib/rpc.js';
+import { CompareResult, CompareTarget, type IRangeRequest, type IRangeResponse } from 'etcd3/lib/rpc.js';
 import { LeaseNotFoundError, StoreClosedError } from './errors.js';
-import { EtcdCodec } from './etcd-codec.js';
+import { EtcdCodec, listOf } from './etcd-codec.js';
 import { EtcdConnection, type EtcdEndpoints } from './etcd-connection.js';
 import { type Anchor, copyOf, latest, NOTHING } from './etcd-history.js';
 import { EtcdLease } from './etcd-lease.js';
 import { EtcdWatch } from './etcd-watch.js';
-import type { Condition, Entry, LeaseId, Operation, Snapshot, Store, Watch, WatchHandler } from './store.js';
+import type {
+  Condition,
+  Entry,
+  LeaseId,
+  Operation,
+  Prefixes,
+  Snapshot,
+  Store,
+  Watch,
+  WatchHandler,
+} from './store.js';
 
 export interface EtcdStoreSpec extends EtcdEndpoints {
   /** Goes before every key (default none). */
@@ -32,7 +42,7 @@ export class EtcdStore implements Store {
   readonly #pageSize: number;
   /** The store that answered the last listing; null before the first. */
   #identity: string | null = null;
-  /** The latest listing of each prefix: its revision, and the latest change in it. */
+  /** The latest listing of some prefixes: its revision, and the latest change in it. */
   readonly #listed = new Map<string, { readonly revision: number; readonly newest: Anchor }>();
 
   /** Connects with the first call. */
@@ -52,33 +62,35 @@ export class EtcdStore implements Store {
   }
 
   /** Read in pages, all of one revision. */
-  async list(prefix: string): Promise<Snapshot> {
+  async list(prefixes: Prefixes): Promise<Snapshot> {
     const identity = await this.#identify();
-    const { key: first, range_end } = this.#codec.range(prefix);
     const entries: Entry[] = [];
-    let key = first;
     let revision = 0;
     let newest: Anchor = NOTHING;
-    for (;;) {
-      const range = { key, range_end, limit: this.#pageSize, revision };
-      const page: IRangeResponse = await this.#connection.call('always', (client, options) =>
-        client.kv.range(range, options),
-      );
-      if (revision === 0) revision = Number(page.header.revision);
-      for (const kv of page.kvs) {
-        if (this.#codec.isIdentity(kv.key)) continue;
-        const entry = this.#codec.entry(kv);
-        entries.push(entry);
-        if (entry.revision > latest(newest))
-          newest = { put: { key: copyOf(kv.key), revision: entry.revision }, removed: null };
+    for (const prefix of listOf(prefixes)) {
+      let { key, range_end } = this.#codec.range(prefix);
+      for (;;) {
+        const page = await this.#page({ key, range_end, limit: this.#pageSize, revision });
+        if (revision === 0) revision = Number(page.header.revision);
+        for (const kv of page.kvs) {
+          if (this.#codec.isIdentity(kv.key)) continue;
+          const entry = this.#codec.entry(kv);
+          entries.push(entry);
+          if (entry.revision > latest(newest))
+            newest = { put: { key: copyOf(kv.key), revision: entry.revision }, removed: null };
+        }
+        const last = page.kvs.at(-1);
+        if (!page.more || last === undefined) break;
+        key = Buffer.concat([last.key, Buffer.of(0)]);
       }
-      const last = page.kvs.at(-1);
-      if (!page.more || last === undefined) break;
-      key = Buffer.concat([last.key, Buffer.of(0)]);
     }
     this.#identity = identity;
-    this.#listed.set(prefix, { revision, newest });
+    this.#listed.set(String(prefixes), { revision, newest });
     return { entries: sorted(entries), revision };
+  }
+
+  #page(range: IRangeRequest): Promise<IRangeResponse> {
+    return this.#connection.call('always', (client, options) => client.kv.range(range, options));
   }
 
   async transact(
@@ -104,11 +116,11 @@ export class EtcdStore implements Store {
     return Number(deleted) > 0;
   }
 
-  watch(prefix: string, fromRevision: number, handler: WatchHandler): Watch {
+  watch(prefixes: Prefixes, fromRevision: number, handler: WatchHandler): Watch {
     if (this.#connection.closed) throw new StoreClosedError('the store is closed');
-    const listed = this.#listed.get(prefix);
+    const listed = this.#listed.get(String(prefixes));
     const watch = new EtcdWatch({
-      ...{ connection: this.#connection, codec: this.#codec, prefix, fromRevision, handler },
+      ...{ connection: this.#connection, codec: this.#codec, prefixes, fromRevision, handler },
       anchor: listed?.revision === fromRevision ? listed.newest : NOTHING,
       identity: this.#identity,
       identify: () => this.#identify(),

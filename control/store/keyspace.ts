@@ -1,6 +1,15 @@
 /** The store's contents as pure data: what a transaction would do, and doing it. No I/O, no clock. */
 import { InvalidInputError } from '../common/errors.js';
-import type { Condition, Entry, LeaseId, Operation, Snapshot, StoreEvent } from './store.js';
+import {
+  type Condition,
+  type Entry,
+  isUnder,
+  type LeaseId,
+  type Operation,
+  type Prefixes,
+  type Snapshot,
+  type StoreEvent,
+} from './store.js';
 
 /** A transaction that passed its conditions: what goes to the log, then to the watchers. */
 export interface Commit {
@@ -75,8 +84,8 @@ export class Keyspace {
     return this.#entries.size;
   }
 
-  list(prefix: string): Snapshot {
-    const entries = [...this.#entries.values()].filter((entry) => entry.key.startsWith(prefix));
+  list(prefixes: Prefixes): Snapshot {
+    const entries = [...this.#entries.values()].filter(({ key }) => isUnder(key, prefixes));
     entries.sort((a, b) => (a.key < b.key ? -1 : 1));
     return { entries, revision: this.revision };
   }

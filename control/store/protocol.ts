@@ -1,5 +1,5 @@
 /** What store client and server say to each other, as frames (control/common/frames.ts) on a unix socket. */
-import type { Condition, Entry, LeaseId, Operation, Snapshot, StoreEvent } from './store.js';
+import type { Condition, Entry, LeaseId, Operation, Prefixes, Snapshot, StoreEvent } from './store.js';
 
 /** The first message of every connection, from the server. */
 export interface Hello {
@@ -9,7 +9,7 @@ export interface Hello {
 
 export type Request =
   | { readonly op: 'get'; readonly key: string }
-  | { readonly op: 'list'; readonly prefix: string }
+  | { readonly op: 'list'; readonly prefixes: Prefixes }
   | {
       readonly op: 'transact';
       readonly conditions: readonly Condition[];
@@ -17,7 +17,12 @@ export type Request =
     }
   | { readonly op: 'put'; readonly key: string; readonly value: string }
   | { readonly op: 'delete'; readonly key: string }
-  | { readonly op: 'watch'; readonly watch: number; readonly prefix: string; readonly fromRevision: number }
+  | {
+      readonly op: 'watch';
+      readonly watch: number;
+      readonly prefixes: Prefixes;
+      readonly fromRevision: number;
+    }
   | { readonly op: 'unwatch'; readonly watch: number }
   | { readonly op: 'lease'; readonly ttlSeconds: number }
   | { readonly op: 'keep-lease'; readonly lease: LeaseId }

@@ -6,7 +6,7 @@ import { encodeFrame, FrameReader } from '../common/frames.js';
 import { listenPrivately } from '../common/listen.js';
 import { LeaseNotFoundError } from './errors.js';
 import type { Answers, Request, RequestMessage, ServerMessage } from './protocol.js';
-import type { LeaseId, Store, Watch } from './store.js';
+import type { LeaseId, Prefixes, Store, Watch } from './store.js';
 
 export interface StoreServer {
   /** Ends all connections and removes the socket; the store itself stays open. */
@@ -151,7 +151,7 @@ class Connection {
       case 'get':
         return this.store.get(request.key);
       case 'list':
-        return this.store.list(request.prefix);
+        return this.store.list(request.prefixes);
       case 'transact':
         return this.store.transact(request.conditions, request.operations);
       case 'put':
@@ -159,7 +159,7 @@ class Connection {
       case 'delete':
         return this.store.delete(request.key);
       case 'watch':
-        this.#watch(request.watch, request.prefix, request.fromRevision);
+        this.#watch(request.watch, request.prefixes, request.fromRevision);
         return null;
       case 'unwatch':
         this.#watches.get(request.watch)?.close();
@@ -176,8 +176,8 @@ class Connection {
     }
   }
 
-  #watch(watch: number, prefix: string, fromRevision: number): void {
-    const handle = this.store.watch(prefix, fromRevision, {
+  #watch(watch: number, prefixes: Prefixes, fromRevision: number): void {
+    const handle = this.store.watch(prefixes, fromRevision, {
       events: (events, revision) => this.send({ type: 'events', watch, events, revision }),
       lost: (reason) => {
         this.#watches.delete(watch);

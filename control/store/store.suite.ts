@@ -143,6 +143,32 @@ export function storeSuite(name: string, open: () => Promise<StoreRig>): void {
     watch.close();
   });
 
+  check('several prefixes are one listing and one watch, whose revisions rise together', async (store) => {
+    const both = ['/m/x/', '/m/z/'];
+    for (const key of ['/m/z/1', '/m/y/1', '/m/x/1']) await store.put(key, '');
+    const listed = await store.list(both);
+    assert.equal(
+      listed.entries.map(({ key }) => key),
+      ['/m/x/1', '/m/z/1'],
+    );
+    const recorder = new Recorder();
+    const watch = store.watch(both, listed.revision, recorder.handler);
+    for (let i = 0; i < 20; i++) {
+      for (const prefix of ['/m/z/', '/m/y/', '/m/x/']) await store.put(`${prefix}${i}`, '2');
+    }
+    await store.delete('/m/y/1');
+    await store.delete('/m/z/1');
+    await recorder.until(() => recorder.text.at(-1) === '-/m/z/1');
+    const wanted = Array.from({ length: 20 }, (_, i) => [`+/m/z/${i}=2`, `+/m/x/${i}=2`]).flat();
+    assert.equal(recorder.text, [...wanted, '-/m/z/1']);
+    const revisions = recorder.seen.map(({ revision }) => revision);
+    assert.equal(
+      revisions,
+      [...revisions].sort((a, b) => a - b),
+    );
+    watch.close();
+  });
+
   check('a transaction of the most operations comes as one', async (store) => {
     const recorder = new Recorder();
     const watch = store.watch('/t/', (await store.list('')).revision, recorder.handler);

@@ -47,10 +47,20 @@ export interface WatchHandler {
   lost(reason: Error): void;
 }
 
+/** Which keys are meant: those that start with this, or with one of these. */
+export type Prefixes = string | readonly string[];
+
+/** Is this one of the keys that are meant? */
+export function isUnder(key: string, prefixes: Prefixes): boolean {
+  return typeof prefixes === 'string'
+    ? key.startsWith(prefixes)
+    : prefixes.some((prefix) => key.startsWith(prefix));
+}
+
 export interface Store {
   get(key: string): Promise<Entry | null>;
-  /** All keys that start with `prefix`, sorted by key. */
-  list(prefix: string): Promise<Snapshot>;
+  /** All keys under these prefixes as they were at one revision, sorted by key. No prefix is the beginning of another. */
+  list(prefixes: Prefixes): Promise<Snapshot>;
   /**
    * Applies all operations at once if every condition holds; otherwise none, and `ok` is false. At most MAX_OPERATIONS of
    * each.
@@ -61,8 +71,11 @@ export interface Store {
   ): Promise<{ readonly ok: boolean; readonly revision: number }>;
   put(key: string, value: string): Promise<number>;
   delete(key: string): Promise<boolean>;
-  /** Events after `fromRevision` (exclusive) of keys that start with `prefix`. */
-  watch(prefix: string, fromRevision: number, handler: WatchHandler): Watch;
+  /**
+   * Events after `fromRevision` (exclusive) of keys under these prefixes, in one order: who was told of a revision was told of all
+   * before it. Two watches promise nothing of the kind to each other.
+   */
+  watch(prefixes: Prefixes, fromRevision: number, handler: WatchHandler): Watch;
   /** Keys put with a lease vanish `ttlSeconds` after the last keep-alive. The implementation keeps the lease alive until it is revoked. */
   lease(
     ttlSeconds: number,

@@ -2,10 +2,10 @@
 
 import { WatchLostError } from './errors.js';
 import type { Commit } from './keyspace.js';
-import type { StoreEvent, Watch, WatchHandler } from './store.js';
+import { isUnder, type Prefixes, type StoreEvent, type Watch, type WatchHandler } from './store.js';
 
 interface Watcher {
-  readonly prefix: string;
+  readonly prefixes: Prefixes;
   readonly handler: WatchHandler;
   queue: (readonly [readonly StoreEvent[], number])[];
   lost: Error | null;
@@ -34,13 +34,14 @@ export class Watchers {
     for (const watcher of this.#watchers) enqueue(watcher, commit);
   }
 
-  watch(prefix: string, fromRevision: number, current: number, handler: WatchHandler): Watch {
-    const watcher: Watcher = { prefix, handler, queue: [], lost: null, scheduled: false, closed: false };
+  watch(prefixes: Prefixes, fromRevision: number, current: number, handler: WatchHandler): Watch {
+    const object = String(prefixes);
+    const watcher: Watcher = { prefixes, handler, queue: [], lost: null, scheduled: false, closed: false };
     if (fromRevision < this.#since) {
-      lose(watcher, new WatchLostError('events are kept no longer', { object: prefix, value: fromRevision }));
+      lose(watcher, new WatchLostError('events are kept no longer', { object, value: fromRevision }));
     } else if (fromRevision > current) {
       const text = `the store is at revision ${current} only: it is another store`;
-      lose(watcher, new WatchLostError(text, { object: prefix, value: fromRevision }));
+      lose(watcher, new WatchLostError(text, { object, value: fromRevision }));
     } else {
       for (const commit of this.#history) if (commit.revision > fromRevision) enqueue(watcher, commit);
       this.#watchers.add(watcher);
@@ -71,7 +72,7 @@ export class Watchers {
 
 function enqueue(watcher: Watcher, { events, revision }: Commit): void {
   const mine = events.filter((event) =>
-    (event.type === 'put' ? event.entry.key : event.key).startsWith(watcher.prefix),
+    isUnder(event.type === 'put' ? event.entry.key : event.key, watcher.prefixes),
   );
   if (mine.length === 0) return;
   watcher.queue.push([mine, revision]);
