@@ -93,16 +93,8 @@ export class Sides {
     stages: WebAssembly.Module,
     peer: Peer | null,
   ): Promise<Sides> {
-    let huge = false;
-    const prepare = (bytes: Uint8Array): void => {
-      huge = preferHugePages(bytes);
-    };
-    const sessionsLog2 = flows > 100_000 ? 22 : flows > 10_000 ? 19 : 18; // 18 is the data plane's default
-    const kept = Math.ceil(flows / L.BATCH) * L.BATCH * L.VECTOR_SIZE;
-    const node = make({ sessionsLog2, sessions6Log2: 4, extraBytes: flows * RECORD + kept, prepare });
-    scenario.prepare(node);
-    const sides = new Sides(node, scenario, flows, stages, peer, huge);
-    sides.#stages.init();
+    const sides = Sides.#inNewMemory(make, scenario, flows, stages, peer);
+    const { node } = sides;
     sides.#write(true);
     await sides.#share();
     const batches = sides.#vectors;
@@ -119,6 +111,40 @@ export class Sides {
     const missing = flows - node.sessionStat(L.SS_ACTIVE);
     if (missing > flows / 100) throw new Error(`${scenario.name}: ${missing} connections are missing`);
     sides.#warm();
+    return sides;
+  }
+
+  /** The same packets and connections in other memory, on both sides. */
+  async moved(
+    make: (options: HarnessOptions) => Harness,
+    stages: WebAssembly.Module,
+    peer: Peer | null,
+  ): Promise<Sides> {
+    const sides = Sides.#inNewMemory(make, this.scenario, this.flows, stages, peer);
+    sides.node.bytes.set(this.node.bytes);
+    sides.#written = this.#written;
+    await sides.#share();
+    sides.#warm();
+    return sides;
+  }
+
+  static #inNewMemory(
+    make: (options: HarnessOptions) => Harness,
+    scenario: Scenario,
+    flows: number,
+    stages: WebAssembly.Module,
+    peer: Peer | null,
+  ): Sides {
+    let huge = false;
+    const prepare = (bytes: Uint8Array): void => {
+      huge = preferHugePages(bytes);
+    };
+    const sessionsLog2 = flows > 100_000 ? 22 : flows > 10_000 ? 19 : 18; // 18 is the data plane's default
+    const kept = Math.ceil(flows / L.BATCH) * L.BATCH * L.VECTOR_SIZE;
+    const node = make({ sessionsLog2, sessions6Log2: 4, extraBytes: flows * RECORD + kept, prepare });
+    scenario.prepare(node);
+    const sides = new Sides(node, scenario, flows, stages, peer, huge);
+    sides.#stages.init();
     return sides;
   }
 

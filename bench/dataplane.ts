@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release as kernel, loadavg, totalmem } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
+import type { HarnessOptions } from '../test/pipeline/harness.js';
 import { others } from './dataplane-others.js';
 import { onOneCore } from './one-core.js';
 import { benchOptions } from './options.js';
@@ -30,12 +31,12 @@ const FILE = `${ROOT}bench/results/dataplane.json`;
 /** Rounds in which many connections are opened, which take long. */
 const OPENING_ROUNDS = 15;
 const MANY = 100_000;
-/**
- * So often new memory is taken with more flows than lie in the second cache: the same packets take up to a tenth longer in one memory than
- * in another, on either side. Not with so many that it takes long.
- */
-const PLACEMENTS = 5;
-const isPlaced = (flows: number): boolean => flows > 10_000 && flows < MANY;
+/** More flows than lie in the first cache: others on the machine have the rest too, and slow one pass of either side by a tenth, the next one not. */
+const IN_FIRST_CACHE = 1000;
+/** So many times the rounds then. */
+const MORE_ROUNDS = 8;
+/** So often new memory is taken with more flows than lie in the second cache; less often where it takes long. */
+const placements = (flows: number): number => (flows <= 10_000 ? 1 : flows < MANY ? 5 : 3);
 /** Numbers of flows with which stages are measured one by one. */
 const STAGE_FLOWS = [1000, 10_000];
 const ALL_FLOWS = '1,1000,10000,64000,500000';
@@ -62,17 +63,17 @@ async function memory(say: Say, flowCounts: readonly number[], rounds: number): 
   say(`${'case'.padEnd(26)}flows  median     min     max    median     min     max  median     low\n`);
   for (const scenario of scenarios) {
     for (const flows of flowCounts) {
-      const start = async () => {
-        const peer = 'path' in built ? new Peer(built.path) : null;
-        return Sides.start((options) => new Harness(options), scenario, flows, module, peer);
-      };
-      let sides = await start();
-      const placements = isPlaced(flows) ? PLACEMENTS : 1;
-      const placed = [await established(sides, Math.ceil(rounds / placements))];
-      while (placed.length < placements) {
-        sides.peer?.close();
-        sides = await start();
-        placed.push(await established(sides, Math.ceil(rounds / placements)));
+      const make = (options: HarnessOptions) => new Harness(options);
+      const newPeer = () => ('path' in built ? new Peer(built.path) : null);
+      const total = flows > IN_FIRST_CACHE ? MORE_ROUNDS * rounds : rounds;
+      const each = Math.ceil(total / placements(flows));
+      let sides = await Sides.start(make, scenario, flows, module, newPeer());
+      const placed = [await established(sides, each)];
+      while (placed.length < placements(flows)) {
+        const before = sides;
+        sides = await before.moved(make, module, newPeer());
+        before.peer?.close();
+        placed.push(await established(sides, each));
       }
       note(overPlacements(placed));
       const full = scenario === scenarios.at(-1);
@@ -81,7 +82,7 @@ async function memory(say: Say, flowCounts: readonly number[], rounds: number): 
       if (full && flows === 10_000 && 'path' in unproved) {
         // What validation costs: the same packets through C that takes every one for good.
         const other = new Peer(unproved.path);
-        const beside = await Sides.start((options) => new Harness(options), scenario, flows, module, other);
+        const beside = await Sides.start(make, scenario, flows, module, other);
         note({ ...(await established(beside, rounds)), scenario: 'full, C unvalidated' });
         other.close();
       }

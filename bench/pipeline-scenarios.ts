@@ -3,7 +3,7 @@ import * as L from '../dataplane-as/layout/index.js';
 import type { Harness } from '../test/pipeline/harness.js';
 import type { ImageSpec } from '../test/pipeline/image.js';
 import * as N from '../test/pipeline/node.js';
-import { ACK, SYN, TCP } from '../test/pipeline/packets.js';
+import { ACK, type Flow, SYN, TCP } from '../test/pipeline/packets.js';
 
 export interface Scenario {
   readonly name: string;
@@ -17,13 +17,17 @@ export interface Scenario {
 }
 
 /** Spreads flows over source and destination ports. */
-function flow(i: number, dst: string, dport?: number): ReturnType<typeof N.flow> {
-  return N.flow(N.POD1_IP, 1024 + (i % 32768), dst, dport ?? 2000 + (i >> 15));
+function flow(i: number, dst: string): Flow {
+  return N.flow(N.POD1_IP, 1024 + (i % 32768), dst, 2000 + (i >> 15));
 }
 
+const DATA = 10;
+/** TCP and its data, at each frame's end. */
+const TCP_BYTES = 20 + DATA;
+
 /** An IPv4 packet that makes a frame of 64 bytes. */
-function tcp64(flow: ReturnType<typeof N.flow>, opening: boolean): Uint8Array {
-  return N.tcpPacket(flow, opening ? SYN : ACK, new Uint8Array(10));
+function tcp64(flow: Flow, opening: boolean): Uint8Array {
+  return N.tcpPacket(flow, opening ? SYN : ACK, new Uint8Array(DATA));
 }
 
 const RULES_A_PEER = 20;
@@ -62,10 +66,35 @@ function scenario(
   return { name, outcome, prepare: (node) => N.start(node, change), packet };
 }
 
-const toPod = (dst: string, dport?: number) => (i: number, opening: boolean) => ({
-  frame: N.fromPod(N.POD1, tcp64(flow(i, dst, dport), opening)),
-  port: N.POD1,
-});
+/** The frame that `frame` is with the ports of `flow`, and TCP's checksum for these (RFC 1624, equation 3): half a million are soon made so. */
+function withPorts(frame: Uint8Array, { sport, dport }: Flow): Uint8Array {
+  const bytes = frame.slice();
+  const tcp = new DataView(bytes.buffer, bytes.length - TCP_BYTES);
+  const complement = (at: number): number => ~tcp.getUint16(at) & 0xffff;
+  let sum = complement(16) + complement(0) + sport + complement(2) + dport;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  tcp.setUint16(0, sport);
+  tcp.setUint16(2, dport);
+  tcp.setUint16(16, ~sum);
+  return bytes;
+}
+
+/** Frames of flows between the same addresses, of which one is made as any packet is. */
+function alike(
+  flowOf: (i: number) => Flow,
+  port: number,
+  frameOf: (packet: Uint8Array) => Uint8Array,
+): Scenario['packet'] {
+  const [opens, follows] = [frameOf(tcp64(flowOf(0), true)), frameOf(tcp64(flowOf(0), false))];
+  return (i, opening) => ({ frame: withPorts(opening ? opens : follows, flowOf(i)), port });
+}
+
+const fromPod = (dst: string) =>
+  alike(
+    (i) => flow(i, dst),
+    N.POD1,
+    (packet) => N.fromPod(N.POD1, packet),
+  );
 
 /** Frontends on 16 ports, so that 500,000 flows have a tuple each. */
 function shop(backend: string): Partial<ImageSpec> {
@@ -83,22 +112,25 @@ function shop(backend: string): Partial<ImageSpec> {
 }
 
 export const scenarios: readonly Scenario[] = [
-  scenario('forward', L.OUT_FORWARD_POD, {}, toPod(N.POD2_IP)),
-  scenario('service NAT', L.OUT_FORWARD_POD, shop(N.POD2_IP), toPod(N.VIP)),
-  scenario('source NAT', L.OUT_FORWARD_UPLINK, {}, (i, opening) => ({
-    frame: N.fromPod(N.POD1, tcp64(flow(i, N.OUTSIDE), opening)),
-    port: N.POD1,
-  })),
-  scenario('VXLAN encap', L.OUT_FORWARD_TUNNEL, {}, toPod(N.REMOTE_POD_IP)),
-  scenario('VXLAN decap', L.OUT_FORWARD_POD, {}, (i, opening) => ({
-    frame: N.fromTunnel(tcp64(N.back(flow(i, N.REMOTE_POD_IP)), opening)),
-    port: N.UPLINK,
-  })),
+  scenario('forward', L.OUT_FORWARD_POD, {}, fromPod(N.POD2_IP)),
+  scenario('service NAT', L.OUT_FORWARD_POD, shop(N.POD2_IP), fromPod(N.VIP)),
+  scenario('source NAT', L.OUT_FORWARD_UPLINK, {}, fromPod(N.OUTSIDE)),
+  scenario('VXLAN encap', L.OUT_FORWARD_TUNNEL, {}, fromPod(N.REMOTE_POD_IP)),
+  scenario(
+    'VXLAN decap',
+    L.OUT_FORWARD_POD,
+    {},
+    alike(
+      (i) => N.back(flow(i, N.REMOTE_POD_IP)),
+      N.UPLINK,
+      (packet) => N.fromTunnel(packet),
+    ),
+  ),
   full(1000),
 ];
 
 /** Policy, service NAT, route and VXLAN. */
 export function full(rules: number): Scenario {
   const spec = policed(rules, shop(N.REMOTE_POD_IP));
-  return { ...scenario('full', L.OUT_FORWARD_TUNNEL, spec, toPod(N.VIP)), spec };
+  return { ...scenario('full', L.OUT_FORWARD_TUNNEL, spec, fromPod(N.VIP)), spec };
 }
