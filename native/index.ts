@@ -107,6 +107,8 @@ export interface Netns {
       readonly tso?: boolean;
       readonly gso?: boolean;
       readonly gro?: boolean;
+      /** Takes VLAN tags (IEEE 802.1Q) off what comes in. */
+      readonly rxVlan?: boolean;
     },
   ): void;
   /** `net/ipv4/ip_forward`; relative to /proc/sys, inside the namespace. */

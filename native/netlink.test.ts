@@ -134,7 +134,11 @@ itWithIp('sets offloads and sysctls inside the namespace', () => {
     assert.equal(state('tx-checksumming'), 'off');
     assert.equal(state('tx-tcp-segmentation'), 'off');
     assert.equal(state('generic-receive-offload'), 'on');
-    a!.setOffloads('lo', { gro: true });
+    assert.equal(state('rx-vlan-offload'), 'on');
+    a!.setOffloads('v0', { rxVlan: false });
+    const vlan = inNetns('a', 'ethtool', '-k', 'v0').match(/^\w+-vlan-offload: \w+/gm);
+    assert.deepEqual(vlan, ['rx-vlan-offload: off', 'tx-vlan-offload: on']);
+    a!.setOffloads('lo', { gro: true, rxVlan: false });
     a!.setSysctl('net/ipv4/ip_forward', outside.startsWith('1') ? '0' : '1');
     assert.notEqual(inNetns('a', 'cat', '/proc/sys/net/ipv4/ip_forward'), outside);
   });

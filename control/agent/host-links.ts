@@ -16,6 +16,7 @@ import {
   single,
   speakIpv6,
   trustSources,
+  VLAN_TAGS_STAY,
 } from './kernel-settings.js';
 import type { NodeLinkSpec, NodeLinks } from './links.js';
 import { TAP_TYPE } from './taps.js';
@@ -77,6 +78,7 @@ export class HostLinks {
     const found = node.links().find(({ name }) => name === uplink);
     if (found === undefined) throw new UplinkError('no such link', { object: uplink });
     quiet(node, uplink, this.options.vpp !== undefined);
+    if (this.options.vpp === undefined) node.setOffloads(uplink, VLAN_TAGS_STAY);
     node.setLink(uplink, { mtu, up: true });
     return found.mac;
   }

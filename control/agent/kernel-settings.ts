@@ -9,6 +9,9 @@ import type { Ip } from '../ruleset/types.js';
  */
 export const SOFTWARE_CHECKSUMS = { txChecksum: false, tso: false } as const;
 
+/** A NIC that takes VLAN tags off would show packets of every VLAN as packets of the underlay: nothing tells an AF_XDP socket of the tag. */
+export const VLAN_TAGS_STAY = { rxVlan: false } as const;
+
 /** An address as a prefix of its own. */
 export function single(address: Ip): string {
   return `${address}/${bitsOf(parseIp(address).family)}`;
@@ -41,10 +44,13 @@ export function disableIpv6(netns: Netns, link: string): void {
   trySysctl(netns, `net/ipv6/conf/${link}/disable_ipv6`, '1');
 }
 
-/** The data plane's check of source addresses stands in; the kernel takes the larger of the two settings. */
+/**
+ * Packets from a source to which the host has a route of any kind may come by this link: the data plane's check of source addresses stands
+ * in. The kernel takes the larger one of the link's setting and that of all links, and "loose" (2) is the largest: so the other links of
+ * the host keep what its administrator gave them.
+ */
 export function trustSources(netns: Netns, link: string): void {
-  netns.setSysctl(`net/ipv4/conf/${link}/rp_filter`, '0');
-  netns.setSysctl('net/ipv4/conf/all/rp_filter', '0');
+  netns.setSysctl(`net/ipv4/conf/${link}/rp_filter`, '2');
 }
 
 /** Runtimes make sandboxes with IPv6 switched off. Throws NativeError (ENOENT) where the kernel has none. */

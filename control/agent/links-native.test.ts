@@ -80,6 +80,28 @@ test('link names fit and differ however alike the container ids are', () => {
 });
 
 rooted(
+  'of the host’s settings only those of its own links are touched; the uplink shows VLAN tags',
+  async () => {
+    await inNamespaces(async (links, node) => {
+      node.setSysctl('net/ipv4/conf/all/rp_filter', '1');
+      await links.setupNode({
+        node: 'n3',
+        plan,
+        config: DEFAULT_CONFIG,
+        addresses: [plan.nodeAddress ?? ''],
+      });
+      const read = (...argv: string[]): string =>
+        spawnSync('ip', ['netns', 'exec', NODE, ...argv], { encoding: 'utf8' }).stdout;
+      const filters = ['all', 'uplink', HOST_LINK].map((link) =>
+        read('cat', `/proc/sys/net/ipv4/conf/${link}/rp_filter`).trim(),
+      );
+      assert.equal(filters, ['1', '2', '2'], 'what is in force is the larger one');
+      assert.match(read('ethtool', '-k', 'uplink'), /^rx-vlan-offload: off/m);
+    });
+  },
+);
+
+rooted(
   'a node that gets more workers than its links have queues for makes the pair to the host anew',
   async () => {
     await inNamespaces(async (links, node, _pod, native) => {

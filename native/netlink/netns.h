@@ -50,7 +50,7 @@ struct Route {
 };
 
 struct Offloads {
-  std::optional<bool> txChecksum, tso, gso, gro;
+  std::optional<bool> txChecksum, tso, gso, gro, rxVlan;
 };
 
 class Netns {

@@ -180,7 +180,7 @@ void NetnsObject::setOffloads(Info info) {
   const std::string link = textOf(info[0], "link");
   const Napi::Object features = objectOf(info[1], "features");
   const Offloads offloads{optionalBool(features, "txChecksum"), optionalBool(features, "tso"),
-                          optionalBool(features, "gso"), optionalBool(features, "gro")};
+                          optionalBool(features, "gso"), optionalBool(features, "gro"), optionalBool(features, "rxVlan")};
   guarded(info.Env(), [&] { netns_->setOffloads(link, offloads); });
 }
 

@@ -11,6 +11,20 @@
 
 namespace pteropus {
 
+namespace {
+
+// Whether the device has the command (EOPNOTSUPP: it lacks the feature). Acts in the socket's namespace.
+bool ethtool(int socket, const std::string& link, const std::string& object, ethtool_value& argument) {
+  ifreq request{};
+  memcpy(request.ifr_name, link.c_str(), link.size() + 1);
+  request.ifr_data = reinterpret_cast<char*>(&argument);
+  if (ioctl(socket, SIOCETHTOOL, &request) == 0) return true;
+  if (errno != EOPNOTSUPP) fail("SIOCETHTOOL", errno, object);
+  return false;
+}
+
+}  // namespace
+
 void Netns::setOffloads(const std::string& link, const Offloads& offloads) {
   socket().linkIndex(link);  // a name that fits, and ENODEV before anything is changed
   // TSO needs checksum offload: switching on goes in this order, and switching checksums off takes TSO along by itself.
@@ -23,12 +37,13 @@ void Netns::setOffloads(const std::string& link, const Offloads& offloads) {
   for (const auto& [command, value] : wanted) {
     if (!value) continue;
     ethtool_value argument{command, *value ? 1u : 0u};
-    ifreq request{};
-    memcpy(request.ifr_name, link.c_str(), link.size() + 1);
-    request.ifr_data = reinterpret_cast<char*>(&argument);
-    // The ioctl acts in the socket's namespace. EOPNOTSUPP: the device does not have the feature.
-    if (ioctl(socket().fd(), SIOCETHTOOL, &request) < 0 && errno != EOPNOTSUPP) fail("SIOCETHTOOL", errno, named(link));
+    ethtool(socket().fd(), link, named(link), argument);
   }
+  ethtool_value flags{ETHTOOL_GFLAGS, 0};
+  if (!offloads.rxVlan || !ethtool(socket().fd(), link, named(link), flags)) return;
+  const uint32_t kept = flags.data & ~static_cast<uint32_t>(ETH_FLAG_RXVLAN);
+  ethtool_value changed{ETHTOOL_SFLAGS, *offloads.rxVlan ? kept | ETH_FLAG_RXVLAN : kept};
+  if (changed.data != flags.data) ethtool(socket().fd(), link, named(link), changed);
 }
 
 void Netns::setSysctl(const std::string& name, const std::string& value) {
