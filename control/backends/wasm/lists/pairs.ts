@@ -5,10 +5,10 @@ import { homeKeyOf, homeOf, type PairPlan } from './pair-plan.js';
 import {
   keysOf,
   type Lane,
+  LineWriter,
   laneOf,
   lanesIn,
   portSetLines,
-  putLines,
   RANGES,
   ruleLines,
 } from './port-lines.js';
@@ -83,6 +83,7 @@ export class Pairs {
       if (passed[bucket] === 1) words[table + bucket * BUCKET + FLAGS] = A.BUCKET_PASSED;
     const bytes = new Uint8Array(words.buffer);
     const halves = new Uint16Array(words.buffer);
+    const writer = new LineWriter(words, ranges, gap);
     for (let pair = 0; pair < plan.count; pair++) {
       const from = starts[pair] ?? 0;
       const to = starts[pair + 1] ?? 0;
@@ -104,7 +105,7 @@ export class Pairs {
       if (to > from + 1 || ranges[first * RANGES] !== ANY_PORTS) {
         const count = Math.ceil((to - from) / A.LINE_RULES);
         const line = this.#take(count);
-        putLines(halves, words, this.room.lines + line * LINE, ranges, rules, from, to, gap);
+        writer.put(this.room.lines + line * LINE, rules, from, to);
         const where = line | (count << A.LINES_COUNT_SHIFT);
         halves[half] = where;
         halves[half + A.BUCKET_PAIRS] = where >>> 16;

@@ -50,33 +50,36 @@ export function keysOf({ ranges: [srcPorts, dstPorts, protocols] }: Lane): reado
   return protocol === 0 && last === 255 && dstPorts === all ? [0, LAST_KEY] : null;
 }
 
-/**
- * Writes the lines of some rules, whose indexes are `rules` from `from` to before `to`, into a list's halves and words from word `at`
- * on; they have these ranges (packRanges) and are numbered in steps of `gap`.
- */
-export function putLines(
-  halves: Uint16Array,
-  words: Uint32Array,
-  at: number,
-  ranges: Uint32Array,
-  rules: Uint32Array,
-  from: number,
-  to: number,
-  gap: number,
-): void {
-  const end = at + Math.ceil((to - from) / A.LINE_RULES) * LINE;
-  for (let i = at; i < end; i++) words[i] = A.NO_RULE;
-  for (let i = from; i < to; i++) {
-    const rule = rules[i] ?? 0;
-    const lane = (i - from) % A.LINE_RULES;
-    const line = at + ((i - from - lane) / A.LINE_RULES) * LINE;
-    for (let dimension = 0; dimension < RANGES; dimension++) {
-      const range = ranges[rule * RANGES + dimension] ?? 0;
-      const half = line * 2 + dimension * 8 + lane;
-      halves[half] = range;
-      halves[half + 4] = range >>> 16;
+/** Writes rules of a list that is being built into lines. `ranges`: what the rules are for (packRanges); they are numbered in steps of `gap`. */
+export class LineWriter {
+  readonly #halves: Uint16Array;
+
+  constructor(
+    private readonly words: Uint32Array,
+    private readonly ranges: Uint32Array,
+    private readonly gap: number,
+  ) {
+    this.#halves = new Uint16Array(words.buffer);
+  }
+
+  /** Writes the lines of the rules whose indexes are `rules` from `from` to before `to`, from word `at` on. */
+  put(at: number, rules: Uint32Array, from: number, to: number): void {
+    const { words, ranges, gap } = this;
+    const halves = this.#halves;
+    const end = at + Math.ceil((to - from) / A.LINE_RULES) * LINE;
+    for (let i = at; i < end; i++) words[i] = A.NO_RULE;
+    for (let i = from; i < to; i++) {
+      const rule = rules[i] ?? 0;
+      const lane = (i - from) % A.LINE_RULES;
+      const line = at + ((i - from - lane) / A.LINE_RULES) * LINE;
+      for (let dimension = 0; dimension < RANGES; dimension++) {
+        const range = ranges[rule * RANGES + dimension] ?? 0;
+        const half = line * 2 + dimension * 8 + lane;
+        halves[half] = range;
+        halves[half + 4] = range >>> 16;
+      }
+      words[line + A.LINE_NUMBERS / 4 + lane] = (rule + 1) * gap;
     }
-    words[line + A.LINE_NUMBERS / 4 + lane] = (rule + 1) * gap;
   }
 }
 

@@ -1,8 +1,8 @@
 /** The bit vectors of a short list (LIST_VECTOR_SIZE in dataplane-as/lists/layout.ts). */
 import { LIST_PORT_BLOCK, NO_RULE } from '../../../../dataplane-as/lists/layout.js';
+import type { Ends } from './ends.js';
 import { RANGES } from './port-lines.js';
 import type { Scratch } from './scratch.js';
-import type { Side } from './side.js';
 
 export interface BitVectors {
   /** Bytes of a vector, a multiple of 16. */
@@ -18,16 +18,10 @@ const PROTOCOLS = 256;
 /** A rule's place in the list fits in so many bits (VECTOR_RULES). */
 const RULE_BITS = 11;
 
-/**
- * Makes them, in the scratch memory, for rules with these ranges (packRanges) and whose prefixes have these numbers; rules are numbered
- * in steps of `gap`.
- */
+/** Makes them, in the scratch memory, for rules with these ends and ranges (packRanges), which are numbered in steps of `gap`. */
 export function bitVectors(
+  { src, dst, sources, targets }: Ends,
   ranges: Uint32Array,
-  src: Side,
-  dst: Side,
-  sources: Uint32Array,
-  targets: Uint32Array,
   gap: number,
   scratch: Scratch,
 ): BitVectors {
