@@ -25,7 +25,7 @@ import { TAP_TYPE } from './taps.js';
 export const HOST_LINK = 'ptero0';
 export const HOST_PORT = 'ptero1';
 
-/** The host's own default route, of another link, goes before the one through the data plane. */
+/** A route that the host has by another link, default or to the underlay's network, goes before the one through the data plane. */
 const LAST_RESORT_METRIC = 4096;
 
 /** How VPP has its interfaces. */
@@ -111,7 +111,10 @@ export class HostLinks {
     for (const destination of [ranges.podSubnetCIDR, ranges.hostSubnetCIDR, ranges.serviceCIDR]) {
       node.addRoute({ ...via, destination, mtu });
     }
-    node.addRoute({ ...via, destination: 'default', metric: LAST_RESORT_METRIC });
+    // Other nodes at their underlay addresses, NodePorts there above all.
+    const underlay = ranges.nodeInterconnectCIDR;
+    for (const destination of [...(underlay === null ? [] : [underlay]), 'default'])
+      node.addRoute({ ...via, destination, metric: LAST_RESORT_METRIC });
   }
 
   /** The pair that is there is kept, since the data plane may have its end open; not one that it cannot open, of fewer queues. */
