@@ -1,5 +1,15 @@
 /** The figures of bench/compile.ts as one SVG: what an event costs, at both sizes, next to a compile from scratch. */
-import type { CompileResults } from './compile.js';
+import type { NaiveFigures } from './compile-naive.js';
+import type { RunFigures } from './compile-turns.js';
+
+/** Of a whole run, as `results/compile.json` keeps them. */
+export interface CompileResults {
+  readonly machine: string;
+  readonly node: string;
+  readonly date: string;
+  readonly runs: readonly RunFigures[];
+  readonly naive: readonly NaiveFigures[];
+}
 
 interface Bar {
   readonly label: string;

@@ -9,7 +9,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { NaiveFigures } from './compile-naive.js';
-import { plot } from './compile-plot.js';
+import { type CompileResults, plot } from './compile-plot.js';
 import type { RunSpec } from './compile-run.js';
 import { type EventFigures, type RunFigures, takeTurns } from './compile-turns.js';
 import { benchOptions } from './options.js';
@@ -18,14 +18,6 @@ import { figures, paired } from './statistics.js';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const RESULTS = fileURLToPath(new URL('../../../bench/results/', import.meta.url));
 const HEAP_MB = 4096;
-
-export interface CompileResults {
-  readonly machine: string;
-  readonly node: string;
-  readonly date: string;
-  readonly runs: readonly RunFigures[];
-  readonly naive: readonly NaiveFigures[];
-}
 
 type Of = Pick<RunSpec, 'shape' | 'size' | 'endpoints'>;
 

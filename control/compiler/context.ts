@@ -1,6 +1,6 @@
 /** What every part of one compilation looks at: the node, its peers, and who holds which address. */
 import { PteropusError } from '../common/errors.js';
-import { NodeIdRangeError, type NodePlan, nodeAddresses, planNode } from '../ipam/arithmetic.js';
+import { NodeIdRangeError, nodeAddresses, planNode } from '../ipam/arithmetic.js';
 import type { Model } from '../model/model.js';
 import { DATAPLANE_ANNOTATION } from '../objects/stored-keys.js';
 import type { Node, NodeRecord, Pod } from '../objects/types.js';
@@ -8,18 +8,7 @@ import { compareText } from '../ruleset/canonical.js';
 import type { Ip, PodRef } from '../ruleset/types.js';
 import { internalAddresses, withoutSharedAddresses } from './host-addresses.js';
 import type { Attachment, ClusterConfig, NodeLocal } from './input.js';
-
-export interface NodeView {
-  readonly name: string;
-  readonly id: number;
-  readonly plan: NodePlan;
-  /** Underlay addresses, in the record's order; computed from the id where the record has none. */
-  readonly addresses: readonly Ip[];
-  /** What its own stack has by other links (host-addresses.ts). */
-  readonly hostAddresses: readonly Ip[];
-  /** Clients outside the cluster, whichever way they came. */
-  readonly answersByUplink: boolean;
-}
+import type { NodeView } from './node-view.js';
 
 export interface Context {
   readonly model: Model;

@@ -6,8 +6,8 @@
 import { cidrContains, formatIp, type ParsedIp, parseCidr, parseIp } from '../common/ip.js';
 import type { Node } from '../objects/types.js';
 import type { Ip } from '../ruleset/types.js';
-import type { NodeView } from './context.js';
 import { type ClusterConfig, rangesOf } from './input.js';
+import type { NodeView } from './node-view.js';
 
 /**
  * A node's internal addresses in canonical text, of the cluster's families. Without those that are never a node's alone: inside of the

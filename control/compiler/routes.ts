@@ -6,9 +6,10 @@
 import { bitsOf, cidrContains, formatCidr, parseCidr, parseIp } from '../common/ip.js';
 import { plansOf } from '../ipam/arithmetic.js';
 import type { Cidr, Ip, Key, RouteItem, RouteTarget, Vrf } from '../ruleset/types.js';
-import { allAddresses, type Context, familyOf, type NodeView } from './context.js';
+import { allAddresses, type Context, familyOf } from './context.js';
 import { type Attachment, type FamilyRanges, rangesOf } from './input.js';
 import { HOST, podInterfaceKey, UPLINK } from './interfaces.js';
+import type { NodeView } from './node-view.js';
 import { reachablePeers, tunnelKey } from './tunnels.js';
 
 const DROP: RouteTarget = { type: 'drop' };

@@ -6,10 +6,11 @@ import { ALGORITHM_ANNOTATION } from '../model/problems.js';
 import type { Service, ServicePort } from '../objects/types.js';
 import { sortedBy } from '../ruleset/canonical.js';
 import type { Frontend, HealthCheckItem, Ip, ServiceBackend, ServiceItem } from '../ruleset/types.js';
-import { allAddresses, type Context, familyOf, type NodeView, sortedSet } from './context.js';
+import { allAddresses, type Context, familyOf, sortedSet } from './context.js';
 import { type PortEndpoints, ServiceEndpoints } from './endpoints.js';
 import { compileHealthCheck } from './health-check.js';
 import { rangesOf } from './input.js';
+import type { NodeView } from './node-view.js';
 
 /** Services with this label belong to another proxy. */
 const PROXY_NAME_LABEL = 'service.kubernetes.io/service-proxy-name';

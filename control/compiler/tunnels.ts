@@ -1,7 +1,8 @@
 /** The VXLAN mesh: one tunnel for each peer that can be reached. */
 import type { Ip, Key, TunnelItem } from '../ruleset/types.js';
-import { type Context, familyOf, type NodeView } from './context.js';
+import { type Context, familyOf } from './context.js';
 import { podMtu } from './interfaces.js';
+import type { NodeView } from './node-view.js';
 
 export function tunnelKey(peer: NodeView): Key {
   return `tunnel/${peer.id}`;

@@ -5,13 +5,8 @@ import type { ClusterConfig } from '../compiler/input.js';
 import type { Path } from '../objects/document.js';
 import type { ClusterNetworkPolicy } from '../objects/types.js';
 import type { Origin } from '../ruleset/types.js';
-import {
-  clusterOnPaper,
-  type LoadedCluster,
-  ManifestReader,
-  type ManifestSet,
-  readInputs,
-} from '../sim/load.js';
+import { clusterOnPaper, type LoadedCluster } from '../sim/load.js';
+import { ManifestReader, type ManifestSet, readInputs } from '../sim/manifest-set.js';
 import { configOf, nodeNames } from '../sim/world.js';
 
 /** `--file` is another spelling of `--filename`. */

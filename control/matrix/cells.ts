@@ -1,7 +1,7 @@
 /** The cells of a cluster on paper: what the compiled rulesets say, without a packet. Pure. */
 import { paperCluster, workloadsOf } from '../explain/cluster.js';
 import type { Protocol } from '../objects/types.js';
-import type { Oracle } from '../oracle/oracle.js';
+import type { Oracle } from '../oracle/question.js';
 import type { Planned } from '../sim/expand.js';
 import type { LoadedCluster } from '../sim/load.js';
 import type { Cell } from '../sim/matrix/cell.js';

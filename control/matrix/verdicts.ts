@@ -10,7 +10,7 @@ import type {
   Packet,
   ServiceQuestion,
   ServiceVerdict,
-} from '../oracle/oracle.js';
+} from '../oracle/question.js';
 import { type Judgement, judge } from '../ruleset/evaluate.js';
 import { formatOrigin } from '../ruleset/format.js';
 import type { Ruleset, ServiceItem } from '../ruleset/types.js';

@@ -5,7 +5,8 @@ import { compileCluster, NODES } from '../compiler/fixture.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import { parseApiObject } from '../objects/manifest.js';
 import { findService } from '../ruleset/evaluate.js';
-import { oracle, type ServiceQuestion } from './oracle.js';
+import { oracle } from './oracle.js';
+import type { ServiceQuestion } from './question.js';
 import { Random } from './random.js';
 import type { Raw } from './raw.js';
 

@@ -1,7 +1,7 @@
 /** Which endpoints a Service may choose, from the raw Service and its EndpointSlices. */
 import { isIPv4 } from 'node:net';
 import { inCidr } from './match.js';
-import type { ServiceQuestion } from './oracle.js';
+import type { ServiceQuestion } from './question.js';
 import { at, labelsOf, listAt, nameOf, namespaceOf, numberAt, textAt } from './raw.js';
 
 export type Targets =

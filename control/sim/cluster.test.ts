@@ -5,7 +5,7 @@ import { parseClusterConfig } from '../ipam/config.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { Cluster } from './cluster.js';
 import type { Driver } from './driver.js';
-import { ManifestReader } from './load.js';
+import { ManifestReader } from './manifest-set.js';
 
 const pods = (...names: readonly string[]) =>
   new ManifestReader().parse(

@@ -17,7 +17,7 @@ import {
   type Service,
 } from '../objects/types.js';
 import { expandWorkload, isOwnedBy, type Planned } from './expand.js';
-import type { ManifestItems, ManifestSet } from './load.js';
+import type { ManifestItems, ManifestSet } from './manifest-set.js';
 import { schedule } from './schedule.js';
 import { assignServices } from './services.js';
 import { LOAD_BALANCER_CIDR } from './world.js';

@@ -9,6 +9,12 @@ import type { Pod } from '../objects/types.js';
 import type { PodRef } from '../ruleset/types.js';
 import type { Store } from '../store/store.js';
 
+/** What the outside world's host answers on. */
+export interface OutsidePort {
+  readonly protocol: 'TCP' | 'UDP';
+  readonly port: number;
+}
+
 export type Feed = 'afxdp' | 'memory';
 
 export interface DriverSpec {
@@ -20,7 +26,7 @@ export interface DriverSpec {
   /** Addresses of the outside world's host; the first one is the underlay's default gateway. */
   readonly outside: readonly string[];
   /** What the outside host answers on, at each of its addresses. */
-  readonly outsidePorts: readonly { readonly protocol: 'TCP' | 'UDP'; readonly port: number }[];
+  readonly outsidePorts: readonly OutsidePort[];
   /**
    * The outside host is the underlay's router: besides the underlay itself it reaches these prefixes by way of a node's
    * underlay address (each node's pod subnet, the load balancers' addresses).

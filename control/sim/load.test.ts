@@ -7,7 +7,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { InvalidInputError } from '../common/errors.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
-import { clusterOnPaper, loadCluster, ManifestReader, readInputs } from './load.js';
+import { clusterOnPaper, loadCluster } from './load.js';
+import { ManifestReader, readInputs } from './manifest-set.js';
 
 const POD = (name: string) => `apiVersion: v1
 kind: Pod

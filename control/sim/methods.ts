@@ -1,8 +1,8 @@
 /** What a kept cluster can be asked, by name. Parameters and results are plain JSON. */
 import type { PodRef } from '../ruleset/types.js';
 import type { Difference } from './cluster.js';
-import type { InputText } from './load.js';
 import { podNamed } from './lookup.js';
+import type { InputText } from './manifest-set.js';
 import { type Presented, type PresentOptions, present } from './matrix/present.js';
 import { Session } from './session.js';
 import { clusterStatus } from './status.js';

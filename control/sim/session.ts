@@ -1,5 +1,4 @@
 /** A running simulation: the manifests as they now are, and the cluster that follows them. */
-
 import type { PodFeed } from '../agent/pod-feed.js';
 import type { TraceStep } from '../backends/backend.js';
 import { InvalidInputError } from '../common/errors.js';
@@ -9,7 +8,13 @@ import { Cluster, type ClusterSpec, type Difference, type SimulatedCluster } fro
 import { desiredState } from './desired.js';
 import type { Driver, DriverSpec, Feed, Probe, ProbeResult } from './driver.js';
 import { checkpoint } from './interrupted.js';
-import { type InputText, type ManifestItem, ManifestReader, type ManifestSet, readInputs } from './load.js';
+import {
+  type InputText,
+  type ManifestItem,
+  ManifestReader,
+  type ManifestSet,
+  readInputs,
+} from './manifest-set.js';
 import type { Cell } from './matrix/cell.js';
 import { expectCells } from './matrix/expected.js';
 import { familiesOf, inFamily, withSharedRows } from './matrix/family.js';

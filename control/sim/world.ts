@@ -3,7 +3,7 @@ import type { Family } from '../common/ip.js';
 import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6, rangesOf } from '../compiler/input.js';
 import { nodeAddresses, planNode, plansOf } from '../ipam/arithmetic.js';
 import type { EndpointSlice, Node } from '../objects/types.js';
-import type { DriverSpec } from './driver.js';
+import type { DriverSpec, OutsidePort } from './driver.js';
 import type { ClusterState } from './matrix/state.js';
 
 /** Public addresses of the outside host (RFC 5737, RFC 3849), beside its addresses as the underlay's default gateway. */
@@ -14,8 +14,6 @@ export const PUBLIC_ADDRESSES: Readonly<Record<Family, readonly string[]>> = {
 
 /** LoadBalancer Services get their ingress addresses from here (RFC 5737). */
 export const LOAD_BALANCER_CIDR = '192.0.2.0/24';
-
-export type OutsidePort = DriverSpec['outsidePorts'][number];
 
 /** Ports the outside host always answers on: web and DNS. */
 const OUTSIDE_PORTS: readonly OutsidePort[] = [

@@ -11,7 +11,7 @@ import { DEFAULT_IPV6 } from '../../control/compiler/input.js';
 import type { EndpointSlice } from '../../control/objects/types.js';
 import { createAfxdpDriver } from '../../control/sim/afxdp/driver.js';
 import { Cluster } from '../../control/sim/cluster.js';
-import { ManifestReader, type ManifestSet, readInputs } from '../../control/sim/load.js';
+import { ManifestReader, type ManifestSet, readInputs } from '../../control/sim/manifest-set.js';
 import { file, testIf } from '../support/requires.js';
 import { measureMatrix, withoutPolicies } from './support/matrix.js';
 import { requirements } from './support/needs.js';

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import type { SimNode } from '../../control/sim/afxdp/node.js';
 import type { NodeProcess } from '../../control/sim/afxdp/process.js';
 import type { Workload } from '../../control/sim/afxdp/workload.js';
-import { ManifestReader } from '../../control/sim/load.js';
+import { ManifestReader } from '../../control/sim/manifest-set.js';
 import { seeded } from '../e2e/support/churn.js';
 import { assertAsCompiled, assertLinks, calm, dumpOf } from '../e2e/support/end-state.js';
 import { until } from '../e2e/support/kernel.js';

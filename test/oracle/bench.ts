@@ -1,7 +1,7 @@
 /** One node's data plane in memory, and what must come out of it. */
 import type { MemoryLinks } from '../../control/backends/wasm/memory-feed.js';
 import type { NodeLocal } from '../../control/compiler/input.js';
-import type { Oracle } from '../../control/oracle/oracle.js';
+import type { Oracle } from '../../control/oracle/question.js';
 import { findRoute, itemOf } from '../../control/ruleset/evaluate.js';
 import type { Ruleset } from '../../control/ruleset/types.js';
 import { discovery, parseDiscovery, parseIpv6 } from '../../control/sim/memory/ipv6.js';

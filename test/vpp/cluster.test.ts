@@ -8,7 +8,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createAfxdpDriver } from '../../control/sim/afxdp/driver.js';
 import { Cluster } from '../../control/sim/cluster.js';
-import { ManifestReader, readInputs } from '../../control/sim/load.js';
+import { ManifestReader, readInputs } from '../../control/sim/manifest-set.js';
 import { startTestCluster } from '../e2e/support/cluster.js';
 import { pod, policy, service } from '../e2e/support/manifests.js';
 import { measureMatrix, withoutPolicies } from '../e2e/support/matrix.js';

@@ -1,5 +1,5 @@
 /** Query parameters of a request, checked: each at most once, none unknown, numbers and times in their form. */
-import { HttpError } from './route.js';
+import { HttpError } from './http-error.js';
 
 export class Query {
   readonly #values = new Map<string, string>();

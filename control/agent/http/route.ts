@@ -1,5 +1,4 @@
 /** What a route of the REST interface is, and what it may answer. */
-import { PteropusError } from '../../common/errors.js';
 import type { Query } from './query.js';
 
 export interface Route {
@@ -38,15 +37,4 @@ export function json(value: object, status = 200): JsonAnswer {
 
 export function list(items: Iterable<object>, head: object = {}): ListAnswer {
   return { status: 200, head, items };
-}
-
-/** A request that gets an error as its answer. */
-export class HttpError extends PteropusError {
-  constructor(
-    readonly status: number,
-    message: string,
-    readonly headers: Readonly<Record<string, string>> = {},
-  ) {
-    super(message);
-  }
 }

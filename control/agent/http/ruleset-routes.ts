@@ -5,8 +5,9 @@ import { formatChanges, formatItems } from '../../ruleset/format.js';
 import type { Change, Item, Ruleset } from '../../ruleset/types.js';
 import type { Agent } from '../agent.js';
 import { backendOf } from './backend.js';
+import { HttpError } from './http-error.js';
 import type { Query } from './query.js';
-import { type Answer, HttpError, json, list, type Route, type TextAnswer } from './route.js';
+import { type Answer, json, list, type Route, type TextAnswer } from './route.js';
 import { type AgentSource, running } from './source.js';
 
 const FORM = 'as';

@@ -11,10 +11,11 @@ import { errorText, InvalidInputError, PteropusError } from '../../common/errors
 import { listenPrivately } from '../../common/listen.js';
 import { Every } from '../every.js';
 import { isLoopback, isOwnHost } from './hosts.js';
+import { HttpError } from './http-error.js';
 import { Query } from './query.js';
 import { respond } from './respond.js';
 import type { RestConfig, RestTls } from './rest-config.js';
-import { HttpError, json, type Route } from './route.js';
+import { json, type Route } from './route.js';
 
 export interface RestServer {
   /** The port it got; null on a unix socket. */

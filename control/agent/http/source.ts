@@ -1,7 +1,7 @@
 /** What the REST interface and the metrics look at: the agent once it runs, and why it does not run yet. */
 import type { ClusterConfig } from '../../compiler/input.js';
 import type { Agent } from '../agent.js';
-import { HttpError } from './route.js';
+import { HttpError } from './http-error.js';
 
 export interface AgentSource {
   readonly node: string;

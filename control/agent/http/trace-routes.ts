@@ -1,10 +1,10 @@
 /** Packets watched on their way through the data plane. */
-
 import { isIP } from 'node:net';
 import type { TraceFilter } from '../../backends/backend.js';
 import { backendOf } from './backend.js';
+import { HttpError } from './http-error.js';
 import type { Query } from './query.js';
-import { HttpError, list, type Route } from './route.js';
+import { list, type Route } from './route.js';
 import { type AgentSource, running } from './source.js';
 
 const MOST_SECONDS = 8;

@@ -1,10 +1,11 @@
 /** The node itself, its links, its tunnels and routes: what NodeRecords and pods wired here decide. */
 import type { Item, Key } from '../../ruleset/types.js';
-import { allAddresses, type Context, type NodeView } from '../context.js';
+import { allAddresses, type Context } from '../context.js';
 import { compileHostPorts } from '../host-ports.js';
 import type { Attachment } from '../input.js';
 import { nodeInterfaces, podInterface } from '../interfaces.js';
 import { compileNode } from '../node.js';
+import type { NodeView } from '../node-view.js';
 import { nodeRoutes, peerRoutes, podRoutes, rangeRoutes } from '../routes.js';
 import { compileSnat } from '../snat.js';
 import { reachablePeers, tunnelTo } from '../tunnels.js';

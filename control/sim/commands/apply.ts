@@ -1,7 +1,7 @@
 /** `pteropus sim apply -f`: puts or replaces objects of a kept cluster. */
 import { UsageError } from '../../common/command-line.js';
 import type { Difference } from '../cluster.js';
-import { readInputs } from '../load.js';
+import { readInputs } from '../manifest-set.js';
 import { describeDifference, type InputsParams } from '../methods.js';
 import { parseCommand, withCluster } from './command.js';
 

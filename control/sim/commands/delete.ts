@@ -1,7 +1,7 @@
 /** `pteropus sim delete`: takes objects out of a kept cluster. */
 import { UsageError } from '../../common/command-line.js';
 import type { Difference } from '../cluster.js';
-import { readInputs } from '../load.js';
+import { readInputs } from '../manifest-set.js';
 import { describeDifference } from '../methods.js';
 import { parseRef } from '../options.js';
 import { parseCommand, withCluster } from './command.js';

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { InvalidInputError } from '../../common/errors.js';
 import { NoClusterError, SupervisorClient, SupervisorError } from '../client.js';
 import type { Feed } from '../driver.js';
-import { readInputs } from '../load.js';
+import { readInputs } from '../manifest-set.js';
 import type { Presented } from '../matrix/present.js';
 import type { MatrixParams } from '../methods.js';
 import type { RunOptions } from '../options.js';

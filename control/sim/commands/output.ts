@@ -1,7 +1,7 @@
 /** How matrices are printed for the terminal at hand. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { InvalidInputError } from '../../common/errors.js';
-import type { InputText } from '../load.js';
+import type { InputText } from '../manifest-set.js';
 import type { Presented, PresentOptions } from '../matrix/present.js';
 
 export interface MatrixFlags {

@@ -1,7 +1,6 @@
 /** Brings manifests to the API server: what is new or changed is applied, what is no longer there is deleted. */
-
 import { isOwnedBy } from '../expand.js';
-import type { ManifestItem, ManifestSet } from '../load.js';
+import type { ManifestItem, ManifestSet } from '../manifest-set.js';
 import type { ApiClient, ApiObject } from './api.js';
 import type { ApiCache } from './cache.js';
 import { remove } from './controllers/controller.js';

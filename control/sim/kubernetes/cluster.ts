@@ -6,7 +6,7 @@ import { rangesOf } from '../../compiler/input.js';
 import type { Pod } from '../../objects/types.js';
 import type { ClusterSpec, Difference, SimulatedCluster } from '../cluster.js';
 import { desiredState } from '../desired.js';
-import type { ManifestSet } from '../load.js';
+import type { ManifestSet } from '../manifest-set.js';
 import type { ClusterState } from '../matrix/state.js';
 import { remarkLines } from '../remarks.js';
 import { nodeObject, nodeState } from '../world.js';

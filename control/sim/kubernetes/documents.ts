@@ -1,7 +1,7 @@
 /** Manifests as they go to an API server: without what a server writes itself. Pure. */
 import { cidrContains, parseCidr, parseIp } from '../../common/ip.js';
 import { isRecord } from '../../objects/document.js';
-import type { ManifestItem } from '../load.js';
+import type { ManifestItem } from '../manifest-set.js';
 import type { ApiObject, Json } from './api.js';
 import { kindNamed } from './kinds.js';
 

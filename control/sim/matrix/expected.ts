@@ -2,7 +2,8 @@
  * What each cell should show, asked of the oracle: the evaluator that reads the objects as the API documentation does and
  * shares nothing with the compiler. Pure.
  */
-import { type End, type Oracle, type OracleVerdict, oracle } from '../../oracle/oracle.js';
+import { oracle } from '../../oracle/oracle.js';
+import type { End, Oracle, OracleVerdict } from '../../oracle/question.js';
 import { nodeObjects } from '../world.js';
 import type { Expected, Reach } from './cell.js';
 import { type HiddenBy, hiddenBy } from './hidden.js';

@@ -2,7 +2,7 @@
  * Clients outside the cluster whose address is not seen where they end. VPP cannot answer through the tunnel that a connection came by:
  * whom a node leads to a pod of another node comes there in the first node's name if one of the two is on VPP. Pure.
  */
-import type { End } from '../../oracle/oracle.js';
+import type { End } from '../../oracle/question.js';
 import type { ClusterState } from './state.js';
 
 /** Who a client outside is to a backend, entering at this node; null: itself. */

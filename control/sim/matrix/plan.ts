@@ -2,8 +2,7 @@
 import type { Family } from '../../common/ip.js';
 import type { Service, ServicePort } from '../../objects/types.js';
 import type { PodRef } from '../../ruleset/types.js';
-import type { Party, ProbeProtocol } from '../driver.js';
-import type { OutsidePort } from '../world.js';
+import type { OutsidePort, Party, ProbeProtocol } from '../driver.js';
 import type { ClusterState } from './state.js';
 
 export interface Row {

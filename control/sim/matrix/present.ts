@@ -1,5 +1,5 @@
 /** A measured matrix as output: the picture, the differences, the expectation file's verdict, JSON and JUnit. Pure. */
-import type { InputText } from '../load.js';
+import type { InputText } from '../manifest-set.js';
 import type { Cell } from './cell.js';
 import { compare, type Mismatch, parseReachability, type Statement } from './reachability.js';
 import { differences, renderMatrix, summaryLine } from './render.js';

@@ -6,8 +6,8 @@ import type {
   NetworkPolicy,
   Service,
 } from '../../objects/types.js';
+import type { OutsidePort } from '../driver.js';
 import type { Planned } from '../expand.js';
-import type { OutsidePort } from '../world.js';
 
 export interface ClusterState {
   readonly nodes: readonly {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { file, testIf } from '../../../test/support/requires.js';
-import { readInputs } from '../load.js';
+import { readInputs } from '../manifest-set.js';
 import { compare, parseReachability } from '../matrix/reachability.js';
 import { differences } from '../matrix/render.js';
 import { EXAMPLE } from '../options.js';

@@ -5,7 +5,7 @@ import { type AfxdpDriver, createAfxdpDriver } from '../../../control/sim/afxdp/
 import type { Workload } from '../../../control/sim/afxdp/workload.js';
 import { Cluster } from '../../../control/sim/cluster.js';
 import type { DriverSpec } from '../../../control/sim/driver.js';
-import { ManifestReader } from '../../../control/sim/load.js';
+import { ManifestReader } from '../../../control/sim/manifest-set.js';
 import { type Manifest, manifestText } from './manifests.js';
 import { driverSpec } from './spec.js';
 

@@ -1,6 +1,6 @@
 /** The whole matrix of a running cluster, measured and compared with the oracle. */
 import type { Cluster } from '../../../control/sim/cluster.js';
-import type { ManifestSet } from '../../../control/sim/load.js';
+import type { ManifestSet } from '../../../control/sim/manifest-set.js';
 import type { Cell } from '../../../control/sim/matrix/cell.js';
 import { expectCells } from '../../../control/sim/matrix/expected.js';
 import { familiesOf, inFamily } from '../../../control/sim/matrix/family.js';

@@ -1,6 +1,6 @@
 /** The pods of a test's cluster by name, in the namespace `default`. */
 import type { Workload } from '../../../control/sim/afxdp/workload.js';
-import { ManifestReader } from '../../../control/sim/load.js';
+import { ManifestReader } from '../../../control/sim/manifest-set.js';
 import { type Manifest, manifestText } from '../../e2e/support/manifests.js';
 import type { TestCluster } from './cluster.js';
 
