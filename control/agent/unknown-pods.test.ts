@@ -54,5 +54,37 @@ test('a running pod of this node that is not wired here is told; others are not'
   await agent.close();
 });
 
+test('two pods with one address are told where one of them runs, as long as both have it', async () => {
+  const machine = new Machine();
+  const agent = await machine.agent();
+  const at = (name: string, nodeName: string, address: string, change: Partial<Pod['status']> = {}): Pod => {
+    const { spec, status, ...rest } = pod(name, {}, [address]);
+    return { ...rest, spec: { ...spec, nodeName }, status: { ...status, phase: 'Running', ...change } };
+  };
+  await machine.put(pod('web'));
+  const address = await wired(agent, 'web');
+  await machine.put(at('ended', 'n1', address, { phase: 'Succeeded' }));
+  await machine.put(at('far', 'n2', '10.1.2.7'));
+  await machine.put(at('farther', 'n3', '10.1.2.7'));
+  const host = at('host', 'n1', address);
+  await machine.put({ ...host, spec: { ...host.spec, hostNetwork: true } });
+  await machine.settled(await machine.put(at('web', 'n1', address)));
+  for (let look = 0; look < 2; look++) await agent.audit();
+  assert.equal(agent.problems(), []);
+  await machine.settled(await machine.put(at('old', 'n2', address)));
+  await agent.audit();
+  assert.equal(agent.problems(), [], 'it may be about to go');
+  await agent.audit();
+  assert.equal(
+    agent.problems().map(({ object, message }) => `${object} ${message}`),
+    [
+      `Pod shop/web has the address ${address}, and so has pod shop/old (node n2): elsewhere policies take it for both`,
+    ],
+  );
+  await machine.settled(await machine.put(at('old', 'n2', address, { phase: 'Failed' })));
+  assert.equal(agent.problems(), []);
+  await agent.close();
+});
+
 test.after(() => rmSync(directory, { recursive: true, force: true }));
 test.run();

@@ -1,12 +1,14 @@
 /**
- * Pods of this node that are in the store or wired here, and not both. For a moment that is so at each start and end of a pod. For
- * longer nothing else would say why such a pod has no traffic: policies that could select it keep a pod closed whose labels nobody
- * knows, since ksr does not write; and a pod that another plugin wired, or that lost its link, has none of ours.
+ * Pods of this node of which store and node tell different things. They are in the store or wired here, and not both: for a moment that
+ * is so at each start and end of a pod. For longer nothing else would say why such a pod has no traffic: policies that could select it
+ * keep a pod closed whose labels nobody knows, since ksr does not write; and a pod that another plugin wired, or that lost its link, has
+ * none of ours. Or they share an address with another pod.
  */
 import type { Pod } from '../objects/types.js';
 import { BARE_NAMESPACE } from './cni-handler.js';
 import { type NodeState, podKey } from './node-state.js';
 import type { AgentProblem } from './problem-report.js';
+import { sharedAddresses } from './shared-addresses.js';
 
 const UNKNOWN = 'is not in the store, so policies that could select it keep it closed; does ksr run?';
 const UNWIRED = 'runs on this node and is not wired here: it has no network of ours until it is made anew';
@@ -43,7 +45,7 @@ export class UnknownPods {
 
   #find(): ReadonlyMap<string, string> {
     const { model, identity } = this.state;
-    const found = new Map<string, string>();
+    const found = new Map(sharedAddresses(this.state));
     for (const { pod } of this.state.pods()) {
       if (pod.namespace === BARE_NAMESPACE) continue;
       if (model.get('Pod', pod.namespace, pod.name) === undefined) found.set(podKey(pod), UNKNOWN);
