@@ -17,6 +17,7 @@ const plan = planNode(DEFAULT_CONFIG, 3);
 const ADDON = 'build/native/pteropus.node';
 
 const rooted = testIf(test, root(), file(ADDON));
+const withEthtool = testIf(test, root(), file(ADDON), program('ethtool'));
 
 /** Asks before a link is made deaf; false: it is not. */
 function asking(may: (link: string) => boolean): Native {
@@ -79,7 +80,7 @@ test('link names fit and differ however alike the container ids are', () => {
   for (const name of names) assert.is(name.length, 15);
 });
 
-rooted(
+withEthtool(
   'of the host’s settings only those of its own links are touched; the uplink shows VLAN tags',
   async () => {
     await inNamespaces(async (links, node) => {

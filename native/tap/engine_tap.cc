@@ -116,6 +116,8 @@ bool Engine::forwarded(uint32_t entry) const {
 }
 
 bool Engine::leaving(uint32_t entry, const Offload& offload, Leaving& packet) const {
+  // No stack sends a fragment before its checksum is there; pieces of one would be fragments of other packets.
+  if ((word(entry, V_FLAGS) & (VF_FIRST_FRAGMENT | VF_LATER_FRAGMENT)) != 0) return false;
   const uint32_t address = word(entry, V_ADDRESS) - spec_.framesOffset;
   packet.first = umem_.base() + address;
   packet.length = word(entry, V_LENGTH);

@@ -37,9 +37,9 @@ Cut::Cut(const Leaving& packet, const Offload& offload, bool tunnel)
     : packet_(packet), offload_(offload), tunnel_(tunnel), headers_(0) {
   const uint32_t transport = transportHeader(offload, packet.first, packet.length, packet.start);
   if (transport == 0 || packet.start + transport >= packet.total || !coversTransport(packet, offload)) return;
-  // Pieces of a fragment would be fragments of other packets. IPv6 has that, and whatever else, in headers of its own.
+  // No stack segments what has extension headers (IPv6).
   const uint8_t* l3 = packet.first + packet.l3;
-  if (l3[0] >> 4 == 4 ? (load16(l3 + 6) & 0x3fff) != 0 : l3[6] != packet.protocol) return;
+  if (l3[0] >> 4 != 4 && l3[6] != packet.protocol) return;
   headers_ = packet.start + transport;
 }
 

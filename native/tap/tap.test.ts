@@ -197,13 +197,20 @@ testIf(
 });
 
 /** Where the pipeline says that the judged header begins, beside where the packet's checksum begins, and whether it may be written then. */
-const JUDGED: readonly (readonly [what: string, beside: number, protocol: number, sent: boolean])[] = [
+const JUDGED: readonly (readonly [
+  what: string,
+  beside: number,
+  protocol: number,
+  sent: boolean,
+  flags?: number,
+])[] = [
   ['the header itself', 0, 17, true],
   ['a header of another protocol', 0, 132, false],
   ['a header that begins later: the checksum would be one of its ports', 4, 17, false],
   ['a header that ends later', -4, 17, false],
   ['a header in front of it: a tunnel of the pod’s own', -8, 17, true],
   ['TCP, which has none behind it', -20, 6, false],
+  ['a fragment', 0, 17, false, L.VF_FIRST_FRAGMENT],
 ];
 
 for (const kind of ['tap', 'veth'] as const) {
@@ -211,7 +218,7 @@ for (const kind of ['tap', 'veth'] as const) {
     `tap to ${kind}: a pod cannot have a checksum written over what policies judged`,
     async () => {
       await withTapBed(new TapBed(['tap', kind]), async (bed) => {
-        for (const [what, beside, protocol, sent] of JUDGED) {
+        for (const [what, beside, protocol, sent, flags = 0] of JUDGED) {
           const before = bed.xdp.counters(1).invalid;
           const datagram = bed.inside(0, 'bash', '-c', 'echo 123 > /dev/udp/10.9.0.2/53');
           let seen = 0;
@@ -224,6 +231,7 @@ for (const kind of ['tap', 'veth'] as const) {
             seen++;
             bed.setWord(i, L.V_L4, bed.word(i, L.V_L4) + beside);
             bed.setWord(i, L.V_PROTOCOL, protocol);
+            bed.setWord(i, L.V_FLAGS, flags);
           });
           assert.equal(bed.xdp.counters(1).invalid - before, sent ? 0 : seen, what);
         }
