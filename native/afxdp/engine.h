@@ -14,6 +14,7 @@
 #include "common/layout.h"
 #include "tap/berth.h"
 #include "tap/reader.h"
+#include "tap/stream.h"
 
 namespace pteropus {
 
@@ -105,6 +106,7 @@ class Engine {
 
   // In tap/engine_tap.cc.
   uint32_t pollTaps(uint32_t at);
+  uint32_t receiveStream(uint32_t at);
   uint32_t receiveTap(Port& port, uint32_t at, uint32_t limit, uint32_t& bytes);
   Port* answering();
   uint32_t receiveAnswer(bool far);
@@ -123,6 +125,7 @@ class Engine {
   uint8_t* vector_;
   Umem umem_;
   TapReader taps_;
+  Stream stream_;
   Berth berth_;
   Fd wake_;
   std::vector<std::unique_ptr<Port>> ports_;  // by port index

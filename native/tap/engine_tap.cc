@@ -33,7 +33,11 @@ constexpr uint64_t ANSWER_NANOSECONDS = 150000;
 // Receives from the TAPs into the vector from entry `at` on, each in its turn; who has none in this batch has one of the next.
 uint32_t Engine::pollTaps(uint32_t at) {
   if (taps_.count() == 0 || at >= spec_.batch) return 0;
-  taps_.look();
+  if (taps_.left() == 0) {
+    if (const uint32_t received = receiveStream(at)) return received;
+    taps_.look();
+    stream_.asked(taps_.left());
+  }
   const uint32_t begin = at;
   uint32_t bytes = 0;
   while (taps_.left() > 0 && at < spec_.batch && bytes < BATCH_BYTES) {
@@ -41,6 +45,20 @@ uint32_t Engine::pollTaps(uint32_t at) {
     const uint32_t share = std::max(1u, (spec_.batch - at) / taps_.left());
     at += receiveTap(*ports_[taps_.next()], at, std::min(share, TURN_PACKETS), bytes);
   }
+  return at - begin;
+}
+
+// Receives from the one who sends segments, and from who answers, as long as it is those two.
+uint32_t Engine::receiveStream(uint32_t at) {
+  if (!stream_.next()) return 0;
+  const uint32_t begin = at;
+  for (const uint32_t index : {stream_.sender(), stream_.receiver()}) {
+    Port* const port = index == PORT_NONE ? nullptr : ports_[index].get();
+    if (port == nullptr || !port->tap.open() || port->dead || at >= spec_.batch) continue;
+    uint32_t bytes = 0;
+    at += receiveTap(*port, at, 1, bytes);
+  }
+  if (at == begin) stream_.end();
   return at - begin;
 }
 
@@ -98,6 +116,7 @@ uint32_t Engine::receiveTap(Port& port, uint32_t at, uint32_t limit, uint32_t& b
     writeEntry(entry, spec_.framesOffset + packet.offset, packet.length, packet.total, port.index, packet.frame);
     setSegment(entry, packet.segment);
     bytes += packet.total;
+    stream_.received(port.index, packet.total);
   }
   return packets;
 }
@@ -187,6 +206,7 @@ void Engine::sendTap(Port& port, uint32_t entry, uint32_t frame) {
     port.invalid++;
     return;
   }
+  stream_.sent(port.index);
   sentTo_ = port.index;
   sentAt_ = nanoseconds();
   iovec parts[MAX_PIECES + 1];
