@@ -1,6 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../../test/support/eventually.js';
 import { CNI } from '../cni/codes.js';
 import { DEFAULT_CONFIG } from '../compiler/input.js';
 import { AgentProcess } from './agent-process.js';
@@ -16,8 +17,7 @@ test('an agent that waits for its data plane says so to CNI and REST, and then s
   machine.dataplane.reachable = false;
   const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
   const starting = self.start(machine.options(), NEVER);
-  while (!/connection refused/.test(self.waiting ?? ''))
-    await new Promise((resolve) => setTimeout(resolve, 1));
+  await eventually('it says why it waits', () => /connection refused/.test(self.waiting ?? ''));
   const status = await self.cni.status(request('any'));
   assert.is(status.result, CNI.unavailable);
   assert.match(status.error, /the agent is starting: .*connection refused/);
@@ -41,8 +41,7 @@ test('a DEL is done while the agent waits, and leaves nothing', async () => {
   assert.is((await self.cni.delete(request('web'))).result, CNI.tryAgainLater, 'nothing can be done yet');
   const starting = self.start(machine.options(), NEVER);
   // By now it has taken up its pods.
-  while (!/connection refused/.test(self.waiting ?? ''))
-    await new Promise((resolve) => setTimeout(resolve, 1));
+  await eventually('it says why it waits', () => /connection refused/.test(self.waiting ?? ''));
   assert.is(machine.links.pods.size, 2);
   for (const name of ['web', 'web', 'never']) assert.is((await self.cni.delete(request(name))).result, 0);
   assert.is(machine.links.pods.size, 1);
@@ -68,7 +67,7 @@ test('a refused claim is told by STATUS, made again, and granted when the store 
   await machine.put(recordOf('other', 7, ['192.168.16.1']));
   const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
   const starting = self.start(machine.options(), NEVER, 1);
-  while (self.waiting === null) await new Promise((resolve) => setTimeout(resolve, 1));
+  await eventually('it says why it waits', () => self.waiting !== null);
   assert.match((await self.cni.status(request('any'))).error, /192\.168\.16\.1 is claimed by node other/);
   const lines = machine.lines.length;
   await new Promise((resolve) => setTimeout(resolve, 30));
@@ -89,7 +88,7 @@ test('asked to end while its claim is refused, it ends', async () => {
     ask = () => resolve(undefined);
   });
   const starting = self.start(machine.options(), asked);
-  while (self.waiting === null) await new Promise((resolve) => setTimeout(resolve, 1));
+  await eventually('it says why it waits', () => self.waiting !== null);
   ask();
   assert.is(await starting, undefined);
 });

@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../../test/support/eventually.js';
 import { CNI } from '../cni/codes.js';
 import { type ClusterConfig, DEFAULT_CONFIG, DEFAULT_IPV6 } from '../compiler/input.js';
 import { toJson } from '../objects/json.js';
@@ -93,8 +94,11 @@ test('audits and downstream resyncs come by themselves', async () => {
   await wired(agent, 'web');
   machine.links.pods.clear();
   machine.dataplane.items.delete('snat');
-  while (machine.dataplane.items.has('interface/pod/shop/web') || !machine.dataplane.items.has('snat'))
-    await new Promise((resolve) => setTimeout(resolve, 1));
+  await eventually(
+    'the pod whose link is gone is removed',
+    () => !machine.dataplane.items.has('interface/pod/shop/web'),
+  );
+  await eventually('what somebody took away is put back', () => machine.dataplane.items.has('snat'));
   await agent.close();
 });
 
@@ -296,9 +300,9 @@ test('a store that comes back empty opens nothing: what is in force stays until 
     started = true;
     return again;
   });
-  while (!machine.lines.some((line) => line.includes('the store is not complete'))) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await eventually('it says why it waits', () =>
+    machine.lines.some((line) => line.includes('the store is not complete')),
+  );
   assert.not(started);
   assert.equal(machine.dataplane.items, before);
   await empty.put(pod('web', { app: 'web' }));
@@ -396,8 +400,10 @@ test('a record taken away while running is claimed again by itself; a thief make
   const agent = await machine.agent();
   await machine.store.delete('/pteropus/nodes/1');
   await machine.settled((await machine.store.list('/')).revision);
-  while ((await machine.store.get('/pteropus/nodes/1')) === null)
-    await new Promise((resolve) => setImmediate(resolve));
+  await eventually(
+    'it is claimed again',
+    async () => (await machine.store.get('/pteropus/nodes/1')) !== null,
+  );
   await machine.store.put('/pteropus/nodes/1', toJson(recordOf('thief', 1, [])));
   await machine.until((status) => !status.ready && /claimed by node thief/.test(status.problem ?? ''));
   await agent.close();
@@ -470,11 +476,14 @@ test('many agents that start together get different ids', async () => {
 test('an agent that waits for its data plane starts when that is up', async () => {
   const machine = new Machine();
   machine.dataplane.reachable = false;
-  const starting = machine.agent();
-  setTimeout(() => {
-    machine.dataplane.reachable = true;
-  }, 20);
-  const agent = await starting;
+  const reasons: string[] = [];
+  const agent = await machine.agent({
+    waiting: (reason) => {
+      reasons.push(reason);
+      machine.dataplane.reachable = reasons.length === 2;
+    },
+  });
+  assert.match(reasons.join('; '), /connection refused.*; .*connection refused/);
   assert.ok(agent.status().ready);
   await agent.close();
 });

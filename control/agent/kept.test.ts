@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../../test/support/eventually.js';
 import { StoreUnavailableError } from '../store/errors.js';
 import type { Store, Watch } from '../store/store.js';
 import { denyAll, directory, Machine, markComplete, pod, wired } from './fixtures.js';
@@ -65,9 +66,9 @@ test('the store is away: pods and policies as they were last, ADD works, and all
   assert.ok(machine.dataplane.items.has('endpoint/shop/late'));
 
   reach.away = false;
-  while (!JSON.stringify([...machine.dataplane.items.values()]).includes('unseen')) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await eventually('what it had not seen is in force', () =>
+    JSON.stringify([...machine.dataplane.items.values()]).includes('unseen'),
+  );
   assert.ok(machine.lines.some((line) => line.includes('the store is back')));
   assert.not.match(JSON.stringify(agent.problems()), 'the store is away');
   assert.is(agent.drifts, 0);
@@ -90,9 +91,7 @@ test('a damaged mirror is set aside and made anew; without one the agent waits f
     started = true;
     return again;
   });
-  while (!machine.lines.some((line) => line.includes('waiting: '))) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await eventually('it says that it waits', () => machine.lines.some((line) => line.includes('waiting: ')));
   assert.not(started);
   assert.ok(machine.lines.some((line) => line.includes(`kept as ${path}.damaged; it is made anew`)));
   reach.away = false;

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../../test/support/eventually.js';
 import { fromJson, toJson } from '../objects/json.js';
 import { DATAPLANE_ANNOTATION, RELEASE_ANNOTATION } from '../objects/stored-keys.js';
 import { EmbeddedStore } from '../store/embedded.js';
@@ -59,7 +60,7 @@ test('an agent whose id went to another node while the store was away asks to be
   assert.is(asked, 0);
   machine.links.pods.clear();
   await agent.audit();
-  while (asked === 0) await new Promise((done) => setTimeout(done, 5));
+  await eventually('it asks to be started anew', () => asked > 0);
   await agent.close();
 });
 

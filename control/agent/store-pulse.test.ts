@@ -1,13 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../../test/support/eventually.js';
 import { StoreUnavailableError } from '../store/errors.js';
 import type { Store } from '../store/store.js';
 import { Machine, wired } from './fixtures.js';
-
-/** Resolves when the condition holds; looks after each turn of the event loop. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 test('a store that answers no more is told once, and that it does again; ADD goes on meanwhile', async () => {
   const machine = new Machine();
@@ -24,7 +20,7 @@ test('a store that answers no more is told once, and that it does again; ADD goe
   const agent = await machine.agent({ store, storePulseMs: 1 });
   assert.equal([agent.storeAway, agent.nodeProblems], [false, []]);
   away = true;
-  await until(() => agent.storeAway);
+  await eventually('it is told that the store is away', () => agent.storeAway);
   const [problem, ...more] = agent.problems();
   assert.is(problem?.source, 'node');
   assert.match(
@@ -35,7 +31,7 @@ test('a store that answers no more is told once, and that it does again; ADD goe
   assert.ok(agent.status().ready);
   await wired(agent, 'web');
   away = false;
-  await until(() => !agent.storeAway);
+  await eventually('it is told that the store is back', () => !agent.storeAway);
   assert.equal(agent.problems(), []);
   const told = machine.lines.filter((line) => line.startsWith('the store'));
   assert.is(told.length, 2);

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../../test/support/eventually.js';
 import { CNI } from '../cni/codes.js';
 import { EmbeddedStore } from '../store/embedded.js';
 import { FakeDataplane, FakeLinks } from './fakes.js';
@@ -18,7 +19,7 @@ test('two agents that run as one node find each other, and neither gives address
     openBackend: new FakeDataplane().open,
   });
   for (const agent of [first, second]) {
-    while (agent.status().ready) await new Promise((resolve) => setTimeout(resolve, 1));
+    await eventually('it finds the other one', () => !agent.status().ready);
     const reply = await agent.cni.add(request('web'));
     assert.is(reply.result, CNI.tryAgainLater);
     assert.match(reply.error, /another agent runs as node n1: .+\/.+\/[0-9a-f]{8}/);

@@ -45,7 +45,7 @@ const CASES: readonly (readonly [address: string, pod: string, main: string])[] 
 ];
 
 for (const [address, pod, main] of CASES) {
-  test(`the way to ${address}`, () => {
+  test(`the routes to ${address} are ${pod} for pods and ${main} for the host`, () => {
     const ruleset = rulesetOf(DUAL);
     assert.is(way(ruleset, 'pod', address), pod);
     assert.is(way(ruleset, 'main', address), main);

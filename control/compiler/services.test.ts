@@ -134,7 +134,7 @@ test('ports by name and protocol, the same number on TCP and UDP, each pod its o
   assert.equal(of('SCTP', 9), []);
 });
 
-test('session affinity', () => {
+test('ClientIP affinity lasts three hours unless the Service says otherwise; None has none', () => {
   const affinity = (spec: object) => items(rulesetOn('n1', service({ ...spec })))[0]?.affinitySeconds;
   assert.is(affinity({}), null);
   assert.is(affinity({ sessionAffinity: 'ClientIP' }), 10800);

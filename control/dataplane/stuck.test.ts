@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../../test/support/eventually.js';
 import { file, root, testIf } from '../../test/support/requires.js';
 import { openMemory, planMemory, wordsOf } from '../backends/wasm/memory.js';
 import { ThreadRunner } from './thread-runner.js';
@@ -103,12 +104,12 @@ testIf(
     await replacing;
     assert.match(lines.join('\n'), /replacing the worker: it stands still for \d+ ms/);
     assert.is(runner.restarts, 1);
-    for (let tries = 0; tries < 500; tries++) {
-      const answered = await runner.feedCounters([]).catch(() => null);
-      if (answered !== null) return;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    assert.unreachable('the next worker does not answer');
+    await eventually('the next worker answers', () =>
+      runner.feedCounters([]).then(
+        () => true,
+        () => false,
+      ),
+    );
   } finally {
     await runner.close();
   }

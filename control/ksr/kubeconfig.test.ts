@@ -32,7 +32,7 @@ const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 const PLAIN = { serverName: null, verify: true, headers: {}, cert: null, key: null };
 
-test('data inside the file', async () => {
+test('certificates and keys may stand in the file itself', async () => {
   const path = written(
     config(
       `{ server: "https://127.0.0.1:6443", certificate-authority-data: ${base64('CA')} }`,

@@ -1,6 +1,7 @@
 /** One kind of an API that misbehaves in every way it may. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventually } from '../../test/support/eventually.js';
 import type { KubeApi, WatchEnd, WatchEvent } from './api.js';
 import { ApiRequestError } from './errors.js';
 import { reduce } from './reduce.js';
@@ -199,8 +200,7 @@ test('a custom resource that is not there is empty, and found when it comes; gon
     'ClusterNetworkPolicy',
     async (api, lines) => {
       (await api.until('watch 5')).end({ type: 'failed', error: absent });
-      while (lines.filter((line) => line === '=').length < 3)
-        await new Promise((resolve) => setTimeout(resolve, 2));
+      await eventually('three empty listings', () => lines.filter((line) => line === '=').length >= 3);
     },
     absent,
     absent,

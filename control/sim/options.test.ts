@@ -18,7 +18,7 @@ test('no node runs VPP unless it is asked for', () => {
   assert.equal(parseRun(['--feed', 'memory'])?.vpp, []);
 });
 
-test('VPP needs real links', () => {
+test('--vpp is refused on feed memory', () => {
   assert.match(refusal('--feed', 'memory', '--vpp', 'all'), '--vpp: needs --feed afxdp');
 });
 

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { ApiClient } from '../../control/sim/kubernetes/api.js';
 import { ApiError } from '../../control/sim/kubernetes/errors.js';
 import { Follower } from '../../control/sim/kubernetes/follow.js';
+import { eventually } from '../support/eventually.js';
 import { kubernetes, startKubernetes } from '../support/kubernetes/start.js';
 import { testIf } from '../support/requires.js';
 
@@ -33,7 +34,10 @@ testIf(test, kubernetes())('a real API server: watches, RBAC, a restart', async 
     await seen.until('here a');
     process.kill(cluster.etcd.process.pid ?? 0, 'SIGKILL');
     process.kill(cluster.server.process.pid ?? 0, 'SIGKILL');
-    await until(async () => cluster.etcd.process.deaths + cluster.server.process.deaths === 2);
+    await eventually(
+      'both were started anew',
+      () => cluster.etcd.process.deaths + cluster.server.process.deaths === 2,
+    );
     await cluster.etcd.ready();
     await cluster.server.ready();
     await api.create(maps, map('b'));
@@ -62,7 +66,8 @@ testIf(test, kubernetes())('a real API server: watches, RBAC, a restart', async 
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'ksr' },
       subjects: [{ kind: 'ServiceAccount', name: 'ksr', namespace: 'pteropus' }],
     });
-    await until(async () => {
+    // RBAC is read by the server a moment after it was written.
+    await eventually('ksr may read', async () => {
       const list = await ksr.get('/api/v1/pods').catch(() => null);
       return list !== null;
     });
@@ -90,11 +95,6 @@ function waitable<T>() {
       }
     },
   };
-}
-
-/** RBAC is read by the server a moment after it was written. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((done) => setTimeout(done, 20));
 }
 
 test.run();

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ApiObject } from '../../control/sim/kubernetes/api.js';
 import { collectionPath, kindNamed, objectPath } from '../../control/sim/kubernetes/kinds.js';
+import { eventually } from '../support/eventually.js';
 import { testIf } from '../support/requires.js';
 import { clusterRequirements, startCluster, type TestCluster } from './support/cluster.js';
 import { ask, OUTSIDE, pod, until } from './support/reach.js';
@@ -39,12 +40,13 @@ function podBody(labels: Readonly<Record<string, string>>, extra: object = {}): 
 
 /** Address of a pod once it runs. */
 async function addressOf(name: string, namespace = NAMESPACE): Promise<string> {
-  for (const end = Date.now() + 10_000; Date.now() < end; ) {
+  let address = '';
+  await eventually(`pod ${name} runs`, async () => {
     const { status } = (await running.api.get(path('Pod', name, namespace))) as unknown as ApiObject;
-    if (status?.['phase'] === 'Running') return String(status['podIP']);
-    await new Promise((done) => setTimeout(done, 20));
-  }
-  throw new Error(`pod ${name} does not run`);
+    if (status?.['phase'] === 'Running') address = String(status['podIP']);
+    return address !== '';
+  });
+  return address;
 }
 
 /** Resolves when the API has let go of the pod. */
@@ -53,7 +55,7 @@ async function gone(name: string): Promise<void> {
     const list = await running.api.get(collectionPath(kindNamed('Pod'), NAMESPACE));
     return (list as { readonly items: readonly ApiObject[] }).items.map(({ metadata }) => metadata.name);
   };
-  while ((await names()).includes(name)) await new Promise((done) => setTimeout(done, 20));
+  await eventually(`pod ${name} is gone`, async () => !(await names()).includes(name));
 }
 
 const needs = clusterRequirements();

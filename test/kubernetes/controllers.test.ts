@@ -1,6 +1,7 @@
 /** The played controllers against a real API server, with sandboxes that are only counted: no root, no packets. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../control/common/errors.js';
 import { DEFAULT_CONFIG } from '../../control/compiler/input.js';
 import type { Pod } from '../../control/objects/types.js';
 import type { ApiObject } from '../../control/sim/kubernetes/api.js';
@@ -9,6 +10,7 @@ import { Controllers } from '../../control/sim/kubernetes/controllers/controller
 import { collectionPath, kindNamed, objectPath } from '../../control/sim/kubernetes/kinds.js';
 import { registerNode } from '../../control/sim/kubernetes/nodes.js';
 import { nodeNames } from '../../control/sim/world.js';
+import { eventually } from '../support/eventually.js';
 import { kubernetes, startKubernetes, type TestKubernetes } from '../support/kubernetes/start.js';
 import { testIf } from '../support/requires.js';
 
@@ -50,13 +52,11 @@ test.after(async () => {
   await server.close();
 });
 
-/** Resolves when what the cache shows is as wanted; throws after 10 s. */
+/** Resolves when what the cache shows is as wanted. */
 async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not seen: ${what}; log: ${log.join('; ')}`);
-    await new Promise((done) => setTimeout(done, 5));
-  }
+  await eventually(what, condition).catch((error: unknown) => {
+    throw new Error(`${errorText(error)}; log: ${log.join('; ')}`);
+  });
 }
 
 const of = (kind: string, name: string, namespace = 'default') =>

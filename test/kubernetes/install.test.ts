@@ -14,6 +14,7 @@ import * as assert from 'uvu/assert';
 import { OBJECTS_PREFIX } from '../../control/objects/stored-keys.js';
 import { EtcdStore } from '../../control/store/etcd.js';
 import { etcd, etcdProgram, freePort } from '../support/etcd.js';
+import { eventually } from '../support/eventually.js';
 import { helm, kubernetes, startKubernetes, type TestKubernetes } from '../support/kubernetes/start.js';
 import { program, testIf } from '../support/requires.js';
 import { applierFor } from './support/apply.js';
@@ -235,14 +236,6 @@ function status(port: number, path: string, tls: object): Promise<number> {
     call.on('error', reject);
     call.end();
   });
-}
-
-async function eventually(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within 30 s: ${what}`);
-    await new Promise((done) => setTimeout(done, 50));
-  }
 }
 
 test.run();

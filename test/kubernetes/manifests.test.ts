@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ApiClient } from '../../control/sim/kubernetes/api.js';
+import { eventually } from '../support/eventually.js';
 import { helm, kubernetes, startKubernetes, type TestKubernetes } from '../support/kubernetes/start.js';
 import { testIf } from '../support/requires.js';
 import { applierFor } from './support/apply.js';
@@ -127,8 +128,10 @@ check('each account may do what it needs, and nothing else', async () => {
     const api = await ApiClient.fromKubeconfig(cluster.kubeconfigOf(account(name)));
     try {
       // The server reads new roles a moment after they were written.
-      while (allowed[0] !== undefined && !(await may(api, allowed[0])))
-        await new Promise((done) => setTimeout(done, 20));
+      await eventually(
+        `${name} has its rights`,
+        async () => allowed[0] === undefined || (await may(api, allowed[0])),
+      );
       const asked = RESOURCES.flatMap((resource) => VERBS.map((verb) => `${verb} ${resource}`));
       const answers = await Promise.all(asked.map(async (what) => ((await may(api, what)) ? what : null)));
       assert.equal(answers.filter((what) => what !== null).sort(), [...allowed].sort(), name);

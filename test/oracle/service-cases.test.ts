@@ -171,7 +171,7 @@ test('externalTrafficPolicy Local: who asks from outside gets endpoints of this 
     assert.equal(await world.spread(OUTSIDE, LB), ['eth0']);
   }));
 
-test('loadBalancerSourceRanges and internalTrafficPolicy Local', () =>
+test('loadBalancerSourceRanges keep other sources out; internalTrafficPolicy Local keeps to endpoints of the node', () =>
   withWorld(async (world) => {
     await world.become(service({ loadBalancerSourceRanges: ['198.51.100.0/24'] }), slice(B));
     assert.equal(await world.spread(OUTSIDE, LB), ['pod-b']);

@@ -66,7 +66,7 @@ test('a known neighbor that says it moved is believed', () => {
   assert.equal([...out.frame.slice(0, 6)], [2, 0xaa, 0, 0, 0, 0x77]);
 });
 
-test('short and malformed frames', () => {
+test('ARP that is cut short or malformed is dropped, and so is what is for another station', () => {
   const node = N.startNode();
   const good = ask(N.MAC_POD1, N.POD1_IP, N.GATEWAY);
   assert.is(node.one(N.POD1, good.slice(0, 41)).outcome, L.DROP_ARP);

@@ -27,7 +27,7 @@ function total(node: Harness): number {
   return sum;
 }
 
-test(`${PACKETS} mutated packets`, () => {
+test(`${PACKETS} mutated packets: each has one outcome, and nothing is written where it must not be`, () => {
   const node = S.startNode6({}, { sessionsLog2: 10 });
   const fuzz = new Fuzz(node, new FuzzRandom(SEED));
   const before = total(node);

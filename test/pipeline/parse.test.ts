@@ -28,7 +28,7 @@ function patched(change: (header: Uint8Array) => void): Uint8Array {
   return bytes;
 }
 
-test('Ethernet: length, type, destination', () => {
+test('Ethernet: what is too short, of another type or for another station is dropped, each for its reason', () => {
   const good = N.fromPod(N.POD1, N.tcpPacket(web));
   assert.is(node.one(N.POD1, new Uint8Array()).outcome, L.DROP_SHORT);
   assert.is(node.one(N.POD1, good.slice(0, 13)).outcome, L.DROP_SHORT);
@@ -68,7 +68,7 @@ test('IPv4 header: version, lengths, checksum, TTL', () => {
   assert.is(outcome(bad), L.DROP_IP_CHECKSUM);
 });
 
-test('addresses that cannot be', () => {
+test('sources and destinations that cannot be are dropped', () => {
   const fromTo = (src: string, dst: string) => outcome(N.tcpPacket(N.flow(src, 1, dst, 2)));
   for (const source of ['0.0.0.0', '127.0.0.1', '224.0.0.1', '255.255.255.255']) {
     assert.is(fromTo(source, N.POD2_IP), L.DROP_MARTIAN, source);
@@ -102,7 +102,7 @@ test('options: source routes are refused, nonsense too, the rest is carried', ()
   assert.ok(read(sent.frame).ip.headerGood && read(sent.frame).l4Good);
 });
 
-test('L4 headers', () => {
+test('TCP, UDP and ICMP: a header that is cut short, or cannot be, is dropped', () => {
   const raw = (protocol: number, payload: Uint8Array) =>
     outcome(ip4({ src: N.POD1_IP, dst: N.POD2_IP, protocol, payload }));
   assert.is(raw(TCP, tcp(web, SYN).slice(0, 19)), L.DROP_L4_HEADER);

@@ -54,7 +54,7 @@ test('before the agent runs there is little to tell, and it is told', async () =
   assert.is(values.get('pteropus_agent_info{node="n1",version="1.2.3"}'), 1);
 });
 
-test('a running agent with traffic', async () => {
+test('a running agent tells of its pods, its rules and the traffic, and names no pod', async () => {
   const machine = new Machine();
   const source = new Source();
   const metrics = new AgentMetrics(source);

@@ -60,7 +60,7 @@ async function fails<T extends Error>(
   return error as T;
 }
 
-test('who VPP is', () =>
+test('a client knows the version and the process of its VPP', () =>
   withPeer(
     async (api) => {
       assert.is(api.version, '26.06');

@@ -232,7 +232,7 @@ test('IPv6 packets that ask routers for something are dropped; discovery of the 
   assert.not(render(only4).has('classifier-use/if/pod/shop/a'));
 });
 
-test('every sort of interface', () => {
+test('each kind of interface is made from what its options say', () => {
   const sourceOf = (options: Partial<VppOptions>, item: Item = items.podItems(1, 1, 'a')[0] as Item) =>
     specOf<InterfaceSpec>(render([item], options), interfaceKey(item.key)).source;
   assert.equal(sourceOf({ pod: { type: 'af_xdp' } }), { type: 'af_xdp', link: 'p1-a' });

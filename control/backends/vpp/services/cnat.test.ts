@@ -34,7 +34,7 @@ test('a translation for each frontend, all with the same paths', () => {
   );
 });
 
-test('weights, consistent hashing, affinity', () => {
+test('weights are paths, maglev is consistent hashing, and affinity brings it along', () => {
   const backends = [backend('10.1.1.2', 80, 1), backend('10.1.1.3', 80, 2)];
   const [even] = translations(render(service({ backends })));
   assert.equal([even?.paths.length, even?.maglev, even?.affinity], [3, false, false]);
