@@ -2,8 +2,9 @@
  *
  *   tap-rr server CORE | tap-rr client CORE ADDRESS COUNT PAUSE_MICROSECONDS
  *
- * CORE is the one that it is bound to, -1 none. The client prints the round trips in microseconds, as JSON. Each is in a scheduler group of its
- * own, as the processes of a container are (sched(7), autogroups), which comes before others' work. */
+ * CORE is the one that it is bound to, -1 none. The client prints the round trips, as JSON: each its microseconds, and 1 if both ends were on one
+ * core, else 0; the byte that comes back says on which the server was. Each end is in a scheduler group of its own, as the processes of a
+ * container are (sched(7), autogroups), which comes before others' work. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -61,8 +62,10 @@ static int serve(struct sockaddr_in at) {
   fflush(stdout);
   const int client = checked(accept(listening, NULL, NULL), "accept");
   at_once(client);
-  for (char byte; recv(client, &byte, 1, 0) == 1;)
+  for (char byte; recv(client, &byte, 1, 0) == 1;) {
+    byte = (char)sched_getcpu();
     if (send(client, &byte, 1, MSG_NOSIGNAL) != 1) break;
+  }
   return 0;
 }
 
@@ -72,16 +75,21 @@ static int ask(struct sockaddr_in at, int count, long pause) {
   checked(connect(server, (struct sockaddr *)&at, sizeof at), "connect");
   at_once(server);
   double *times = malloc(sizeof *times * (size_t)count);
-  if (times == NULL) return 1;
+  char *together = malloc((size_t)count);
+  if (times == NULL || together == NULL) return 1;
   char byte = 'x';
   for (int i = -WARM; i < count; i++) {
     if (pause > 0 && i >= 0) clock_nanosleep(CLOCK_MONOTONIC, 0, &sleep, NULL);
+    const char core = (char)sched_getcpu();
     const double sent = now();
     if (send(server, &byte, 1, 0) != 1 || recv(server, &byte, 1, 0) != 1) return 1;
-    if (i >= 0) times[i] = now() - sent;
+    if (i < 0) continue;
+    times[i] = now() - sent;
+    together[i] = byte == core;
   }
-  for (int i = 0; i < count; i++) printf("%c%.2f", i == 0 ? '[' : ',', times[i]);
+  for (int i = 0; i < count; i++) printf("%c[%.2f,%d]", i == 0 ? '[' : ',', times[i], together[i]);
   puts("]");
+  free(together);
   free(times);
   return 0;
 }

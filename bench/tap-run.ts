@@ -46,6 +46,13 @@ export interface TapRow {
   readonly figures: Figures;
   /** Beside the bridge in the same round: the ratio of rates, the difference of times; null where the bridge has none. */
   readonly beside: Figures | null;
+  /** By round, where that is up to the scheduler: the share of round trips with both ends on one core. */
+  readonly together?: readonly number[];
+}
+
+interface Answer {
+  readonly value: number;
+  readonly together?: number;
 }
 
 interface Question {
@@ -55,7 +62,7 @@ interface Question {
   readonly mtu: number;
   /** Absent: all. */
   readonly sides?: readonly Side[];
-  readonly ask: (lab: Lab) => Promise<number>;
+  readonly ask: (lab: Lab) => Promise<number | Answer>;
 }
 
 const FEW_SIDES: readonly Side[] = ['bridge', 'tap'];
@@ -107,6 +114,8 @@ function latencyQuestions(program: string | null): Question[] {
 const run = promisify(execFile);
 
 const median = (values: readonly number[]): number => figures(values).median;
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Where the pods are. */
 export type Pods = Pick<Lab, 'client' | 'server'>;
@@ -157,17 +166,20 @@ function congestion(): string {
   return readFileSync(`/proc/sys/${CONGESTION}`, 'utf8').trim();
 }
 
-/** Microseconds of a round trip between two programs in C: the median. */
+/** Microseconds of a round trip between two programs in C: the median; where nobody said on which cores, how many were within one. */
 async function roundTrip(
   lab: Pods,
   program: string,
   cores: readonly [client: number, server: number],
   count: number,
   pauseMs: number,
-): Promise<number> {
+): Promise<Answer> {
   const [client, server] = cores.map(String) as [string, string];
   const ask = [program, 'client', client, SERVER, String(count), String(pauseMs * 1000)];
-  return median(JSON.parse(await pair(lab, [program, 'server', server], ask)) as number[]);
+  const trips = JSON.parse(await pair(lab, [program, 'server', server], ask)) as [number, number][];
+  const value = median(trips.map(([micros]) => micros));
+  if (cores[0] >= 0) return { value };
+  return { value, together: trips.filter(([, together]) => together === 1).length / trips.length };
 }
 
 /** The same between two processes of Node.js. */
@@ -258,18 +270,15 @@ async function askAll(
     tap: await openDataPlaneLab('tap', mtu),
     afxdp: await openDataPlaneLab('afxdp', mtu),
   };
-  const answers = questions.map(() => ({
-    bridge: [] as number[],
-    tap: [] as number[],
-    afxdp: [] as number[],
-  }));
+  const answers = questions.map((): Record<Side, Answer[]> => ({ bridge: [], tap: [], afxdp: [] }));
   try {
     for (let round = 0; round < rounds; round++) {
       for (const [n, { what, sides = SIDES, ask }] of questions.entries()) {
         for (const side of sides) {
-          const answer = await ask(labs[side]);
+          const found = await ask(labs[side]);
+          const answer = typeof found === 'number' ? { value: found } : found;
           answers[n]![side].push(answer);
-          progress(`${round + 1} ${what}, ${side}: ${answer.toFixed(1)}`);
+          progress(`${round + 1} ${what}, ${side}: ${answer.value.toFixed(1)}${togetherText(answer)}`);
         }
       }
     }
@@ -278,12 +287,20 @@ async function askAll(
   }
   return questions.flatMap(({ what, unit, sides = SIDES }, n) =>
     sides.map((side): TapRow => {
-      const all = answers[n]![side];
+      const [all, bridge] = [answers[n]![side], answers[n]!.bridge].map((own) =>
+        own.map(({ value }) => value),
+      );
       const join = unit === 'Gbit/s' ? (a: number, b: number) => a / b : (a: number, b: number) => a - b;
-      const beside = figures(paired(all, answers[n]!.bridge, join));
-      return { what, unit, side, rounds: all, figures: figures(all), beside };
+      const beside = figures(paired(all!, bridge!, join));
+      const row = { what, unit, side, rounds: all!, figures: figures(all!), beside };
+      const together = answers[n]![side].flatMap((answer) => answer.together ?? []);
+      return together.length === 0 ? row : { ...row, together };
     }),
   );
+}
+
+function togetherText({ together }: Pick<Answer, 'together'>): string {
+  return together === undefined ? '' : `, ${(together * 100).toFixed(0)} % on one core`;
 }
 
 function save(rows: readonly TapRow[]): void {
@@ -302,7 +319,7 @@ function save(rows: readonly TapRow[]): void {
 /** The table of bench/README.md: the median, and beside the bridge its median, lowest and highest round. */
 export function tapText(rows: readonly TapRow[]): string {
   const lines = ['| | side | median | beside the bridge | lowest to highest |', '|---|---|---|---|---|'];
-  for (const { what, unit, side, figures: own, beside } of rows) {
+  for (const { what, unit, side, figures: own, beside, together } of rows) {
     const idle = unit === 'share of a core';
     const value = idle ? `${(own.median * 100).toFixed(2)} % of a core` : `${own.median.toFixed(1)} ${unit}`;
     const digits = unit === 'Gbit/s' ? 2 : 1;
@@ -310,7 +327,8 @@ export function tapText(rows: readonly TapRow[]): string {
       unit === 'microseconds' && figure >= 0 ? `+${figure.toFixed(digits)}` : figure.toFixed(digits);
     const [middle, range] =
       beside === null ? ['', ''] : [sign(beside.median), `${sign(beside.min)} to ${sign(beside.max)}`];
-    lines.push(`| ${[what, side, value, middle, range].join(' | ')} |`);
+    const label = what + (together === undefined ? '' : togetherText({ together: mean(together) }));
+    lines.push(`| ${[label, side, value, middle, range].join(' | ')} |`);
   }
   return `${lines.join('\n')}\n`;
 }
