@@ -119,34 +119,7 @@ export class EventLoop {
     const start = Date.now();
     const since = performance.now();
     this.#current = { name: event.name, object: event.object, start, since };
-    const changes: string[] = [];
-    let changed = 0;
-    const undos: (() => Promise<void> | void)[] = [];
-    const followUps: AgentEvent<unknown>[] = [];
-    let outcome: { readonly result: unknown } | { readonly error: unknown };
-    let problem: string | null = null;
-    try {
-      const result = await event.run({
-        changed: (keys) => {
-          changed += keys.length;
-          changes.push(...keys.slice(0, MOST_MARKS - changes.length));
-        },
-        onRevert: (undo) => undos.push(undo),
-        followUp: (next) => followUps.push(next),
-      });
-      outcome = { result };
-    } catch (error) {
-      problem = errorText(error);
-      outcome = { error };
-      for (const undo of undos.reverse()) {
-        try {
-          await undo();
-        } catch (undoError) {
-          problem += `; undoing it failed: ${errorText(undoError)}`;
-        }
-      }
-    }
-    const reverted = 'error' in outcome && undos.length > 0;
+    const { outcome, followUps, ...told } = await perform(event);
     const { name, object } = event;
     const record: EventRecord = {
       seq,
@@ -155,10 +128,7 @@ export class EventLoop {
       follows,
       start,
       end: start + Math.round(performance.now() - since),
-      changes,
-      changed,
-      error: problem,
-      reverted,
+      ...told,
     };
     this.#current = null;
     this.#history.add(record);
@@ -176,4 +146,47 @@ export class EventLoop {
       resolve(outcome.result);
     }
   }
+}
+
+/** What became of an event, for its record and for who waits for it. */
+interface Performed extends Pick<EventRecord, 'changes' | 'changed' | 'error' | 'reverted'> {
+  readonly outcome: { readonly result: unknown } | { readonly error: unknown };
+  readonly followUps: readonly AgentEvent<unknown>[];
+}
+
+/** Runs an event; if it fails, what it did is undone. */
+async function perform(event: AgentEvent<unknown>): Promise<Performed> {
+  const changes: string[] = [];
+  let changed = 0;
+  const undos: Undo[] = [];
+  const followUps: AgentEvent<unknown>[] = [];
+  try {
+    const result = await event.run({
+      changed: (keys) => {
+        changed += keys.length;
+        changes.push(...keys.slice(0, MOST_MARKS - changes.length));
+      },
+      onRevert: (undo) => undos.push(undo),
+      followUp: (next) => followUps.push(next),
+    });
+    return { outcome: { result }, followUps, changes, changed, error: null, reverted: false };
+  } catch (error) {
+    const problem = `${errorText(error)}${await undone(undos)}`;
+    return { outcome: { error }, followUps, changes, changed, error: problem, reverted: undos.length > 0 };
+  }
+}
+
+type Undo = () => Promise<void> | void;
+
+/** Undoes the latest first; what could not be undone, in words. */
+async function undone(undos: readonly Undo[]): Promise<string> {
+  let problem = '';
+  for (const undo of [...undos].reverse()) {
+    try {
+      await undo();
+    } catch (error) {
+      problem += `; undoing it failed: ${errorText(error)}`;
+    }
+  }
+  return problem;
 }

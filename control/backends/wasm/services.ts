@@ -101,8 +101,19 @@ export class Services {
       const { index, fresh } = this.#indexes.acquire(key, key);
       if (fresh) this.onFreshService(index);
     }
-    const index = this.#indexes.get(key) ?? 0;
-    const backends = allBackends(item);
+    const all = allBackends(item);
+    const placed = this.#place(item, all, old);
+    this.#placed.set(key, placed);
+    const rows = this.#rowsOf(this.#indexes.get(key) ?? 0, placed, all);
+    this.cells.set(`service ${key}`, { owner: key, rows });
+    if (placed.claims === old?.claims) return;
+    for (const claim of old?.claims ?? []) this.#unclaim(claim, key);
+    for (const { a, b } of placed.claims) this.#claim(a, b, key);
+  }
+
+  /** Room for all that a service has; what `old` had has been given back. Throws TableFullError. */
+  #place(item: ServiceItem, backends: readonly ServiceBackend[], old: Placed | undefined): Placed {
+    const { key } = item;
     if (backends.length > MOST_BACKENDS)
       throw new TableFullError('backends of one service', MOST_BACKENDS, key);
     // Of many backends few come or go.
@@ -113,8 +124,7 @@ export class Services {
       old !== undefined &&
       old.item.protocol === item.protocol &&
       sameList(old.item.frontends, item.frontends, sameFrontend);
-    const ranges = rangeRows(item);
-    const placed: Placed = {
+    return {
       item,
       backends: this.#backends.allocate(backends.length, key),
       ids,
@@ -127,12 +137,17 @@ export class Services {
               sharesOf(item.algorithm, backends, item.outsideBackends),
               key,
             ),
-      ranges: this.#ranges.allocate(ranges.length, key),
+      ranges: this.#ranges.allocate(rangeRows(item).length, key),
       claims: keepsClaims ? old.claims : this.#claimsOf(item),
       words: backends.length < MANY ? null : rowsOfBackends(backends, ids, old?.words ?? null, ends),
     };
-    this.#placed.set(key, placed);
+  }
+
+  /** What the image holds of a service at this index. */
+  #rowsOf(index: number, placed: Placed, backends: readonly ServiceBackend[]): readonly Row[] {
+    const { item, ids } = placed;
     const { plan } = this.cells;
+    const ranges = rangeRows(item);
     const rows: Row[] = [
       {
         at: plan.services + index * L.SERVICE_SIZE,
@@ -160,10 +175,7 @@ export class Services {
         words: ranges.flat(),
       },
     ];
-    this.cells.set(`service ${key}`, { owner: key, rows: rows.filter((row) => row.words.length > 0) });
-    if (keepsClaims) return;
-    for (const claim of old?.claims ?? []) this.#unclaim(claim, key);
-    for (const { a, b } of placed.claims) this.#claim(a, b, key);
+    return rows.filter((row) => row.words.length > 0);
   }
 
   /** The units of a service, for reading it back: its own, and the frontends that are really its own. */
