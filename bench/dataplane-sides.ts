@@ -32,6 +32,7 @@ interface StageExports {
     port: number,
   ): void;
   feedReset(): void;
+  clear(from: number, to: number): void;
   keep(
     batches: number,
     n: number,
@@ -332,10 +333,9 @@ export class Sides {
 
   /** All connections anew in `passes` passes, each over an empty table, after one that is not timed. */
   wasmOpening(passes: number, batches: number): number {
-    const { node } = this;
     let sum = 0;
     for (let pass = 0; pass <= passes; pass++) {
-      node.bytes.fill(0, node.sessionsBase, this.#sessionsEnd);
+      this.#stages.clear(this.node.sessionsBase, this.#sessionsEnd);
       this.#stages.feedReset();
       const disturbed = this.disturbed;
       const time = this.wasm(LAST, batches);

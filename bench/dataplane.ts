@@ -34,7 +34,7 @@ const MANY = 100_000;
 /** More flows than lie in the first cache: others on the machine have the rest too, and slow one pass of either side by a tenth, the next one not. */
 const IN_FIRST_CACHE = 1000;
 /** So many times the rounds then. */
-const MORE_ROUNDS = 8;
+const MORE_ROUNDS = 12;
 /** So often new memory is taken with more flows than lie in the second cache; less often where it takes long. */
 const placements = (flows: number): number => (flows <= 10_000 ? 1 : flows < MANY ? 5 : 3);
 /** Numbers of flows with which stages are measured one by one. */
