@@ -152,6 +152,34 @@ export function hostileTests(test: Test, open: OpenRig): void {
     assert.equal(b.takeUdp(), []);
   });
 
+  run(
+    'a pod that gets the address of one that is gone has its own policies, in open connections too',
+    async (rigs) => {
+      const node = await TestNode.open(rigs);
+      const [a, b] = [await node.addPod(1, 'a'), await node.addPod(2, 'b')];
+      a.sendUdp(b.address, 4000, 80);
+      // Its server answers.
+      await a.arrived(1);
+      assert.equal([a.takeUdp().length, b.takeUdp().length], [1, 1]);
+      const routes = ['main', 'pod'].flatMap((vrf) => [
+        `route/${vrf}/${b.address}/32`,
+        `route/${vrf}/${b.address6}/128`,
+      ]);
+      await node.remove('endpoint/shop/b', items.podKey('b'), ...routes);
+      const next = await node.addPod(2, 'next');
+      await node.put(
+        items.policy('shut', 'ingress', []),
+        items.policy('mute', 'egress', []),
+        items.endpoint('next', 'policy/shut', 'policy/mute'),
+      );
+      assert.is(next.address, b.address);
+      a.sendUdp(next.address, 4000, 80);
+      next.sendUdp(a.address, 80, 4000);
+      await node.rig.settle();
+      assert.equal([a.takeUdp(), next.takeUdp()], [[], []]);
+    },
+  );
+
   run('a host outside that calls itself a pod is refused, at the pod and at a node port', async (rigs) => {
     const underlay = new Underlay();
     const node = await TestNode.open(rigs, 1, underlay);
