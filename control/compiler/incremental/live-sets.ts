@@ -3,7 +3,7 @@ import { sameList } from '../../common/ends.js';
 import { getOrMake } from '../../model/label-index.js';
 import type { Model, PodSlot } from '../../model/model.js';
 import { ReverseIndex } from '../../model/reverse-index.js';
-import { type Labels, type Requirement, requirementsOf } from '../../model/selector.js';
+import { type Labels, requirementsOf } from '../../model/selector.js';
 import { SelectorIndex } from '../../model/selector-index.js';
 import type { LabelSelector, NetworkPolicyPeer, Pod } from '../../objects/types.js';
 import type { AddressBlock, AddressSetItem, Ip, Key, Origin } from '../../ruleset/types.js';
@@ -12,7 +12,9 @@ import { type Context, podAddresses } from '../context.js';
 import type { NamedPort } from '../ports.js';
 import type { PeerSets } from '../rules.js';
 import { AddressBag } from './address-bag.js';
+import { combinedLabels, combinedRequirements } from './combined-labels.js';
 import type { Output } from './output.js';
+import { ParkedSets } from './parked-sets.js';
 import { type PeerList, readPeers } from './peer-list.js';
 import { PortGroup } from './port-group.js';
 import { PortGroups } from './port-groups.js';
@@ -57,14 +59,6 @@ type Used = LiveSet | LiveList | PortGroup;
 /** A list of this many peers or more is remembered, to be read faster when the policy changes. */
 const LONG = 32;
 
-/**
- * How many sets may be followed that nobody uses: on average each pod is in so many of them at most, which bounds what they cost when
- * one changes, and so many addresses are in all of them: tens of MiB.
- */
-const MOST_PARKED_PER_POD = 32;
-const FEWEST_PARKED_ADDRESSES = 10_000;
-const MOST_PARKED_ADDRESSES = 2_000_000;
-
 /** Of a set that nobody uses so many changes gather before they are taken in. */
 const MOST_UNSETTLED = 256;
 
@@ -86,17 +80,13 @@ export class LiveSets implements PeerSets {
   private readonly places = new Map<PodSlot, Place>();
   /** Address -> the pods in a set that bring it: usually one; two while one of them is on its way out. */
   private readonly bringers = new ReverseIndex<PodSlot>();
-  /** By the labels of pod and namespace together: see `labelsOf`. */
+  /** By the labels of pod and namespace together: see combined-labels.ts. */
   private readonly byLabels = new SelectorIndex<SelectorSet>();
   /** Sets with a namespaceSelector, by the labels of the namespace. */
   private readonly byNamespaceLabels = new SelectorIndex<SelectorSet>();
   private changed = new Set<SelectorSet>();
   private readonly untidy = new Set<AddressBag>();
-  /** Used by nobody, the longest so first, and still following their pods: what was just dropped is often wanted again. */
-  private readonly parked = new Map<Key, SelectorSet>();
-  /** Addresses in these as they were parked, by set. */
-  private readonly parkedSizes = new Map<Key, number>();
-  private parkedAddresses = 0;
+  private readonly parked = new ParkedSets<SelectorSet>();
   /** Made, or let go of, since the last sweep: may be in nobody's use. */
   private idle = new Set<Used>();
   /** By the rule: as it was read last. */
@@ -199,19 +189,15 @@ export class LiveSets implements PeerSets {
     }
     for (const used of this.idle) if ('kind' in used && used.uses === 0) this.dropSet(used);
     this.idle = new Set();
-    const most = this.mostParked();
-    for (const set of this.parked.values()) {
-      if (this.parkedAddresses <= most) break;
-      this.unpark(set);
-      this.forget(set);
-    }
+    for (const set of this.parked.takeSurplus(this.model.podCount)) this.forget(set);
   }
 
   /** Follows the pods of a set that nobody uses yet, so that it need not be listed when somebody does. Nobody is told. */
   anticipate(namespace: string, peer: NetworkPolicyPeer): void {
-    if (peer.ipBlock !== undefined || this.parkedAddresses >= this.mostParked()) return;
+    if (peer.ipBlock !== undefined || this.parked.isFull(this.model.podCount)) return;
     const key = peerSetKey(namespace, peer);
-    if (!this.sets.has(key) && !this.parked.has(key)) this.park(this.newSelectorSet(key, namespace, peer));
+    if (this.sets.has(key) || this.parked.has(key)) return;
+    this.parked.add(this.newSelectorSet(key, namespace, peer));
   }
 
   /** Does a piece of what changes of sets leave for later. False if there is nothing. */
@@ -224,20 +210,12 @@ export class LiveSets implements PeerSets {
     return false;
   }
 
-  private mostParked(): number {
-    const wanted = Math.max(FEWEST_PARKED_ADDRESSES, this.model.podCount * MOST_PARKED_PER_POD);
-    return Math.min(wanted, MOST_PARKED_ADDRESSES);
-  }
-
   private selectorSet(namespace: string, peer: NetworkPolicyPeer): LiveSet {
     const key = peerSetKey(namespace, peer);
     const known = this.sets.get(key);
     if (known !== undefined) return known;
-    const parked = this.parked.get(key);
-    if (parked !== undefined) {
-      this.unpark(parked);
-      parked.bag.settle();
-    }
+    const parked = this.parked.take(key);
+    parked?.bag.settle();
     return this.added(parked ?? this.newSelectorSet(key, namespace, peer));
   }
 
@@ -281,7 +259,7 @@ export class LiveSets implements PeerSets {
     const bag = new AddressBag(key, this.bringers.shared > 0 ? [...new Set(addresses)] : addresses);
     const set: SelectorSet = { kind: 'selector', key, bag, pods, namespaces, uses: 0, mark: 0 };
     for (const { sets } of members) sets.push(set);
-    this.byLabels.put(set, combinedRequirements(set));
+    this.byLabels.put(set, combinedRequirements(namespaces, pods));
     if (typeof namespaces !== 'string') this.byNamespaceLabels.put(set, requirementsOf(namespaces));
     return set;
   }
@@ -293,21 +271,7 @@ export class LiveSets implements PeerSets {
       for (const text of set.texts) this.blocks.delete(text);
       return;
     }
-    this.park(set);
-  }
-
-  /** An empty set counts too. */
-  private park(set: SelectorSet): void {
-    const size = 1 + set.bag.size;
-    this.parked.set(set.key, set);
-    this.parkedSizes.set(set.key, size);
-    this.parkedAddresses += size;
-  }
-
-  private unpark({ key }: SelectorSet): void {
-    this.parked.delete(key);
-    this.parkedAddresses -= this.parkedSizes.get(key) ?? 0;
-    this.parkedSizes.delete(key);
+    this.parked.add(set);
   }
 
   /** Its pods are followed no longer. */
@@ -430,40 +394,14 @@ export class LiveSets implements PeerSets {
     return false;
   }
 
+  private labelsOf(pod: Pod): Labels {
+    return combinedLabels(pod, this.model.namespaceLabels(pod.metadata.namespace ?? ''));
+  }
+
   private addressesOf(slot: PodSlot): readonly Ip[] {
     const addresses = podAddresses(this.context, slot.pod);
     return addresses.length > 1 ? [...new Set(addresses)] : addresses;
   }
-
-  /** The labels of a pod and of its namespace, and the namespace's name, in one. */
-  private labelsOf(pod: Pod): Labels {
-    const namespace = pod.metadata.namespace ?? '';
-    const labels: Record<string, string> = { [NAMESPACE]: namespace };
-    for (const [key, value] of Object.entries(this.model.namespaceLabels(namespace) ?? {})) {
-      labels[ofNamespace(key)] = value;
-    }
-    for (const [key, value] of Object.entries(pod.metadata.labels)) labels[ofPod(key)] = value;
-    return labels;
-  }
-}
-
-const NAMESPACE = 'namespace';
-
-// No label key has a space.
-function ofNamespace(key: string): string {
-  return `namespace ${key}`;
-}
-
-function ofPod(key: string): string {
-  return `pod ${key}`;
-}
-
-function combinedRequirements({ namespaces, pods }: SelectorSet): readonly Requirement[] {
-  const own = requirementsOf(pods).map((requirement) => ({ ...requirement, key: ofPod(requirement.key) }));
-  if (typeof namespaces === 'string')
-    return [...own, { key: NAMESPACE, operator: 'In', values: [namespaces] }];
-  const outer = requirementsOf(namespaces).map((r) => ({ ...r, key: ofNamespace(r.key) }));
-  return [...own, ...outer];
 }
 
 function blockText({ cidr, except }: AddressBlock): string {
