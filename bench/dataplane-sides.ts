@@ -6,6 +6,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from
 import { tmpdir } from 'node:os';
 import * as L from '../dataplane-as/layout/index.js';
 import type { Harness, HarnessOptions } from '../test/pipeline/harness.js';
+import type { Feed, Packets } from './dataplane-passes.js';
 import { preferHugePages } from './huge-pages.js';
 import type { Peer } from './peers/peer.js';
 import type { Scenario } from './pipeline-scenarios.js';
@@ -20,17 +21,18 @@ const REPEATS = 8;
 export const STAGES = ['feed', 'parse', 'hash', 'lookup', 'forward', 'output', 'tally'] as const;
 export const LAST = STAGES.length - 1;
 
+type Loops = typeof import('./dataplane-passes.js');
+let loaded = 0;
+
+/** Loads the loops anew: dataplane-passes.ts says why. */
+function freshLoops(): Promise<Loops> {
+  loaded++;
+  return import(`./dataplane-passes.js?${loaded}`);
+}
+
 interface StageExports {
   init(): void;
-  feed(
-    source: number,
-    flows: number,
-    n: number,
-    frames: number,
-    frameSize: number,
-    length: number,
-    port: number,
-  ): void;
+  feed: Feed;
   feedReset(): void;
   clear(from: number, to: number): void;
   keep(
@@ -59,6 +61,7 @@ interface StageExports {
 
 export class Sides {
   readonly #stages: StageExports;
+  readonly #loops: Loops;
   readonly #file: string;
   /** Another process took the core while one of the sides was timed; for the caller to reset. */
   disturbed = false;
@@ -76,7 +79,9 @@ export class Sides {
     readonly peer: Peer | null,
     /** Both sides' memory is of huge pages. */
     readonly huge: boolean,
+    loops: Loops,
   ) {
+    this.#loops = loops;
     const instance = new WebAssembly.Instance(stages, { env: { memory: node.memory } });
     this.#stages = instance.exports as unknown as StageExports;
     const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -94,7 +99,7 @@ export class Sides {
     stages: WebAssembly.Module,
     peer: Peer | null,
   ): Promise<Sides> {
-    const sides = Sides.#inNewMemory(make, scenario, flows, stages, peer);
+    const sides = await Sides.#inNewMemory(make, scenario, flows, stages, peer);
     const { node } = sides;
     sides.#write(true);
     await sides.#share();
@@ -121,7 +126,7 @@ export class Sides {
     stages: WebAssembly.Module,
     peer: Peer | null,
   ): Promise<Sides> {
-    const sides = Sides.#inNewMemory(make, this.scenario, this.flows, stages, peer);
+    const sides = await Sides.#inNewMemory(make, this.scenario, this.flows, stages, peer);
     sides.node.bytes.set(this.node.bytes);
     sides.#written = this.#written;
     await sides.#share();
@@ -129,13 +134,13 @@ export class Sides {
     return sides;
   }
 
-  static #inNewMemory(
+  static async #inNewMemory(
     make: (options: HarnessOptions) => Harness,
     scenario: Scenario,
     flows: number,
     stages: WebAssembly.Module,
     peer: Peer | null,
-  ): Sides {
+  ): Promise<Sides> {
     let huge = false;
     const prepare = (bytes: Uint8Array): void => {
       huge = preferHugePages(bytes);
@@ -144,7 +149,7 @@ export class Sides {
     const kept = Math.ceil(flows / L.BATCH) * L.BATCH * L.VECTOR_SIZE;
     const node = make({ sessionsLog2, sessions6Log2: 4, extraBytes: flows * RECORD + kept, prepare });
     scenario.prepare(node);
-    const sides = new Sides(node, scenario, flows, stages, peer, huge);
+    const sides = new Sides(node, scenario, flows, stages, peer, huge, await freshLoops());
     sides.#stages.init();
     return sides;
   }
@@ -208,15 +213,17 @@ export class Sides {
     return this.#timed(batches, () => this.#passes(last, batches, L.BATCH));
   }
 
-  /** The feed alone is entered from JavaScript too, so that subtracting it leaves what entering the pipeline costs. */
   #passes(last: 0 | typeof LAST, batches: number, n: number): void {
     const { node, flows } = this;
-    const frames = node.frameAt(0);
-    const [length, port] = [this.#length, this.#port];
-    for (let i = 0; i < batches; i++) {
-      this.#stages.feed(node.extraBase, flows, n, frames, FRAME_SPACING, length, port);
-      if (last !== 0) node.exports.process(n, node.now);
-    }
+    const [frames, length, port] = [node.frameAt(0), this.#length, this.#port];
+    const packets: Packets = [node.extraBase, flows, n, frames, FRAME_SPACING, length, port];
+    this.#loops.passes(
+      this.#stages.feed,
+      last === 0 ? null : node.exports.process,
+      batches,
+      packets,
+      node.now,
+    );
   }
 
   /** Runs the loops in JavaScript until V8 has optimised them, as a worker's is soon. Batches without packets change nothing. */
@@ -269,9 +276,7 @@ export class Sides {
   /** Passes without packets, each from JavaScript. */
   wasmEmpty(batches: number): number {
     const { node } = this;
-    return this.#timed(batches, () => {
-      for (let i = 0; i < batches; i++) node.exports.process(0, node.now);
-    });
+    return this.#timed(batches, () => this.#loops.emptyPasses(node.exports.process, batches, node.now));
   }
 
   /** Nanoseconds a packet of full batches. */
