@@ -194,7 +194,10 @@ rooted('a default route that the host has by another link stays the one it takes
     await links.setupNode(nodeSpec);
     assert.match(ip(NODE, 'route', 'get', '8.8.8.8'), /via 203\.0\.113\.1 dev mgmt /);
     assert.match(ip(NODE, 'route', 'get', '10.1.7.7'), /dev ptero0 /);
-    assert.match(ip(NODE, 'route', 'get', '192.168.16.4'), /via 172\.30\.3\.1 dev ptero0 src 192\.168\.16\.3 /);
+    assert.match(
+      ip(NODE, 'route', 'get', '192.168.16.4'),
+      /via 172\.30\.3\.1 dev ptero0 src 192\.168\.16\.3 /,
+    );
     node.removeRoute({ destination: 'default', link: 'mgmt', gateway: '203.0.113.1' });
     assert.match(ip(NODE, 'route', 'get', '8.8.8.8'), /via 172\.30\.3\.1 dev ptero0 /);
     // A second link in the underlay's network, on which the node may be known to Kubernetes.
