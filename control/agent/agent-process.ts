@@ -23,6 +23,8 @@ export class AgentProcess implements AgentSource {
   waiting: string | null = null;
   /** The agent's answers once it runs. */
   readonly cni: CniService;
+  /** A runtime has asked STATUS: one of CNI 1.1, which goes on asking. */
+  statusAsked = false;
   /** null: not started yet. */
   #links: LinkDriver | null = null;
   /** Links were removed that the agent may have taken up by then. */
@@ -43,8 +45,10 @@ export class AgentProcess implements AgentSource {
         this.agent === null ? this.#sweep(request) : this.agent.cni.delete(request),
       check: call('check'),
       gc: call('gc'),
-      status: async (request) =>
-        this.agent === null ? this.#notYet(CNI.unavailable) : this.agent.cni.status(request),
+      status: async (request) => {
+        this.statusAsked = true;
+        return this.agent === null ? this.#notYet(CNI.unavailable) : this.agent.cni.status(request);
+      },
     };
   }
 

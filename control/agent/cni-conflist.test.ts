@@ -21,7 +21,15 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 function keeper(change: Partial<ConflistOptions> = {}): ConflistKeeper {
   const text = conflistText('/run/x.sock');
-  return new ConflistKeeper({ binDir: null, confDir, text, graceMs: 60, log: () => undefined, ...change });
+  return new ConflistKeeper({
+    binDir: null,
+    confDir,
+    text,
+    graceMs: 60,
+    startGraceMs: 60,
+    log: () => undefined,
+    ...change,
+  });
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -68,6 +76,24 @@ test('an agent that ends slowly does not take it away', async () => {
   kept.follow(false);
   await pause(30);
   assert.ok(existsSync(path));
+});
+
+test('a runtime that asks STATUS keeps it, and takes pods away by it', async () => {
+  let asks = true;
+  mkdirSync(confDir);
+  writeFileSync(path, 'old');
+  const kept = keeper({ graceMs: 5, startGraceMs: 5, asksStatus: () => asks });
+  await pause(30);
+  assert.is(readFileSync(path, 'utf8'), 'old', 'an earlier agent’s, while this one starts');
+  kept.follow(true);
+  kept.follow(false);
+  await pause(30);
+  assert.is(readFileSync(path, 'utf8'), conflistText('/run/x.sock'));
+  asks = false;
+  kept.follow(true);
+  kept.follow(false);
+  await until(() => !existsSync(path));
+  await kept.close();
 });
 
 test('one that an earlier agent left goes when this one does not become ready', async () => {

@@ -2,6 +2,8 @@
  * Keeps the network configuration where the container runtime looks for it, and only as long as pods can be wired: a configuration that
  * is there too early starts pods without network. A pause (a restart, a data plane that is replaced) does not take it away: the runtime
  * would report the node as not ready, and its pods would lose their place behind Services; ADD answers "try again later" meanwhile.
+ * Nor does a runtime need it gone that asks STATUS: without it containerd takes no pod away either, and a node with a broken data plane
+ * could not be drained.
  * What somebody removes (an old plugin's removal, an image of the node that comes with other executables) is put back.
  */
 import { readdirSync } from 'node:fs';
@@ -22,14 +24,20 @@ export interface ConflistOptions {
   readonly binDir: string | null;
   readonly confDir: string;
   readonly text: string;
+  /** Whether the runtime asks STATUS, and so learns of the agent itself why the node is not ready. */
+  readonly asksStatus?: () => boolean;
   /** How long the agent may be unready before the configuration goes, milliseconds. */
   readonly graceMs?: number;
+  /** The same at its start, when the runtime may not have asked yet. */
+  readonly startGraceMs?: number;
   /** Pause between two looks whether it is still there, milliseconds. */
   readonly lookMs?: number;
   readonly log: (line: string) => void;
 }
 
 const GRACE_MS = 5000;
+// kubelet asks its runtime every 5 s.
+const START_GRACE_MS = 15_000;
 const RETRY_MS = 1000;
 const LOOK_MS = 10_000;
 
@@ -43,7 +51,7 @@ export class ConflistKeeper {
 
   /** Not ready is what it starts with: a configuration that an earlier agent left goes when the time is over. */
   constructor(private readonly options: ConflistOptions) {
-    this.#later(options.graceMs ?? GRACE_MS, () => this.#remove());
+    this.#later(options.startGraceMs ?? START_GRACE_MS, () => this.#remove());
     this.#looks = new Every(options.lookMs ?? LOOK_MS, async () => this.#look());
   }
 
@@ -101,7 +109,8 @@ export class ConflistKeeper {
   }
 
   #remove(): void {
-    const { confDir, log } = this.options;
+    const { confDir, log, asksStatus } = this.options;
+    if (asksStatus?.() === true) return;
     this.#try(
       () => {
         removeConflist(confDir);

@@ -108,7 +108,12 @@ async function serve(config: AgentConfig): Promise<void> {
     const conflist =
       confDir === null
         ? null
-        : opened(new ConflistKeeper({ binDir, confDir, text: conflistText(socket), log }));
+        : opened(
+            new ConflistKeeper({
+              ...{ binDir, confDir, text: conflistText(socket), log },
+              asksStatus: () => self.statusAsked,
+            }),
+          );
     const options: AgentOptions = {
       node: config.node,
       config: config.cluster,
