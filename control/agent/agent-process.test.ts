@@ -17,13 +17,8 @@ test('an agent that waits for its data plane says so to CNI and REST, and then s
   machine.dataplane.reachable = false;
   const self = new AgentProcess('n1', '0', DEFAULT_CONFIG);
   const starting = self.start(machine.options(), NEVER);
-<<<<<<< ours
   await eventually('it says why it waits', () => /connection refused/.test(self.waiting ?? ''));
-=======
-  while (!/connection refused/.test(self.waiting ?? ''))
-    await new Promise((resolve) => setTimeout(resolve, 1));
   assert.not.ok(self.statusAsked);
->>>>>>> theirs
   const status = await self.cni.status(request('any'));
   assert.ok(self.statusAsked);
   assert.is(status.result, CNI.unavailable);
