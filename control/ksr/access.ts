@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { InvalidInputError } from '../common/errors.js';
 import { type KubeAccess, readKubeconfig, readServiceAccount } from './kubeconfig.js';
 
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -10,9 +11,12 @@ const READ_AGAIN_MS = 60_000;
 
 /**
  * What to connect with. `path`: a kubeconfig; null = the pod's service account if there is one, else $KUBECONFIG, else
- * ~/.kube/config. The returned function rejects with InvalidInputError; `again`: what it gave last did not do.
+ * ~/.kube/config. Throws InvalidInputError for a path where there is nothing: that is a slip, while what is there may yet be renewed. The
+ * returned function rejects with InvalidInputError; `again`: what it gave last did not do.
  */
 export function kubeAccess(path: string | null): (again: boolean) => Promise<KubeAccess> {
+  if (path !== null && !existsSync(path))
+    throw new InvalidInputError('no such file', { object: 'kubeconfig', value: path });
   const inCluster = path === null && existsSync(SERVICE_ACCOUNT_TOKEN);
   const file = path ?? process.env['KUBECONFIG'] ?? join(homedir(), '.kube', 'config');
   let known: KubeAccess | null = null;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { InvalidInputError } from '../common/errors.js';
+import { kubeAccess } from './access.js';
 import { readKubeconfig, urlOf } from './kubeconfig.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'pteropus-kubeconfig-'));
@@ -100,6 +101,20 @@ test('what is wrong names the file and the field', async () => {
     assert.match((error as Error).message, message);
     assert.ok((error as Error).message.includes(path), (error as Error).message);
   }
+});
+
+test('a named file that is not there is refused at once; one that goes later is waited for', async () => {
+  const path = join(dir, 'named');
+  assert.throws(() => kubeAccess(path), /kubeconfig: no such file \(got ".*named"\)/);
+  const token = (value: string): void =>
+    writeFileSync(path, config('{ server: "https://127.0.0.1:6443" }', `{ token: ${value} }`));
+  token('first');
+  const access = kubeAccess(path);
+  const first = await access(false);
+  rmSync(path);
+  assert.is(await access(true), first);
+  token('second');
+  assert.is.not(await access(true), first);
 });
 
 test.run();

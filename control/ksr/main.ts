@@ -55,6 +55,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 async function serve(config: KsrConfig): Promise<void> {
   const log = logLine;
+  const access = kubeAccess(config.kubeconfig);
   const end = endOf(config.dieWithStdin);
   const store = openStore(config.store);
   const certificates = (): readonly string[] => certificateProblems(certificateFiles(config));
@@ -64,7 +65,7 @@ async function serve(config: KsrConfig): Promise<void> {
   const metrics = new KsrMetrics(certificates);
   const ksr = new Ksr({
     ...{ store, metrics, log, identity: config.identity, leaseSeconds: config.leaseSeconds },
-    api: new KubeApi(kubeAccess(config.kubeconfig)),
+    api: new KubeApi(access),
     externalIPCIDRs: config.externalIPCIDRs,
     lookAgainMs: config.lookAgainSeconds * 1000,
     nodeReleaseMs: config.nodeReleaseSeconds * 1000,
