@@ -64,7 +64,6 @@ export class CniNode {
   readonly outside: string;
   readonly journal = join(this.directory, 'journal.json');
   readonly log: string[] = [];
-  readonly #listeners = new Set<(line: string) => void>();
   readonly #children = new Set<ChildProcess>();
   readonly #namespaces = new Set<string>();
   #server: StoreServer | null = null;
@@ -180,18 +179,6 @@ export class CniNode {
     await once(createInterface({ input: child.stdout }), 'line');
   }
 
-  /** Resolves when a program of the node says so from now on. */
-  said(pattern: RegExp): Promise<void> {
-    return new Promise((resolve) => {
-      const listener = (line: string): void => {
-        if (!pattern.test(line)) return;
-        this.#listeners.delete(listener);
-        resolve();
-      };
-      this.#listeners.add(listener);
-    });
-  }
-
   /** Names of the links in the node's namespace. */
   links(): readonly string[] {
     return this.netns.links().map(({ name }) => name);
@@ -249,7 +236,6 @@ export class CniNode {
       for (const output of [child.stdout, child.stderr]) {
         createInterface({ input: output }).on('line', (line) => {
           this.log.push(line);
-          for (const listener of this.#listeners) listener(line);
           if (ready.test(line)) resolve();
         });
       }

@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { podLinkName } from '../../control/agent/links.js';
 import { CniNode, type CniSandbox, NODE_ADDRESS, nodeRequirements } from '../cni/node.js';
+import { eventually } from '../support/eventually.js';
 import { program, testIf } from '../support/requires.js';
 
 const test = suite('pods that end without an agent');
@@ -69,7 +70,9 @@ for (const podFeed of ['afxdp', 'tap'] as const) {
       await node.stop(node.agent);
       await node.stop(node.dataplane);
       const starting = node.startAgent();
-      await node.said(/waiting: .*data plane/);
+      await eventually('the agent listens', async () =>
+        /the agent is starting/.test((await node.cni('CHECK', db, { prevResult: {} })).stdout),
+      );
       assert.equal(await node.cni('DEL', db), { exit: 0, stdout: '' });
       await Promise.all([starting, node.startDataplane()]);
       assert.match(ask(client.namespace, address), 'shop/server');
