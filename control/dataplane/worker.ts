@@ -11,6 +11,7 @@ import { isTrap, startPipeline } from '../backends/wasm/pipeline.js';
 import { NO_TAP, XdpFeed } from '../backends/wasm/xdp-feed.js';
 import { errorText, PteropusError } from '../common/errors.js';
 import { Bursts } from './bursts.js';
+import { Lookout } from './lookout.js';
 import {
   type Answer,
   HEARTBEAT,
@@ -85,6 +86,7 @@ class PacketWorker {
     // Several workers share what pods send: none of them sleeps on a core of its choice.
     const single = this.start.plan.workers === 1;
     const bursts = new Bursts();
+    const lookout = new Lookout();
     let received = false;
     let awakeUntil = 0;
     let sharedUntil = 0;
@@ -95,13 +97,15 @@ class PacketWorker {
       // After many packets more are looked for without sleeping: most answers come sooner than a thread wakes up.
       if (received) awakeUntil = time + spin;
       const few = single && bursts.few;
-      this.#feed.bound = few;
-      const looking = !few && time < awakeUntil && time >= sharedUntil;
+      const stays = single && lookout.lone && time >= sharedUntil;
+      this.#feed.bound = few || stays;
+      const looking = !few && time < awakeUntil && time >= sharedUntil && !(stays && lookout.asks);
       const sent = this.#loop.unsent;
       const count = this.#loop.round(now, looking ? 0 : SLEEP_MICROS);
       received = count !== 0;
       // What the thread was woken for goes out before anything else.
       if (received && !looking) this.#loop.send();
+      lookout.note(count, count > 0 && this.#feed.smallFromLink, !looking);
       bursts.note(
         count,
         looking ? 0 : performance.now() - time,

@@ -89,10 +89,19 @@ export class XdpFeed implements Feed {
 
   /** The TAP that the packet at the vector's begin came from, if it is a small one; else NO_TAP. */
   get smallFromTap(): number {
+    const port = this.#smallFrom;
+    return this.#taps[port] === 1 ? port : NO_TAP;
+  }
+
+  /** The packet at the vector's begin is a small one that came from no TAP. */
+  get smallFromLink(): boolean {
+    return this.#taps[this.#smallFrom] === 0;
+  }
+
+  get #smallFrom(): number {
     const line = L.VECTOR_BASE >>> 2;
-    const port = this.#words[line + L.V_RX_PORT / 4] ?? NO_TAP;
     const small = (this.#words[line + L.V_TOTAL / 4] ?? SMALL) < SMALL;
-    return small && this.#taps[port] === 1 ? port : NO_TAP;
+    return small ? (this.#words[line + L.V_RX_PORT / 4] ?? NO_TAP) : NO_TAP;
   }
 
   inject(at: number, bytes: Uint8Array, port: number): boolean {
