@@ -22,24 +22,8 @@ import {
 /** No prefix matches. */
 export const MISS: u32 = 0xffffffff;
 
-/** Value of the address (network order) as a prefix of its own, or MISS. Not for the usual path. */
+/** Value of the address (network order) as a prefix of its own, or MISS. */
 export function lookupAddress4(space: u32, address: u32): u32 {
-  const table = image + load<u32>(image, IMG_LPM4);
-  const log2 = load<u32>(image, IMG_LPM4_LOG2);
-  const mask = ((<u32>1) << log2) - 1;
-  const meta = <u32>LPM_USED | (space << 8) | 32;
-  const home = homeOf(address, meta, log2);
-  for (let i: u32 = 0; i <= mask; i++) {
-    const slot = table + (((home + i) & mask) << LPM4_SHIFT);
-    const found = load<u32>(slot, LPM4_META);
-    if (found === meta && load<u32>(slot, LPM4_ADDRESS) === address) return load<u32>(slot, LPM4_VALUE);
-    if (found === 0) break;
-  }
-  return MISS;
-}
-
-/** Value of the longest prefix of `space` that holds `address` (network order), or MISS. */
-export function lookup4(space: u32, address: u32): u32 {
   const table = image + load<u32>(image, IMG_LPM4);
   const log2 = load<u32>(image, IMG_LPM4_LOG2);
   const mask = ((<u32>1) << log2) - 1;
@@ -52,7 +36,13 @@ export function lookup4(space: u32, address: u32): u32 {
     if (found === meta && load<u32>(slot, LPM4_ADDRESS) === address) return load<u32>(slot, LPM4_VALUE);
     if (found === 0) break;
   }
-  return lookupPrefix(space, address);
+  return MISS;
+}
+
+/** Value of the longest prefix of `space` that holds `address` (network order), or MISS. */
+export function lookup4(space: u32, address: u32): u32 {
+  const own = lookupAddress4(space, address);
+  return own === MISS ? lookupPrefix(space, address) : own;
 }
 
 /** As lookup4, for an address that is no prefix of its own. */
