@@ -23,7 +23,10 @@ class Bed {
   readonly lines: string[] = [];
   /** Somebody answers on the socket, whoever it is. */
   foreign = false;
+  /** What we start never gets so far as to answer. */
+  silent = false;
   #stick: (() => void)[] = [];
+  readonly #supervisors: Supervisor[] = [];
 
   /** `body`: of the shell script that is VPP. */
   spec(body = 'exec sleep 600', configuration = 'a'): VppProcessSpec {
@@ -53,7 +56,7 @@ class Bed {
 
   readonly connect: Answers = async () => {
     const { record } = this;
-    const alive = record !== null && isAlive(record);
+    const alive = !this.silent && record !== null && isAlive(record);
     if (!alive && !this.foreign) throw new VppConnectError('no such socket', { retryable: true });
     let close = (): void => undefined;
     const closed = new Promise<{ text: string; stuck: boolean }>((resolve) => {
@@ -72,12 +75,14 @@ class Bed {
     };
   };
 
-  supervise(spec = this.spec(), endsWithUs = true): Promise<Supervisor> {
+  async supervise(spec = this.spec(), endsWithUs = true): Promise<Supervisor> {
     const log = (line: string): void => {
       this.lines.push(line);
     };
     const obtain = (): Promise<VppProcess> => VppProcess.obtain(spec, log);
-    return Supervisor.start({ obtain, endsWithUs, log, pauses: { first: 5, most: 20 } });
+    const supervisor = await Supervisor.start({ obtain, endsWithUs, log, pauses: { first: 5, most: 20 } });
+    this.#supervisors.push(supervisor);
+    return supervisor;
   }
 
   async said(pattern: RegExp): Promise<void> {
@@ -86,7 +91,9 @@ class Bed {
     }
   }
 
+  /** Also after a test that failed: a supervisor would go on for ever. */
   async close(): Promise<void> {
+    for (const supervisor of this.#supervisors) await supervisor.close();
     await VppProcess.stop(this.files, 'none');
     rmSync(this.dir, { recursive: true });
   }
@@ -162,6 +169,7 @@ it('one that somebody else started is refused, and left alone', async () => {
 
 it('one that cannot start is not tried again at first, and says why', async () => {
   await withBed(async (bed) => {
+    bed.silent = true;
     try {
       await bed.supervise(bed.spec('echo no memory >&2; exit 7'));
       assert.unreachable();
@@ -184,9 +192,11 @@ it('one that cannot start again is tried until it can', async () => {
     const spec = bed.spec(`if [ -e ${join(bed.dir, 'broken')} ]; then exit 1; fi; exec sleep 600`);
     const supervisor = await bed.supervise(spec);
     writeFileSync(join(bed.dir, 'broken'), '');
+    bed.silent = true;
     process.kill(bed.record?.pid ?? 0, 'SIGKILL');
     await bed.said(/VPP does not start: exit code 1/);
     rmSync(join(bed.dir, 'broken'));
+    bed.silent = false;
     while (supervisor.restarts < 1) await wait(5);
     assert.ok(supervisor.vpp !== null);
     await supervisor.close();
