@@ -13,8 +13,8 @@ import {
   DROP_SPOOFED,
   PORT_IP6,
   PORT_ROLE,
-  ROLE_HOST,
   ROLE_POD,
+  ROLE_UPLINK,
   V_FLAGS,
   V_L3,
   V_PORTS,
@@ -24,7 +24,7 @@ import {
 } from '../layout';
 import { same } from './address';
 import { isExtension } from './extensions';
-import { isForged6, isNodes6 } from './judge6';
+import { isForged6, isForgedByHost6 } from './judge6';
 import { ICMP6, parseIcmp6 } from './l4';
 import { transport } from './parse6';
 import { mix } from './sessions6';
@@ -59,7 +59,7 @@ function isSpoofed6(v: usize, source: usize): bool {
   if (port === 0) return false;
   const role: u32 = load<u8>(port, PORT_ROLE);
   if (role === ROLE_POD) return !same(port + PORT_IP6, source);
-  return !(role === ROLE_HOST && isNodes6(port, source)) && isForged6(source);
+  return role === ROLE_UPLINK ? isForged6(source) : isForgedByHost6(port, source);
 }
 
 function first(

@@ -164,10 +164,15 @@ export function isForged6(source: usize): bool {
 }
 
 /** As isNodes() for IPv4. */
-export function isNodes6(host: usize, source: usize): bool {
+function isNodes6(host: usize, source: usize): bool {
   if (same(host + PORT_IP6, source)) return true;
   const way = lookupAddress6(SPACE_MAIN, source);
   return way !== MISS && way < adjacencyCount && leadsToHost(way);
+}
+
+/** As isForgedByHost() for IPv4. */
+export function isForgedByHost6(host: usize, source: usize): bool {
+  return !isNodes6(host, source) && isForged6(source);
 }
 
 function targetPort(): u32 {

@@ -34,7 +34,7 @@ import {
 import { isLinkLocal, isMulticast, isReserved, isZero, same } from './address';
 import { FRAGMENT, upper, upperAt, walk } from './extensions';
 import { fragment6 } from './fragments6';
-import { isForged6, isNodes6 } from './judge6';
+import { isForged6, isForgedByHost6 } from './judge6';
 import { ICMP6, isDiscovery, parseIcmp6 } from './l4';
 import { list } from './list';
 import { handleNd, handleTunnelNd, onLink6 } from './nd';
@@ -62,7 +62,7 @@ export function frame6(v: usize, port: usize, role: u32, eth: usize, length: u32
     // Here and not only where a connection begins: no outsider may speak in one of ours.
     if (isForged6(source)) return DROP_SPOOFED;
     if (onLink6(port, source)) confirm6(source, load<u32>(v, V_RX_PORT), load<u64>(eth, 6) & MAC_MASK);
-  } else if (!isNodes6(port, source) && isForged6(source)) return DROP_SPOOFED;
+  } else if (isForgedByHost6(port, source)) return DROP_SPOOFED;
   list(v);
   return OUT_IP6;
 }
